@@ -1,0 +1,51 @@
+/// The data term of the flow with the codec's consistency, per particle:
+///
+///   x  = D(z),   x~ = x + sigma_D n,   n ~ N(0, I)                         (the decoder as a Gaussian)
+///   c  = A'(x~)^T (A(x~) - y) / m  +  lambda (x - D(E(x~))) / Dim          m = observed entries of y, Dim =
+///   entries of x gradient = J_D(z)^T c                                                   one pull-back gives
+///   both
+///
+/// No gradient passes through D(E(.)). (arXiv 2509.19276; `objective = reference`: losses are means, sigma_y
+/// does not enter.)
+#pragma once
+
+#include <cstdint>
+
+#include <ATen/core/Tensor.h>
+
+#include <dwgf/flow/options.hpp>
+#include <dwgf/operators/operator.hpp>
+#include <dwgf/prior/prior.hpp>
+
+namespace dwgf {
+
+/// One image's inverse problem.
+struct Problem {
+  const Prior& prior;
+  const ForwardOperator& forward;
+  at::Tensor y;  ///< [...], float32 as measured
+  ImageShape image_shape;
+  std::uint64_t image = 0;  ///< the image's identity
+};
+
+struct DataGradient {
+  at::Tensor gradient;  ///< [M, c, h, w]
+  at::Tensor misfit;    ///< |A(x~) - y|^2 / (2 m), float64 [M]
+};
+
+class DataTerm {
+ public:
+  /// @pre problem outlives the term; y has the operator's measurement shape.
+  DataTerm(const Problem& problem, const FlowOptions& options);
+
+  /// At z [M, c, h, w], the particles `first_particle` ... in order, in step `step`.
+  DataGradient gradient(const at::Tensor& z, std::int64_t first_particle, std::int64_t step) const;
+
+ private:
+  const Problem& problem_;
+  const FlowOptions& options_;
+  at::Tensor y_;  // [1, ...], in the prior's type
+  double observed_;
+};
+
+}  // namespace dwgf

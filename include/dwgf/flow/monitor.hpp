@@ -1,0 +1,67 @@
+/// What is watched while an image is solved: diagnostics a step, agreed by the ranks of the group, kept out
+/// of the loop.
+///
+/// Scalars are one double a particle, all-gathered and added in particle order, so they are the same bits on
+/// every layout. The exchange of a step is completed one recorded step later: nobody waits for it.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <ATen/core/Tensor.h>
+
+#include <dwgf/comm/collective.hpp>
+#include <dwgf/flow/options.hpp>
+#include <dwgf/flow/state.hpp>
+
+namespace dwgf {
+
+/// One value a record.
+struct Diagnostics {
+  std::vector<double> misfit;          ///< mean over particles of |A(x~) - y|^2 / (2 m)
+  std::vector<double> prior_gradient;  ///< root mean square of g_R over particles and entries
+  std::vector<double> data_gradient;   ///< root mean square of J_D^T c over particles and entries
+  std::vector<double> neighbours;      ///< mean effective number of neighbours
+
+  /// The names under which they are stored, in alphabetical order, and the values of one.
+  static std::vector<std::string> names();
+  const std::vector<double>& named(const std::string& name) const;
+};
+
+/// The steps (from 0) that are recorded: every record_every-th, and the last.
+std::vector<std::int64_t> recorded_steps(std::int64_t steps, std::int64_t record_every);
+
+class Monitor {
+ public:
+  /// `on_step(steps done, of)` is called on every rank after each step.
+  Monitor(const FlowOptions& options, std::int64_t steps, Collective& group,
+          std::function<void(std::int64_t, std::int64_t)> on_step);
+
+  /// True when this step is recorded: `observe` is then called for every batch.
+  bool wants(std::int64_t step) const;
+  void observe(const ParticleBatch& batch, const at::Tensor& misfit, const at::Tensor& data_gradient,
+               const at::Tensor& prior_gradient, const at::Tensor& neighbours);
+  /// After all batches of a step. Throws Diverged on every rank of the group alike.
+  void finish_step(const FlowState& state);
+  /// After the last step: completes what is under way.
+  Diagnostics finish();
+
+ private:
+  void complete();
+
+  const std::int64_t record_every_;
+  const std::int64_t steps_;
+  Collective& group_;
+  std::function<void(std::int64_t, std::int64_t)> on_step_;
+  std::int64_t particles_;
+  std::vector<double> own_, gathered_;  // [slots][quantities]
+  std::vector<double> under_way_;
+  std::int64_t under_way_step_ = 0;
+  std::unique_ptr<PendingCollective> pending_;
+  Diagnostics diagnostics_;
+};
+
+}  // namespace dwgf

@@ -1,0 +1,30 @@
+/// Diffusion-regularised Wasserstein gradient flow (arXiv 2509.19276): the particles of one image from noise
+/// to the posterior.
+#pragma once
+
+#include <functional>
+
+#include <dwgf/comm/collective.hpp>
+#include <dwgf/comm/grid.hpp>
+#include <dwgf/flow/data_term.hpp>
+#include <dwgf/flow/monitor.hpp>
+#include <dwgf/flow/options.hpp>
+#include <dwgf/flow/state.hpp>
+
+namespace dwgf {
+
+/// The number of steps a solve takes: the grid's K - 1, or `steps` of them.
+std::int64_t step_count(const FlowOptions& options);
+
+struct Solution {
+  FlowState state;  ///< this rank's particles after the last step
+  Diagnostics diagnostics;
+};
+
+/// Every rank of `group` calls this for the same problem and gets its own particles' end. `on_step(done, of)`
+/// after each step. Order of collectives in a step: interaction begin ... finish, then the monitor's. Throws
+/// Diverged on all ranks of the group alike.
+Solution solve(const Problem& problem, const FlowOptions& options, Collective& group,
+               std::function<void(std::int64_t, std::int64_t)> on_step = {});
+
+}  // namespace dwgf

@@ -1,0 +1,41 @@
+/// The particles of one image that this rank holds, with what Adam remembers of them: exactly what has to be
+/// kept to go on.
+///
+/// Particles live in whole micro-batches [M, c, h, w], M = flow.micro_batch, aligned to the particle index:
+/// every kernel call has the same shape with the same particle in the same place on every layout of ranks, so
+/// its bits are the same. The last batch is padded with surplus particles (index >= N) that move like the
+/// others and are never counted.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include <ATen/core/Tensor.h>
+
+#include <dwgf/comm/grid.hpp>
+
+namespace dwgf {
+
+struct ParticleBatch {
+  std::int64_t first = 0;    ///< index of its first particle in the ensemble
+  std::int64_t counted = 0;  ///< particles in it with index < N
+  at::Tensor z;              ///< [M, c, h, w], positions
+  at::Tensor first_moment;   ///< [M, c, h, w], Adam's m
+  at::Tensor second_moment;  ///< [M, c, h, w], Adam's v
+};
+
+struct FlowState {
+  ParticleShare share;
+  std::vector<std::int64_t> latent_shape;  ///< [c, h, w]
+  at::TensorOptions options;               ///< of the positions
+  std::int64_t step = 0;                   ///< steps done
+  std::vector<ParticleBatch> batches;      ///< none on a rank without particles
+
+  std::int64_t latent_elements() const;  ///< d
+};
+
+/// z ~ N(0, I) from the INIT stream, moments zero. `latent_shape` is [c, h, w].
+FlowState initial_state(const ParticleShare& share, const std::vector<std::int64_t>& latent_shape,
+                        std::uint64_t seed, std::uint64_t image, const at::TensorOptions& options);
+
+}  // namespace dwgf

@@ -1,0 +1,87 @@
+/// Forward operators y = A(x). Images x [B, C, H, W] on [-1, 1]; measurements [B, ...]. An operator is built
+/// for one image shape (and, where its definition draws numbers, for one image), acts on any batch of that
+/// shape, in the dtype and on the device of its argument, and is immutable. Memory is linear in the image.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <ATen/core/Tensor.h>
+
+namespace dwgf {
+
+/// The shape of one image, [C, H, W].
+struct ImageShape {
+  std::int64_t channels = 0;
+  std::int64_t height = 0;
+  std::int64_t width = 0;
+
+  bool operator==(const ImageShape&) const = default;
+};
+
+class ForwardOperator {
+ public:
+  virtual ~ForwardOperator() = default;
+
+  /// A(x): [B, C, H, W] -> [B, ...measurement_shape()]
+  virtual at::Tensor apply(const at::Tensor& x) const = 0;
+
+  /// The cotangent r [B, ...] pulled back through A at x: A'(x)^T r, [B, C, H, W]. By default from autograd
+  /// of `apply`; linear operators give their adjoint, which does not depend on x.
+  virtual at::Tensor pull_back(const at::Tensor& x, const at::Tensor& r) const;
+
+  virtual bool is_linear() const = 0;
+
+  /// The shape of one image's measurement, without the batch.
+  virtual std::vector<std::int64_t> measurement_shape() const = 0;
+
+  /// 1 where an entry of the measurement is observed and 0 elsewhere, float32, of measurement_shape();
+  /// undefined where all are. Unobserved entries read 0, carry no noise and are not counted in m.
+  virtual at::Tensor observed() const { return {}; }
+
+  /// True where an entry that is 0 for being unobserved in x is so in A(x) as well: A acts entry by entry,
+  /// and A(0) = 0.
+  virtual bool keeps_unobserved() const { return false; }
+
+  /// m, the number of observed entries.
+  std::int64_t observed_count() const;
+
+  /// The cheap inverse that a result is compared with (bicubic interpolation, harmonic fill, ...), [B, ...]
+  /// -> [B, C, H, W]; undefined where none is customary.
+  virtual at::Tensor trivial_inverse(const at::Tensor& y) const { return {}; }
+
+  /// The name of that inverse for tables; empty where there is none.
+  virtual std::string trivial_inverse_name() const { return {}; }
+};
+
+/// An operator with an adjoint: <A x, y> = <x, A^T y>.
+class LinearOperator : public ForwardOperator {
+ public:
+  /// A^T r: [B, ...] -> [B, C, H, W]
+  virtual at::Tensor adjoint(const at::Tensor& r) const = 0;
+
+  at::Tensor pull_back(const at::Tensor& x, const at::Tensor& r) const final { return adjoint(r); }
+  bool is_linear() const final { return true; }
+};
+
+/// What an operator may depend on beside its spec.
+struct OperatorContext {
+  ImageShape image_shape;
+  std::uint64_t seed = 0;   ///< flow.seed
+  std::uint64_t image = 0;  ///< the image's identity, for operators that draw a mask
+};
+
+/// Builds an operator from a spec such as `mean:4` or `blur:9,1.5 | mean:2` (left to right: the first acts
+/// first). Throws UsageError for an unknown name (the nearest known one is suggested), a wrong number of
+/// arguments, or arguments that do not fit the image's shape.
+std::shared_ptr<const ForwardOperator> make_operator(const std::string& spec, const OperatorContext& context);
+
+/// True where the operator differs between images of one shape (`random`), so it cannot be shared.
+bool depends_on_image(const std::string& spec);
+
+/// One row a known operator: its spec and its equation, for --help-operators.
+std::string describe_operators();
+
+}  // namespace dwgf

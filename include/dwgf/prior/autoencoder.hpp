@@ -1,0 +1,53 @@
+/// The autoencoder of Stable Diffusion, diffusers' AutoencoderKL: arXiv 2112.10752, section 3.1;
+/// https://github.com/huggingface/diffusers (models/autoencoders/autoencoder_kl.py and vae.py, 0.42.1).
+/// Latents here are on the autoencoder's own scale.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include <ATen/core/Tensor.h>
+#include <torch/nn/module.h>
+
+#include <dwgf/prior/layers.hpp>
+#include <dwgf/prior/model_config.hpp>
+
+namespace dwgf {
+
+class AutoencoderEncoder;
+class AutoencoderDecoder;
+
+/// A configuration together with the parts to build.
+struct AutoencoderParts {
+  AutoencoderConfig config;
+  bool encoder = true;
+};
+
+class Autoencoder : public torch::nn::Module {
+ public:
+  /// Parameters are uninitialised, see load_model.
+  Autoencoder(const AutoencoderParts& parts, const at::TensorOptions& options);
+
+  /// z [B, c, h, w] -> image [B, C, H, W]. Differentiable in z.
+  at::Tensor decode(const at::Tensor& z) const;
+
+  /// Mean and log-variance (clamped to [-30, 20]) of the posterior of x [B, C, H, W], [B, c, h, w] each.
+  /// @pre built with its encoder; H and W are multiples of the factor.
+  struct Moments {
+    at::Tensor mean, log_variance;
+  };
+  Moments encode(const at::Tensor& x) const;
+
+ private:
+  std::shared_ptr<AutoencoderEncoder> encoder_;
+  std::shared_ptr<AutoencoderDecoder> decoder_;
+  std::shared_ptr<Convolution> quant_conv_, post_quant_conv_;
+};
+
+/// Stored name -> parameter, accepting the attention's old names (query, key, value, proj_attn) beside the
+/// new ones (to_q, to_k, to_v, to_out.0), and leaving the encoder out where it is not built.
+std::optional<std::string> autoencoder_parameter(const std::string& stored_name, bool encoder);
+
+}  // namespace dwgf

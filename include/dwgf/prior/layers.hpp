@@ -1,0 +1,88 @@
+/// The elementary layers of the Stable Diffusion networks. Parameters carry PyTorch's names, are created
+/// uninitialised (they are always loaded) and never require a gradient, so that a backward pass costs input
+/// gradients only.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <ATen/core/Tensor.h>
+#include <torch/nn/module.h>
+
+namespace dwgf {
+
+/// y = W x + b over the last dimension, x [..., in].
+/// https://pytorch.org/docs/stable/generated/torch.nn.Linear.html
+class Linear : public torch::nn::Module {
+ public:
+  enum class Stored { matrix, convolution };  ///< W as [out, in] or as a 1x1 convolution's [out, in, 1, 1]
+
+  Linear(std::int64_t in, std::int64_t out, bool bias, const at::TensorOptions& options,
+         Stored stored = Stored::matrix);
+  at::Tensor forward(const at::Tensor& x) const;  // [..., in] -> [..., out]
+
+ private:
+  at::Tensor weight_, bias_;
+};
+
+/// A square convolution with zero padding, x [B, in, H, W].
+/// https://pytorch.org/docs/stable/generated/torch.nn.Conv2d.html
+class Convolution : public torch::nn::Module {
+ public:
+  Convolution(std::int64_t in, std::int64_t out, std::int64_t kernel, std::int64_t stride,
+              std::int64_t padding, const at::TensorOptions& options);
+  at::Tensor forward(const at::Tensor& x) const;
+  /// With something added to each output channel, `offset` [out].
+  at::Tensor forward(const at::Tensor& x, const at::Tensor& offset) const;
+
+ private:
+  at::Tensor weight_, bias_;
+  std::int64_t stride_, padding_;
+};
+
+/// Group normalisation over x [B, C, ...], arXiv 1803.08494.
+class GroupNorm : public torch::nn::Module {
+ public:
+  GroupNorm(std::int64_t groups, std::int64_t channels, double eps, const at::TensorOptions& options);
+  at::Tensor forward(const at::Tensor& x) const;
+
+ private:
+  at::Tensor weight_, bias_;
+  std::int64_t groups_;
+  double eps_;
+};
+
+/// Layer normalisation over the last dimension, arXiv 1607.06450; eps 1e-5.
+class LayerNorm : public torch::nn::Module {
+ public:
+  LayerNorm(std::int64_t channels, const at::TensorOptions& options);
+  at::Tensor forward(const at::Tensor& x) const;
+
+ private:
+  at::Tensor weight_, bias_;
+};
+
+/// silu(x) = x sigmoid(x). Takes x over and overwrites it where no gradient is asked for.
+at::Tensor activate(at::Tensor x);
+
+/// Modules of one type, registered under "0", "1", ... as PyTorch's ModuleList does.
+template <class T>
+class ModuleVector : public torch::nn::Module {
+ public:
+  /// @pre `index` was not used before: gaps in the names are allowed, the order is that of the calls.
+  void add(std::shared_ptr<T> module, std::size_t index) {
+    items_.push_back(register_module(std::to_string(index), std::move(module)));
+  }
+  void add(std::shared_ptr<T> module) { add(std::move(module), items_.size()); }
+
+  std::size_t size() const { return items_.size(); }
+  bool empty() const { return items_.empty(); }
+  const T& operator[](std::size_t index) const { return *items_[index]; }
+
+ private:
+  std::vector<std::shared_ptr<T>> items_;
+};
+
+}  // namespace dwgf

@@ -1,0 +1,60 @@
+/// What the flow needs from a generative prior over images: a denoiser in a latent space and a codec between latents and
+/// images. Adding a prior means one implementation here and one line in the factory.
+///
+/// Shapes: B samples a call, images [B, C, H, W] on [-1, 1], latents [B, c, h, w] with H = h * factor, W = w * factor.
+/// Latents are always on the denoiser's scale (Stable Diffusion: the autoencoder's latents times `scaling_factor`).
+/// Every call is pure: the result depends on the arguments alone, and no call needs or leaves an autograd graph.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include <dwgf/prior/schedule.hpp>
+
+namespace dwgf {
+
+struct PriorGeometry {
+  std::int64_t image_channels = 0;   ///< C
+  std::int64_t latent_channels = 0;  ///< c
+  std::int64_t factor = 1;           ///< H / h
+};
+
+/// A Gaussian with diagonal covariance over latents, [B, c, h, w] each.
+struct LatentDistribution {
+  at::Tensor mean;
+  at::Tensor std;
+};
+
+/// A decoded image together with the pull-back of cotangents through the decoder at that latent. One forward pass serves
+/// both; `pull_back` may be called once.
+struct DecodedImage {
+  at::Tensor x;                                                     ///< [B, C, H, W], detached
+  std::function<at::Tensor(const at::Tensor& cotangent)> pull_back;  ///< [B, C, H, W] -> J_D(z)^T cotangent [B, c, h, w]
+};
+
+class Prior {
+ public:
+  virtual ~Prior() = default;
+
+  virtual const PriorGeometry& geometry() const = 0;
+  virtual const NoiseSchedule& schedule() const = 0;
+  /// SHA-256 of the weights, lower-case hexadecimal: part of a result's identity.
+  virtual const std::string& sha256() const = 0;
+  /// The type and device of every tensor taken and returned.
+  virtual at::TensorOptions options() const = 0;
+
+  /// eps_theta(z_t, t) [B, c, h, w]: the noise the denoiser sees in z_t, whatever it was trained to predict
+  /// (v-prediction: eps = a v + s z_t). @pre 0 <= time < schedule().train_steps()
+  virtual at::Tensor predict_noise(const at::Tensor& z_t, std::int64_t time) const = 0;
+
+  /// D(z) [B, C, H, W]
+  virtual at::Tensor decode(const at::Tensor& z) const = 0;
+  virtual DecodedImage decode_with_pull_back(const at::Tensor& z) const = 0;
+
+  /// The encoder's posterior over latents of x.
+  virtual LatentDistribution encode(const at::Tensor& x) const = 0;
+};
+
+}  // namespace dwgf

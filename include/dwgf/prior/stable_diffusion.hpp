@@ -1,0 +1,31 @@
+/// Stable Diffusion 1.x and 2.x as a prior, from a diffusers directory (unet/, vae/, scheduler/), offline.
+/// Rombach et al., arXiv 2112.10752. The text encoder is not needed here: the prompt comes as its embedding.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include <ATen/core/Tensor.h>
+
+#include <dwgf/prior/prior.hpp>
+
+namespace dwgf {
+
+struct StableDiffusionOptions {
+  at::ScalarType dtype = at::kFloat;
+  at::Device device = at::Device(at::kCPU);
+  /// The prompt's embedding [1, tokens, dim]; undefined: one token of zeros.
+  at::Tensor context = {};
+  bool need_encoder = true;  ///< without it, encode() may not be called
+};
+
+/// Latents are on the U-Net's scale: D(z) = decoder(z / scaling_factor + shift_factor), and the encoder's
+/// mean m and standard deviation s become (m - shift_factor) * scaling_factor and s * scaling_factor.
+///
+/// Throws NotFoundError naming the file that a directory lacks, DataError for contents that are wrong or not
+/// supported, IoError where reading fails, InternalError where LibTorch fails (memory, device). No other
+/// exception.
+std::unique_ptr<Prior> load_stable_diffusion(const std::string& directory,
+                                             const StableDiffusionOptions& options);
+
+}  // namespace dwgf

@@ -1,0 +1,67 @@
+/// The weights of one model as people have them on disk: a folder with config.json and safetensors, in one
+/// file or in several with an index, possibly of a variant (`diffusion_pytorch_model.fp16.safetensors`); and
+/// the one strict loop that loads them into a module. Layout:
+/// https://huggingface.co/docs/diffusers/using-diffusers/other-formats
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <ATen/core/Tensor.h>
+#include <torch/nn/module.h>
+
+#include <dwgf/prior/safetensors.hpp>
+
+namespace dwgf {
+
+class Weights {
+ public:
+  /// Opens the weights called `stem` in a folder: `stem.safetensors`, else `stem.safetensors.index.json`,
+  /// else a variant of either (fp16 first). Throws NotFoundError that names the file, DataError where only
+  /// pickled weights (.bin, .ckpt) are there, where the index and its files disagree, or where two files hold
+  /// the same name.
+  Weights(const std::filesystem::path& folder, const std::string& stem);
+
+  const std::filesystem::path& folder() const { return folder_; }
+  /// Sorted by name.
+  const std::vector<SafetensorsFile>& files() const { return files_; }
+
+ private:
+  std::filesystem::path folder_;
+  std::vector<SafetensorsFile> files_;
+};
+
+/// The parameter that a stored name belongs to; nothing where the tensor is to be left out.
+using NameRule = std::function<std::optional<std::string>(const std::string& stored_name)>;
+
+/// Every stored name is the parameter's own, but "...position_ids", which older text encoders store, is left
+/// out.
+std::optional<std::string> same_name(const std::string& stored_name);
+
+/// Copies every stored tensor into the module's parameter of that name, straight from the file into the
+/// parameter's type and device. A 1x1 convolution's weight [a, b, 1, 1] also serves a linear layer [a, b].
+/// Throws DataError listing what is missing, unexpected or of another shape, unless names and shapes agree
+/// one to one; parameters on the meta device are checked only.
+void load_parameters(torch::nn::Module& module, const Weights& weights, const NameRule& rule);
+
+/// Builds a module and loads it. Names and shapes are checked on a plan without memory first, so that a
+/// configuration which does not belong to the weights is refused before anything is allocated.
+/// @pre Model(config, at::TensorOptions) creates parameters without initialising them.
+template <class Model, class Config>
+std::shared_ptr<Model> load_model(const Config& config, const Weights& weights, const NameRule& rule,
+                                  const at::TensorOptions& options) {
+  Model plan(config, at::TensorOptions(options).device(at::kMeta));
+  load_parameters(plan, weights, rule);
+  auto model = std::make_shared<Model>(config, options);
+  load_parameters(*model, weights, rule);
+  return model;
+}
+
+/// SHA-256 over the bytes of all files, in the order given and by name within each, in lower-case
+/// hexadecimal.
+std::string sha256(const std::vector<const Weights*>& weights);
+
+}  // namespace dwgf

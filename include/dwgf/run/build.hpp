@@ -1,0 +1,35 @@
+/// Settings -> the objects that a job works with: the only factories.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include <dwgf/flow/options.hpp>
+#include <dwgf/operators/linear_mmse.hpp>
+#include <dwgf/prior/prior.hpp>
+#include <dwgf/run/settings.hpp>
+#include <dwgf/store/images.hpp>
+
+namespace dwgf {
+
+FlowOptions flow_options(const Settings& settings);
+
+/// The directory that `prior.path` names: `builtin:NAME` is looked for beside the program (../share/dwgf/priors/NAME) and in the
+/// source tree it was built from. Throws NotFoundError.
+std::string prior_directory(const std::string& path);
+
+std::unique_ptr<Prior> build_prior(const Settings& settings);
+
+/// statistics.safetensors of the prior's directory, or nothing where there is none.
+std::optional<GaussianImages> image_statistics(const std::string& prior_path);
+
+/// A float32 image as a tensor [C, H, W].
+at::Tensor as_tensor(const ImagePixels& pixels);
+
+/// y = A(x) + sigma n, n from the MEASUREMENT stream, on observed entries only; computed in float64, rounded once to float32.
+at::Tensor measure(const ForwardOperator& forward, const at::Tensor& truth, double sigma, std::uint64_t seed,
+                   std::uint64_t image);
+
+}  // namespace dwgf

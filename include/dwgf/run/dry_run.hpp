@@ -1,0 +1,16 @@
+/// What a restore will do and cost, before it does.
+#pragma once
+
+#include <dwgf/comm/grid.hpp>
+#include <dwgf/run/restore_job.hpp>
+
+namespace dwgf {
+
+/// Effective options, ranks and groups, particles a rank, disk, and time and memory measured on one step of one micro-batch of the
+/// first readable image, to standard output.
+void print_plan(const RestoreJob& job, const GridPlace& place, int ranks);
+
+/// What is allowed but probably not meant, to standard error.
+void print_warnings(const RestoreJob& job, const GridPlace& place);
+
+}  // namespace dwgf

@@ -1,0 +1,52 @@
+/// What a restore job consists of once its options are understood: the prior, the images, and the file they go to.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <dwgf/flow/options.hpp>
+#include <dwgf/operators/operator.hpp>
+#include <dwgf/prior/prior.hpp>
+#include <dwgf/run/settings.hpp>
+#include <dwgf/store/images.hpp>
+#include <dwgf/store/results.hpp>
+
+namespace dwgf {
+
+/// One image as it is worked on.
+struct PreparedImage {
+  ImageShape shape;
+  at::Tensor truth;  ///< [C, H, W] float32
+  at::Tensor y;      ///< [...] float32
+  std::shared_ptr<const ForwardOperator> forward;
+};
+
+class RestoreJob {
+ public:
+  /// Loads the prior and lists the images of the slice. Throws what makes the whole job impossible.
+  explicit RestoreJob(const Settings& settings);
+
+  const Settings& settings() const { return settings_; }
+  const FlowOptions& flow() const { return flow_; }
+  const Prior& prior() const { return *prior_; }
+  const std::vector<ImageEntry>& images() const { return images_; }
+
+  /// The structure of the results file. `system` describes the machine, for the attribute of that name.
+  ResultsLayout layout(const std::string& system) const;
+
+  /// Reads and measures image `row` of the slice. Throws what makes this image impossible.
+  PreparedImage prepare(std::int64_t row) const;
+
+ private:
+  std::shared_ptr<const ForwardOperator> forward_for(const ImageEntry& image) const;
+
+  Settings settings_;
+  FlowOptions flow_;
+  std::unique_ptr<Prior> prior_;
+  std::unique_ptr<ImageSource> source_;
+  std::vector<ImageEntry> images_;
+};
+
+}  // namespace dwgf

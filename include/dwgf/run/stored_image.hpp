@@ -1,0 +1,55 @@
+/// A results file read back as images, with the cheap estimates that a restoration is compared with.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include <dwgf/operators/linear_mmse.hpp>
+#include <dwgf/operators/operator.hpp>
+#include <dwgf/run/settings.hpp>
+#include <dwgf/store/results.hpp>
+
+namespace dwgf {
+
+/// Float32 images at their true size, [C, H, W]; undefined where there is none.
+struct StoredImage {
+  std::uint64_t id = 0;
+  std::string name;
+  at::Tensor truth;
+  at::Tensor measurement;  ///< [...], cut to the operator's measurement shape
+  at::Tensor mean;
+  at::Tensor std;
+  at::Tensor particles;    ///< [N, C, H, W]
+  at::Tensor baseline;     ///< the operator's trivial inverse of the measurement
+  at::Tensor linear_mmse;  ///< for linear operators and priors that carry image statistics
+};
+
+class StoredImages {
+ public:
+  /// Throws NotFoundError, DataError.
+  explicit StoredImages(const std::string& path);
+  ~StoredImages();
+
+  const ResultsFile& file() const { return file_; }
+  std::int64_t count() const { return static_cast<std::int64_t>(file_.layout().images.size()); }
+  const Settings& job() const { return job_; }
+  /// The name of the baseline, empty where there is none.
+  std::string baseline_name() const;
+
+  StoredImage read(std::int64_t row);
+
+ private:
+  std::shared_ptr<const ForwardOperator> forward_for(const ImageEntry& image, std::int64_t channels) const;
+  at::Tensor array(const std::string& dataset, std::int64_t row) const;
+
+  ResultsFile file_;
+  Settings job_;
+  std::optional<GaussianImages> statistics_;
+  std::optional<LinearMmse> linear_mmse_;  // kept while the operator stays the same
+  std::string linear_mmse_key_;
+};
+
+}  // namespace dwgf

@@ -1,0 +1,45 @@
+/// Images in: a folder of PNG files, a .npy array, or one dataset of an HDF5 file. Listing reads names and
+/// headers only; an image is read by the rank that needs it. Pixels come out as float32 on [-1, 1], row-major
+/// [C, H, W].
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <dwgf/store/results.hpp>
+
+namespace dwgf {
+
+struct ImagePixels {
+  std::int64_t channels = 0;
+  std::int64_t height = 0;
+  std::int64_t width = 0;
+  std::vector<float> values;  ///< [C, H, W] on [-1, 1]
+};
+
+class ImageSource {
+ public:
+  virtual ~ImageSource() = default;
+
+  /// Every image's identity, name and size, in the order of the source (folders: by relative path, bytewise).
+  /// An image whose size cannot be read is listed with height = width = 0; `read` says what is wrong with it.
+  virtual const std::vector<ImageEntry>& entries() const = 0;
+  /// Files of other kinds that the listing left out; 0 for sources that are one file.
+  virtual std::int64_t ignored() const { return 0; }
+
+  /// Image k of `entries()` with `channels` channels: grey is repeated into 3, colour becomes grey by Rec.
+  /// 601 luma (0.299 R + 0.587 G + 0.114 B); an alpha channel is refused unless fully opaque. Throws
+  /// DataError (truncated, another format, not finite, outside [-1, 1] by more than 1e-3; always the file and
+  /// the row).
+  virtual ImagePixels read(std::int64_t k, std::int64_t channels) const = 0;
+};
+
+/// Opens `data`: a folder (files ending in .png in any case, nested folders included but not links to
+/// folders; identity = FNV-1a of the path relative to the folder), a
+/// `.npy` of [n, C, H, W] or [C, H, W], float32 on [-1, 1] or uint8 (v / 127.5 - 1), or `FILE.h5:/dataset` of
+/// the same; identity = row. Throws NotFoundError, DataError.
+std::unique_ptr<ImageSource> open_images(const std::string& data);
+
+}  // namespace dwgf

@@ -1,0 +1,127 @@
+/// The results file: parallel HDF5, written by all ranks, whose structure never changes after creation.
+/// Everything is created up front with early allocation and flushed; after that only raw data is written,
+/// each image's commit record last. A kill at any moment therefore loses only the images in flight. Layout:
+/// README, "The results file".
+///
+/// Written through the MPI-IO driver always, also on one rank (the serial driver's chunk cache loses
+/// acknowledged data on a kill). Reading alone needs no MPI and does not disturb a writer.
+///
+/// Errors: IoError (HDF5 or the system failed, with their words), InternalError (a row, dataset or range that
+/// is not there).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <dwgf/comm/mpi.hpp>
+#include <dwgf/store/number_type.hpp>
+
+namespace dwgf {
+
+enum class ImageState : std::uint8_t { not_done = 0, committed = 1, failed = 2 };
+
+struct ImageEntry {
+  std::uint64_t id = 0;
+  std::string name;  ///< stored in 256 bytes of UTF-8, the tail kept
+  std::uint32_t height = 0;
+  std::uint32_t width = 0;
+};
+
+/// One dataset /path of [images, ...row_shape].
+struct DatasetLayout {
+  std::string path;  ///< "/posterior/mean"
+  NumberType type = NumberType::float32;
+  std::vector<std::int64_t> row_shape;  ///< of one image's row; {} for a scalar a row
+
+  std::int64_t row_values() const;
+  std::size_t row_bytes() const;
+};
+
+/// All that fixes the structure of a results file.
+struct ResultsLayout {
+  std::vector<ImageEntry> images;
+  std::vector<DatasetLayout> datasets;            ///< beside /image/*, which is always there
+  std::map<std::string, std::string> attributes;  ///< of the root, text: job, version, prior_sha256, system
+
+  const DatasetLayout* find(const std::string& path) const;
+};
+
+/// Whether a commit waits until the image's data is on the disk. Without it a kill still loses nothing that
+/// was committed, but a power failure may leave committed images whose data never reached the disk (`verify`
+/// finds them).
+enum class Durability { kill_safe, power_safe };
+
+class ResultsFile {
+ public:
+  /// Collective. Creates, fills /image/* and flushes; complete or not there (written aside as PATH.creating
+  /// and renamed). `layout` is the same on all ranks. What a kill left of an earlier creation is replaced; a
+  /// finished file never is. Throws the same error on every rank: IoError (exists already, directory missing
+  /// or not writable, no space), InternalError (a layout that makes no sense).
+  static ResultsFile create(const std::string& path, const ResultsLayout& layout, const Communicator& comm,
+                            Durability durability = Durability::power_safe);
+  /// Collective. Throws NotFoundError, DataError (not a results file of this format; truncated), on every
+  /// rank the same.
+  static ResultsFile open_for_writing(const std::string& path, const Communicator& comm,
+                                      Durability durability = Durability::power_safe);
+  /// Not collective; also while other processes write, whose commits it sees. Throws NotFoundError,
+  /// DataError, IoError.
+  static ResultsFile open_for_reading(const std::string& path);
+
+  ResultsFile(ResultsFile&&) noexcept;
+  ResultsFile& operator=(ResultsFile&&) noexcept;
+  ~ResultsFile();
+
+  const std::string& path() const;
+  /// As stored in the file.
+  const ResultsLayout& layout() const;
+
+  std::vector<ImageState> states() const;
+  ImageState state(std::int64_t row) const;
+  std::string reason(std::int64_t row) const;
+  std::uint32_t stored_crc32(std::int64_t row) const;
+  float seconds(std::int64_t row) const;
+
+  /// Independent: writes `bytes` (of the dataset's type) of image `row`, beginning `offset` values into the
+  /// row.
+  /// @pre opened for writing
+  void write(const std::string& dataset, std::int64_t row, std::int64_t offset,
+             std::span<const std::byte> bytes);
+  std::vector<std::byte> read(const std::string& dataset, std::int64_t row) const;
+  std::vector<float> read_floats(const std::string& dataset, std::int64_t row) const;
+
+  /// Independent, by one rank, after all data of the image was written by all its ranks (a barrier between):
+  /// the checksum and the seconds, then `sync()` if power-safe, then the state.
+  void commit(std::int64_t row, std::uint32_t crc32, float seconds);
+  /// The same with a reason, cut to 128 bytes, instead of data.
+  void fail(std::int64_t row, const std::string& reason, float seconds);
+
+  /// Waits until what this host has written is on the disk. On a file system that several hosts write to,
+  /// each rank calls it before the barrier that precedes `commit`.
+  void sync() const;
+
+  /// zlib's CRC-32 over the image's rows of /posterior, /particles, /measurement and /diagnostics, in that
+  /// order, the datasets of a group by name, as read from the file.
+  std::uint32_t compute_crc32(std::int64_t row) const;
+
+  /// Collective. After this, nothing may be called.
+  void close();
+
+ private:
+  struct Impl;
+  explicit ResultsFile(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+/// The datasets that the checksum covers, in its order.
+std::vector<DatasetLayout> checksummed_datasets(const ResultsLayout& layout);
+
+/// CRC-32 of A followed by B from those of A and B, so that ranks check their own parts.
+std::uint32_t crc32_of(std::span<const std::byte> bytes);
+std::uint32_t crc32_combine(std::uint32_t first, std::uint32_t second, std::size_t second_bytes);
+
+}  // namespace dwgf

@@ -1,0 +1,58 @@
+#include <cstdlib>
+#include <exception>
+#include <utility>
+
+#include <unistd.h>
+
+#include <dwgf/base/error.hpp>
+#include <dwgf/comm/mpi.hpp>
+
+#include "communicator_impl.hpp"
+
+namespace dwgf {
+
+MpiSession::MpiSession(int& argc, char**& argv) {
+  int already = 0;
+  check_mpi(MPI_Initialized(&already), {"asking whether MPI runs"});
+  if (already) throw InternalError("MPI is running already: one session in a process");
+  int level = MPI_THREAD_SINGLE;
+  check_mpi(MPI_Init_thread(&argc, &argv, MPI_THREAD_MULTIPLE, &level), {"starting MPI"});
+  for (MPI_Comm comm : {MPI_COMM_WORLD, MPI_COMM_SELF}) {
+    check_mpi(MPI_Comm_set_errhandler(comm, MPI_ERRORS_RETURN), {"setting the error handler", 0, comm});
+  }
+  if (level < MPI_THREAD_SERIALIZED) {
+    MPI_Finalize();
+    throw RankError(
+        "this MPI supports calls from the main thread only (MPI_THREAD_SERIALIZED is needed, because another "
+        "thread "
+        "ends the job when it hangs); use an MPI built with thread support");
+  }
+}
+
+MpiSession::~MpiSession() {
+  // Finalize waits for every rank; one that leaves by an error is alone.
+  if (std::uncaught_exceptions() > 0) abort(static_cast<int>(ExitCode::internal));
+  MPI_Finalize();
+}
+
+void MpiSession::abort(int code) const {
+  MPI_Abort(MPI_COMM_WORLD, code);
+  std::_Exit(code);
+}
+
+std::string host_name() {
+  char name[256] = "";
+  if (gethostname(name, sizeof name - 1) != 0) return "unknown";
+  return name;
+}
+
+void require_launcher_agrees(int announced, int world_size) {
+  if (announced <= 1 || world_size != 1) return;
+  throw UsageError(concat(
+      "the launcher announces ", announced, " tasks, but MPI sees 1 rank: the program would run ", announced,
+      " times side by side on the same files. The launcher belongs to another MPI than the "
+      "one this program was built with. Start it with that MPI's own mpirun, or under Slurm with "
+      "srun --mpi=pmix (srun --mpi=list names what there is)."));
+}
+
+}  // namespace dwgf

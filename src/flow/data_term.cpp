@@ -1,0 +1,40 @@
+#include <ATen/ATen.h>
+
+#include <dwgf/flow/data_term.hpp>
+#include <dwgf/flow/draws.hpp>
+
+namespace dwgf {
+
+DataTerm::DataTerm(const Problem& problem, const FlowOptions& options)
+    : problem_(problem),
+      options_(options),
+      y_(problem.y.to(problem.prior.options()).unsqueeze(0)),
+      observed_(static_cast<double>(problem.forward.observed_count())) {}
+
+DataGradient DataTerm::gradient(const at::Tensor& z, std::int64_t first_particle, std::int64_t step) const {
+  const auto address = [&](Purpose purpose) {
+    return DrawAddress{options_.seed, problem_.image, static_cast<std::uint32_t>(first_particle),
+                       static_cast<std::uint32_t>(step), purpose};
+  };
+  const DecodedImage decoded = problem_.prior.decode_with_pull_back(z);
+  const at::Tensor& x = decoded.x;  // [M, C, H, W]
+  const at::Tensor noisy =
+      options_.decoder_std > 0.0 ? x + options_.decoder_std * normals_like(x, address(Purpose::decoder)) : x;
+
+  const at::Tensor residual = problem_.forward.apply(noisy) - y_;                          // [M, ...]
+  at::Tensor cotangent = problem_.forward.pull_back(noisy, residual * (1.0 / observed_));  // [M, C, H, W]
+
+  if (options_.consistency > 0.0) {
+    const LatentDistribution code = problem_.prior.encode(noisy);
+    const at::Tensor encoded = options_.encode == EncodeMode::sample
+                                   ? code.mean + code.std * normals_like(code.mean, address(Purpose::encoder))
+                                   : code.mean;  // [M, c, h, w]
+    const double dim = static_cast<double>(x.numel() / x.size(0));
+    cotangent = cotangent + (x - problem_.prior.decode(encoded)) * (options_.consistency / dim);
+  }
+
+  const at::Tensor misfit = residual.flatten(1).to(at::kDouble).square().sum(1) * (0.5 / observed_);  // [M]
+  return {decoded.pull_back(cotangent), misfit};
+}
+
+}  // namespace dwgf

@@ -1,0 +1,224 @@
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include <ATen/ATen.h>
+
+#include <dwgf/flow/diverged.hpp>
+#include <dwgf/flow/draws.hpp>
+#include <dwgf/flow/fixed_point.hpp>
+#include <dwgf/flow/interaction.hpp>
+
+namespace dwgf {
+
+namespace {
+
+/// Distances are made in blocks of at most this many values, whatever N.
+constexpr std::int64_t kLargestBlock = std::int64_t{1} << 22;
+
+std::span<std::byte> bytes_of(at::Tensor& t) {
+  return {static_cast<std::byte*>(t.data_ptr()), static_cast<std::size_t>(t.nbytes())};
+}
+
+/// The positions of all particles, gathered in particle order.
+class GatheredPositions {
+ public:
+  explicit GatheredPositions(Collective& group) : group_(group) {}
+
+  void begin(const FlowState& state) {
+    const std::int64_t slots = state.share.batches_per_rank * state.share.micro_batch;
+    own_ = at::zeros({slots, state.latent_elements()}, state.options);  // [slots, d]
+    gathered_ =
+        at::empty({group_.size() * slots, state.latent_elements()}, state.options);  // [ranks slots, d]
+    for (std::size_t b = 0; b < state.batches.size(); ++b) {
+      const std::int64_t first = static_cast<std::int64_t>(b) * state.share.micro_batch;
+      own_.slice(0, first, first + state.share.micro_batch).copy_(state.batches[b].z.flatten(1));
+    }
+    pending_ = group_.start_all_gather(bytes_of(own_), bytes_of(gathered_));
+  }
+
+  void finish(const FlowState& state) {
+    pending_->wait();
+    pending_.reset();
+    all_ = gathered_.slice(0, 0, state.share.particles);  // [N, d]
+  }
+
+  const at::Tensor& all() const { return all_; }
+
+ private:
+  Collective& group_;
+  at::Tensor own_, gathered_, all_;
+  std::unique_ptr<PendingCollective> pending_;
+};
+
+/// |p_i - scale q_j|^2 for p [M, d], q [N, d]: [M, N]. By differences, not by |p|^2 - 2 p.q + |q|^2, which
+/// loses the small distances that decide. Blocks depend on M, N and d alone.
+at::Tensor squared_distances(const at::Tensor& p, const at::Tensor& q, double scale) {
+  const std::int64_t rows = std::max<std::int64_t>(1, kLargestBlock / std::max<std::int64_t>(1, p.numel()));
+  at::Tensor out = at::empty({p.size(0), q.size(0)}, p.options());  // [M, N]
+  for (std::int64_t j = 0; j < q.size(0); j += rows) {
+    const std::int64_t end = std::min(j + rows, q.size(0));
+    const at::Tensor difference = p.unsqueeze(1) - q.slice(0, j, end).unsqueeze(0) * scale;  // [M, rows, d]
+    out.slice(1, j, end).copy_(difference.square().sum(-1));
+  }
+  return out;
+}
+
+at::Tensor per_sample(const at::Tensor& z, double value) {
+  return at::full({z.size(0)}, value, at::TensorOptions().dtype(at::kDouble));
+}
+
+class NoInteraction final : public Interaction {
+ public:
+  void begin(const FlowState&) override {}
+  void finish(const FlowState&) override {}
+
+  InteractionScore score(const FlowState&, std::size_t, const NoisedBatch& noised) const override {
+    return {noised.eps * (-1.0 / noised.s), per_sample(noised.eps, 1.0)};
+  }
+};
+
+class MixtureInteraction final : public Interaction {
+ public:
+  explicit MixtureInteraction(Collective& group) : positions_(group) {}
+
+  void begin(const FlowState& state) override { positions_.begin(state); }
+  void finish(const FlowState& state) override { positions_.finish(state); }
+
+  InteractionScore score(const FlowState&, std::size_t, const NoisedBatch& noised) const override {
+    const double s2 = noised.s * noised.s;
+    const at::Tensor z_t = noised.z_t.flatten(1);                                           // [M, d]
+    const at::Tensor d2 = squared_distances(z_t, positions_.all(), noised.a);               // [M, N]
+    const at::Tensor w = at::softmax(d2 * (-1.0 / (2.0 * s2)), 1);                          // [M, N]
+    const at::Tensor g = (z_t - noised.a * at::matmul(w, positions_.all())) * (-1.0 / s2);  // [M, d]
+    return {g.view_as(noised.z_t), w.to(at::kDouble).square().sum(1).reciprocal().cpu()};
+  }
+
+ private:
+  GatheredPositions positions_;
+};
+
+class GaussianInteraction final : public Interaction {
+ public:
+  explicit GaussianInteraction(Collective& group) : group_(group) {}
+
+  void begin(const FlowState& state) override {
+    moments_ = std::make_unique<EnsembleMoments>(state.latent_elements(), state.share.particles);
+    for (const ParticleBatch& batch : state.batches) moments_->add(batch.z.flatten(1), batch.counted);
+    moments_->start(group_);
+  }
+
+  void finish(const FlowState& state) override {
+    moments_->wait();
+    if (moments_->diverged()) throw Diverged(state.step);
+    mean_ = moments_->mean().to(state.options);          // [d]
+    variance_ = moments_->variance().to(state.options);  // [d]
+  }
+
+  InteractionScore score(const FlowState& state, std::size_t, const NoisedBatch& noised) const override {
+    const double a = noised.a;
+    const at::Tensor z_t = noised.z_t.flatten(1);                                        // [M, d]
+    const at::Tensor g = (a * mean_ - z_t) / (a * a * variance_ + noised.s * noised.s);  // [M, d]
+    return {g.view_as(noised.z_t), per_sample(z_t, static_cast<double>(state.share.particles))};
+  }
+
+ private:
+  Collective& group_;
+  std::unique_ptr<EnsembleMoments> moments_;
+  at::Tensor mean_, variance_;
+};
+
+/// The median of all |z^i - z^j|^2 with i != j, from the full [N, N] table: the mean of the two middle values
+/// of an even count.
+double median_off_diagonal(const at::Tensor& squared) {
+  const std::int64_t n = squared.size(0);
+  const at::Tensor rows = squared.to(at::kCPU, at::kDouble).contiguous();
+  const double* value = rows.data_ptr<double>();
+  std::vector<double> off;
+  off.reserve(static_cast<std::size_t>(n * (n - 1)));
+  for (std::int64_t i = 0; i < n; ++i) {
+    for (std::int64_t j = 0; j < n; ++j) {
+      if (i != j) off.push_back(value[i * n + j]);
+    }
+  }
+  const auto middle = off.begin() + static_cast<std::ptrdiff_t>(off.size() / 2);
+  std::nth_element(off.begin(), middle, off.end());
+  const double upper = *middle;
+  const double lower = *std::max_element(off.begin(), middle);
+  return lower + 0.5 * (upper - lower);
+}
+
+class RepulsionInteraction final : public Interaction {
+ public:
+  RepulsionInteraction(double strength, Collective& group)
+      : strength_(strength), group_(group), positions_(group) {}
+
+  void begin(const FlowState& state) override { positions_.begin(state); }
+
+  void finish(const FlowState& state) override {
+    positions_.finish(state);
+    const std::int64_t n = state.share.particles;
+    if (n < 2) return;
+    const std::int64_t slots = state.share.batches_per_rank * state.share.micro_batch;
+    own_rows_ = at::zeros({slots, n}, state.options);                            // [slots, N]
+    at::Tensor all_rows = at::empty({group_.size() * slots, n}, state.options);  // [ranks slots, N]
+    for (std::size_t b = 0; b < state.batches.size(); ++b) {
+      const std::int64_t first = static_cast<std::int64_t>(b) * state.share.micro_batch;
+      own_rows_.slice(0, first, first + state.share.micro_batch)
+          .copy_(squared_distances(state.batches[b].z.flatten(1), positions_.all(), 1.0));
+    }
+    group_.all_gather(bytes_of(own_rows_), bytes_of(all_rows));
+    const double median = median_off_diagonal(all_rows.slice(0, 0, n));
+    if (!std::isfinite(median)) throw Diverged(state.step);
+    bandwidth2_ = median / (2.0 * std::log(static_cast<double>(n)));
+  }
+
+  InteractionScore score(const FlowState& state, std::size_t batch,
+                         const NoisedBatch& noised) const override {
+    at::Tensor g = noised.eps * (-1.0 / noised.s);  // [M, c, h, w]
+    // Coincident particles have no direction to be pushed in.
+    if (state.share.particles > 1 && bandwidth2_ > 0.0) {
+      const std::int64_t first = static_cast<std::int64_t>(batch) * state.share.micro_batch;
+      const at::Tensor r2 = own_rows_.slice(0, first, first + state.share.micro_batch);  // [M, N]
+      at::Tensor k = at::exp(r2 * (-1.0 / (2.0 * bandwidth2_)));                         // [M, N]
+      k = k / k.sum(1, true);
+      const at::Tensor z = state.batches[batch].z.flatten(1);  // [M, d]
+      g = g + ((z - at::matmul(k, positions_.all())) * (-strength_ / bandwidth2_)).view_as(g);
+    }
+    return {g, per_sample(g, 1.0)};
+  }
+
+ private:
+  double strength_;
+  Collective& group_;
+  GatheredPositions positions_;
+  at::Tensor own_rows_;  // [slots, N], |z^i - z^j|^2
+  double bandwidth2_ = 0.0;
+};
+
+}  // namespace
+
+NoisedBatch add_noise(const ParticleBatch& batch, const NoiseSchedule& schedule, std::int64_t time,
+                      DrawAddress address) {
+  NoisedBatch noised{{}, {}, schedule.signal(time), schedule.noise(time)};
+  address.particle = static_cast<std::uint32_t>(batch.first);
+  noised.eps = normals_like(batch.z, address);
+  noised.z_t = noised.a * batch.z + noised.s * noised.eps;
+  return noised;
+}
+
+std::unique_ptr<Interaction> make_interaction(const FlowOptions& options, Collective& group) {
+  switch (options.interaction) {
+    case InteractionKind::mixture:
+      return std::make_unique<MixtureInteraction>(group);
+    case InteractionKind::gaussian:
+      return std::make_unique<GaussianInteraction>(group);
+    case InteractionKind::repulsion:
+      return std::make_unique<RepulsionInteraction>(options.repulsion, group);
+    case InteractionKind::none:
+      return std::make_unique<NoInteraction>();
+  }
+  throw InternalError("unknown interaction");
+}
+
+}  // namespace dwgf

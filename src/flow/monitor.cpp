@@ -1,0 +1,102 @@
+#include <cmath>
+#include <utility>
+
+#include <ATen/ATen.h>
+
+#include <dwgf/flow/diverged.hpp>
+#include <dwgf/flow/monitor.hpp>
+
+namespace dwgf {
+
+namespace {
+
+constexpr std::size_t kQuantities = 4;
+
+/// The mean square of each sample, float64 [M].
+at::Tensor mean_square(const at::Tensor& v) {
+  return v.flatten(1).to(at::kDouble).square().mean(1);
+}
+
+}  // namespace
+
+std::vector<std::string> Diagnostics::names() {
+  return {"data_gradient", "misfit", "neighbours", "prior_gradient"};
+}
+
+const std::vector<double>& Diagnostics::named(const std::string& name) const {
+  if (name == "data_gradient") return data_gradient;
+  if (name == "misfit") return misfit;
+  if (name == "neighbours") return neighbours;
+  if (name == "prior_gradient") return prior_gradient;
+  throw InternalError("no diagnostic is named " + name);
+}
+
+std::vector<std::int64_t> recorded_steps(std::int64_t steps, std::int64_t record_every) {
+  std::vector<std::int64_t> recorded;
+  for (std::int64_t step = 0; step < steps; ++step) {
+    if (step % record_every == 0 || step + 1 == steps) recorded.push_back(step);
+  }
+  return recorded;
+}
+
+Monitor::Monitor(const FlowOptions& options, std::int64_t steps, Collective& group,
+                 std::function<void(std::int64_t, std::int64_t)> on_step)
+    : record_every_(options.record_every),
+      steps_(steps),
+      group_(group),
+      on_step_(std::move(on_step)),
+      particles_(options.particles) {}
+
+bool Monitor::wants(std::int64_t step) const {
+  return step % record_every_ == 0 || step + 1 == steps_;
+}
+
+void Monitor::observe(const ParticleBatch& batch, const at::Tensor& misfit, const at::Tensor& data_gradient,
+                      const at::Tensor& prior_gradient, const at::Tensor& neighbours) {
+  const at::Tensor columns = at::stack({misfit.cpu(), mean_square(data_gradient).cpu(),
+                                        mean_square(prior_gradient).cpu(), neighbours.cpu()},
+                                       1)
+                                 .contiguous();  // [M, quantities]
+  const double* value = columns.data_ptr<double>();
+  own_.insert(own_.end(), value, value + columns.numel());
+}
+
+void Monitor::finish_step(const FlowState& state) {
+  if (wants(state.step)) {
+    complete();
+    own_.resize(
+        static_cast<std::size_t>(state.share.batches_per_rank * state.share.micro_batch) * kQuantities, 0.0);
+    under_way_ = std::exchange(own_, {});
+    under_way_step_ = state.step;
+    gathered_.assign(under_way_.size() * static_cast<std::size_t>(group_.size()), 0.0);
+    pending_ = group_.start_all_gather(std::as_bytes(std::span(under_way_)),
+                                       std::as_writable_bytes(std::span(gathered_)));
+  }
+  if (on_step_) on_step_(state.step + 1, steps_);
+}
+
+void Monitor::complete() {
+  if (!pending_) return;
+  std::exchange(pending_, nullptr)->wait();
+  double sums[kQuantities] = {};
+  for (std::int64_t particle = 0; particle < particles_; ++particle) {
+    for (std::size_t q = 0; q < kQuantities; ++q) {
+      sums[q] += gathered_[static_cast<std::size_t>(particle) * kQuantities + q];
+    }
+  }
+  for (double& sum : sums) {
+    sum /= static_cast<double>(particles_);
+    if (!std::isfinite(sum)) throw Diverged(under_way_step_);
+  }
+  diagnostics_.misfit.push_back(sums[0]);
+  diagnostics_.data_gradient.push_back(std::sqrt(sums[1]));
+  diagnostics_.prior_gradient.push_back(std::sqrt(sums[2]));
+  diagnostics_.neighbours.push_back(sums[3]);
+}
+
+Diagnostics Monitor::finish() {
+  complete();
+  return std::move(diagnostics_);
+}
+
+}  // namespace dwgf

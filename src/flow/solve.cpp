@@ -1,0 +1,64 @@
+#include <utility>
+#include <vector>
+
+#include <ATen/ATen.h>
+
+#include <dwgf/flow/adam.hpp>
+#include <dwgf/flow/draws.hpp>
+#include <dwgf/flow/interaction.hpp>
+#include <dwgf/flow/regulariser.hpp>
+#include <dwgf/flow/solve.hpp>
+
+namespace dwgf {
+
+std::int64_t step_count(const FlowOptions& options) {
+  return options.steps > 0 ? std::min(options.steps, options.grid - 1) : options.grid - 1;
+}
+
+Solution solve(const Problem& problem, const FlowOptions& options, Collective& group,
+               std::function<void(std::int64_t, std::int64_t)> on_step) {
+  const Prior& prior = problem.prior;
+  const PriorGeometry& geometry = prior.geometry();
+  const std::vector<std::int64_t> latent_shape{geometry.latent_channels,
+                                               problem.image_shape.height / geometry.factor,
+                                               problem.image_shape.width / geometry.factor};
+  std::vector<std::int64_t> times = prior.schedule().times(options.grid);
+  times.resize(static_cast<std::size_t>(step_count(options)));
+
+  FlowState state =
+      initial_state(share_particles(options.particles, options.micro_batch, group.rank(), group.size()),
+                    latent_shape, options.seed, problem.image, prior.options());
+  const auto interaction = make_interaction(options, group);
+  const DataTerm data_term(problem, options);
+  const Adam adam(options.rate);
+  Monitor monitor(options, static_cast<std::int64_t>(times.size()), group, std::move(on_step));
+
+  for (const std::int64_t t : times) {
+    interaction->begin(state);
+    std::vector<NoisedBatch> noised;
+    std::vector<at::Tensor> predicted;  // eps_theta(z_t, t)
+    for (const ParticleBatch& batch : state.batches) {
+      noised.push_back(add_noise(
+          batch, prior.schedule(), t,
+          {options.seed, problem.image, 0, static_cast<std::uint32_t>(state.step), Purpose::noising}));
+      predicted.push_back(prior.predict_noise(noised.back().z_t, t));
+    }
+    interaction->finish(state);
+    for (std::size_t b = 0; b < state.batches.size(); ++b) {
+      ParticleBatch& batch = state.batches[b];
+      const InteractionScore score = interaction->score(state, b, noised[b]);
+      const at::Tensor prior_gradient =
+          regulariser_gradient(score.score, predicted[b], noised[b], options.weight);
+      const DataGradient data = data_term.gradient(batch.z, batch.first, state.step);
+      adam.move(batch, data.gradient + prior_gradient, state.step);
+      if (monitor.wants(state.step)) {
+        monitor.observe(batch, data.misfit, data.gradient, prior_gradient, score.neighbours);
+      }
+    }
+    monitor.finish_step(state);
+    ++state.step;
+  }
+  return {std::move(state), monitor.finish()};
+}
+
+}  // namespace dwgf

@@ -1,0 +1,118 @@
+// The program from its arguments to its exit code. An error that all ranks share is told once and ends the job in order; one that a
+// single rank has ends every rank at once. After MPI_Finalize the first rank returns the code and the others 0, so that mpirun and srun
+// pass it on.
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <dwgf/base/error.hpp>
+#include <dwgf/comm/mpi.hpp>
+#include <dwgf/operators/operator.hpp>
+#include <dwgf/run/evaluate.hpp>
+#include <dwgf/run/export.hpp>
+#include <dwgf/run/inspect.hpp>
+#include <dwgf/run/launcher.hpp>
+#include <dwgf/run/restore.hpp>
+#include <dwgf/run/settings.hpp>
+#include <dwgf/run/together.hpp>
+
+namespace {
+
+using namespace dwgf;
+
+void tell(const std::string& command, const std::string& message) {
+  std::fprintf(stderr, "dwgf%s%s: %s\n", command.empty() ? "" : " ", command.c_str(), message.c_str());
+}
+
+bool wanted(const std::vector<std::string>& arguments, const std::string& flag) {
+  return std::find(arguments.begin(), arguments.end(), flag) != arguments.end();
+}
+
+/// The commands that only read a file are done by one rank; the others wait.
+template <class Work>
+ExitCode on_first_rank(Communicator& world, Work&& work) {
+  ExitCode code = ExitCode::ok;
+  together(world, [&] {
+    if (world.rank() == 0) code = work();
+  });
+  return code;
+}
+
+ExitCode run(Communicator& world, const std::vector<std::string>& arguments) {
+  const std::string name = arguments.empty() ? "--help" : arguments.front();
+  const bool first = world.rank() == 0;
+  if (name == "--help" || name == "help") {
+    if (first) std::fputs(help_text().c_str(), stdout);
+    return arguments.empty() ? ExitCode::usage : ExitCode::ok;
+  }
+  if (name == "--version") {
+    if (first) std::printf("dwgf %s\n", version().c_str());
+    return ExitCode::ok;
+  }
+  const CommandSpec* command = find_command(name);
+  if (!command) throw UsageError(unknown_command(name));
+  const std::vector<std::string> rest(arguments.begin() + 1, arguments.end());
+  if (wanted(rest, "--help")) {
+    if (first) std::fputs(help_text(*command).c_str(), stdout);
+    return ExitCode::ok;
+  }
+  if (wanted(rest, "--help-operators") && command->name == "restore") {
+    if (first) std::fputs(describe_operators().c_str(), stdout);
+    return ExitCode::ok;
+  }
+
+  const Settings settings = parse_settings(*command, rest);
+  if (command->name == "restore") return restore(world, settings);
+  return on_first_rank(world, [&] {
+    if (command->name == "evaluate") return evaluate_command(settings);
+    if (command->name == "export") return export_command(settings);
+    if (command->name == "status") return status_command(settings);
+    return verify_command(settings);
+  });
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  // 1. MPI, on any number of ranks, one included.
+  prepare_launch();
+  MpiSession session(argc, argv);
+  Communicator world = Communicator::world();
+  const std::vector<std::string> arguments(argv + 1, argv + argc);
+  const std::string command = !arguments.empty() && find_command(arguments.front()) ? arguments.front() : "";
+
+  // 2. The command. What goes wrong on all ranks alike ends in order, told once.
+  ExitCode code = ExitCode::ok;
+  try {
+    together(world, [&] { require_launcher_agrees(announced_tasks(), world.size()); });
+    try {
+      code = run(world, arguments);
+    } catch (const AgreedError&) {
+      throw;
+    } catch (const UsageError& error) {
+      throw AgreedError(error.code(), error.what());  // every rank parsed the same words
+    } catch (const NotFoundError& error) {
+      throw AgreedError(error.code(), error.what());
+    }
+  } catch (const AgreedError& error) {
+    if (world.rank() == 0) tell(command, error.what());
+    code = error.code();
+  } catch (const Error& error) {
+    // 3. What goes wrong on one rank ends all of them. The lowest failing rank is the first to speak, the others are ended by then.
+    std::this_thread::sleep_for(std::chrono::milliseconds(150) * std::min(world.rank(), 20));
+    tell(command, concat("[rank ", world.rank(), " of ", world.size(), " on ", host_name(), "] ", error.what()));
+    session.abort(static_cast<int>(error.code()));
+  } catch (const std::exception& error) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(150) * std::min(world.rank(), 20));
+    tell(command, concat("[rank ", world.rank(), " of ", world.size(), " on ", host_name(),
+                         "] internal error: ", first_line(error.what())));
+    session.abort(static_cast<int>(ExitCode::internal));
+  }
+
+  // 4. The first rank's code is the job's.
+  return world.rank() == 0 ? static_cast<int>(code) : 0;
+}

@@ -1,0 +1,40 @@
+#include <ATen/ATen.h>
+
+#include <dwgf/operators/batch_shape.hpp>
+#include <dwgf/operators/hdr.hpp>
+
+namespace dwgf {
+namespace {
+
+class HighDynamicRange final : public ForwardOperator {
+ public:
+  explicit HighDynamicRange(const ImageShape& shape) : shape_(shape) {}
+
+  at::Tensor apply(const at::Tensor& x) const override {
+    expect_batch(x, shape_, "an image");
+    return (2 * x).clamp(-1, 1);
+  }
+  at::Tensor pull_back(const at::Tensor& x, const at::Tensor& r) const override {
+    expect_batch(x, shape_, "an image");
+    return x.abs().le(0.5).mul(r).mul_(2);  // [B, C, H, W]
+  }
+  bool is_linear() const override { return false; }
+  std::vector<std::int64_t> measurement_shape() const override {
+    return {shape_.channels, shape_.height, shape_.width};
+  }
+  bool keeps_unobserved() const override { return true; }
+  at::Tensor trivial_inverse(const at::Tensor& y) const override { return y / 2; }
+  std::string trivial_inverse_name() const override { return "half"; }
+
+ private:
+  ImageShape shape_;
+};
+
+}  // namespace
+
+std::shared_ptr<const ForwardOperator> make_hdr(const OperatorArguments& arguments,
+                                                const OperatorContext& context) {
+  return std::make_shared<HighDynamicRange>(context.image_shape);
+}
+
+}  // namespace dwgf

@@ -1,0 +1,63 @@
+#include <ATen/ATen.h>
+
+#include <dwgf/base/error.hpp>
+#include <dwgf/base/random.hpp>
+#include <dwgf/operators/batch_shape.hpp>
+#include <dwgf/operators/harmonic_fill.hpp>
+#include <dwgf/operators/masking.hpp>
+
+namespace dwgf {
+
+Masking::Masking(const at::Tensor& observed) : observed_(observed.to(at::kFloat)), mask_(observed) {}
+
+at::Tensor Masking::apply(const at::Tensor& x) const {
+  expect_batch(x, observed_.sizes(), "an image");
+  return at::mul(x, mask_.like(x));  // [B, C, H, W]
+}
+
+at::Tensor Masking::trivial_inverse(const at::Tensor& y) const {
+  return harmonic_fill(y, observed_);
+}
+
+std::shared_ptr<const ForwardOperator> make_box_inpainting(const OperatorArguments& arguments,
+                                                           const OperatorContext& context) {
+  const ImageShape& shape = context.image_shape;
+  const std::int64_t top = arguments.integer(0, "top", 0), left = arguments.integer(1, "left", 0);
+  const std::int64_t height = arguments.integer(2, "height", 1), width = arguments.integer(3, "width", 1);
+  // Subtracting first: a sum of two given numbers could overflow.
+  const auto inside = [&](const char* what, std::int64_t first, std::int64_t count, std::int64_t size) {
+    if (first < size && count <= size - first) return;
+    arguments.refuse(concat("the box leaves the image: ", count, " ", what, " from ", what, " ", first,
+                            ", where there are ", size),
+                     concat("keep it inside the image of ", to_text(shape)));
+  };
+  inside("rows", top, height, shape.height);
+  inside("columns", left, width, shape.width);
+  if (height == shape.height && width == shape.width)
+    arguments.refuse("the box covers the whole image, nothing is observed",
+                     "make it smaller than the image of " + to_text(shape));
+
+  at::Tensor observed = at::ones({shape.channels, shape.height, shape.width});
+  observed.narrow(1, top, height).narrow(2, left, width).zero_();
+  return std::make_shared<Masking>(observed);
+}
+
+std::shared_ptr<const ForwardOperator> make_random_inpainting(const OperatorArguments& arguments,
+                                                              const OperatorContext& context) {
+  const ImageShape& shape = context.image_shape;
+  const double fraction = arguments.number(0, "the missing fraction");
+  if (!(fraction >= 0 && fraction < 1))
+    arguments.refuse(concat("the missing fraction is ", fraction), "it must be at least 0 and below 1");
+
+  at::Tensor uniforms = at::empty({shape.channels, shape.height, shape.width}, at::kDouble);
+  fill_uniforms({.seed = context.seed, .image = context.image, .purpose = Purpose::mask},
+                {uniforms.data_ptr<double>(), static_cast<std::size_t>(uniforms.numel())});
+  const at::Tensor observed = uniforms.ge(fraction);  // [C, H, W]
+  if (!observed.any().item<bool>())
+    arguments.refuse(
+        concat("no pixel of the ", to_text(shape), " image of identity ", context.image, " is observed"),
+        "lower the missing fraction");
+  return std::make_shared<Masking>(observed);
+}
+
+}  // namespace dwgf

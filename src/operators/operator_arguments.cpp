@@ -1,0 +1,56 @@
+#include <numeric>
+#include <optional>
+#include <utility>
+
+#include <dwgf/base/error.hpp>
+#include <dwgf/base/text.hpp>
+#include <dwgf/operators/operator_arguments.hpp>
+
+namespace dwgf {
+
+OperatorArguments::OperatorArguments(std::string stage, std::string usage, std::vector<std::string> values)
+    : stage_(std::move(stage)), usage_(std::move(usage)), values_(std::move(values)) {}
+
+void OperatorArguments::expect_count(std::size_t least, std::size_t most) const {
+  if (count() >= least && count() <= most) return;
+  const std::string allowed = least == most ? concat(least) : concat(least, " to ", most);
+  refuse(concat("found ", count(), count() == 1 ? " argument" : " arguments", " where ", allowed, " can be"),
+         "write `" + usage_ + "`");
+}
+
+const std::string& OperatorArguments::text(std::size_t index) const {
+  return values_.at(index);
+}
+
+std::int64_t OperatorArguments::integer(std::size_t index, const char* name, std::int64_t least) const {
+  const std::optional<std::int64_t> value = parse_int64(text(index));
+  if (!value) refuse(concat(name, " '", text(index), "' is not an integer"), "write `" + usage_ + "`");
+  if (*value < least) refuse(concat(name, " is ", *value), concat("it must be at least ", least));
+  return *value;
+}
+
+double OperatorArguments::number(std::size_t index, const char* name) const {
+  const std::optional<double> value = parse_double(text(index));
+  if (!value) refuse(concat(name, " '", text(index), "' is not a finite number"), "write `" + usage_ + "`");
+  return *value;
+}
+
+std::int64_t OperatorArguments::dividing_factor(std::size_t index, const ImageShape& shape) const {
+  const std::int64_t factor = integer(index, "the factor", 1);
+  if (shape.height % factor == 0 && shape.width % factor == 0) return factor;
+  const bool rows = shape.height % factor != 0;
+  const std::int64_t common = std::gcd(shape.height, shape.width);
+  refuse(concat("the factor ", factor, " does not divide the ", rows ? "height " : "width ",
+                rows ? shape.height : shape.width, " of the image of ", to_text(shape)),
+         concat("it must be a divisor of ", common));
+}
+
+void OperatorArguments::refuse(const std::string& reason, const std::string& advice) const {
+  throw UsageError("problem.operator: '" + stage_ + "': " + reason + "; " + advice);
+}
+
+std::string to_text(const ImageShape& shape) {
+  return concat(shape.channels, " x ", shape.height, " x ", shape.width);
+}
+
+}  // namespace dwgf

@@ -1,0 +1,64 @@
+#include <ATen/ATen.h>
+
+#include <dwgf/base/error.hpp>
+#include <dwgf/operators/batch_shape.hpp>
+#include <dwgf/operators/phase_retrieval.hpp>
+
+namespace dwgf {
+namespace {
+
+class PhaseRetrieval final : public ForwardOperator {
+ public:
+  PhaseRetrieval(const ImageShape& shape, std::int64_t padding) : shape_(shape), padding_(padding) {}
+
+  at::Tensor apply(const at::Tensor& x) const override {
+    expect_batch(x, shape_, "an image");
+    return image_by_image(x.size(0), [&](std::int64_t b) {
+      return spectrum(x.select(0, b)).abs().to(x.scalar_type());  // [C, H + 2p, W + 2p]
+    });
+  }
+
+  at::Tensor pull_back(const at::Tensor& x, const at::Tensor& r) const override {
+    expect_batch(x, shape_, "an image");
+    expect_batch(r, measurement_shape(), "a measurement");
+    return image_by_image(x.size(0), [&](std::int64_t b) {
+      const at::Tensor rotated = spectrum(x.select(0, b)).sgn_().mul_(r.select(0, b));  // [C, H + 2p, W + 2p]
+      return at::real(at::fft_ifft2(rotated, {}, {-2, -1}, "ortho"))
+          .narrow(1, padding_, shape_.height)
+          .narrow(2, padding_, shape_.width)
+          .mul(0.5)
+          .to(x.scalar_type());  // [C, H, W]
+    });
+  }
+
+  bool is_linear() const override { return false; }
+  std::vector<std::int64_t> measurement_shape() const override {
+    return {shape_.channels, shape_.height + 2 * padding_, shape_.width + 2 * padding_};
+  }
+
+ private:
+  /// [C, H, W] -> [C, H + 2p, W + 2p], complex
+  at::Tensor spectrum(const at::Tensor& image) const {
+    const at::Tensor wide = image.scalar_type() == at::kDouble ? image : image.to(at::kFloat);
+    const at::Tensor padded = at::constant_pad_nd((wide + 1) / 2, {padding_, padding_, padding_, padding_});
+    return at::fft_fft2(padded, {}, {-2, -1}, "ortho");
+  }
+
+  ImageShape shape_;
+  std::int64_t padding_;
+};
+
+}  // namespace
+
+std::shared_ptr<const ForwardOperator> make_phase_retrieval(const OperatorArguments& arguments,
+                                                            const OperatorContext& context) {
+  constexpr double most = 32;
+  const double oversample = arguments.count() > 0 ? arguments.number(0, "oversample") : 2.0;
+  if (!(oversample >= 0 && oversample <= most))
+    arguments.refuse(concat("oversample is ", oversample), concat("it must be in 0 ... ", most));
+  const auto padding =
+      static_cast<std::int64_t>(oversample / 8 * static_cast<double>(context.image_shape.width));
+  return std::make_shared<PhaseRetrieval>(context.image_shape, padding);
+}
+
+}  // namespace dwgf

@@ -1,0 +1,196 @@
+#include <utility>
+
+#include <ATen/ATen.h>
+
+#include <dwgf/prior/autoencoder.hpp>
+#include <dwgf/prior/blocks.hpp>
+
+namespace dwgf {
+namespace {
+
+constexpr double kEps = 1e-6;  // of every norm in diffusers' Encoder and Decoder
+
+std::shared_ptr<ResidualBlock> residual(const AutoencoderConfig& config, std::int64_t in, std::int64_t out,
+                                        const at::TensorOptions& tensors) {
+  return std::make_shared<ResidualBlock>(
+      ResidualBlock::Options{
+          .in = in, .out = out, .time_channels = 0, .groups = config.norm_groups, .eps = kEps},
+      tensors);
+}
+
+/// resnets.0, attentions.0, resnets.1
+class MiddleBlock : public torch::nn::Module {
+ public:
+  MiddleBlock(const AutoencoderConfig& config, const at::TensorOptions& tensors) {
+    const std::int64_t channels = config.channels.back();
+    residuals_ = register_module("resnets", std::make_shared<ModuleVector<ResidualBlock>>());
+    residuals_->add(residual(config, channels, channels, tensors));
+    residuals_->add(residual(config, channels, channels, tensors));
+    attentions_ = register_module("attentions", std::make_shared<ModuleVector<ImageAttention>>());
+    if (config.middle_attention) {
+      attentions_->add(std::make_shared<ImageAttention>(channels, config.norm_groups, kEps, tensors));
+    }
+  }
+  at::Tensor forward(const at::Tensor& x) const {  // [B, C, H, W]
+    at::Tensor h = (*residuals_)[0].forward(x, {});
+    if (!attentions_->empty()) h = (*attentions_)[0].forward(h);
+    return (*residuals_)[1].forward(h, {});
+  }
+
+ private:
+  std::shared_ptr<ModuleVector<ResidualBlock>> residuals_;
+  std::shared_ptr<ModuleVector<ImageAttention>> attentions_;
+};
+
+/// Residual blocks, then a change of resolution (none at the last level).
+template <class Resample>
+class LevelBlock : public torch::nn::Module {
+ public:
+  LevelBlock() { residuals_ = register_module("resnets", std::make_shared<ModuleVector<ResidualBlock>>()); }
+  void add(std::shared_ptr<ResidualBlock> block) { residuals_->add(std::move(block)); }
+  void set_resample(const char* name, std::shared_ptr<Resample> resample) {
+    auto list = register_module(name, std::make_shared<ModuleVector<Resample>>());
+    list->add(resample);
+    resample_ = std::move(resample);
+  }
+  at::Tensor residuals(at::Tensor h) const {
+    for (std::size_t i = 0; i < residuals_->size(); ++i) h = (*residuals_)[i].forward(h, {});
+    return h;
+  }
+  const Resample* resample() const { return resample_.get(); }
+
+ private:
+  std::shared_ptr<ModuleVector<ResidualBlock>> residuals_;
+  std::shared_ptr<Resample> resample_;
+};
+
+}  // namespace
+
+class AutoencoderEncoder : public torch::nn::Module {
+ public:
+  AutoencoderEncoder(const AutoencoderConfig& config, const at::TensorOptions& tensors) {
+    const auto& channels = config.channels;
+    conv_in_ = register_module(
+        "conv_in", std::make_shared<Convolution>(config.image_channels, channels[0], 3, 1, 1, tensors));
+    levels_ = register_module("down_blocks", std::make_shared<ModuleVector<LevelBlock<Downsample>>>());
+    std::int64_t in = channels[0];
+    for (std::size_t i = 0; i < channels.size(); ++i) {
+      auto level = std::make_shared<LevelBlock<Downsample>>();
+      for (std::int64_t j = 0; j < config.layers; ++j) {
+        level->add(residual(config, std::exchange(in, channels[i]), channels[i], tensors));
+      }
+      if (i + 1 < channels.size()) {
+        level->set_resample("downsamplers", std::make_shared<Downsample>(
+                                                channels[i], Downsample::Padding::below_right, tensors));
+      }
+      levels_->add(level);
+    }
+    middle_ = register_module("mid_block", std::make_shared<MiddleBlock>(config, tensors));
+    norm_out_ = register_module(
+        "conv_norm_out", std::make_shared<GroupNorm>(config.norm_groups, channels.back(), kEps, tensors));
+    conv_out_ = register_module(
+        "conv_out",
+        std::make_shared<Convolution>(channels.back(), 2 * config.latent_channels, 3, 1, 1, tensors));
+  }
+
+  at::Tensor forward(const at::Tensor& x) const {  // [B, C, H, W] -> [B, 2 c, h, w]
+    at::Tensor h = conv_in_->forward(x);
+    for (std::size_t i = 0; i < levels_->size(); ++i) {
+      const auto& level = (*levels_)[i];
+      h = level.residuals(h);
+      if (level.resample() != nullptr) h = level.resample()->forward(h);
+    }
+    return conv_out_->forward(activate(norm_out_->forward(middle_->forward(h))));
+  }
+
+ private:
+  std::shared_ptr<Convolution> conv_in_, conv_out_;
+  std::shared_ptr<ModuleVector<LevelBlock<Downsample>>> levels_;
+  std::shared_ptr<MiddleBlock> middle_;
+  std::shared_ptr<GroupNorm> norm_out_;
+};
+
+class AutoencoderDecoder : public torch::nn::Module {
+ public:
+  AutoencoderDecoder(const AutoencoderConfig& config, const at::TensorOptions& tensors) {
+    const auto& channels = config.channels;
+    conv_in_ = register_module(
+        "conv_in", std::make_shared<Convolution>(config.latent_channels, channels.back(), 3, 1, 1, tensors));
+    middle_ = register_module("mid_block", std::make_shared<MiddleBlock>(config, tensors));
+    levels_ = register_module("up_blocks", std::make_shared<ModuleVector<LevelBlock<Upsample>>>());
+    std::int64_t in = channels.back();
+    for (std::size_t i = channels.size(); i-- > 0;) {
+      auto level = std::make_shared<LevelBlock<Upsample>>();
+      for (std::int64_t j = 0; j <= config.layers; ++j) {
+        level->add(residual(config, std::exchange(in, channels[i]), channels[i], tensors));
+      }
+      if (i > 0) level->set_resample("upsamplers", std::make_shared<Upsample>(channels[i], tensors));
+      levels_->add(level);
+    }
+    norm_out_ = register_module("conv_norm_out",
+                                std::make_shared<GroupNorm>(config.norm_groups, channels[0], kEps, tensors));
+    conv_out_ = register_module(
+        "conv_out", std::make_shared<Convolution>(channels[0], config.image_channels, 3, 1, 1, tensors));
+  }
+
+  at::Tensor forward(const at::Tensor& z) const {  // [B, c, h, w] -> [B, C, H, W]
+    at::Tensor h = middle_->forward(conv_in_->forward(z));
+    for (std::size_t i = 0; i < levels_->size(); ++i) {
+      const auto& level = (*levels_)[i];
+      h = level.residuals(h);
+      if (level.resample() != nullptr) h = level.resample()->forward(h, 2 * h.size(2), 2 * h.size(3));
+    }
+    return conv_out_->forward(activate(norm_out_->forward(h)));
+  }
+
+ private:
+  std::shared_ptr<Convolution> conv_in_, conv_out_;
+  std::shared_ptr<ModuleVector<LevelBlock<Upsample>>> levels_;
+  std::shared_ptr<MiddleBlock> middle_;
+  std::shared_ptr<GroupNorm> norm_out_;
+};
+
+Autoencoder::Autoencoder(const AutoencoderParts& parts, const at::TensorOptions& options) {
+  const auto& config = parts.config;
+  const std::int64_t c = config.latent_channels;
+  if (parts.encoder) {
+    encoder_ = register_module("encoder", std::make_shared<AutoencoderEncoder>(config, options));
+    if (config.quant_conv) {
+      quant_conv_ =
+          register_module("quant_conv", std::make_shared<Convolution>(2 * c, 2 * c, 1, 1, 0, options));
+    }
+  }
+  decoder_ = register_module("decoder", std::make_shared<AutoencoderDecoder>(config, options));
+  if (config.post_quant_conv) {
+    post_quant_conv_ =
+        register_module("post_quant_conv", std::make_shared<Convolution>(c, c, 1, 1, 0, options));
+  }
+}
+
+at::Tensor Autoencoder::decode(const at::Tensor& z) const {
+  return decoder_->forward(post_quant_conv_ ? post_quant_conv_->forward(z) : z);
+}
+
+Autoencoder::Moments Autoencoder::encode(const at::Tensor& x) const {
+  at::Tensor moments = encoder_->forward(x);  // [B, 2 c, h, w]
+  if (quant_conv_) moments = quant_conv_->forward(moments);
+  const auto halves = moments.chunk(2, 1);
+  return {halves[0], halves[1].clamp(-30.0, 20.0)};
+}
+
+std::optional<std::string> autoencoder_parameter(const std::string& stored_name, bool encoder) {
+  if (!encoder && (stored_name.starts_with("encoder.") || stored_name.starts_with("quant_conv.")))
+    return std::nullopt;
+  static constexpr std::pair<const char*, const char*> kOldNames[] = {
+      {".query.", ".to_q."}, {".key.", ".to_k."}, {".value.", ".to_v."}, {".proj_attn.", ".to_out.0."}};
+  if (stored_name.find(".attentions.") != std::string::npos) {
+    for (const auto& [old_name, new_name] : kOldNames) {
+      if (const auto at = stored_name.find(old_name); at != std::string::npos) {
+        return std::string(stored_name).replace(at, std::string(old_name).size(), new_name);
+      }
+    }
+  }
+  return stored_name;
+}
+
+}  // namespace dwgf

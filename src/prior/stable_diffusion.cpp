@@ -1,0 +1,174 @@
+#include <filesystem>
+#include <new>
+#include <utility>
+
+#include <ATen/ATen.h>
+#include <torch/csrc/autograd/autograd.h>
+
+#include <dwgf/base/error.hpp>
+#include <dwgf/prior/autoencoder.hpp>
+#include <dwgf/prior/model_config.hpp>
+#include <dwgf/prior/stable_diffusion.hpp>
+#include <dwgf/prior/unet.hpp>
+#include <dwgf/prior/weights.hpp>
+
+namespace dwgf {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kWeightsStem = "diffusion_pytorch_model";
+
+class StableDiffusion final : public Prior {
+ public:
+  StableDiffusion(const fs::path& directory, const StableDiffusionOptions& options);
+
+  const PriorGeometry& geometry() const override { return geometry_; }
+  const NoiseSchedule& schedule() const override { return schedule_; }
+  const std::string& sha256() const override { return sha256_; }
+  at::TensorOptions options() const override { return options_; }
+
+  at::Tensor predict_noise(const at::Tensor& z_t, std::int64_t time) const override;
+  at::Tensor decode(const at::Tensor& z) const override;
+  DecodedImage decode_with_pull_back(const at::Tensor& z) const override;
+  LatentDistribution encode(const at::Tensor& x) const override;
+
+ private:
+  at::Tensor decode_unscaled(const at::Tensor& z) const;
+  void set_context(const at::Tensor& context, std::int64_t channels, const fs::path& directory);
+  void check(const at::Tensor& tensor, std::int64_t channels, const char* what) const;
+
+  at::TensorOptions options_;
+  NoiseSchedule schedule_;
+  AutoencoderConfig autoencoder_config_;
+  PriorGeometry geometry_;
+  bool has_encoder_;
+  std::string sha256_;
+  std::shared_ptr<UNet> unet_;
+  std::shared_ptr<Autoencoder> autoencoder_;
+};
+
+StableDiffusion::StableDiffusion(const fs::path& directory, const StableDiffusionOptions& options)
+    : options_(at::TensorOptions(options.dtype).device(options.device)),
+      schedule_(read_schedule_config(directory / "scheduler" / "scheduler_config.json")),
+      autoencoder_config_(read_autoencoder_config(directory / "vae" / "config.json")),
+      has_encoder_(options.need_encoder) {
+  const UNetConfig unet_config = read_unet_config(directory / "unet" / "config.json");
+  if (unet_config.latent_channels != autoencoder_config_.latent_channels) {
+    throw DataError(concat("prior: the U-Net in ", directory.string(), " works on ",
+                           unet_config.latent_channels, " latent channels but its autoencoder on ",
+                           autoencoder_config_.latent_channels, "; take both from one model"));
+  }
+  geometry_ = {.image_channels = autoencoder_config_.image_channels,
+               .latent_channels = autoencoder_config_.latent_channels,
+               .factor = std::int64_t{1} << (autoencoder_config_.channels.size() - 1)};
+
+  const Weights unet_weights(directory / "unet", kWeightsStem);
+  const Weights autoencoder_weights(directory / "vae", kWeightsStem);
+  unet_ = load_model<UNet>(unet_config, unet_weights, same_name, options_);
+  autoencoder_ = load_model<Autoencoder>(
+      AutoencoderParts{autoencoder_config_, has_encoder_}, autoencoder_weights,
+      [&](const std::string& name) { return autoencoder_parameter(name, has_encoder_); }, options_);
+  sha256_ = dwgf::sha256({&unet_weights, &autoencoder_weights});
+  set_context(options.context, unet_config.context_channels, directory);
+}
+
+void StableDiffusion::set_context(const at::Tensor& context, std::int64_t channels,
+                                  const fs::path& directory) {
+  if (!context.defined()) {
+    unet_->set_context(at::zeros({1, 1, channels}, options_));
+    return;
+  }
+  if (context.dim() != 3 || context.size(0) != 1 || context.size(1) < 1 || context.size(2) != channels) {
+    throw DataError(concat("prior: the prompt's embedding has the shape ", context.sizes(),
+                           ", but the U-Net in ", directory.string(), " needs [1, tokens, ", channels,
+                           "]: it was made by another model's text encoder"));
+  }
+  unet_->set_context(context.detach().to(options_));
+}
+
+void StableDiffusion::check(const at::Tensor& tensor, std::int64_t channels, const char* what) const {
+  const bool good = tensor.defined() && tensor.dim() == 4 && tensor.size(1) == channels &&
+                    tensor.numel() > 0 && tensor.scalar_type() == options_.dtype().toScalarType() &&
+                    tensor.device().type() == options_.device().type();
+  if (!good)
+    throw InternalError(concat("prior: ", what, " must be [B, ", channels,
+                               ", height, width] in the prior's type, on its device"));
+}
+
+at::Tensor StableDiffusion::predict_noise(const at::Tensor& z_t, std::int64_t time) const {
+  check(z_t, geometry_.latent_channels, "latents");
+  const double a = schedule_.signal(time), s = schedule_.noise(time);  // refuse a time outside the schedule
+  const at::NoGradGuard no_grad;
+  at::Tensor prediction = unet_->forward(z_t, time);  // [B, c, h, w]
+  if (schedule_.prediction() == PredictionType::epsilon) return prediction;
+  return prediction.mul_(a).add_(z_t, s);  // arXiv 2202.00512, appendix D
+}
+
+at::Tensor StableDiffusion::decode_unscaled(const at::Tensor& z) const {
+  const at::Tensor scaled = z / autoencoder_config_.scaling_factor;
+  return autoencoder_->decode(
+      autoencoder_config_.shift_factor == 0.0 ? scaled : scaled + autoencoder_config_.shift_factor);
+}
+
+at::Tensor StableDiffusion::decode(const at::Tensor& z) const {
+  check(z, geometry_.latent_channels, "latents");
+  const at::NoGradGuard no_grad;
+  return decode_unscaled(z);
+}
+
+DecodedImage StableDiffusion::decode_with_pull_back(const at::Tensor& z) const {
+  check(z, geometry_.latent_channels, "latents");
+  const c10::InferenceMode recording(false);
+  const at::AutoGradMode gradients(true);
+  const at::Tensor leaf = z.detach().clone().requires_grad_();  // [B, c, h, w]
+  const at::Tensor x = decode_unscaled(leaf);                   // [B, C, H, W]
+  auto graph = std::make_shared<at::Tensor>(x);
+  return {x.detach(), [leaf, graph](const at::Tensor& cotangent) {
+            const at::Tensor image = std::exchange(*graph, at::Tensor());
+            if (!image.defined()) throw InternalError("prior: a pull-back serves once");
+            return torch::autograd::grad({image}, {leaf}, {cotangent}).front();
+          }};
+}
+
+LatentDistribution StableDiffusion::encode(const at::Tensor& x) const {
+  if (!has_encoder_) throw InternalError("prior: encode() of a prior that was loaded without its encoder");
+  check(x, geometry_.image_channels, "images");
+  if (x.size(2) % geometry_.factor != 0 || x.size(3) % geometry_.factor != 0) {
+    throw DataError(concat("prior: an image of ", x.size(2), " x ", x.size(3),
+                           " pixels; this prior takes multiples of ", geometry_.factor,
+                           " in both directions: crop or pad it"));
+  }
+  const at::NoGradGuard no_grad;
+  auto [mean, log_variance] = autoencoder_->encode(x);  // [B, c, h, w] each
+  const double scale = autoencoder_config_.scaling_factor;
+  return {(mean - autoencoder_config_.shift_factor).mul_(scale), log_variance.mul_(0.5).exp_().mul_(scale)};
+}
+
+}  // namespace
+
+std::unique_ptr<Prior> load_stable_diffusion(const std::string& directory,
+                                             const StableDiffusionOptions& options) {
+  const c10::InferenceMode ordinary(
+      false);  // weights made in inference mode could not take part in a backward pass
+  try {
+    std::error_code ignored;
+    if (!fs::is_directory(directory, ignored)) {
+      throw NotFoundError(concat("prior: no such directory: ", directory,
+                                 "; name a diffusers directory with unet/, vae/ and scheduler/"));
+    }
+    return std::make_unique<StableDiffusion>(directory, options);
+  } catch (const Error&) {
+    throw;
+  } catch (const c10::Error& error) {
+    throw InternalError(concat("prior: LibTorch failed while loading ", directory, " (",
+                               error.what_without_backtrace(),
+                               "); is there enough memory, and is the device usable?"));
+  } catch (const std::bad_alloc&) {
+    throw InternalError(concat("prior: out of memory while loading ", directory));
+  } catch (const std::exception& error) {
+    throw InternalError(concat("prior: loading ", directory, " failed (", error.what(), ")"));
+  }
+}
+
+}  // namespace dwgf

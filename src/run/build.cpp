@@ -1,0 +1,111 @@
+#include <dwgf/run/build.hpp>
+
+#include <ATen/ATen.h>
+
+#include <filesystem>
+
+#include <dwgf/base/random.hpp>
+#include <dwgf/base/error.hpp>
+#include <dwgf/flow/draws.hpp>
+#include <dwgf/prior/safetensors.hpp>
+#include <dwgf/prior/stable_diffusion.hpp>
+#include <dwgf/store/npy.hpp>
+
+namespace dwgf {
+
+namespace {
+namespace fs = std::filesystem;
+constexpr std::string_view kBuiltin = "builtin:";
+}  // namespace
+
+FlowOptions flow_options(const Settings& settings) {
+  FlowOptions options;
+  options.particles = settings.integer("flow.particles");
+  options.grid = settings.integer("flow.grid");
+  options.steps = settings.integer("flow.steps");
+  const std::string& interaction = settings.text("flow.interaction");
+  options.interaction = interaction == "mixture"     ? InteractionKind::mixture
+                        : interaction == "gaussian"  ? InteractionKind::gaussian
+                        : interaction == "repulsion" ? InteractionKind::repulsion
+                                                     : InteractionKind::none;
+  options.repulsion = settings.real("flow.repulsion");
+  options.weight = settings.real("flow.weight");
+  options.consistency = settings.real("flow.consistency");
+  options.decoder_std = settings.real("flow.decoder_std");
+  options.rate = settings.real("flow.lr");
+  options.encode = settings.text("flow.encode") == "sample" ? EncodeMode::sample : EncodeMode::mean;
+  options.micro_batch = settings.integer("flow.micro_batch");
+  options.seed = settings.unsigned_integer("flow.seed");
+  options.record_every = settings.integer("store.diagnostics_every");
+  return options;
+}
+
+std::string prior_directory(const std::string& path) {
+  if (!path.starts_with(kBuiltin)) {
+    if (!fs::is_directory(path)) {
+      throw NotFoundError(concat("prior.path: '", path, "' is not a folder; give a diffusers directory (unet/, vae/, scheduler/) or "
+                                 "builtin:fashion"));
+    }
+    return path;
+  }
+  const std::string name = path.substr(kBuiltin.size());
+  std::error_code ignored;
+  const fs::path program = fs::read_symlink("/proc/self/exe", ignored).parent_path();
+  for (const fs::path& folder : {program / "../share/dwgf/priors", fs::path(DWGF_SOURCE_PRIORS)}) {
+    const bool plain = !name.empty() && name.find('/') == std::string::npos && name != "." && name != "..";
+    if (plain && fs::is_directory(folder / name)) return (folder / name).lexically_normal().string();
+  }
+  throw NotFoundError(concat("prior.path: there is no built-in prior '", name, "'; known: builtin:fashion"));
+}
+
+std::unique_ptr<Prior> build_prior(const Settings& settings) {
+  const std::string directory = prior_directory(settings.text("prior.path"));
+  StableDiffusionOptions options;
+  options.dtype = settings.text("flow.precision") == "fp64" ? at::kDouble : at::kFloat;
+  const std::string& context = settings.text("prior.context");
+  if (!context.empty()) {
+    const NpyFile array(context);
+    if (array.shape().size() != 3 || array.shape()[0] != 1) {
+      throw DataError(concat("prior.context: '", context, "' must hold a prompt's embedding, [1, tokens, dim]"));
+    }
+    options.context = at::tensor(at::ArrayRef<float>(array.read(0, array.size()))).reshape(array.shape());
+  } else if (fs::is_directory(fs::path(directory) / "text_encoder")) {
+    throw UsageError(concat("prior.path: '", directory, "' has a text encoder, which this version cannot run yet; give the prompt's "
+                            "embedding as prior.context = FILE.npy of [1, tokens, dim]"));
+  }
+  if (!settings.text("prior.prompt").empty()) {
+    throw UsageError("prior.prompt: this version cannot run a text encoder yet; give the prompt's embedding as prior.context");
+  }
+  return load_stable_diffusion(directory, options);
+}
+
+std::optional<GaussianImages> image_statistics(const std::string& prior_path) {
+  const fs::path file = fs::path(prior_directory(prior_path)) / "statistics.safetensors";
+  if (!fs::exists(file)) return std::nullopt;
+  const SafetensorsFile stored(file);
+  GaussianImages images;
+  for (const StoredTensor& tensor : stored.tensors()) {
+    // clone: the view shares the mapping, which ends with this function
+    if (tensor.name == "mean") images.mean = stored.view(tensor).to(at::kDouble).clone();
+    if (tensor.name == "factor") images.factor = stored.view(tensor).to(at::kDouble).clone();
+    if (tensor.name == "residual") images.residual = stored.view(tensor).to(at::kDouble).clone();
+  }
+  if (!images.mean.defined() || !images.factor.defined() || !images.residual.defined()) {
+    throw DataError(concat("'", file.string(), "' must hold the tensors mean, factor and residual"));
+  }
+  return images;
+}
+
+at::Tensor as_tensor(const ImagePixels& pixels) {
+  return at::tensor(at::ArrayRef<float>(pixels.values)).reshape({pixels.channels, pixels.height, pixels.width});
+}
+
+at::Tensor measure(const ForwardOperator& forward, const at::Tensor& truth, double sigma, std::uint64_t seed,
+                   std::uint64_t image) {
+  const at::Tensor clean = forward.apply(truth.to(at::kDouble).unsqueeze(0));  // [1, ...]
+  at::Tensor noise = normals_like(clean, {seed, image, 0, 0, Purpose::measurement});
+  if (const at::Tensor observed = forward.observed(); observed.defined()) noise = noise * observed.to(at::kDouble);
+  return (clean + sigma * noise).squeeze(0).to(at::kFloat);
+}
+
+}  // namespace dwgf

@@ -1,0 +1,105 @@
+#include <dwgf/run/image_writer.hpp>
+
+#include <ATen/ATen.h>
+
+#include <limits>
+#include <map>
+
+#include <dwgf/flow/diverged.hpp>
+#include <dwgf/flow/fixed_point.hpp>
+
+namespace dwgf {
+
+namespace {
+
+/// The tensor [...] in the first corner of an array of `shape`, NaN elsewhere.
+at::Tensor embedded(const at::Tensor& values, const std::vector<std::int64_t>& shape) {
+  const at::Tensor v = values.cpu();
+  if (v.sizes() == at::IntArrayRef(shape)) return v.contiguous();
+  at::Tensor out = at::full(shape, std::numeric_limits<double>::quiet_NaN(), v.options());
+  at::Tensor corner = out;
+  for (std::int64_t dim = 0; dim < v.dim(); ++dim) corner = corner.narrow(dim, 0, v.size(dim));
+  corner.copy_(v);
+  return out;
+}
+
+std::vector<std::byte> stored_bytes(const at::Tensor& values, const DatasetLayout& dataset) {
+  const at::Tensor v = values.contiguous();
+  const auto count = static_cast<std::size_t>(v.numel());
+  if (v.scalar_type() == at::kDouble) return to_bytes(std::span<const double>(v.data_ptr<double>(), count), dataset.type);
+  return to_bytes(std::span<const float>(v.data_ptr<float>(), count), dataset.type);
+}
+
+/// A piece of the checksum.
+struct Checksum {
+  std::int64_t crc = 0;
+  std::int64_t bytes = 0;
+
+  void append(std::span<const std::byte> more) { append({static_cast<std::int64_t>(crc32_of(more)), static_cast<std::int64_t>(more.size())}); }
+  void append(const Checksum& more) {
+    crc = crc32_combine(static_cast<std::uint32_t>(crc), static_cast<std::uint32_t>(more.crc), static_cast<std::size_t>(more.bytes));
+    bytes += more.bytes;
+  }
+};
+
+}  // namespace
+
+void write_image(ResultsFile& results, std::int64_t row, const RestoreJob& job, const PreparedImage& image,
+                 const Solution& solution, Communicator& group, double seconds) {
+  const Prior& prior = job.prior();
+  const ResultsLayout& layout = results.layout();
+  const DatasetLayout* x_dataset = layout.find("/particles/x");
+  const DatasetLayout* z_dataset = layout.find("/particles/z");
+  EnsembleMoments moments(image.truth.numel(), job.flow().particles);
+  std::map<std::string, Checksum> own;
+
+  const auto write_particles = [&](const DatasetLayout& dataset, const at::Tensor& values, const ParticleBatch& batch) {
+    std::vector<std::int64_t> shape = dataset.row_shape;
+    shape[0] = batch.counted;
+    const std::vector<std::byte> bytes = stored_bytes(embedded(values.slice(0, 0, batch.counted), shape), dataset);
+    results.write(dataset.path, row, batch.first * (dataset.row_values() / dataset.row_shape[0]), bytes);
+    own[dataset.path].append(bytes);
+  };
+
+  for (const ParticleBatch& batch : solution.state.batches) {
+    if (batch.counted == 0) continue;
+    const at::Tensor x = prior.decode(batch.z);  // [M, C, H, W]
+    moments.add(x.flatten(1), batch.counted);
+    if (x_dataset) write_particles(*x_dataset, x, batch);
+    if (z_dataset) write_particles(*z_dataset, batch.z, batch);
+  }
+  moments.start(group);
+  moments.wait();
+  if (moments.diverged()) throw Diverged(solution.state.step);
+
+  // The parts of all ranks, in rank order, which is particle order.
+  const std::int64_t mine[4] = {own["/particles/x"].crc, own["/particles/x"].bytes, own["/particles/z"].crc, own["/particles/z"].bytes};
+  std::vector<std::int64_t> parts(4 * static_cast<std::size_t>(group.size()));
+  group.all_gather(std::as_bytes(std::span(mine)), std::as_writable_bytes(std::span(parts)));
+  group.barrier();  // every rank's particles are in the file before the commit record is
+  if (group.rank() != 0) return;
+
+  std::map<std::string, at::Tensor> values = {{"/posterior/mean", moments.mean().view_as(image.truth)},
+                                              {"/posterior/std", moments.variance().sqrt().view_as(image.truth)},
+                                              {"/truth/x", image.truth},
+                                              {"/measurement/y", image.y}};
+  for (const std::string& name : Diagnostics::names()) {
+    values["/diagnostics/" + name] = at::tensor(at::ArrayRef<double>(solution.diagnostics.named(name)), at::kDouble);
+  }
+  std::map<std::string, Checksum> checksums;
+  for (const auto& [path, tensor] : values) {
+    const DatasetLayout& dataset = *layout.find(path);
+    const std::vector<std::byte> bytes = stored_bytes(embedded(tensor, dataset.row_shape), dataset);
+    results.write(path, row, 0, bytes);
+    checksums[path].append(bytes);
+  }
+  for (std::size_t rank = 0; rank < static_cast<std::size_t>(group.size()); ++rank) {
+    checksums["/particles/x"].append(Checksum{parts[4 * rank], parts[4 * rank + 1]});
+    checksums["/particles/z"].append(Checksum{parts[4 * rank + 2], parts[4 * rank + 3]});
+  }
+  Checksum whole;
+  for (const DatasetLayout& dataset : checksummed_datasets(layout)) whole.append(checksums[dataset.path]);
+  results.commit(row, static_cast<std::uint32_t>(whole.crc), static_cast<float>(seconds));
+}
+
+}  // namespace dwgf

@@ -1,0 +1,20 @@
+/// The types of the numbers and texts in results files, in HDF5's terms. Private to `store`.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+
+#include <dwgf/store/number_type.hpp>
+
+#include "hdf5_handle.hpp"
+
+namespace dwgf {
+
+/// Little-endian; float16 is IEEE half, as h5py has it. @pre type is not none.
+Hdf5Handle hdf5_type(NumberType type);
+/// The number type that a file's type is exactly, if any.
+std::optional<NumberType> number_type_of(hid_t type);
+/// UTF-8 of fixed length, padded with zero bytes.
+Hdf5Handle hdf5_text_type(std::size_t bytes);
+
+}  // namespace dwgf

@@ -1,0 +1,180 @@
+#include <algorithm>
+#include <cstring>
+#include <exception>
+
+#include <dwgf/base/error.hpp>
+#include <dwgf/comm/agree.hpp>
+#include <dwgf/store/results.hpp>
+
+#include "results_impl.hpp"
+
+namespace dwgf {
+namespace {
+
+ImageState state_from(std::uint8_t code, std::int64_t row, const std::string& path) {
+  if (code <= static_cast<std::uint8_t>(ImageState::failed)) return static_cast<ImageState>(code);
+  throw DataError(concat("/image/state of ", path, " has ", int{code}, " in row ", row,
+                         "; 0, 1 and 2 are known: the file is damaged"));
+}
+
+}  // namespace
+
+ResultsFile::ResultsFile(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+ResultsFile::ResultsFile(ResultsFile&&) noexcept = default;
+ResultsFile& ResultsFile::operator=(ResultsFile&&) noexcept = default;
+ResultsFile::~ResultsFile() = default;
+
+const std::string& ResultsFile::path() const {
+  return impl_->path;
+}
+const ResultsLayout& ResultsFile::layout() const {
+  return impl_->layout;
+}
+
+// Closing is collective where ranks write together, and one that leaves by an error is alone: it ends the job
+// next.
+ResultsFile::Impl::~Impl() {
+  if (!group || group->size() == 1 || std::uncaught_exceptions() == 0) return;
+  for (auto& [path, dataset] : datasets) dataset->abandon();
+  file.abandon();
+}
+
+FlatDataset& ResultsFile::Impl::dataset(const std::string& name) const {
+  const auto found = datasets.find(name);
+  if (found == datasets.end()) throw InternalError(concat(path, " has no dataset ", name));
+  return *found->second;
+}
+
+const DatasetLayout& ResultsFile::Impl::described(const std::string& name) const {
+  if (const auto* found = layout.find(name)) return *found;
+  throw InternalError(concat(path, " has no dataset ", name));
+}
+
+void ResultsFile::Impl::require_row(std::int64_t row) const {
+  if (row >= 0 && row < static_cast<std::int64_t>(layout.images.size())) return;
+  throw InternalError(concat("row ", row, " of ", path, ", which has ", layout.images.size(), " images"));
+}
+
+void ResultsFile::Impl::require_writable() const {
+  if (!group) throw InternalError(concat(path, " was opened for reading"));
+}
+
+template <class Value>
+Value ResultsFile::Impl::field(const char* name, std::int64_t row) const {
+  require_row(row);
+  Value value{};
+  dataset(name).read(static_cast<hsize_t>(row), std::as_writable_bytes(std::span(&value, 1)));
+  return value;
+}
+
+template <class Value>
+void ResultsFile::Impl::set_field(const char* name, std::int64_t row, Value value) {
+  dataset(name).write(static_cast<hsize_t>(row), std::as_bytes(std::span(&value, 1)));
+}
+
+std::vector<ImageState> ResultsFile::states() const {
+  std::vector<std::uint8_t> codes(layout().images.size());
+  impl_->dataset("/image/state").read(0, std::as_writable_bytes(std::span(codes)));
+  std::vector<ImageState> states;
+  states.reserve(codes.size());
+  for (const std::uint8_t code : codes) {
+    states.push_back(state_from(code, static_cast<std::int64_t>(states.size()), path()));
+  }
+  return states;
+}
+
+ImageState ResultsFile::state(std::int64_t row) const {
+  return state_from(impl_->field<std::uint8_t>("/image/state", row), row, path());
+}
+
+std::string ResultsFile::reason(std::int64_t row) const {
+  const auto field = impl_->field<std::array<char, reason_bytes>>("/image/reason", row);
+  return text_of_field(field.data(), field.size());
+}
+
+std::uint32_t ResultsFile::stored_crc32(std::int64_t row) const {
+  return impl_->field<std::uint32_t>("/image/crc32", row);
+}
+float ResultsFile::seconds(std::int64_t row) const {
+  return impl_->field<float>("/image/seconds", row);
+}
+
+void ResultsFile::write(const std::string& dataset, std::int64_t row, std::int64_t offset,
+                        std::span<const std::byte> bytes) {
+  impl_->require_writable();
+  impl_->require_row(row);
+  const DatasetLayout& described = impl_->described(dataset);
+  const std::int64_t values = described.row_values();
+  const auto count = static_cast<std::int64_t>(bytes.size() / size_of(described.type));
+  if (bytes.size() % size_of(described.type) != 0 || offset < 0 || offset > values ||
+      count > values - offset) {
+    throw InternalError(concat(bytes.size(), " bytes from value ", offset, " on do not fit the rows of ",
+                               dataset, ", which have ", values, " values of ", name_of(described.type)));
+  }
+  impl_->dataset(dataset).write(static_cast<hsize_t>(row * values + offset), bytes);
+}
+
+std::vector<std::byte> ResultsFile::read(const std::string& dataset, std::int64_t row) const {
+  impl_->require_row(row);
+  const DatasetLayout& described = impl_->described(dataset);
+  std::vector<std::byte> bytes(described.row_bytes());
+  impl_->dataset(dataset).read(static_cast<hsize_t>(row * described.row_values()), bytes);
+  return bytes;
+}
+
+std::vector<float> ResultsFile::read_floats(const std::string& dataset, std::int64_t row) const {
+  return from_bytes(read(dataset, row), impl_->described(dataset).type);
+}
+
+void ResultsFile::Impl::finish(std::int64_t row, std::uint32_t crc32, float seconds,
+                               const std::string& reason, ImageState state) {
+  require_writable();
+  require_row(row);
+  set_field("/image/crc32", row, crc32);
+  set_field("/image/seconds", row, seconds);
+  const std::string text = fixed_text(reason, reason_bytes, false);
+  dataset("/image/reason").write(static_cast<hsize_t>(row), std::as_bytes(std::span(text)));
+  if (durability == Durability::power_safe) sync_file.sync();
+  set_field("/image/state", row, static_cast<std::uint8_t>(state));
+}
+
+void ResultsFile::commit(std::int64_t row, std::uint32_t crc32, float seconds) {
+  impl_->finish(row, crc32, seconds, "", ImageState::committed);
+}
+
+void ResultsFile::fail(std::int64_t row, const std::string& reason, float seconds) {
+  impl_->finish(row, 0, seconds, reason, ImageState::failed);
+}
+
+void ResultsFile::sync() const {
+  impl_->require_writable();
+  impl_->sync_file.sync();
+}
+
+std::uint32_t ResultsFile::compute_crc32(std::int64_t row) const {
+  impl_->require_row(row);
+  constexpr std::size_t piece = std::size_t{1} << 24;  // bytes, a multiple of every number's size
+  std::uint32_t crc = crc32_of({});
+  std::vector<std::byte> bytes;
+  for (const DatasetLayout& described : checksummed_datasets(layout())) {
+    const std::size_t all = described.row_bytes(), value = size_of(described.type);
+    for (std::size_t first = 0; first < all; first += piece) {
+      bytes.resize(std::min(piece, all - first));
+      const auto place = static_cast<std::size_t>(row) * (all / value) + first / value;
+      impl_->dataset(described.path).read(place, bytes);
+      crc = crc32_combine(crc, crc32_of(bytes), bytes.size());
+    }
+  }
+  return crc;
+}
+
+void ResultsFile::close() {
+  Impl& impl = *impl_;
+  const auto close = [&] {
+    impl.datasets.clear();
+    impl.file.close(concat("closing ", impl.path));
+  };
+  impl.group ? agree(*impl.group, close) : close();
+}
+
+}  // namespace dwgf

@@ -1,0 +1,86 @@
+/// Operators, shapes and numbers that the tests of this layer share.
+#pragma once
+
+#include <array>
+#include <string>
+#include <vector>
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include <dwgf/base/random.hpp>
+#include <dwgf/operators/operator.hpp>
+
+namespace dwgf::test {
+
+struct OperatorCase {
+  std::string spec;
+  ImageShape shape;
+};
+
+inline std::ostream& operator<<(std::ostream& out, const OperatorCase& one) {
+  return out << "'" << one.spec << "' on " << one.shape.channels << " x " << one.shape.height << " x "
+             << one.shape.width;
+}
+
+inline std::shared_ptr<const ForwardOperator> make(const OperatorCase& one) {
+  return make_operator(one.spec, {.image_shape = one.shape, .seed = 5, .image = 11});
+}
+
+inline std::vector<OperatorCase> linear_cases() {
+  std::vector<OperatorCase> cases;
+  // Odd, even, not square, and narrow; factors divide the sides.
+  for (const std::int64_t channels : {1, 3}) {
+    const ImageShape odd{channels, 9, 15}, even{channels, 18, 24}, narrow{channels, 12, 6};
+    for (const ImageShape& shape : {odd, even, narrow}) {
+      for (const char* spec :
+           {"identity", "box:1,2,3,3", "random:0.6", "random:0", "mean:1", "mean:3", "bicubic:1", "bicubic:3",
+            "blur:5,1.2", "blur:11,3", "blur:5,0.7,zero", "blur:31,6,zero", "blur:5,1.2,circular",
+            "blur:13,2,circular", "blur:1,1", "blur:3,1 | mean:3", "box:0,0,3,4 | random:0.3",
+            "random:0.5 | blur:3,1 | bicubic:3"}) {
+        cases.push_back({spec, shape});
+      }
+    }
+  }
+  for (const ImageShape& shape : {ImageShape{3, 9, 15}, ImageShape{3, 18, 24}}) {
+    cases.push_back({"grey", shape});
+    cases.push_back({"blur:3,1 | grey | random:0.2", shape});
+  }
+  for (const ImageShape& shape : {ImageShape{1, 16, 8}, ImageShape{3, 8, 24}})
+    for (const char* spec : {"mean:2", "mean:4", "mean:8", "bicubic:2", "bicubic:4", "bicubic:8"})
+      cases.push_back({spec, shape});
+  return cases;
+}
+
+inline std::vector<OperatorCase> nonlinear_cases() {
+  return {{"hdr", {1, 9, 15}},
+          {"hdr", {3, 8, 6}},
+          {"phase", {1, 9, 15}},
+          {"phase:4", {3, 8, 8}},
+          {"phase:0", {1, 5, 7}},
+          {"mean:3 | hdr", {3, 9, 15}},
+          {"hdr | blur:3,1", {1, 9, 15}},
+          {"blur:3,1 | phase", {1, 8, 8}},
+          {"random:0.4 | hdr", {3, 5, 7}}};
+}
+
+/// Standard normals [batch, ...shape], float64; `stream` tells tensors apart.
+inline at::Tensor normals(std::int64_t batch, const std::vector<std::int64_t>& shape, std::uint32_t stream) {
+  std::vector<std::int64_t> sizes{batch};
+  sizes.insert(sizes.end(), shape.begin(), shape.end());
+  const at::Tensor values = at::empty(sizes, at::kFloat);
+  fill_normals({.seed = 1, .step = stream},
+               {values.data_ptr<float>(), static_cast<std::size_t>(values.numel())});
+  return values.to(at::kDouble);
+}
+
+inline at::Tensor image_batch(std::int64_t batch, const ImageShape& shape, std::uint32_t stream) {
+  return normals(batch, {shape.channels, shape.height, shape.width}, stream) * 0.4;
+}
+
+inline double largest_difference(const at::Tensor& a, const at::Tensor& b) {
+  EXPECT_EQ(a.sizes(), b.sizes());
+  return a.sizes() == b.sizes() ? (a - b).abs().max().item<double>() : INFINITY;
+}
+
+}  // namespace dwgf::test

@@ -1,0 +1,325 @@
+#include <functional>
+
+#include <ATen/Parallel.h>
+
+#include <dwgf/prior/stable_diffusion.hpp>
+
+#include "prior_files.hpp"
+
+namespace dwgf {
+namespace {
+
+namespace fs = std::filesystem;
+using test::relative_error;
+
+struct Case {
+  const char* like;
+  at::ScalarType type;
+  double tolerance() const { return type == at::kDouble ? 1e-11 : 1e-5; }
+};
+
+void PrintTo(const Case& c, std::ostream* out) {
+  *out << c.like << (c.type == at::kDouble ? " in float64" : " in float32");
+}
+
+class StableDiffusionParity : public ::testing::TestWithParam<Case> {
+ protected:
+  void SetUp() override {
+    golden_ = test::read_all(test::data(std::string(GetParam().like) + ".safetensors"));
+    for (auto& [name, tensor] : golden_) {
+      if (tensor.scalar_type() == at::kHalf) tensor = tensor.to(GetParam().type);  // inputs
+    }
+    prior_ = load_stable_diffusion(test::data(GetParam().like),
+                                   {.dtype = GetParam().type, .context = golden_.at("context")});
+  }
+  const at::Tensor& golden(const std::string& name) const { return golden_.at(name); }
+  at::Tensor first_latent() const { return golden("z").narrow(0, 0, 1); }
+
+  std::map<std::string, at::Tensor> golden_;
+  std::unique_ptr<Prior> prior_;
+};
+
+TEST_P(StableDiffusionParity, PredictsTheNoise) {
+  for (const int time : {999, 501, 1}) {
+    at::Tensor expected = golden("unet." + std::to_string(time));
+    if (prior_->schedule().prediction() == PredictionType::v_prediction) {
+      expected = prior_->schedule().signal(time) * expected +
+                 prior_->schedule().noise(time) * golden("z").to(at::kDouble);
+    }
+    EXPECT_LE(relative_error(prior_->predict_noise(golden("z"), time), expected), GetParam().tolerance())
+        << time;
+  }
+}
+
+TEST_P(StableDiffusionParity, Decodes) {
+  EXPECT_LE(relative_error(prior_->decode(first_latent()), golden("decoded")), GetParam().tolerance());
+}
+
+TEST_P(StableDiffusionParity, PullsACotangentBack) {
+  const auto decoded = prior_->decode_with_pull_back(first_latent());
+  EXPECT_FALSE(decoded.x.requires_grad());
+  EXPECT_LE(relative_error(decoded.x, golden("decoded")), GetParam().tolerance());
+  const at::Tensor gradient = decoded.pull_back(golden("cotangent"));
+  EXPECT_FALSE(gradient.requires_grad());
+  EXPECT_LE(relative_error(gradient, golden("gradient")), GetParam().tolerance());
+  EXPECT_THROW(decoded.pull_back(golden("cotangent")), InternalError);
+}
+
+TEST_P(StableDiffusionParity, Encodes) {
+  const auto latents = prior_->encode(golden("x"));
+  EXPECT_LE(relative_error(latents.mean, golden("mean")), GetParam().tolerance());
+  EXPECT_LE(relative_error(latents.std, golden("std")), GetParam().tolerance());
+}
+
+TEST_P(StableDiffusionParity, WorksAlikeInInferenceMode) {
+  const at::Tensor x = prior_->decode(first_latent());
+  const auto outside = prior_->decode_with_pull_back(first_latent()).pull_back(golden("cotangent"));
+  const c10::InferenceMode inference;
+  const at::Tensor z = first_latent() * 1.0;
+  const auto loaded = load_stable_diffusion(test::data(GetParam().like), {.dtype = GetParam().type});
+  EXPECT_TRUE(at::equal(loaded->decode(z), x));
+  EXPECT_TRUE(at::equal(loaded->decode_with_pull_back(z).pull_back(golden("cotangent") * 1.0), outside));
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, StableDiffusionParity,
+                         ::testing::Values(Case{"sd1", at::kFloat}, Case{"sd1", at::kDouble},
+                                           Case{"sd2", at::kFloat}, Case{"sd2", at::kDouble}));
+
+TEST(StableDiffusion, PullBackAgreesWithFiniteDifferences) {
+  const auto prior = load_stable_diffusion(test::data("sd1"), {.dtype = at::kDouble});
+  const auto golden = test::read_all(test::data("sd1.safetensors"));
+  const at::Tensor z = golden.at("z").to(at::kDouble).narrow(0, 0, 1),
+                   cotangent = golden.at("cotangent").to(at::kDouble);
+  const at::Tensor gradient = prior->decode_with_pull_back(z).pull_back(cotangent);
+  const double step = 1e-5;
+  for (const std::int64_t entry : {0, 37, 100, 255}) {
+    at::Tensor change = at::zeros_like(z);
+    change.view(-1)[entry] = step;
+    const at::Tensor difference = (prior->decode(z + change) - prior->decode(z - change)) / (2 * step);
+    const double expected = (difference * cotangent).sum().item<double>();
+    EXPECT_NEAR(gradient.view(-1)[entry].item<double>(), expected, 1e-6 * (1 + std::abs(expected)));
+  }
+}
+
+TEST(StableDiffusion, DescribesItself) {
+  const auto prior = load_stable_diffusion(test::data("sd2"), {});
+  EXPECT_EQ(prior->geometry().factor, 4);
+  EXPECT_EQ(prior->geometry().image_channels, 3);
+  EXPECT_EQ(prior->geometry().latent_channels, 4);
+  EXPECT_EQ(prior->schedule().prediction(), PredictionType::v_prediction);
+  EXPECT_EQ(prior->schedule().config().steps_offset, 1);
+  EXPECT_EQ(prior->sha256().size(), 64U);
+  EXPECT_NE(prior->sha256(), load_stable_diffusion(test::data("sd1"), {})->sha256());
+  EXPECT_EQ(
+      prior->sha256(),
+      load_stable_diffusion(test::data("sd2"), {.dtype = at::kDouble, .need_encoder = false})->sha256());
+}
+
+TEST(StableDiffusion, WorksInHalfPrecisions) {
+  const auto golden = test::read_all(test::data("sd1.safetensors"));
+  for (const auto type : {at::kBFloat16, at::kHalf}) {
+    const auto prior =
+        load_stable_diffusion(test::data("sd1"), {.dtype = type, .context = golden.at("context")});
+    EXPECT_LE(relative_error(prior->predict_noise(golden.at("z").to(type), 501), golden.at("unet.501")),
+              0.05);
+    EXPECT_LE(relative_error(prior->decode(golden.at("z").to(type).narrow(0, 0, 1)), golden.at("decoded")),
+              0.05);
+  }
+}
+
+/// A sample's result must not depend on its place in a batch nor on its neighbours: bits, not tolerances.
+/// (Its dependence on the size of the batch is known, and why a micro-batch always has the same.)
+void expect_independent_samples(const std::function<at::Tensor(const at::Tensor&)>& f,
+                                const at::Tensor& samples) {
+  const auto count = samples.size(0);
+  const at::Tensor reference = f(samples);
+  const at::Tensor reversed = f(samples.flip(0)).flip(0);
+  EXPECT_TRUE(at::equal(reference, reversed)) << "order matters";
+  const at::Tensor rotated = f(samples.roll(1, 0)).roll(-1, 0);
+  EXPECT_TRUE(at::equal(reference, rotated)) << "place matters";
+  for (std::int64_t i = 0; i < count; ++i) {
+    at::Tensor others = samples * 3 + 1;
+    others[i] = samples[i];
+    EXPECT_TRUE(at::equal(reference[i], f(others)[i])) << "neighbours matter to sample " << i;
+    EXPECT_TRUE(at::equal(reference[i], f(samples.narrow(0, i, 1).expand_as(samples))[count - 1 - i]))
+        << "padding matters";
+  }
+}
+
+struct OneThread {
+  int before = at::get_num_threads();
+  OneThread() { at::set_num_threads(1); }
+  ~OneThread() { at::set_num_threads(before); }
+};
+
+void expect_independent_everywhere(const Prior& prior, std::int64_t count, std::int64_t latent_size) {
+  const auto type = prior.options().dtype().toScalarType();
+  const auto& shape = prior.geometry();
+  at::manual_seed(3);
+  const at::Tensor z = at::randn({count, shape.latent_channels, latent_size, latent_size}, type);
+  const at::Tensor x =
+      at::randn({count, shape.image_channels, shape.factor * latent_size, shape.factor * latent_size}, type);
+  {
+    SCOPED_TRACE("U-Net");
+    expect_independent_samples([&](const at::Tensor& in) { return prior.predict_noise(in, 400); }, z);
+  }
+  {
+    SCOPED_TRACE("decoder");
+    expect_independent_samples([&](const at::Tensor& in) { return prior.decode(in); }, z);
+  }
+  {
+    SCOPED_TRACE("encoder");
+    expect_independent_samples([&](const at::Tensor& in) { return prior.encode(in).mean; }, x);
+  }
+  {
+    SCOPED_TRACE("pull-back");
+    const auto pull_back = [&](const at::Tensor& in) {
+      const auto decoded = prior.decode_with_pull_back(in);
+      return decoded.pull_back(decoded.x);
+    };
+    expect_independent_samples(pull_back, z);
+  }
+}
+
+TEST(StableDiffusion, ASampleDependsOnNeitherPlaceNorNeighbours) {
+  const OneThread one;
+  for (const auto type : {at::kFloat, at::kDouble}) {
+    const auto golden = test::read_all(test::data("sd1.safetensors"));
+    for (const std::int64_t count : {1, 4, 8}) {
+      SCOPED_TRACE(concat(type, " batch of ", count));
+      expect_independent_everywhere(
+          *load_stable_diffusion(test::data("sd1"), {.dtype = type, .context = golden.at("context")}), count,
+          8);
+      expect_independent_everywhere(*load_stable_diffusion(test::data("sd2"), {.dtype = type}), count, 8);
+    }
+  }
+}
+
+TEST(BuiltInPrior, LoadsAndDecodesToFiniteValues) {
+  const fs::path directory = fs::path(DWGF_SOURCE_DIR) / "configs" / "priors" / "fashion";
+  if (!fs::exists(directory / "unet" / "diffusion_pytorch_model.safetensors"))
+    GTEST_SKIP() << "not there yet";
+  const OneThread one;
+  for (const auto type : {at::kFloat, at::kDouble}) {
+    const auto prior = load_stable_diffusion(directory.string(), {.dtype = type});
+    at::manual_seed(1);
+    const at::Tensor z = at::randn({2, prior->geometry().latent_channels, 8, 8}, type);
+    const at::Tensor x = prior->decode(z);
+    EXPECT_EQ(x.sizes(), (std::vector<std::int64_t>{2, 1, 32, 32}));
+    EXPECT_TRUE(x.isfinite().all().item<bool>());
+    EXPECT_TRUE(prior->predict_noise(z, 999).isfinite().all().item<bool>());
+    EXPECT_TRUE(prior->encode(x).std.gt(0).all().item<bool>());
+    expect_independent_everywhere(*prior, 8, 8);
+  }
+}
+
+/// A directory of links to the parts of sd1, some of which a test replaces.
+class DamagedDirectory : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    fs::copy(test::data("sd1"), root(), fs::copy_options::recursive);
+    weights_ = test::read_all(root() / "unet" / kFile);
+  }
+  const fs::path& root() const { return folder_.path(); }
+  void write_unet() { test::write_bytes(root() / "unet" / kFile, test::safetensors_bytes(weights_)); }
+  template <class Expected>
+  std::string refused() const {
+    return test::message_of<Expected>([&] { (void)load_stable_diffusion(root().string(), {}); });
+  }
+  static void expect_in(const std::string& message, std::initializer_list<const char*> parts) {
+    for (const char* part : parts)
+      EXPECT_NE(message.find(part), std::string::npos) << "'" << part << "' not in: " << message;
+  }
+
+  static constexpr const char* kFile = "diffusion_pytorch_model.safetensors";
+  test::TemporaryFolder folder_;
+  std::map<std::string, at::Tensor> weights_;
+};
+
+TEST_F(DamagedDirectory, IntactItLoadsInAnyStoredType) {
+  const auto golden = test::read_all(test::data("sd1.safetensors"));
+  const auto expected =
+      load_stable_diffusion(root().string(), {})->predict_noise(golden.at("z").to(at::kFloat), 501);
+  for (const auto type : {at::kFloat, at::kDouble}) {
+    for (auto& [name, tensor] : weights_) tensor = tensor.to(type);
+    write_unet();
+    EXPECT_TRUE(at::equal(
+        load_stable_diffusion(root().string(), {})->predict_noise(golden.at("z").to(at::kFloat), 501),
+        expected));
+  }
+  for (auto& [name, tensor] : weights_) tensor = tensor.to(at::kBFloat16);
+  write_unet();
+  EXPECT_LE(relative_error(
+                load_stable_diffusion(root().string(), {})->predict_noise(golden.at("z").to(at::kFloat), 501),
+                expected),
+            0.1);
+}
+
+TEST_F(DamagedDirectory, MissingFilesAreNamed) {
+  EXPECT_THROW(load_stable_diffusion((root() / "nowhere").string(), {}), NotFoundError);
+  for (const char* name :
+       {"unet/config.json", "vae/config.json", "scheduler/scheduler_config.json",
+        "unet/diffusion_pytorch_model.safetensors", "vae/diffusion_pytorch_model.safetensors"}) {
+    fs::rename(root() / name, root() / "away");
+    expect_in(refused<NotFoundError>(), {name});
+    fs::rename(root() / "away", root() / name);
+  }
+  fs::remove_all(root() / "vae");
+  expect_in(refused<NotFoundError>(), {"vae"});
+}
+
+TEST_F(DamagedDirectory, MissingUnexpectedAndWrongShapesAreListed) {
+  const at::Tensor kept = weights_.at("conv_in.weight");
+  weights_.erase("conv_in.weight");
+  weights_["conv_middle.weight"] = kept;
+  weights_["conv_out.bias"] = at::zeros({5}, at::kHalf);
+  write_unet();
+  expect_in(refused<DataError>(), {"unet", "1 missing: conv_in.weight", "1 unexpected: conv_middle.weight",
+                                   "1 of another shape: conv_out.bias is [5], not [4]"});
+  for (int i = 0; i < 9; ++i) weights_["extra." + std::to_string(i)] = kept;
+  write_unet();
+  const auto message = refused<DataError>();
+  expect_in(message, {"10 unexpected", "..."});
+  EXPECT_EQ(message.find("extra.8"), std::string::npos);
+}
+
+TEST_F(DamagedDirectory, IntegersAreNotWeights) {
+  weights_["conv_out.bias"] = at::zeros({4}, at::kLong);
+  write_unet();
+  expect_in(refused<DataError>(), {"conv_out.bias", "I64"});
+}
+
+TEST_F(DamagedDirectory, AContextOfAnotherModelIsRefused) {
+  for (const auto& shape : std::vector<std::vector<std::int64_t>>{{1, 3, 9}, {2, 3, 8}, {3, 8}, {1, 0, 8}}) {
+    const auto message = test::message_of<DataError>(
+        [&] { (void)load_stable_diffusion(root().string(), {.context = at::zeros(shape)}); });
+    expect_in(message, {"[1, tokens, 8]"});
+  }
+}
+
+TEST_F(DamagedDirectory, WrongArgumentsAreRefused) {
+  const auto prior = load_stable_diffusion(root().string(), {.need_encoder = false});
+  EXPECT_THROW(prior->encode(at::zeros({1, 3, 32, 32})), InternalError);
+  EXPECT_THROW(prior->decode(at::zeros({1, 3, 8, 8})), InternalError);
+  EXPECT_THROW(prior->decode(at::zeros({1, 4, 8, 8}, at::kDouble)), InternalError);
+  EXPECT_THROW(prior->predict_noise(at::zeros({1, 4, 8, 8}), 1000), InternalError);
+  EXPECT_THROW(load_stable_diffusion(root().string(), {})->encode(at::zeros({1, 3, 30, 32})), DataError);
+}
+
+TEST_F(DamagedDirectory, ConfigurationsThatDoNotBelongToTheWeightsAllocateNothing) {
+  auto config = nlohmann::json::parse(test::read_bytes(root() / "unet" / "config.json"));
+  config["block_out_channels"] = {16384, 16384};
+  config["layers_per_block"] = 64;
+  test::write_bytes(root() / "unet" / "config.json", config.dump());
+  expect_in(refused<DataError>(), {"missing", "of another shape"});
+}
+
+TEST_F(DamagedDirectory, UNetAndAutoencoderMustAgree) {
+  auto config = nlohmann::json::parse(test::read_bytes(root() / "vae" / "config.json"));
+  config["latent_channels"] = 8;
+  test::write_bytes(root() / "vae" / "config.json", config.dump());
+  expect_in(refused<DataError>(), {"latent channels"});
+}
+
+}  // namespace
+}  // namespace dwgf

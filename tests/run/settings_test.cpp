@@ -1,0 +1,123 @@
+#include <dwgf/run/settings.hpp>
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <unistd.h>
+
+#include <dwgf/base/error.hpp>
+
+namespace dwgf {
+namespace {
+
+const CommandSpec& restore() { return *find_command("restore"); }
+
+Settings parse(const std::vector<std::string>& arguments) { return parse_settings(restore(), arguments); }
+
+/// A file of this text, removed at the end.
+class TemporaryFile {
+ public:
+  explicit TemporaryFile(const std::string& text) : path_(std::filesystem::temp_directory_path() / (std::to_string(::getpid()) + ".ini")) {
+    std::ofstream(path_) << text;
+  }
+  ~TemporaryFile() { std::filesystem::remove(path_); }
+  std::string path() const { return path_.string(); }
+
+ private:
+  std::filesystem::path path_;
+};
+
+std::string error_of(const std::vector<std::string>& arguments) {
+  try {
+    parse(arguments);
+  } catch (const UsageError& error) {
+    return error.what();
+  }
+  return "no error";
+}
+
+TEST(Settings, DefaultsAreThePublishedScheme) {
+  const Settings settings = parse({});
+  EXPECT_EQ(settings.integer("flow.particles"), 4);
+  EXPECT_EQ(settings.integer("flow.grid"), 999);
+  EXPECT_EQ(settings.real("flow.weight"), 0.15);
+  EXPECT_EQ(settings.text("flow.encode"), "sample");
+  EXPECT_FALSE(settings.given("flow.grid"));
+}
+
+TEST(Settings, TheCommandLineBeatsFilesAndLaterFilesBeatEarlierOnesAndAllBeatThePreset) {
+  const TemporaryFile file("# a comment\n[flow]\ngrid = 40\nlr = 0.5\n[problem]\noperator = blur:5,1.2 | mean:2\n");
+  const Settings settings = parse({"--flow.lr", "0.25", "--config", file.path(), "--flow.preset=fast"});
+  EXPECT_EQ(settings.integer("flow.grid"), 40);
+  EXPECT_EQ(settings.real("flow.lr"), 0.25);
+  EXPECT_EQ(settings.text("problem.operator"), "blur:5,1.2 | mean:2");
+  EXPECT_EQ(settings.text("flow.encode"), "mean");
+}
+
+TEST(Settings, ErrorsNameTheKeyThePlaceTheValueAndWhatIsAllowed) {
+  EXPECT_NE(error_of({"--flow.partciles", "4"}).find("flow.particles"), std::string::npos);
+  const std::string range = error_of({"--flow.grid", "1000"});
+  for (const char* part : {"command line", "flow.grid", "1000", "2 ... 999"}) EXPECT_NE(range.find(part), std::string::npos) << range;
+  EXPECT_NE(error_of({"--flow.interaction", "gausian"}).find("gaussian"), std::string::npos);
+  EXPECT_NE(error_of({"--problem.sigma", "nan"}).find("not a number"), std::string::npos);
+  EXPECT_NE(error_of({"--flow.particles=-1"}).find("flow.particles"), std::string::npos);
+  EXPECT_NE(error_of({"--flow.particles"}).find("flow.particles"), std::string::npos);
+  EXPECT_NE(error_of({"surplus"}).find("surplus"), std::string::npos);
+
+  const TemporaryFile file("[flow]\nsteps = 5\n\nweihgt = 2\n");
+  const std::string unknown = error_of({"--config", file.path()});
+  for (const char* part : {"line 4", "flow.weihgt", "flow.weight"}) EXPECT_NE(unknown.find(part), std::string::npos) << unknown;
+  EXPECT_THROW(parse({"--config", "no/such/file.ini"}), NotFoundError);
+}
+
+TEST(Settings, RefusesWhatIsNotIni) {
+  for (const char* text : {"steps 5", "[flow\nsteps=5", "[flow]\nsteps = 5\nsteps = 6\n", "\x7f" "ELF\n"}) {
+    const TemporaryFile file(text);
+    EXPECT_NE(error_of({"--config", file.path()}), "no error") << text;
+  }
+}
+
+TEST(Settings, TheIniTextGivesTheSameSettingsAgain) {
+  const Settings settings = parse({"--flow.seed", "18446744073709551615", "--problem.operator", "box:1,2,3,4", "--flow.preset", "fast"});
+  const Settings again = parse_job_text(settings.ini());
+  EXPECT_EQ(again.ini(), settings.ini());
+  EXPECT_TRUE(settings.differences(again).empty());
+  EXPECT_EQ(again.unsigned_integer("flow.seed"), 18446744073709551615ULL);
+}
+
+TEST(Settings, LayoutIsNotPartOfTheIdentity) {
+  const Settings a = parse({"--run.ranks_per_image", "1", "--store.out", "a.h5"});
+  const Settings b = parse({"--run.ranks_per_image", "4", "--store.out", "b.h5"});
+  EXPECT_TRUE(a.differences(b).empty());
+  const Settings c = parse({"--flow.seed", "1"});
+  ASSERT_EQ(a.differences(c).size(), 1u);
+  EXPECT_NE(a.differences(c).front().find("flow.seed"), std::string::npos);
+}
+
+TEST(Settings, HelpNamesEveryKeyWithItsDefaultAndRange) {
+  for (const CommandSpec& command : command_table()) {
+    const std::string help = help_text(command);
+    for (const OptionSpec& option : command.options) {
+      EXPECT_NE(help.find("--" + option.key), std::string::npos);
+      if (option.kind != OptionKind::flag) EXPECT_NE(help.find(option.default_value), std::string::npos);
+    }
+    EXPECT_NE(help_text().find(command.name), std::string::npos);
+  }
+}
+
+TEST(Settings, EveryDefaultAndPresetIsAllowed) {
+  for (const CommandSpec& command : command_table()) {
+    Settings settings(command);
+    for (const OptionSpec& option : command.options) {
+      if (option.kind != OptionKind::flag && option.kind != OptionKind::text) EXPECT_NO_THROW(settings.set(option.key, option.default_value, "default")) << option.key;
+    }
+  }
+  for (const char* preset : {"paper", "fast"}) {
+    Settings settings(restore());
+    for (const auto& [key, value] : preset_values(preset)) EXPECT_NO_THROW(settings.set(key, value, "preset"));
+  }
+}
+
+}  // namespace
+}  // namespace dwgf

@@ -1,0 +1,114 @@
+#include <filesystem>
+#include <fstream>
+#include <functional>
+
+#include <gtest/gtest.h>
+
+#include <dwgf/base/error.hpp>
+
+#include "results_support.hpp"
+#include "temporary_directory.hpp"
+
+namespace dwgf {
+namespace {
+
+namespace fs = std::filesystem;
+
+Communicator world() {
+  return Communicator::world();
+}
+
+void barrier() {
+  world().barrier();
+}
+
+TEST(Results, IsNeverOverwritten) {
+  const std::string path = temporary("twice.h5");
+  const auto layout = small_layout(2);
+  ResultsFile::create(path, layout, world()).close();
+  const std::string text = message_of<IoError>([&] { ResultsFile::create(path, small_layout(3), world()); });
+  EXPECT_NE(text.find("exists already"), std::string::npos) << text;
+  EXPECT_EQ(ResultsFile::open_for_reading(path).layout().images.size(), 2u);
+  barrier();
+  if (world().rank() == 0) fs::create_symlink("nowhere", temporary("link.h5"));
+  EXPECT_THROW(ResultsFile::create(temporary("link.h5"), layout, world()), IoError);
+}
+
+TEST(Results, WhatAKilledCreationLeftIsReplaced) {
+  const std::string path = temporary("stale.h5");
+  if (world().rank() == 0) std::ofstream(path + ".creating") << "half a file";
+  barrier();
+  const std::string text = message_of<NotFoundError>([&] { ResultsFile::open_for_reading(path); });
+  EXPECT_NE(text.find(".creating"), std::string::npos) << text;
+  EXPECT_THROW(ResultsFile::open_for_writing(path, world()), NotFoundError);
+  ResultsFile::create(path, small_layout(), world()).close();
+  EXPECT_FALSE(fs::exists(path + ".creating"));
+  EXPECT_NO_THROW(ResultsFile::open_for_reading(path));
+}
+
+TEST(Results, PlacesThatCannotWorkAreNamed) {
+  const auto layout = small_layout();
+  const std::string missing = temporary("missing/out.h5");
+  EXPECT_NE(
+      message_of<IoError>([&] { ResultsFile::create(missing, layout, world()); }).find(temporary("missing")),
+      std::string::npos);
+  EXPECT_THROW(ResultsFile::create("/proc/out.h5", layout, world()), IoError);
+  EXPECT_THROW(ResultsFile::open_for_reading(missing), NotFoundError);
+  if (world().rank() == 0) std::ofstream(temporary("file")) << "x";
+  barrier();
+  EXPECT_THROW(ResultsFile::create(temporary("file/out.h5"), layout, world()), IoError);
+  EXPECT_THROW(ResultsFile::open_for_reading(TemporaryDirectory::path()), DataError);
+}
+
+TEST(Results, ADiskThatIsTooSmallIsNamedBefore) {
+  auto layout = small_layout(1000);
+  layout.datasets.push_back({"/particles/huge", NumberType::float64, {1 << 20, 1 << 14}});  // 128 TiB
+  const std::string path = temporary("huge.h5");
+  const std::string text = message_of<IoError>([&] { ResultsFile::create(path, layout, world()); });
+  EXPECT_NE(text.find("bytes free"), std::string::npos) << text;
+  EXPECT_NE(text.find(std::to_string(1000ull << 37).substr(0, 6)), std::string::npos) << text;
+  barrier();
+  EXPECT_FALSE(fs::exists(path) || fs::exists(path + ".creating"));
+}
+
+TEST(Results, ImpossibleLayoutsAreRefused) {
+  const auto refused = [&](const std::function<void(ResultsLayout&)>& change) {
+    auto layout = small_layout();
+    change(layout);
+    EXPECT_THROW(ResultsFile::create(temporary("bad.h5"), layout, world()), InternalError);
+  };
+  refused([](ResultsLayout& layout) { layout.images.clear(); });
+  refused([](ResultsLayout& layout) { layout.datasets[0].type = NumberType::none; });
+  refused([](ResultsLayout& layout) { layout.datasets[0].row_shape = {0}; });
+  refused([](ResultsLayout& layout) { layout.datasets[0].row_shape = {1ll << 40, 1ll << 40}; });
+  refused([](ResultsLayout& layout) { layout.datasets[0].path = "/image/state"; });
+  refused([](ResultsLayout& layout) { layout.datasets[0].path = layout.datasets[1].path; });
+  refused([](ResultsLayout& layout) { layout.datasets[0].path = "mean"; });
+}
+
+TEST(Results, MisuseIsAnInternalError) {
+  const std::string path = temporary("misuse.h5");
+  auto file = ResultsFile::create(path, small_layout(2), world());
+  const std::vector<std::byte> bytes(4);
+  EXPECT_THROW(file.write("/posterior/mean", 2, 0, bytes), InternalError);
+  EXPECT_THROW(file.write("/posterior/mean", -1, 0, bytes), InternalError);
+  EXPECT_THROW(file.write("/posterior/mean", 0, 35, bytes), InternalError);
+  EXPECT_THROW(file.write("/posterior/mean", 0, -1, bytes), InternalError);
+  EXPECT_THROW(file.write("/posterior/mean", 0, 0, std::span(bytes).first(3)), InternalError);
+  EXPECT_THROW(file.write("/posterior/none", 0, 0, bytes), InternalError);
+  EXPECT_THROW(file.read("/image/id", 0), InternalError);
+  EXPECT_THROW(file.commit(2, 0, 0), InternalError);
+  EXPECT_THROW(file.state(7), InternalError);
+  auto reader = ResultsFile::open_for_reading(path);
+  EXPECT_THROW(reader.write("/posterior/mean", 0, 0, bytes), InternalError);
+  EXPECT_THROW(reader.commit(0, 0, 0), InternalError);
+  ResultsFile moved = std::move(reader);
+  ResultsFile& same = moved;
+  moved = std::move(same);
+  EXPECT_EQ(moved.states().size(), 2u);
+  moved.close();
+  file.close();
+}
+
+}  // namespace
+}  // namespace dwgf

@@ -1,0 +1,40 @@
+# Every library that the project builds on. An existing MPI, HDF5 or LibTorch is taken by the usual CMake means
+# (CMAKE_PREFIX_PATH, Torch_DIR, HDF5_ROOT, MPI_HOME); tools/setup puts LibTorch into .deps/ where none is given.
+if(EXISTS ${PROJECT_SOURCE_DIR}/.deps/libtorch)
+  list(APPEND CMAKE_PREFIX_PATH ${PROJECT_SOURCE_DIR}/.deps/libtorch)
+endif()
+
+find_package(MPI REQUIRED COMPONENTS C)
+add_library(dwgf_mpi INTERFACE)
+target_link_libraries(dwgf_mpi INTERFACE MPI::MPI_C)
+# The C++ bindings that Open MPI 4 still includes by default would need another library.
+target_compile_definitions(dwgf_mpi INTERFACE OMPI_SKIP_MPICXX MPICH_SKIP_MPICXX)
+
+set(HDF5_PREFER_PARALLEL TRUE)
+find_package(HDF5 REQUIRED COMPONENTS C)
+if(NOT HDF5_IS_PARALLEL)
+  message(FATAL_ERROR "HDF5 was found without MPI support; results are written in parallel. "
+                      "Install the parallel build (Debian: libhdf5-openmpi-dev) or set HDF5_ROOT to one.")
+endif()
+add_library(dwgf_hdf5 INTERFACE)
+target_link_libraries(dwgf_hdf5 INTERFACE hdf5::hdf5)
+
+find_package(Boost REQUIRED COMPONENTS program_options)
+find_package(nlohmann_json REQUIRED)
+find_package(OpenSSL REQUIRED COMPONENTS Crypto)
+find_package(PNG REQUIRED)
+find_package(ZLIB REQUIRED)
+
+find_package(Torch QUIET)
+if(NOT Torch_FOUND)
+  message(FATAL_ERROR "LibTorch was not found. Run tools/setup, or set Torch_DIR or CMAKE_PREFIX_PATH to an existing "
+                      "LibTorch 2.11 or newer (in a Python environment: torch.utils.cmake_prefix_path).")
+endif()
+add_library(dwgf_torch INTERFACE)
+target_include_directories(dwgf_torch SYSTEM INTERFACE ${TORCH_INCLUDE_DIRS})
+target_link_libraries(dwgf_torch INTERFACE ${TORCH_LIBRARIES})
+target_compile_options(dwgf_torch INTERFACE $<$<COMPILE_LANGUAGE:CXX>:${TORCH_CXX_FLAGS}>)
+
+if(DWGF_TESTS)
+  find_package(GTest REQUIRED)
+endif()

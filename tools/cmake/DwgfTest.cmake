@@ -1,0 +1,36 @@
+# dwgf_test(LAYER LIBRARY target [TORCH] [MPI] RANKS n... [TIMEOUT seconds])
+# One GoogleTest program from tests/LAYER/*_test.cpp, registered with ctest once for each number of ranks. A time limit
+# inside mpirun ends every rank; ctest's own limit is the second line.
+function(dwgf_test layer)
+  cmake_parse_arguments(arg "TORCH;MPI" "LIBRARY;TIMEOUT" "RANKS" ${ARGN})
+  if(NOT arg_TIMEOUT)
+    set(arg_TIMEOUT 240)
+  endif()
+  math(EXPR outer_limit "${arg_TIMEOUT} + 20")
+  file(GLOB sources CONFIGURE_DEPENDS ${layer}/*_test.cpp)
+  if(NOT sources)
+    return()
+  endif()
+  add_executable(test_${layer} ${sources})
+  target_link_libraries(test_${layer} PRIVATE ${arg_LIBRARY} dwgf_test_support dwgf_compiler)
+  if(arg_MPI)
+    target_link_libraries(test_${layer} PRIVATE dwgf_mpi dwgf_hdf5)
+  endif()
+  if(arg_TORCH)
+    target_link_libraries(test_${layer} PRIVATE nlohmann_json::nlohmann_json)
+    target_precompile_headers(test_${layer} REUSE_FROM dwgf)
+  endif()
+  foreach(ranks ${arg_RANKS})
+    set(name ${layer}.np${ranks})
+    add_test(NAME ${name}
+             COMMAND ${MPIEXEC_EXECUTABLE} ${MPIEXEC_NUMPROC_FLAG} ${ranks} --timeout ${arg_TIMEOUT}
+                     $<TARGET_FILE:test_${layer}> --gtest_color=no --gtest_brief=1)
+    set_tests_properties(${name} PROPERTIES PROCESSORS ${ranks} TIMEOUT ${outer_limit} LABELS "np${ranks};${layer}"
+                                            ENVIRONMENT "${DWGF_MPI_ENVIRONMENT}")
+  endforeach()
+endfunction()
+
+# Open MPI: allow root (containers, CI), more ranks than cores, no binding to a single core, and yield when waiting.
+set(DWGF_MPI_ENVIRONMENT
+    "OMPI_ALLOW_RUN_AS_ROOT=1;OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1;OMPI_MCA_rmaps_base_oversubscribe=1;OMPI_MCA_hwloc_base_binding_policy=none;OMPI_MCA_mpi_yield_when_idle=1;OMPI_MCA_btl_base_warn_component_unused=0;OMPI_MCA_io=romio321;OMP_NUM_THREADS=1"
+)

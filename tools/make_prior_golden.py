@@ -1,0 +1,146 @@
+#!/usr/bin/env python3
+"""Makes the test data of the prior layer: tiny random Stable Diffusion directories, and what diffusers computes with them.
+
+A development tool; neither dwgf nor its tests need it. Deterministic: the same versions write the same bytes.
+Needs torch 2.13.0, diffusers 0.42.1, safetensors. To renew everything under tests/data/prior:
+
+    tools/make_prior_golden.py tests/data/prior
+
+Written there:
+  sd1/, sd2/         a diffusers directory each, weights in float16. sd1: two heads a level, 1x1 convolutions around attention,
+                     eps-prediction, one file each. sd2: heads of its own for each level, linear projections, v-prediction, the
+                     U-Net in shards with an index, the autoencoder's attention under the names of published files (query, key,
+                     value, proj_attn), and a scheduler of another class.
+  sd1.safetensors,   inputs and outputs, in float64 but for inputs (float16), by the network's float64 arithmetic:
+  sd2.safetensors      z [2, 4, 8, 8]; context [1, 3, d]; unet.T: the U-Net's raw output at time T; unet.zero: at time 501 with
+                       one zero token; z_odd, unet.odd: at time 501 for latents whose sizes are not all multiples of 4;
+                       x [1, 3, 32, 32]; mean, std: of the encoder, on the U-Net's scale; decoded: D(z[0]);
+                       cotangent [1, 3, 32, 32] and gradient: its pull-back through the decoder at z[0];
+                       embedding.T: the sinusoidal embedding of T (float32)
+  schedules.safetensors  NAME: alphas_cumprod (float32) of a few schedulers; NAME.times.K: the grid of K times
+"""
+import argparse
+from pathlib import Path
+
+import torch
+from diffusers import AutoencoderKL, DDIMScheduler, PNDMScheduler, UNet2DConditionModel
+from safetensors.torch import load_file, save_file
+
+TIMES = (999, 501, 1)
+OLD_NAMES = (("to_q.", "query."), ("to_k.", "key."), ("to_v.", "value."), ("to_out.0.", "proj_attn."))
+
+
+def randomise(model, generator):
+    """Every parameter different, so that no mix-up goes unseen, of the size that signals need; in half precision."""
+    for name, parameter in model.named_parameters():
+        noise = torch.randn(parameter.shape, generator=generator)
+        if parameter.dim() > 1:
+            value = noise / parameter[0].numel() ** 0.5
+        elif name.endswith("weight"):
+            value = 1 + 0.2 * noise
+        else:
+            value = 0.1 * noise
+        parameter.data = value
+    return model.half()
+
+
+def make_models(like, generator):
+    two = like == "sd2"
+    levels = 3 if two else 2
+    unet = UNet2DConditionModel(
+        sample_size=8, in_channels=4, out_channels=4, layers_per_block=1, block_out_channels=(8, 8, 16) if two else (8, 16),
+        down_block_types=("CrossAttnDownBlock2D",) * (levels - 1) + ("DownBlock2D",),
+        up_block_types=("UpBlock2D",) + ("CrossAttnUpBlock2D",) * (levels - 1),
+        cross_attention_dim=12 if two else 8, norm_num_groups=4, attention_head_dim=(1, 2, 4) if two else 2,
+        use_linear_projection=two)
+    vae = AutoencoderKL(
+        in_channels=3, out_channels=3, latent_channels=4, layers_per_block=1, sample_size=32, block_out_channels=(4, 8, 8),
+        norm_num_groups=4, down_block_types=("DownEncoderBlock2D",) * 3, up_block_types=("UpDecoderBlock2D",) * 3,
+        scaling_factor=0.18215)
+    if two:  # the classes differ, the noise does not
+        scheduler = PNDMScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", skip_prk_steps=True,
+                                  steps_offset=1, prediction_type="v_prediction")
+    else:
+        scheduler = DDIMScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", clip_sample=False,
+                                  set_alpha_to_one=False, steps_offset=1)
+    return randomise(unet, generator), randomise(vae, generator), scheduler
+
+
+def rename_as_published(folder):
+    for file in folder.glob("*.safetensors"):
+        renamed = {}
+        for name, tensor in load_file(file).items():
+            for new, old in OLD_NAMES:
+                if ".attentions." in name:
+                    name = name.replace(new, old)
+            renamed[name] = tensor
+        save_file(renamed, file, {"format": "pt"})
+
+
+def write_prior(like, folder, generator):
+    unet, vae, scheduler = make_models(like, generator)
+    unet.save_pretrained(folder / "unet", max_shard_size="50KB" if like == "sd2" else "10GB")
+    vae.save_pretrained(folder / "vae")
+    if like == "sd2":
+        rename_as_published(folder / "vae")
+    scheduler.save_pretrained(folder / "scheduler")
+    return unet.double().eval().requires_grad_(False), vae.double().eval().requires_grad_(False)
+
+
+def write_golden(like, out, seed):
+    generator = torch.Generator().manual_seed(seed)
+    unet, vae = write_prior(like, out / like, generator)
+    draw = lambda *shape: torch.randn(shape, generator=generator).half()
+    width, scale = unet.config.cross_attention_dim, vae.config.scaling_factor
+    inputs = {"z": draw(2, 4, 8, 8), "z_odd": draw(1, 4, 7, 10), "context": draw(1, 3, width),
+              "x": (0.5 * draw(1, 3, 32, 32)).clamp(-1, 1), "cotangent": draw(1, 3, 32, 32)}
+    z, z_odd, context, x, cotangent = (tensor.double() for tensor in inputs.values())
+    run = lambda latents, time, tokens: unet(latents, time, tokens.expand(len(latents), -1, -1)).sample
+
+    golden = dict(inputs)
+    for time in TIMES:
+        golden[f"unet.{time}"] = run(z, time, context)
+        golden[f"embedding.{time}"] = unet.time_proj(torch.tensor([time]))
+    golden["unet.zero"] = run(z, 501, torch.zeros(1, 1, width, dtype=torch.float64))
+    golden["unet.odd"] = run(z_odd, 501, context)
+    posterior = vae.encode(x).latent_dist
+    golden["mean"], golden["std"] = posterior.mean * scale, posterior.std * scale
+    leaf = z[:1].clone().requires_grad_()
+    decoded = vae.decode(leaf / scale).sample
+    golden["decoded"] = decoded.detach()
+    (golden["gradient"],) = torch.autograd.grad(decoded, leaf, cotangent)
+    save_file({name: tensor.contiguous() for name, tensor in golden.items()}, out / f"{like}.safetensors")
+
+
+def write_schedules(out):
+    common = dict(num_train_timesteps=1000, clip_sample=False, set_alpha_to_one=False)
+    schedulers = {
+        "scaled_linear": DDIMScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", steps_offset=1, **common),
+        "linear": DDIMScheduler(**common),
+        "squared_cosine": DDIMScheduler(beta_schedule="squaredcos_cap_v2", **common),
+        "trained": DDIMScheduler(**{**common, "num_train_timesteps": 5}, trained_betas=[0.1, 0.2, 0.25, 0.3, 0.35]),
+    }
+    stored = {}
+    for name, scheduler in schedulers.items():
+        stored[name] = scheduler.alphas_cumprod
+    for count in (2, 10, 50, 333, 999):
+        ddim = schedulers["scaled_linear"]
+        ddim.set_timesteps(count)
+        stored[f"scaled_linear.times.{count}"] = ddim.timesteps.int()
+    save_file(stored, out / "schedules.safetensors")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", type=Path, help="the folder to write to")
+    out = parser.parse_args().out
+    torch.set_num_threads(1)
+    for seed, like in enumerate(("sd1", "sd2"), start=1):
+        write_golden(like, out, seed)
+    write_schedules(out)
+    size = sum(file.stat().st_size for file in out.rglob("*") if file.is_file())
+    print(f"{out}: {size / 1024:.0f} KiB")
+
+
+if __name__ == "__main__":
+    main()
