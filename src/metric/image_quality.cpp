@@ -66,9 +66,10 @@ double ssim(const at::Tensor& x, const at::Tensor& truth) {
   constexpr double c1 = (0.01 * data_range) * (0.01 * data_range),
                    c2 = (0.03 * data_range) * (0.03 * data_range);
   const at::Tensor mean_a = local_mean(a), mean_b = local_mean(b);  // [C, H - 10, W - 10]
-  const at::Tensor variance_a = local_mean(a * a) - mean_a * mean_a;
-  const at::Tensor variance_b = local_mean(b * b) - mean_b * mean_b;
-  const at::Tensor covariance = local_mean(a * b) - mean_a * mean_b;
+  constexpr double sample = double{window * window} / (window * window - 1);  // of the sample covariance
+  const at::Tensor variance_a = (local_mean(a * a) - mean_a * mean_a) * sample;
+  const at::Tensor variance_b = (local_mean(b * b) - mean_b * mean_b) * sample;
+  const at::Tensor covariance = (local_mean(a * b) - mean_a * mean_b) * sample;
   const at::Tensor similarity = (2 * mean_a * mean_b + c1) * (2 * covariance + c2) /
                                 ((mean_a * mean_a + mean_b * mean_b + c1) * (variance_a + variance_b + c2));
   return similarity.mean().item<double>();  // channels have the same number of pixels

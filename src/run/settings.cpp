@@ -217,9 +217,10 @@ Settings parse_settings(const CommandSpec& command, const std::vector<std::strin
       } else if (option.string_key == "config") {
         configs.push_back(value);
       } else {
-        const bool is_flag = option.value.empty() || option.string_key.find('.') == std::string::npos;
-        const bool takes_value = !description.find(option.string_key, false).semantic()->name().empty();
-        assignments.push_back({option.string_key, is_flag && !takes_value ? "true" : value, "command line"});
+        const auto known = std::find_if(command.options.begin(), command.options.end(),
+                                        [&](const OptionSpec& row) { return row.key == option.string_key; });
+        const bool is_flag = known != command.options.end() && known->kind == OptionKind::flag;
+        assignments.push_back({option.string_key, is_flag ? "true" : value, "command line"});
       }
     }
   } catch (const po::unknown_option& error) {

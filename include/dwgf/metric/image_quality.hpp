@@ -10,7 +10,7 @@ namespace dwgf {
 double psnr(const at::Tensor& x, const at::Tensor& truth);
 
 /// Structural similarity (Wang et al., 2004, doi:10.1109/TIP.2003.819861) exactly as scikit-image's
-/// structural_similarity with gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=2,
+/// structural_similarity with gaussian_weights=True, data_range=2 (so sigma 1.5, sample covariance),
 /// channel_axis=0: 11 x 11 Gaussian window (truncate 3.5), reflected border for the filter, the mean over
 /// pixels at least 5 from the border, mean over channels. NaN for an image smaller than 11 x 11.
 double ssim(const at::Tensor& x, const at::Tensor& truth);
