@@ -353,6 +353,19 @@ class AutoencoderPass(torch.nn.Module):
         return error.square().mean(), error.abs().mean(), divergence
 
 
+@torch.no_grad()
+def rotate(options, unet, pictures, latents):
+    """Makes --start's noise predictor one of the new latents, as far as a rotation of the channels takes those to the
+    latents it knows (orthogonal Procrustes; a rotation leaves white noise white)."""
+    vae = AutoencoderKL.from_pretrained(options.start, subfolder="vae")
+    known = encode(vae, pictures)[0] * vae.config.scaling_factor
+    u, _, v = torch.linalg.svd(torch.einsum("nihw,njhw->ij", known, latents))
+    turn = u @ v  # known ~= turn new
+    unet.conv_in.weight.copy_(torch.einsum("oihw,ij->ojhw", unet.conv_in.weight, turn))
+    unet.conv_out.weight.copy_(torch.einsum("ij,ikhw->jkhw", turn, unet.conv_out.weight))
+    unet.conv_out.bias.copy_(turn.T @ unet.conv_out.bias)
+
+
 def train_unet(options):
     vae = AutoencoderKL.from_pretrained(Path(options.work) / "prior", subfolder="vae")
     scale = vae.config.scaling_factor
@@ -362,6 +375,8 @@ def train_unet(options):
     scheduler = DDIMScheduler(**SCHEDULER)
     alphas = scheduler.alphas_cumprod
     unet = fresh(options, "unet", UNet2DConditionModel, UNET)
+    if options.start:
+        rotate(options, unet, split(options, "train")[:500], train[:500])
     training = Training(options, "unet", unet, options.rate or 1.5e-3, options.average)
 
     def draw(index, generator):

@@ -1,4 +1,5 @@
 #include <cstdint>
+#include <new>
 #include <optional>
 #include <string>
 #include <vector>
@@ -19,8 +20,12 @@ std::optional<Failure> failure_of(const std::function<void()>& step) {
     step();
   } catch (const Error& error) {
     return Failure{error.code(), error.what()};
+  } catch (const std::bad_alloc&) {
+    return Failure{ExitCode::internal, "out of memory; start fewer ranks on this host, or choose a smaller flow.micro_batch"};
   } catch (const std::exception& error) {
-    return Failure{ExitCode::internal, error.what()};
+    // Some libraries put a stack trace behind the first line, which helps no user.
+    const std::string text = error.what();
+    return Failure{ExitCode::internal, text.substr(0, text.find('\n'))};
   }
   return std::nullopt;
 }

@@ -1,5 +1,6 @@
 #include "json_file.hpp"
 
+#include <algorithm>
 #include <set>
 #include <string>
 

@@ -21,12 +21,13 @@ void replace_file(const std::string& path, std::initializer_list<std::span<const
   std::FILE* file = std::fopen(aside.c_str(), "wbe");
   if (!file) fail("created");
   bool written = true;
-  for (const auto& part : parts)
-    written = written && std::fwrite(part.data(), 1, part.size(), file) == part.size();
+  for (const auto& part : parts) {
+    written = written && (part.empty() || std::fwrite(part.data(), 1, part.size(), file) == part.size());
+  }
   const int error = errno;
-  if (std::fclose(file) != 0) fail("written");
-  errno = error;
-  if (!written) fail("written");
+  const bool closed = std::fclose(file) == 0;
+  if (!written) errno = error;
+  if (!written || !closed) fail("written");
   if (std::rename(aside.c_str(), path.c_str()) != 0) fail("given its name");
 }
 

@@ -1,5 +1,5 @@
-/// Errors that all ranks share. Work done on every rank may fail on some; afterwards all ranks throw the same error, the one of the
-/// lowest failing rank, so that it is told once and the job ends in order.
+/// Errors that all ranks share, marked as such: told once by the first rank, after which the job ends in order instead of being
+/// aborted.
 #pragma once
 
 #include <functional>
@@ -15,7 +15,7 @@ struct AgreedError : Error {
   using Error::Error;
 };
 
-/// Collective: does `work` on every rank of `group`; throws AgreedError on all of them if it threw on any.
+/// Collective: `agree` (dwgf/comm/agree.hpp), with AgreedError as what is thrown.
 void together(Communicator& group, const std::function<void()>& work);
 
 }  // namespace dwgf

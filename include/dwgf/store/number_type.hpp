@@ -17,8 +17,9 @@ std::optional<NumberType> number_type_from_name(const std::string& name);
 std::string name_of(NumberType type);
 std::size_t size_of(NumberType type);
 
-/// Little-endian bytes of the values. uint8: (x + 1) 127.5 to nearest, ties to even, clipped to 0 ... 255, NaN
-/// 0, for pixels on [-1, 1]; float16: to nearest, ties to even, overflow to infinity. @pre type is not none
+/// Little-endian bytes of the values. uint8: (x + 1) 127.5 to nearest, ties to even, clipped to 0 ... 255,
+/// NaN 0, for pixels on [-1, 1]; float16: to nearest, ties to even, overflow to infinity. @pre type is not
+/// none
 std::vector<std::byte> to_bytes(std::span<const double> values, NumberType type);
 std::vector<std::byte> to_bytes(std::span<const float> values, NumberType type);
 
