@@ -1,6 +1,6 @@
-// The program from its arguments to its exit code. An error that all ranks share is told once and ends the job in order; one that a
-// single rank has ends every rank at once. After MPI_Finalize the first rank returns the code and the others 0, so that mpirun and srun
-// pass it on.
+// The program from its arguments to its exit code. An error that all ranks share is told once and ends the
+// job in order; one that a single rank has ends every rank at once. After MPI_Finalize the first rank returns
+// the code and the others 0, so that mpirun and srun pass it on.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -102,9 +102,11 @@ int main(int argc, char** argv) {
     if (world.rank() == 0) tell(command, error.what());
     code = error.code();
   } catch (const Error& error) {
-    // 3. What goes wrong on one rank ends all of them. The lowest failing rank is the first to speak, the others are ended by then.
+    // 3. What goes wrong on one rank ends all of them. The lowest failing rank is the first to speak, the
+    // others are ended by then.
     std::this_thread::sleep_for(std::chrono::milliseconds(150) * std::min(world.rank(), 20));
-    tell(command, concat("[rank ", world.rank(), " of ", world.size(), " on ", host_name(), "] ", error.what()));
+    tell(command,
+         concat("[rank ", world.rank(), " of ", world.size(), " on ", host_name(), "] ", error.what()));
     session.abort(static_cast<int>(error.code()));
   } catch (const std::exception& error) {
     std::this_thread::sleep_for(std::chrono::milliseconds(150) * std::min(world.rank(), 20));

@@ -1,14 +1,13 @@
-#include <dwgf/run/build.hpp>
+#include <filesystem>
 
 #include <ATen/ATen.h>
 
-#include <filesystem>
-
-#include <dwgf/base/random.hpp>
 #include <dwgf/base/error.hpp>
+#include <dwgf/base/random.hpp>
 #include <dwgf/flow/draws.hpp>
 #include <dwgf/prior/safetensors.hpp>
 #include <dwgf/prior/stable_diffusion.hpp>
+#include <dwgf/run/build.hpp>
 #include <dwgf/store/npy.hpp>
 
 namespace dwgf {
@@ -43,7 +42,8 @@ FlowOptions flow_options(const Settings& settings) {
 std::string prior_directory(const std::string& path) {
   if (!path.starts_with(kBuiltin)) {
     if (!fs::is_directory(path)) {
-      throw NotFoundError(concat("prior.path: '", path, "' is not a folder; give a diffusers directory (unet/, vae/, scheduler/) or "
+      throw NotFoundError(concat("prior.path: '", path,
+                                 "' is not a folder; give a diffusers directory (unet/, vae/, scheduler/) or "
                                  "builtin:fashion"));
     }
     return path;
@@ -66,15 +66,19 @@ std::unique_ptr<Prior> build_prior(const Settings& settings) {
   if (!context.empty()) {
     const NpyFile array(context);
     if (array.shape().size() != 3 || array.shape()[0] != 1) {
-      throw DataError(concat("prior.context: '", context, "' must hold a prompt's embedding, [1, tokens, dim]"));
+      throw DataError(
+          concat("prior.context: '", context, "' must hold a prompt's embedding, [1, tokens, dim]"));
     }
     options.context = at::tensor(at::ArrayRef<float>(array.read(0, array.size()))).reshape(array.shape());
   } else if (fs::is_directory(fs::path(directory) / "text_encoder")) {
-    throw UsageError(concat("prior.path: '", directory, "' has a text encoder, which this version cannot run yet; give the prompt's "
+    throw UsageError(concat("prior.path: '", directory,
+                            "' has a text encoder, which this version cannot run yet; give the prompt's "
                             "embedding as prior.context = FILE.npy of [1, tokens, dim]"));
   }
   if (!settings.text("prior.prompt").empty()) {
-    throw UsageError("prior.prompt: this version cannot run a text encoder yet; give the prompt's embedding as prior.context");
+    throw UsageError(
+        "prior.prompt: this version cannot run a text encoder yet; give the prompt's embedding as "
+        "prior.context");
   }
   return load_stable_diffusion(directory, options);
 }
@@ -97,14 +101,16 @@ std::optional<GaussianImages> image_statistics(const std::string& prior_path) {
 }
 
 at::Tensor as_tensor(const ImagePixels& pixels) {
-  return at::tensor(at::ArrayRef<float>(pixels.values)).reshape({pixels.channels, pixels.height, pixels.width});
+  return at::tensor(at::ArrayRef<float>(pixels.values))
+      .reshape({pixels.channels, pixels.height, pixels.width});
 }
 
 at::Tensor measure(const ForwardOperator& forward, const at::Tensor& truth, double sigma, std::uint64_t seed,
                    std::uint64_t image) {
   const at::Tensor clean = forward.apply(truth.to(at::kDouble).unsqueeze(0));  // [1, ...]
   at::Tensor noise = normals_like(clean, {seed, image, 0, 0, Purpose::measurement});
-  if (const at::Tensor observed = forward.observed(); observed.defined()) noise = noise * observed.to(at::kDouble);
+  if (const at::Tensor observed = forward.observed(); observed.defined())
+    noise = noise * observed.to(at::kDouble);
   return (clean + sigma * noise).squeeze(0).to(at::kFloat);
 }
 

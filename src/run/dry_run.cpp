@@ -1,16 +1,15 @@
-#include <dwgf/run/dry_run.hpp>
-
-#include <sys/resource.h>
-
 #include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <optional>
 
+#include <sys/resource.h>
+
 #include <dwgf/base/error.hpp>
 #include <dwgf/base/text.hpp>
 #include <dwgf/flow/solve.hpp>
 #include <dwgf/run/build.hpp>
+#include <dwgf/run/dry_run.hpp>
 
 namespace dwgf {
 
@@ -30,7 +29,8 @@ std::optional<StepCost> measure_step(const RestoreJob& job) {
       options.particles = options.micro_batch;
       options.steps = 1;
       SelfCollective self;
-      const Problem problem{job.prior(), *image.forward, image.y, image.shape, job.images()[static_cast<std::size_t>(row)].id};
+      const Problem problem{job.prior(), *image.forward, image.y, image.shape,
+                            job.images()[static_cast<std::size_t>(row)].id};
       solve(problem, options, self);
       const auto start = std::chrono::steady_clock::now();
       solve(problem, options, self);
@@ -56,24 +56,30 @@ void print_plan(const RestoreJob& job, const GridPlace& place, int ranks) {
   for (const DatasetLayout& dataset : layout.datasets) disk += layout.images.size() * dataset.row_bytes();
 
   std::printf("# effective options\n%s\n# plan\n", job.settings().ini().c_str());
-  std::printf("ranks               %d in %d group%s of up to %d\n", ranks, place.groups, place.groups == 1 ? "" : "s", place.group_size);
+  std::printf("ranks               %d in %d group%s of up to %d\n", ranks, place.groups,
+              place.groups == 1 ? "" : "s", place.group_size);
   std::printf("GPUs                none; this build computes on the CPU\n");
   std::printf("images              %zu, about %zu a group\n", layout.images.size(),
-              (layout.images.size() + static_cast<std::size_t>(place.groups) - 1) / static_cast<std::size_t>(place.groups));
-  std::printf("particles           %lld an image, up to %lld a rank in micro-batches of %lld\n", static_cast<long long>(flow.particles),
-              static_cast<long long>(share.batches_per_rank * flow.micro_batch), static_cast<long long>(flow.micro_batch));
-  std::printf("steps               %lld, times %lld ... %lld\n", static_cast<long long>(steps),
-              static_cast<long long>(job.prior().schedule().times(flow.grid).front()),
-              static_cast<long long>(job.prior().schedule().times(flow.grid)[static_cast<std::size_t>(steps - 1)]));
+              (layout.images.size() + static_cast<std::size_t>(place.groups) - 1) /
+                  static_cast<std::size_t>(place.groups));
+  std::printf("particles           %lld an image, up to %lld a rank in micro-batches of %lld\n",
+              static_cast<long long>(flow.particles),
+              static_cast<long long>(share.batches_per_rank * flow.micro_batch),
+              static_cast<long long>(flow.micro_batch));
+  std::printf(
+      "steps               %lld, times %lld ... %lld\n", static_cast<long long>(steps),
+      static_cast<long long>(job.prior().schedule().times(flow.grid).front()),
+      static_cast<long long>(job.prior().schedule().times(flow.grid)[static_cast<std::size_t>(steps - 1)]));
   std::printf("disk                %s\n", human_bytes(disk).c_str());
   std::fflush(stdout);
   print_warnings(job, place);
   if (const std::optional<StepCost> cost = measure_step(job)) {
     const double per_image = cost->seconds * static_cast<double>(share.batches_per_rank * steps);
     const double rounds = std::ceil(static_cast<double>(layout.images.size()) / place.groups);
-    std::printf("memory              %s a rank (peak of one measured step)\n", human_bytes(cost->peak_bytes).c_str());
-    std::printf("cost                %.3g s a step of one micro-batch (measured), %s an image, %s in all\n", cost->seconds,
-                human_duration(per_image).c_str(), human_duration(per_image * rounds).c_str());
+    std::printf("memory              %s a rank (peak of one measured step)\n",
+                human_bytes(cost->peak_bytes).c_str());
+    std::printf("cost                %.3g s a step of one micro-batch (measured), %s an image, %s in all\n",
+                cost->seconds, human_duration(per_image).c_str(), human_duration(per_image * rounds).c_str());
   } else {
     std::printf("memory, cost        not measured: no image could be read\n");
   }
@@ -83,14 +89,19 @@ void print_warnings(const RestoreJob& job, const GridPlace& place) {
   const FlowOptions& flow = job.flow();
   const std::int64_t first_time = job.prior().schedule().times(flow.grid).front();
   if (first_time < 900) {
-    std::fprintf(stderr, "restore: warning: flow.grid = %lld starts at t = %lld, so the flow never sees the noisiest levels; a grid "
-                         "that divides 1000 less evenly, or a longer one, starts above t = 900\n",
+    std::fprintf(stderr,
+                 "restore: warning: flow.grid = %lld starts at t = %lld, so the flow never sees the noisiest "
+                 "levels; a grid "
+                 "that divides 1000 less evenly, or a longer one, starts above t = 900\n",
                  static_cast<long long>(flow.grid), static_cast<long long>(first_time));
   }
-  const ParticleShare last = share_particles(flow.particles, flow.micro_batch, place.group_size - 1, place.group_size);
+  const ParticleShare last =
+      share_particles(flow.particles, flow.micro_batch, place.group_size - 1, place.group_size);
   if (last.batches == 0) {
-    std::fprintf(stderr, "restore: warning: some ranks of each group have no particles; flow.micro_batch <= flow.particles / "
-                         "run.ranks_per_image gives every rank work\n");
+    std::fprintf(
+        stderr,
+        "restore: warning: some ranks of each group have no particles; flow.micro_batch <= flow.particles / "
+        "run.ranks_per_image gives every rank work\n");
   }
 }
 

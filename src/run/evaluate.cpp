@@ -1,13 +1,12 @@
-#include <dwgf/run/evaluate.hpp>
-
-#include <ATen/ATen.h>
-
 #include <cmath>
 #include <cstdio>
 #include <map>
+
+#include <ATen/ATen.h>
 #include <nlohmann/json.hpp>
 
 #include <dwgf/metric/image_quality.hpp>
+#include <dwgf/run/evaluate.hpp>
 #include <dwgf/run/stored_image.hpp>
 
 namespace dwgf {
@@ -17,11 +16,12 @@ namespace {
 using Metric = double (*)(const at::Tensor&, const at::Tensor&);
 
 /// The scores' fields by their names in tables and JSON.
-constexpr std::pair<const char*, std::optional<double> Scores::*> kColumns[] = {{"measurement", &Scores::measurement},
-                                                                                  {"baseline", &Scores::baseline},
-                                                                                  {"linear_mmse", &Scores::linear_mmse},
-                                                                                  {"mean", &Scores::mean},
-                                                                                  {"particle", &Scores::particle}};
+constexpr std::pair<const char*, std::optional<double> Scores::*> kColumns[] = {
+    {"measurement", &Scores::measurement},
+    {"baseline", &Scores::baseline},
+    {"linear_mmse", &Scores::linear_mmse},
+    {"mean", &Scores::mean},
+    {"particle", &Scores::particle}};
 
 std::optional<double> score(Metric metric, const at::Tensor& x, const at::Tensor& truth) {
   if (!x.defined() || !truth.defined() || x.sizes() != truth.sizes()) return std::nullopt;
@@ -31,7 +31,8 @@ std::optional<double> score(Metric metric, const at::Tensor& x, const at::Tensor
 
 Scores scores(Metric metric, const StoredImage& image) {
   Scores result{score(metric, image.measurement, image.truth), score(metric, image.baseline, image.truth),
-                score(metric, image.linear_mmse, image.truth), score(metric, image.mean, image.truth), std::nullopt};
+                score(metric, image.linear_mmse, image.truth), score(metric, image.mean, image.truth),
+                std::nullopt};
   if (!image.particles.defined()) return result;
   double sum = 0.0;
   for (std::int64_t i = 0; i < image.particles.size(0); ++i) {
@@ -118,13 +119,18 @@ ExitCode evaluate_command(const Settings& settings) {
   }
   nlohmann::ordered_json images = nlohmann::ordered_json::array();
   for (const ImageEvaluation& image : evaluation.images) {
-    images.push_back({{"id", image.id}, {"name", image.name}, {"psnr", to_json(image.psnr)}, {"ssim", to_json(image.ssim)}});
+    images.push_back({{"id", image.id},
+                      {"name", image.name},
+                      {"psnr", to_json(image.psnr)},
+                      {"ssim", to_json(image.ssim)}});
   }
   const nlohmann::ordered_json whole = {
       {"summary",
        {{"psnr", to_json(evaluation.psnr)},
         {"ssim", to_json(evaluation.ssim)},
-        {"baseline_name", evaluation.baseline_name.empty() ? nlohmann::ordered_json() : nlohmann::ordered_json(evaluation.baseline_name)},
+        {"baseline_name", evaluation.baseline_name.empty()
+                              ? nlohmann::ordered_json()
+                              : nlohmann::ordered_json(evaluation.baseline_name)},
         {"images", evaluation.images.size()}}},
       {"images", images}};
   std::printf("%s\n", whole.dump(1, ' ', false, nlohmann::ordered_json::error_handler_t::replace).c_str());

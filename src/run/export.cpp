@@ -1,13 +1,12 @@
-#include <dwgf/run/export.hpp>
-
-#include <ATen/ATen.h>
-
 #include <algorithm>
 #include <cctype>
 #include <cstdio>
 #include <filesystem>
 
+#include <ATen/ATen.h>
+
 #include <dwgf/run/contact_sheet.hpp>
+#include <dwgf/run/export.hpp>
 #include <dwgf/run/stored_image.hpp>
 #include <dwgf/store/npy.hpp>
 #include <dwgf/store/png.hpp>
@@ -21,8 +20,12 @@ namespace fs = std::filesystem;
 /// The standard deviation that is drawn as white.
 constexpr double kWhiteStd = 0.5;
 
-at::Tensor shown(const at::Tensor& image) { return image.defined() ? (image + 1.0) * 0.5 : image; }
-at::Tensor shown_std(const at::Tensor& std) { return std * (1.0 / kWhiteStd); }
+at::Tensor shown(const at::Tensor& image) {
+  return image.defined() ? (image + 1.0) * 0.5 : image;
+}
+at::Tensor shown_std(const at::Tensor& std) {
+  return std * (1.0 / kWhiteStd);
+}
 
 /// A measurement that looks like an image: [1 or 3, H, W].
 bool is_picture(const at::Tensor& image) {
@@ -31,14 +34,16 @@ bool is_picture(const at::Tensor& image) {
 
 PngImage as_png(const at::Tensor& pixels, int bits) {
   const double white = bits == 16 ? 65535.0 : 255.0;
-  const at::Tensor v = (pixels.to(at::kDouble).clamp(0.0, 1.0) * white).round().permute({1, 2, 0}).contiguous();  // [H, W, C]
+  const at::Tensor v =
+      (pixels.to(at::kDouble).clamp(0.0, 1.0) * white).round().permute({1, 2, 0}).contiguous();  // [H, W, C]
   PngImage image{pixels.size(1), pixels.size(2), static_cast<int>(pixels.size(0)), bits, {}};
   const double* value = v.data_ptr<double>();
   image.samples.assign(value, value + v.numel());
   return image;
 }
 
-/// A file name from an image's name: the path's separators and everything unusual become '_', the extension goes.
+/// A file name from an image's name: the path's separators and everything unusual become '_', the extension
+/// goes.
 std::string file_name(const std::string& name, std::int64_t row) {
   std::string plain = fs::path(name).replace_extension().string();
   for (char& c : plain) {
@@ -52,7 +57,9 @@ std::string file_name(const std::string& name, std::int64_t row) {
 class Exporter {
  public:
   explicit Exporter(const Settings& settings)
-      : folder_(settings.text("to")), format_(settings.text("format")), overwrite_(settings.flag("overwrite")) {
+      : folder_(settings.text("to")),
+        format_(settings.text("format")),
+        overwrite_(settings.flag("overwrite")) {
     if (folder_.empty()) throw UsageError("dwgf export: --to DIR is missing: name the folder to write to");
     std::error_code error;
     fs::create_directories(folder_, error);
@@ -84,7 +91,9 @@ class Exporter {
   fs::path free_path(const std::string& name) const {
     const fs::path path = folder_ / name;
     if (!overwrite_ && fs::exists(path)) {
-      throw IoError(concat("'", path.string(), "' is there already and is left as it is; name another folder, or give --overwrite"));
+      throw IoError(
+          concat("'", path.string(),
+                 "' is there already and is left as it is; name another folder, or give --overwrite"));
     }
     return path;
   }
@@ -100,7 +109,8 @@ ExitCode export_command(const Settings& settings) {
   StoredImages stored(settings.positionals.front());
   Exporter exporter(settings);
   const std::string baseline = stored.baseline_name();
-  std::vector<std::string> headings = {"truth", "measurement", baseline.empty() ? "-" : baseline, "posterior mean", "std deviation"};
+  std::vector<std::string> headings = {"truth", "measurement", baseline.empty() ? "-" : baseline,
+                                       "posterior mean", "std deviation"};
   std::vector<SheetRow> rows;
   std::int64_t written = 0;
   for (std::int64_t row = 0; row < stored.count(); ++row) {
@@ -115,11 +125,16 @@ ExitCode export_command(const Settings& settings) {
     ++written;
     if (static_cast<std::int64_t>(rows.size()) >= settings.integer("sheet")) continue;
     const at::Tensor measured = is_picture(image.measurement) ? shown(image.measurement) : at::Tensor();
-    rows.push_back({image.name, {shown(image.truth), measured, shown(image.baseline), shown(image.mean), shown_std(image.std)}});
+    rows.push_back(
+        {image.name,
+         {shown(image.truth), measured, shown(image.baseline), shown(image.mean), shown_std(image.std)}});
   }
-  if (written == 0) throw DataError(concat("'", stored.file().path(), "' holds no committed image yet; `dwgf status` says how far it is"));
+  if (written == 0)
+    throw DataError(concat("'", stored.file().path(),
+                           "' holds no committed image yet; `dwgf status` says how far it is"));
   const std::string sheet = rows.empty() ? "" : exporter.write_sheet(contact_sheet(headings, rows));
-  std::fprintf(stderr, "export: %lld images to %s\n", static_cast<long long>(written), exporter.folder().string().c_str());
+  std::fprintf(stderr, "export: %lld images to %s\n", static_cast<long long>(written),
+               exporter.folder().string().c_str());
   if (!sheet.empty()) std::printf("%s\n", sheet.c_str());
   return ExitCode::ok;
 }

@@ -1,12 +1,11 @@
-#include <dwgf/run/image_writer.hpp>
-
-#include <ATen/ATen.h>
-
 #include <limits>
 #include <map>
 
+#include <ATen/ATen.h>
+
 #include <dwgf/flow/diverged.hpp>
 #include <dwgf/flow/fixed_point.hpp>
+#include <dwgf/run/image_writer.hpp>
 
 namespace dwgf {
 
@@ -26,7 +25,8 @@ at::Tensor embedded(const at::Tensor& values, const std::vector<std::int64_t>& s
 std::vector<std::byte> stored_bytes(const at::Tensor& values, const DatasetLayout& dataset) {
   const at::Tensor v = values.contiguous();
   const auto count = static_cast<std::size_t>(v.numel());
-  if (v.scalar_type() == at::kDouble) return to_bytes(std::span<const double>(v.data_ptr<double>(), count), dataset.type);
+  if (v.scalar_type() == at::kDouble)
+    return to_bytes(std::span<const double>(v.data_ptr<double>(), count), dataset.type);
   return to_bytes(std::span<const float>(v.data_ptr<float>(), count), dataset.type);
 }
 
@@ -35,9 +35,12 @@ struct Checksum {
   std::int64_t crc = 0;
   std::int64_t bytes = 0;
 
-  void append(std::span<const std::byte> more) { append({static_cast<std::int64_t>(crc32_of(more)), static_cast<std::int64_t>(more.size())}); }
+  void append(std::span<const std::byte> more) {
+    append({static_cast<std::int64_t>(crc32_of(more)), static_cast<std::int64_t>(more.size())});
+  }
   void append(const Checksum& more) {
-    crc = crc32_combine(static_cast<std::uint32_t>(crc), static_cast<std::uint32_t>(more.crc), static_cast<std::size_t>(more.bytes));
+    crc = crc32_combine(static_cast<std::uint32_t>(crc), static_cast<std::uint32_t>(more.crc),
+                        static_cast<std::size_t>(more.bytes));
     bytes += more.bytes;
   }
 };
@@ -53,10 +56,12 @@ void write_image(ResultsFile& results, std::int64_t row, const RestoreJob& job, 
   EnsembleMoments moments(image.truth.numel(), job.flow().particles);
   std::map<std::string, Checksum> own;
 
-  const auto write_particles = [&](const DatasetLayout& dataset, const at::Tensor& values, const ParticleBatch& batch) {
+  const auto write_particles = [&](const DatasetLayout& dataset, const at::Tensor& values,
+                                   const ParticleBatch& batch) {
     std::vector<std::int64_t> shape = dataset.row_shape;
     shape[0] = batch.counted;
-    const std::vector<std::byte> bytes = stored_bytes(embedded(values.slice(0, 0, batch.counted), shape), dataset);
+    const std::vector<std::byte> bytes =
+        stored_bytes(embedded(values.slice(0, 0, batch.counted), shape), dataset);
     results.write(dataset.path, row, batch.first * (dataset.row_values() / dataset.row_shape[0]), bytes);
     own[dataset.path].append(bytes);
   };
@@ -73,18 +78,24 @@ void write_image(ResultsFile& results, std::int64_t row, const RestoreJob& job, 
   if (moments.diverged()) throw Diverged(solution.state.step);
 
   // The parts of all ranks, in rank order, which is particle order.
-  const std::int64_t mine[4] = {own["/particles/x"].crc, own["/particles/x"].bytes, own["/particles/z"].crc, own["/particles/z"].bytes};
+  const std::int64_t mine[4] = {own["/particles/x"].crc, own["/particles/x"].bytes, own["/particles/z"].crc,
+                                own["/particles/z"].bytes};
   std::vector<std::int64_t> parts(4 * static_cast<std::size_t>(group.size()));
   group.all_gather(std::as_bytes(std::span(mine)), std::as_writable_bytes(std::span(parts)));
-  group.barrier();  // every rank's particles are in the file before the commit record is
+  // Every rank's particles are on disk before the commit record is; the first rank's own sync covers only its
+  // host.
+  if (group.rank() != 0 && (x_dataset || z_dataset)) results.sync();
+  group.barrier();
   if (group.rank() != 0) return;
 
-  std::map<std::string, at::Tensor> values = {{"/posterior/mean", moments.mean().view_as(image.truth)},
-                                              {"/posterior/std", moments.variance().sqrt().view_as(image.truth)},
-                                              {"/truth/x", image.truth},
-                                              {"/measurement/y", image.y}};
+  std::map<std::string, at::Tensor> values = {
+      {"/posterior/mean", moments.mean().view_as(image.truth)},
+      {"/posterior/std", moments.variance().sqrt().view_as(image.truth)},
+      {"/truth/x", image.truth},
+      {"/measurement/y", image.y}};
   for (const std::string& name : Diagnostics::names()) {
-    values["/diagnostics/" + name] = at::tensor(at::ArrayRef<double>(solution.diagnostics.named(name)), at::kDouble);
+    values["/diagnostics/" + name] =
+        at::tensor(at::ArrayRef<double>(solution.diagnostics.named(name)), at::kDouble);
   }
   std::map<std::string, Checksum> checksums;
   for (const auto& [path, tensor] : values) {

@@ -1,9 +1,9 @@
-#include <dwgf/run/inspect.hpp>
-
 #include <cstdio>
+
 #include <nlohmann/json.hpp>
 
 #include <dwgf/base/text.hpp>
+#include <dwgf/run/inspect.hpp>
 #include <dwgf/store/results.hpp>
 
 namespace dwgf {
@@ -38,20 +38,23 @@ ExitCode status_command(const Settings& settings) {
   const double per_image = counts.done ? counts.seconds / static_cast<double>(counts.done) : 0.0;
   const double group_seconds_left = per_image * static_cast<double>(counts.left());
   if (settings.flag("json")) {
-    const nlohmann::ordered_json object = {{"images", counts.total},
-                                           {"done", counts.done},
-                                           {"failed", counts.failed},
-                                           {"left", counts.left()},
-                                           {"seconds_per_image", counts.done ? nlohmann::ordered_json(per_image) : nlohmann::ordered_json()},
-                                           {"group_seconds_left", counts.done ? nlohmann::ordered_json(group_seconds_left) : nlohmann::ordered_json()}};
+    const nlohmann::ordered_json object = {
+        {"images", counts.total},
+        {"done", counts.done},
+        {"failed", counts.failed},
+        {"left", counts.left()},
+        {"seconds_per_image", counts.done ? nlohmann::ordered_json(per_image) : nlohmann::ordered_json()},
+        {"group_seconds_left",
+         counts.done ? nlohmann::ordered_json(group_seconds_left) : nlohmann::ordered_json()}};
     std::printf("%s\n", object.dump(1).c_str());
     return ExitCode::ok;
   }
-  std::printf("%s: %lld images: %lld done, %lld failed, %lld left\n", results.path().c_str(), static_cast<long long>(counts.total),
-              static_cast<long long>(counts.done), static_cast<long long>(counts.failed), static_cast<long long>(counts.left()));
+  std::printf("%s: %lld images: %lld done, %lld failed, %lld left\n", results.path().c_str(),
+              static_cast<long long>(counts.total), static_cast<long long>(counts.done),
+              static_cast<long long>(counts.failed), static_cast<long long>(counts.left()));
   if (counts.done) {
-    std::printf("%s an image; for the rest %s, divided by the number of groups that work on it\n", human_duration(per_image).c_str(),
-                human_duration(group_seconds_left).c_str());
+    std::printf("%s an image; for the rest %s, divided by the number of groups that work on it\n",
+                human_duration(per_image).c_str(), human_duration(group_seconds_left).c_str());
   }
   return ExitCode::ok;
 }
@@ -74,7 +77,8 @@ ExitCode verify_command(const Settings& settings) {
         break;
       case ImageState::failed:
         ++failed;
-        std::printf("failed   %lld  %s  (%s)\n", static_cast<long long>(row), name, results.reason(row).c_str());
+        std::printf("failed   %lld  %s  (%s)\n", static_cast<long long>(row), name,
+                    results.reason(row).c_str());
         break;
       case ImageState::not_done:
         ++missing;
@@ -82,8 +86,9 @@ ExitCode verify_command(const Settings& settings) {
         break;
     }
   }
-  std::printf("%lld right, %lld damaged, %lld failed, %lld missing\n", static_cast<long long>(right), static_cast<long long>(damaged),
-              static_cast<long long>(failed), static_cast<long long>(missing));
+  std::printf("%lld right, %lld damaged, %lld failed, %lld missing\n", static_cast<long long>(right),
+              static_cast<long long>(damaged), static_cast<long long>(failed),
+              static_cast<long long>(missing));
   if (damaged) return ExitCode::bad_data;
   return failed || missing ? ExitCode::some_images_failed : ExitCode::ok;
 }

@@ -1,19 +1,21 @@
-#include <dwgf/run/launcher.hpp>
-
 #include <algorithm>
 #include <cstdlib>
 
 #include <dwgf/base/error.hpp>
 #include <dwgf/base/text.hpp>
+#include <dwgf/run/launcher.hpp>
 #include <dwgf/run/option_table.hpp>
 
 namespace dwgf {
 
-void prepare_launch() { setenv("OMPI_MCA_io", "romio321", 0); }
+void prepare_launch() {
+  setenv("OMPI_MCA_io", "romio321", 0);
+}
 
 int announced_tasks() {
   int announced = 0;
-  // Open MPI's mpirun, MPICH's hydra, and srun's steps (not the batch script, which runs one task of its own).
+  // Open MPI's mpirun, MPICH's hydra, and srun's steps (not the batch script, which runs one task of its
+  // own).
   for (const char* name : {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"}) {
     if (const char* value = std::getenv(name)) {
       announced = std::max(announced, static_cast<int>(parse_int64(value).value_or(0)));
@@ -22,16 +24,21 @@ int announced_tasks() {
   return announced;
 }
 
-std::string version() { return DWGF_VERSION; }
+std::string version() {
+  return DWGF_VERSION;
+}
 
 std::string unknown_command(const std::string& name) {
   std::vector<std::string> names;
   for (const CommandSpec& command : command_table()) names.push_back(command.name);
   const std::string nearest = nearest_name(name, names);
-  return concat("unknown command '", name, "'", nearest.empty() ? "" : concat("; did you mean '", nearest, "'?"),
+  return concat("unknown command '", name, "'",
+                nearest.empty() ? "" : concat("; did you mean '", nearest, "'?"),
                 " `dwgf --help` lists the commands");
 }
 
-std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
+std::string first_line(const std::string& text) {
+  return text.substr(0, text.find('\n'));
+}
 
 }  // namespace dwgf

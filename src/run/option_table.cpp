@@ -1,6 +1,6 @@
-#include <dwgf/run/option_table.hpp>
-
 #include <sstream>
+
+#include <dwgf/run/option_table.hpp>
 
 namespace dwgf {
 
@@ -39,44 +39,58 @@ OptionSpec layout(OptionSpec option) {
 std::vector<OptionSpec> restore_options() {
   constexpr double kLargestCount = 1e9;
   return {
-      text("input.data", "", "images or measurements: a folder of PNG files, a .npy [n, C, H, W], or FILE.h5:/dataset; float32 on "
-                             "[-1, 1] or uint8"),
+      text("input.data", "",
+           "images or measurements: a folder of PNG files, a .npy [n, C, H, W], or FILE.h5:/dataset; float32 "
+           "on "
+           "[-1, 1] or uint8"),
       integer("input.first", "0", 0, 9e15, "first image of the slice to work on [row]"),
       integer("input.count", "0", 0, 9e15, "images in the slice; 0: to the end"),
 
-      text("problem.operator", "identity", "forward operator, as `name:arguments`, composed by ` | `; see --help-operators"),
-      real("problem.sigma", "0.05", 0, 10, "standard deviation of the measurement noise, on the [-1, 1] scale"),
+      text("problem.operator", "identity",
+           "forward operator, as `name:arguments`, composed by ` | `; see --help-operators"),
+      real("problem.sigma", "0.05", 0, 10,
+           "standard deviation of the measurement noise, on the [-1, 1] scale"),
 
-      text("prior.path", "builtin:fashion", "a diffusers directory (unet/, vae/, scheduler/), or a built-in prior by name"),
+      text("prior.path", "builtin:fashion",
+           "a diffusers directory (unet/, vae/, scheduler/), or a built-in prior by name"),
       text("prior.prompt", "", "text the prior is conditioned on; needs a prior with a text encoder"),
       text("prior.context", "", "a .npy [1, tokens, dim] in place of a prompt; empty: one zero token"),
 
-      choice("flow.preset", "paper", {"paper", "fast"}, "a consistent group of the options below; single ones override it"),
+      choice("flow.preset", "paper", {"paper", "fast"},
+             "a consistent group of the options below; single ones override it"),
       choice("flow.method", "dwgf", {"dwgf"}, "how the posterior is approached"),
-      choice("flow.objective", "reference", {"reference"}, "reference: the published conventions, losses are means"),
+      choice("flow.objective", "reference", {"reference"},
+             "reference: the published conventions, losses are means"),
       integer("flow.particles", "4", 1, 65536, "particles an image, N"),
       integer("flow.grid", "999", 2, 999, "length of the DDIM time grid, K; the flow takes K - 1 steps"),
       integer("flow.steps", "0", 0, 998, "stop after that many steps of the grid; 0: all of them"),
-      choice("flow.interaction", "mixture", {"mixture", "gaussian", "repulsion", "none"}, "how the particles of an image act on each other"),
+      choice("flow.interaction", "mixture", {"mixture", "gaussian", "repulsion", "none"},
+             "how the particles of an image act on each other"),
       real("flow.repulsion", "1.0", 0, 1e6, "strength of the repulsion, rho"),
       choice("flow.covariance", "diagonal", {"diagonal"}, "covariance of the gaussian interaction"),
       real("flow.weight", "0.15", 0, 1e6, "weight of the prior, w_t"),
-      real("flow.consistency", "0.1", 0, 1e6, "weight of the autoencoder's consistency, lambda; 0 leaves it out"),
+      real("flow.consistency", "0.1", 0, 1e6,
+           "weight of the autoencoder's consistency, lambda; 0 leaves it out"),
       real("flow.decoder_std", "0.01", 0, 10, "standard deviation of the decoder as a Gaussian, sigma_D"),
       real("flow.lr", "1.0", 1e-12, 1e6, "Adam's rate"),
       choice("flow.encode", "sample", {"mean", "sample"}, "what the encoder hands to the consistency term"),
-      integer("flow.micro_batch", "1", 1, 65536, "samples in every network call, exactly; part of a result's identity"),
+      integer("flow.micro_batch", "1", 1, 65536,
+              "samples in every network call, exactly; part of a result's identity"),
       choice("flow.precision", "fp32", {"fp64", "fp32"}, "number format of the networks and the particles"),
       integer("flow.seed", "0", 0, 18446744073709551615.0, "seed of every random number, 64 bits"),
 
       layout(integer("run.ranks_per_image", "1", 1, kLargestCount, "ranks that share one image's particles")),
-      layout(choice("run.device", "auto", {"cpu", "auto"}, "where the networks run; auto: this build computes on the CPU")),
+      layout(choice("run.device", "auto", {"cpu", "auto"},
+                    "where the networks run; auto: this build computes on the CPU")),
       integer("run.threads", "1", 1, 4096, "threads a rank; part of a result's identity"),
 
       layout(text("store.out", "", "the results file to write (HDF5)")),
-      choice("store.particles", "none", {"none", "uint8", "float16", "float32", "float64"}, "number format of the stored particles"),
-      choice("store.latents", "none", {"none", "float16", "float32", "float64"}, "number format of the stored latents"),
-      integer("store.diagnostics_every", "1", 1, kLargestCount, "steps between diagnostics records; the last step is always recorded"),
+      choice("store.particles", "none", {"none", "uint8", "float16", "float32", "float64"},
+             "number format of the stored particles"),
+      choice("store.latents", "none", {"none", "float16", "float32", "float64"},
+             "number format of the stored latents"),
+      integer("store.diagnostics_every", "1", 1, kLargestCount,
+              "steps between diagnostics records; the last step is always recorded"),
 
       flag("dry-run", "print the effective options, the plan and what it will cost, and stop"),
       flag("help-operators", "list the forward operators with their equations"),
@@ -88,16 +102,31 @@ std::vector<OptionSpec> restore_options() {
 const std::vector<CommandSpec>& command_table() {
   static const std::vector<CommandSpec> table = {
       {"restore", "[--config FILE]... [--section.key value]...",
-       "restore images: measurements, or clean images degraded on the fly -> posterior -> results file", restore_options(), 0},
-      {"evaluate", "RESULTS", "PSNR and SSIM of every image, the trivial baseline and linear MMSE beside them",
-       {flag("json", "print JSON to standard output instead of a table")}, 1},
-      {"export", "RESULTS --to DIR", "the results as pictures, with one contact sheet of them all",
+       "restore images: measurements, or clean images degraded on the fly -> posterior -> results file",
+       restore_options(), 0},
+      {"evaluate",
+       "RESULTS",
+       "PSNR and SSIM of every image, the trivial baseline and linear MMSE beside them",
+       {flag("json", "print JSON to standard output instead of a table")},
+       1},
+      {"export",
+       "RESULTS --to DIR",
+       "the results as pictures, with one contact sheet of them all",
        {text("to", "", "the folder to write to; made if it is not there"),
         choice("format", "png8", {"png8", "png16", "npy"}, "PNG of 8 or 16 bit, or NPY float32"),
         integer("sheet", "16", 0, 1000, "rows of the contact sheet; 0: no sheet"),
-        flag("overwrite", "replace files that are there already")}, 1},
-      {"status", "RESULTS", "done, failed and left; also while the job runs", {flag("json", "print JSON to standard output")}, 1},
-      {"verify", "RESULTS", "check every committed image against its checksum, and list what is missing", {}, 1},
+        flag("overwrite", "replace files that are there already")},
+       1},
+      {"status",
+       "RESULTS",
+       "done, failed and left; also while the job runs",
+       {flag("json", "print JSON to standard output")},
+       1},
+      {"verify",
+       "RESULTS",
+       "check every committed image against its checksum, and list what is missing",
+       {},
+       1},
   };
   return table;
 }
@@ -111,7 +140,10 @@ const CommandSpec* find_command(const std::string& name) {
 
 std::vector<std::pair<std::string, std::string>> preset_values(const std::string& preset) {
   if (preset == "fast") {
-    return {{"flow.grid", "60"}, {"flow.encode", "mean"}, {"flow.consistency", "0"}, {"flow.interaction", "none"}};
+    return {{"flow.grid", "60"},
+            {"flow.encode", "mean"},
+            {"flow.consistency", "0"},
+            {"flow.interaction", "none"}};
   }
   return {};  // `paper` is what the table's defaults are
 }

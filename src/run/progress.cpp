@@ -1,13 +1,13 @@
-#include <dwgf/run/progress.hpp>
-
 #include <algorithm>
 #include <cstdio>
 #include <string>
 #include <thread>
+
 #include <unistd.h>
 
 #include <dwgf/base/error.hpp>
 #include <dwgf/base/text.hpp>
+#include <dwgf/run/progress.hpp>
 
 namespace dwgf {
 
@@ -75,12 +75,14 @@ void Progress::finish() {
     print(false);
     std::this_thread::sleep_for(20ms);
   }
-  print(true);
+  if (images_ > 0) print(true);
 }
 
 void Progress::print(bool last) {
   const auto now = Clock::now();
-  if (!last && now - printed_ < (terminal_ ? Clock::duration(kPrintOnTerminal) : Clock::duration(kPrintInLog))) return;
+  if (!last &&
+      now - printed_ < (terminal_ ? Clock::duration(kPrintOnTerminal) : Clock::duration(kPrintInLog)))
+    return;
   printed_ = now;
   Group all;
   for (const Group& group : groups_) {
@@ -97,7 +99,8 @@ void Progress::print(bool last) {
   } else if (all.steps > 0) {
     const double rate = static_cast<double>(all.steps) / seconds;
     char text[96];
-    std::snprintf(text, sizeof text, ", %.0f %%, %.3g steps/s", 100.0 * static_cast<double>(all.steps) / total, rate);
+    std::snprintf(text, sizeof text, ", %.0f %%, %.3g steps/s",
+                  100.0 * static_cast<double>(all.steps) / total, rate);
     line += concat(text, ", ", human_duration((total - static_cast<double>(all.steps)) / rate), " left");
   }
   if (terminal_) {

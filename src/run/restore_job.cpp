@@ -1,16 +1,15 @@
-#include <dwgf/run/restore_job.hpp>
-
-#include <ATen/ATen.h>
-
 #include <algorithm>
 #include <optional>
 #include <set>
+
+#include <ATen/ATen.h>
 
 #include <dwgf/base/error.hpp>
 #include <dwgf/flow/monitor.hpp>
 #include <dwgf/flow/solve.hpp>
 #include <dwgf/run/build.hpp>
 #include <dwgf/run/launcher.hpp>
+#include <dwgf/run/restore_job.hpp>
 
 namespace dwgf {
 
@@ -24,10 +23,12 @@ NumberType stored_type(const Settings& settings, const std::string& key) {
 
 RestoreJob::RestoreJob(const Settings& settings) : settings_(settings), flow_(flow_options(settings)) {
   if (settings_.text("input.data").empty()) {
-    throw UsageError("input.data is not set: name the images to restore (a folder, a .npy or FILE.h5:/dataset)");
+    throw UsageError(
+        "input.data is not set: name the images to restore (a folder, a .npy or FILE.h5:/dataset)");
   }
   if (settings_.text("store.out").empty()) {
-    throw UsageError("store.out is not set: name the results file to write, for example --store.out results.h5");
+    throw UsageError(
+        "store.out is not set: name the results file to write, for example --store.out results.h5");
   }
   source_ = open_images(settings_.text("input.data"));
   const auto& all = source_->entries();
@@ -35,7 +36,8 @@ RestoreJob::RestoreJob(const Settings& settings) : settings_(settings), flow_(fl
   const std::int64_t first = settings_.integer("input.first");
   const std::int64_t count = settings_.integer("input.count");
   if (first >= total) {
-    throw UsageError(concat("input.first = ", first, " lies behind the last image: '", settings_.text("input.data"), "' has ", total));
+    throw UsageError(concat("input.first = ", first, " lies behind the last image: '",
+                            settings_.text("input.data"), "' has ", total));
   }
   const std::int64_t last = count == 0 ? total : std::min(total, first + count);
   images_.assign(all.begin() + first, all.begin() + last);
@@ -59,9 +61,11 @@ RestoreJob::RestoreJob(const Settings& settings) : settings_(settings), flow_(fl
 
 std::shared_ptr<const ForwardOperator> RestoreJob::forward_for(const ImageEntry& image) const {
   const PriorGeometry& geometry = prior_->geometry();
-  if (image.height % geometry.factor != 0 || image.width % geometry.factor != 0 || image.height == 0 || image.width == 0) {
-    throw DataError(concat("image '", image.name, "' is ", image.height, " x ", image.width, ", but the prior works on multiples of ",
-                           geometry.factor, " pixels; pad or crop it"));
+  if (image.height % geometry.factor != 0 || image.width % geometry.factor != 0 || image.height == 0 ||
+      image.width == 0) {
+    throw DataError(concat("image '", image.name, "' is ", image.height, " x ", image.width,
+                           ", but the prior works on multiples of ", geometry.factor,
+                           " pixels; pad or crop it"));
   }
   return make_operator(settings_.text("problem.operator"),
                        {{geometry.image_channels, image.height, image.width}, flow_.seed, image.id});
@@ -98,24 +102,31 @@ ResultsLayout RestoreJob::layout(const std::string& system) const {
     layout.datasets.push_back({"/particles/x", type, {flow_.particles, image[0], image[1], image[2]}});
   }
   if (const NumberType type = stored_type(settings_, "store.latents"); type != NumberType::none) {
-    layout.datasets.push_back({"/particles/z", type,
-                               {flow_.particles, geometry.latent_channels, height / geometry.factor, width / geometry.factor}});
+    layout.datasets.push_back(
+        {"/particles/z",
+         type,
+         {flow_.particles, geometry.latent_channels, height / geometry.factor, width / geometry.factor}});
   }
   for (const std::string& name : Diagnostics::names()) {
     layout.datasets.push_back({"/diagnostics/" + name, NumberType::float32, {records}});
   }
-  layout.attributes = {{"job", settings_.ini()}, {"version", version()}, {"prior_sha256", prior_->sha256()}, {"system", system}};
+  layout.attributes = {{"job", settings_.ini()},
+                       {"version", version()},
+                       {"prior_sha256", prior_->sha256()},
+                       {"system", system}};
   return layout;
 }
 
 PreparedImage RestoreJob::prepare(std::int64_t row) const {
   const ImageEntry& image = images_[static_cast<std::size_t>(row)];
   PreparedImage prepared;
-  const ImagePixels pixels = source_->read(settings_.integer("input.first") + row, prior_->geometry().image_channels);
+  const ImagePixels pixels =
+      source_->read(settings_.integer("input.first") + row, prior_->geometry().image_channels);
   prepared.forward = forward_for(image);
   prepared.shape = {pixels.channels, pixels.height, pixels.width};
   prepared.truth = as_tensor(pixels);
-  prepared.y = measure(*prepared.forward, prepared.truth, settings_.real("problem.sigma"), flow_.seed, image.id);
+  prepared.y =
+      measure(*prepared.forward, prepared.truth, settings_.real("problem.sigma"), flow_.seed, image.id);
   return prepared;
 }
 

@@ -1,13 +1,13 @@
-#include <dwgf/run/settings.hpp>
-
 #include <algorithm>
-#include <boost/program_options.hpp>
 #include <charconv>
 #include <fstream>
 #include <sstream>
 
+#include <boost/program_options.hpp>
+
 #include <dwgf/base/error.hpp>
 #include <dwgf/base/text.hpp>
+#include <dwgf/run/settings.hpp>
 
 namespace dwgf {
 
@@ -56,7 +56,8 @@ int line_of(const std::string& ini, const std::string& key) {
 po::options_description described(const CommandSpec& command) {
   po::options_description description;
   for (const OptionSpec& option : command.options) {
-    if (option.kind != OptionKind::flag) description.add_options()(option.key.c_str(), po::value<std::string>());
+    if (option.kind != OptionKind::flag)
+      description.add_options()(option.key.c_str(), po::value<std::string>());
   }
   return description;
 }
@@ -66,7 +67,8 @@ struct Assignment {
   std::string key, value, where;
 };
 
-std::vector<Assignment> parse_ini(const std::string& ini, const std::string& name, const CommandSpec& command) {
+std::vector<Assignment> parse_ini(const std::string& ini, const std::string& name,
+                                  const CommandSpec& command) {
   std::istringstream in(ini);
   std::vector<Assignment> assignments;
   try {
@@ -76,19 +78,22 @@ std::vector<Assignment> parse_ini(const std::string& ini, const std::string& nam
       const std::string where = concat(name, ", line ", line_of(ini, key));
       if (option.unregistered) unknown_key(key, where, command);
       for (const Assignment& earlier : assignments) {
-        if (earlier.key == key) throw UsageError(concat(where, ": '", key, "' is set twice in this file; keep one of them"));
+        if (earlier.key == key)
+          throw UsageError(concat(where, ": '", key, "' is set twice in this file; keep one of them"));
       }
       assignments.push_back({key, option.value.empty() ? "" : option.value.front(), where});
     }
   } catch (const po::error& error) {
-    throw UsageError(concat(name, ": not an INI file of [section] and key = value lines (", error.what(), ")"));
+    throw UsageError(
+        concat(name, ": not an INI file of [section] and key = value lines (", error.what(), ")"));
   }
   return assignments;
 }
 
 std::string read_text_file(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
-  if (!in) throw NotFoundError(concat("--config: cannot read '", path, "': check the name and the permissions"));
+  if (!in)
+    throw NotFoundError(concat("--config: cannot read '", path, "': check the name and the permissions"));
   std::ostringstream text;
   text << in.rdbuf();
   if (!in.eof() && in.fail()) throw NotFoundError(concat("--config: '", path, "' is not a readable file"));
@@ -111,7 +116,8 @@ std::string wrapped(const std::string& text, std::size_t indent, std::size_t wid
 }  // namespace
 
 Settings::Settings(const CommandSpec& command) : command_(&command) {
-  for (const OptionSpec& option : command.options) values_[option.key] = {option.default_value, "default", false};
+  for (const OptionSpec& option : command.options)
+    values_[option.key] = {option.default_value, "default", false};
 }
 
 const OptionSpec& Settings::spec(const std::string& key) const {
@@ -124,10 +130,12 @@ const OptionSpec& Settings::spec(const std::string& key) const {
 void Settings::set(const std::string& key, const std::string& value, const std::string& where) {
   const OptionSpec& option = spec(key);
   const auto refuse = [&](const std::string& why) {
-    throw UsageError(concat(where, ": ", key, " = '", value, "' ", why, "; allowed: ", allowed_values(option)));
+    throw UsageError(
+        concat(where, ": ", key, " = '", value, "' ", why, "; allowed: ", allowed_values(option)));
   };
   if (value.find_first_of("#\n\r") != std::string::npos) {
-    throw UsageError(concat(where, ": ", key, " holds a '#' or a line break, which an INI file cannot carry; leave it out"));
+    throw UsageError(concat(where, ": ", key,
+                            " holds a '#' or a line break, which an INI file cannot carry; leave it out"));
   }
   switch (option.kind) {
     case OptionKind::choice:
@@ -139,8 +147,10 @@ void Settings::set(const std::string& key, const std::string& value, const std::
     case OptionKind::integer: {
       std::uint64_t whole = 0;
       const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), whole);
-      if (error != std::errc{} || end != value.data() + value.size()) refuse("is not a whole number in range");
-      if (static_cast<double>(whole) < option.least || static_cast<double>(whole) > option.most) refuse("is out of range");
+      if (error != std::errc{} || end != value.data() + value.size())
+        refuse("is not a whole number in range");
+      if (static_cast<double>(whole) < option.least || static_cast<double>(whole) > option.most)
+        refuse("is out of range");
       break;
     }
     case OptionKind::real: {
@@ -150,14 +160,21 @@ void Settings::set(const std::string& key, const std::string& value, const std::
       break;
     }
     case OptionKind::text:
-    case OptionKind::flag: break;
+    case OptionKind::flag:
+      break;
   }
   values_[key] = {value, where, true};
 }
 
-bool Settings::given(const std::string& key) const { return values_.at(key).given; }
-const std::string& Settings::text(const std::string& key) const { return values_.at(spec(key).key).text; }
-std::int64_t Settings::integer(const std::string& key) const { return static_cast<std::int64_t>(unsigned_integer(key)); }
+bool Settings::given(const std::string& key) const {
+  return values_.at(key).given;
+}
+const std::string& Settings::text(const std::string& key) const {
+  return values_.at(spec(key).key).text;
+}
+std::int64_t Settings::integer(const std::string& key) const {
+  return static_cast<std::int64_t>(unsigned_integer(key));
+}
 
 std::uint64_t Settings::unsigned_integer(const std::string& key) const {
   const std::string& value = text(key);
@@ -166,8 +183,12 @@ std::uint64_t Settings::unsigned_integer(const std::string& key) const {
   return whole;
 }
 
-double Settings::real(const std::string& key) const { return parse_double(text(key)).value_or(0.0); }
-bool Settings::flag(const std::string& key) const { return !text(key).empty(); }
+double Settings::real(const std::string& key) const {
+  return parse_double(text(key)).value_or(0.0);
+}
+bool Settings::flag(const std::string& key) const {
+  return !text(key).empty();
+}
 
 std::string Settings::ini() const {
   std::ostringstream out;
@@ -186,8 +207,10 @@ std::vector<std::string> Settings::differences(const Settings& other) const {
   std::vector<std::string> differing;
   for (const OptionSpec& option : command_->options) {
     // A preset is only a way to set the others, which are compared one by one.
-    if (!option.identity || option.key == "flow.preset" || text(option.key) == other.text(option.key)) continue;
-    differing.push_back(concat(option.key, ": '", text(option.key), "' here, '", other.text(option.key), "' there"));
+    if (!option.identity || option.key == "flow.preset" || text(option.key) == other.text(option.key))
+      continue;
+    differing.push_back(
+        concat(option.key, ": '", text(option.key), "' here, '", other.text(option.key), "' there"));
   }
   return differing;
 }
@@ -228,7 +251,8 @@ Settings parse_settings(const CommandSpec& command, const std::vector<std::strin
     key.erase(0, key.find_first_not_of('-'));
     unknown_key(key, "command line", command);
   } catch (const po::error& error) {
-    throw UsageError(concat("command line: ", error.what(), "; `dwgf ", command.name, " --help` shows the usage"));
+    throw UsageError(
+        concat("command line: ", error.what(), "; `dwgf ", command.name, " --help` shows the usage"));
   }
 
   std::vector<Assignment> ordered;
@@ -239,20 +263,24 @@ Settings parse_settings(const CommandSpec& command, const std::vector<std::strin
   ordered.insert(ordered.end(), assignments.begin(), assignments.end());
 
   Settings settings(command);
-  const auto preset = std::find_if(ordered.rbegin(), ordered.rend(),
-                                   [](const Assignment& assignment) { return assignment.key == "flow.preset"; });
+  const auto preset = std::find_if(ordered.rbegin(), ordered.rend(), [](const Assignment& assignment) {
+    return assignment.key == "flow.preset";
+  });
   if (preset != ordered.rend()) {
     settings.set(preset->key, preset->value, preset->where);
-    for (const auto& [key, value] : preset_values(preset->value)) settings.values_[key] = {value, "preset", false};
+    for (const auto& [key, value] : preset_values(preset->value))
+      settings.values_[key] = {value, "preset", false};
   }
-  for (const Assignment& assignment : ordered) settings.set(assignment.key, assignment.value, assignment.where);
+  for (const Assignment& assignment : ordered)
+    settings.set(assignment.key, assignment.value, assignment.where);
 
   settings.positionals = positionals;
   if (static_cast<int>(positionals.size()) != command.positionals) {
     const std::string found = positionals.empty() ? "none" : concat("'", positionals.front(), "'");
     throw UsageError(concat("dwgf ", command.name, " takes ", command.positionals,
-                            command.positionals == 1 ? " file name" : " file names", " but got ", positionals.size(), " (", found,
-                            "); usage: dwgf ", command.name, " ", command.arguments));
+                            command.positionals == 1 ? " file name" : " file names", " but got ",
+                            positionals.size(), " (", found, "); usage: dwgf ", command.name, " ",
+                            command.arguments));
   }
   return settings;
 }
@@ -265,19 +293,23 @@ Settings parse_job_text(const std::string& ini) {
       settings.set(assignment.key, assignment.value, assignment.where);
     }
   } catch (const UsageError& error) {
-    throw DataError(concat("the results file was made by another version of this program (", error.what(), ")"));
+    throw DataError(
+        concat("the results file was made by another version of this program (", error.what(), ")"));
   }
   return settings;
 }
 
 std::string help_text() {
   std::ostringstream out;
-  out << "dwgf: image restoration and other inverse problems y = A(x) + noise with a latent diffusion prior,\n"
-         "by a Wasserstein gradient flow of interacting particles (arXiv 2509.19276), on one core or a cluster.\n\n"
+  out << "dwgf: image restoration and other inverse problems y = A(x) + noise with a latent diffusion "
+         "prior,\n"
+         "by a Wasserstein gradient flow of interacting particles (arXiv 2509.19276), on one core or a "
+         "cluster.\n\n"
          "usage: dwgf COMMAND [--config FILE]... [--section.key value]...\n"
          "       mpirun -np 4 dwgf restore --config jobs/quickstart.ini\n\ncommands:\n";
   for (const CommandSpec& command : command_table()) {
-    out << "  " << command.name << std::string(12 - command.name.size(), ' ') << wrapped(command.summary, 14, 100) << "\n";
+    out << "  " << command.name << std::string(12 - command.name.size(), ' ')
+        << wrapped(command.summary, 14, 100) << "\n";
   }
   out << "\n`dwgf COMMAND --help` explains a command; `dwgf --version` prints the version.\n";
   return out.str();
@@ -285,9 +317,11 @@ std::string help_text() {
 
 std::string help_text(const CommandSpec& command) {
   std::ostringstream out;
-  out << "usage: dwgf " << command.name << " " << command.arguments << "\n\n" << wrapped(command.summary, 0, 100) << "\n";
+  out << "usage: dwgf " << command.name << " " << command.arguments << "\n\n"
+      << wrapped(command.summary, 0, 100) << "\n";
   if (command.name == "restore") {
-    out << "\nOptions come from INI files ([flow], then steps = 50) and the command line; later files win, the command line last.\n";
+    out << "\nOptions come from INI files ([flow], then steps = 50) and the command line; later files win, "
+           "the command line last.\n";
   }
   std::string current = "-";
   for (const OptionSpec& option : command.options) {
@@ -296,7 +330,8 @@ std::string help_text(const CommandSpec& command) {
     current = section;
     const bool is_flag = option.kind == OptionKind::flag;
     const std::string head = concat("  --", option.key, is_flag ? "" : " VALUE");
-    out << head << std::string(head.size() < 32 ? 32 - head.size() : 1, ' ') << wrapped(option.help, 32, 110) << "\n";
+    out << head << std::string(head.size() < 32 ? 32 - head.size() : 1, ' ') << wrapped(option.help, 32, 110)
+        << "\n";
     if (is_flag) continue;
     const std::string allowed = allowed_values(option);
     std::string details = concat("default: ", option.default_value.empty() ? "none" : option.default_value);

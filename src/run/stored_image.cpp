@@ -1,9 +1,8 @@
-#include <dwgf/run/stored_image.hpp>
-
 #include <ATen/ATen.h>
 
 #include <dwgf/base/error.hpp>
 #include <dwgf/run/build.hpp>
+#include <dwgf/run/stored_image.hpp>
 
 namespace dwgf {
 
@@ -38,7 +37,8 @@ StoredImages::StoredImages(const std::string& path)
 
 StoredImages::~StoredImages() = default;
 
-std::shared_ptr<const ForwardOperator> StoredImages::forward_for(const ImageEntry& image, std::int64_t channels) const {
+std::shared_ptr<const ForwardOperator> StoredImages::forward_for(const ImageEntry& image,
+                                                                 std::int64_t channels) const {
   return make_operator(job_.text("problem.operator"),
                        {{channels, image.height, image.width}, job_.unsigned_integer("flow.seed"), image.id});
 }
@@ -70,11 +70,13 @@ StoredImage StoredImages::read(std::int64_t row) {
   image.mean = cut(array("/posterior/mean", row), size);
   image.std = cut(array("/posterior/std", row), size);
   if (const at::Tensor truth = array("/truth/x", row); truth.defined()) image.truth = cut(truth, size);
-  if (const at::Tensor particles = array("/particles/x", row); particles.defined()) image.particles = cut(particles, size);
+  if (const at::Tensor particles = array("/particles/x", row); particles.defined())
+    image.particles = cut(particles, size);
 
   const auto forward = forward_for(entry, channels);
   image.measurement = cut(array("/measurement/y", row), forward->measurement_shape());
-  if (const at::Tensor baseline = forward->trivial_inverse(image.measurement.unsqueeze(0)); baseline.defined()) {
+  if (const at::Tensor baseline = forward->trivial_inverse(image.measurement.unsqueeze(0));
+      baseline.defined()) {
     image.baseline = baseline.squeeze(0);
   }
   if (statistics_ && forward->is_linear() && image.mean.numel() <= kLargestLinearMmse &&

@@ -1,6 +1,5 @@
-#include <dwgf/run/together.hpp>
-
 #include <dwgf/comm/agree.hpp>
+#include <dwgf/run/together.hpp>
 
 namespace dwgf {
 

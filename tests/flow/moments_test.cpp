@@ -1,13 +1,12 @@
-#include <dwgf/flow/fixed_point.hpp>
+#include <cmath>
+#include <limits>
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
-#include <cmath>
-#include <limits>
-
 #include <dwgf/comm/grid.hpp>
 #include <dwgf/comm/mpi.hpp>
+#include <dwgf/flow/fixed_point.hpp>
 
 namespace dwgf {
 namespace {

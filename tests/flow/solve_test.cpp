@@ -1,15 +1,14 @@
-#include <dwgf/flow/solve.hpp>
+#include <functional>
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
-
-#include <functional>
+#include <support/golden.hpp>
 
 #include <dwgf/base/error.hpp>
 #include <dwgf/comm/mpi.hpp>
+#include <dwgf/flow/solve.hpp>
 #include <dwgf/prior/stable_diffusion.hpp>
 #include <dwgf/run/build.hpp>
-#include <support/golden.hpp>
 
 namespace dwgf {
 namespace {
@@ -82,7 +81,8 @@ class SolveTest : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
     at::set_num_threads(1);
-    prior_ = load_stable_diffusion(std::string(DWGF_TEST_DATA) + "/prior/sd1", {.dtype = at::kDouble}).release();
+    prior_ =
+        load_stable_diffusion(std::string(DWGF_TEST_DATA) + "/prior/sd1", {.dtype = at::kDouble}).release();
     golden_ = new std::map<std::string, at::Tensor>(test::golden_tensors("flow/golden.safetensors"));
   }
   static void TearDownTestSuite() {
@@ -105,7 +105,8 @@ class SolveTest : public ::testing::Test {
     const Problem problem{*prior_, *forward, result.y, {3, 32, 32}, golden.image};
     Solution solution = solve(problem, options, group);
     std::vector<at::Tensor> own;
-    for (const ParticleBatch& batch : solution.state.batches) own.push_back(batch.z.slice(0, 0, batch.counted));
+    for (const ParticleBatch& batch : solution.state.batches)
+      own.push_back(batch.z.slice(0, 0, batch.counted));
     result.z = own.empty() ? at::empty({0, 4, 8, 8}, at::kDouble) : at::cat(own);
     result.first = solution.state.share.first_particle();
     result.diagnostics = std::move(solution.diagnostics);
@@ -130,13 +131,15 @@ TEST_F(SolveTest, AgreesWithTheIndependentReferenceOnEveryNumberOfRanks) {
     options.micro_batch = golden.name.size() % 2 ? 1 : 2;
     const Run result = run(golden, options, world);
     EXPECT_LT(largest_difference(result.y, golden_->at(golden.name + ".y")), 1e-6) << golden.name;
-    const at::Tensor expected = golden_->at(golden.name + ".z").slice(0, result.first, result.first + result.z.size(0));
+    const at::Tensor expected =
+        golden_->at(golden.name + ".z").slice(0, result.first, result.first + result.z.size(0));
     EXPECT_LT(largest_difference(result.z, expected), 1e-8) << golden.name;
     for (const char* quantity : {"misfit", "prior_gradient", "neighbours"}) {
       const std::vector<double>& found = result.diagnostics.named(quantity);
       const at::Tensor wanted = golden_->at(golden.name + "." + quantity);
       ASSERT_EQ(static_cast<std::int64_t>(found.size()), wanted.numel()) << golden.name;
-      EXPECT_LT(largest_difference(at::tensor(at::ArrayRef<double>(found), at::kDouble), wanted), 1e-9) << golden.name << " " << quantity;
+      EXPECT_LT(largest_difference(at::tensor(at::ArrayRef<double>(found), at::kDouble), wanted), 1e-9)
+          << golden.name << " " << quantity;
     }
   }
 }
@@ -146,7 +149,8 @@ TEST_F(SolveTest, GivesTheSameBitsOnAllRanksAsOnOne) {
   for (const GoldenCase& golden : golden_cases()) {
     for (const std::int64_t particles : {1, 5, 8}) {
       for (const std::int64_t micro_batch : {1, 4}) {
-        if (golden.spec != "mean:4" || golden.name == "five_particles" || golden.name == "one_particle") continue;
+        if (golden.spec != "mean:4" || golden.name == "five_particles" || golden.name == "one_particle")
+          continue;
         FlowOptions options = options_of(golden);
         options.steps = 2;
         options.particles = particles;
@@ -155,9 +159,11 @@ TEST_F(SolveTest, GivesTheSameBitsOnAllRanksAsOnOne) {
         SelfCollective self;
         const Run alone = run(golden, options, self);
         const at::Tensor expected = alone.z.slice(0, shared.first, shared.first + shared.z.size(0));
-        EXPECT_TRUE(at::equal(shared.z, expected)) << golden.name << " N " << particles << " M " << micro_batch;
+        EXPECT_TRUE(at::equal(shared.z, expected))
+            << golden.name << " N " << particles << " M " << micro_batch;
         for (const std::string& quantity : Diagnostics::names()) {
-          EXPECT_EQ(shared.diagnostics.named(quantity), alone.diagnostics.named(quantity)) << golden.name << " " << quantity;
+          EXPECT_EQ(shared.diagnostics.named(quantity), alone.diagnostics.named(quantity))
+              << golden.name << " " << quantity;
         }
       }
     }
@@ -177,7 +183,8 @@ TEST_F(SolveTest, RecordsEveryKthStepAndTheLast) {
 
 TEST_F(SolveTest, DivergesOnAllRanksAlike) {
   Communicator world = Communicator::world();
-  for (const InteractionKind kind : {InteractionKind::none, InteractionKind::gaussian, InteractionKind::mixture, InteractionKind::repulsion}) {
+  for (const InteractionKind kind : {InteractionKind::none, InteractionKind::gaussian,
+                                     InteractionKind::mixture, InteractionKind::repulsion}) {
     GoldenCase golden{"mixture"};
     FlowOptions options = options_of(golden);
     options.interaction = kind;

@@ -1,24 +1,28 @@
-#include <dwgf/run/settings.hpp>
-
-#include <gtest/gtest.h>
-
 #include <filesystem>
 #include <fstream>
+
+#include <gtest/gtest.h>
 #include <unistd.h>
 
 #include <dwgf/base/error.hpp>
+#include <dwgf/run/settings.hpp>
 
 namespace dwgf {
 namespace {
 
-const CommandSpec& restore() { return *find_command("restore"); }
+const CommandSpec& restore() {
+  return *find_command("restore");
+}
 
-Settings parse(const std::vector<std::string>& arguments) { return parse_settings(restore(), arguments); }
+Settings parse(const std::vector<std::string>& arguments) {
+  return parse_settings(restore(), arguments);
+}
 
 /// A file of this text, removed at the end.
 class TemporaryFile {
  public:
-  explicit TemporaryFile(const std::string& text) : path_(std::filesystem::temp_directory_path() / (std::to_string(::getpid()) + ".ini")) {
+  explicit TemporaryFile(const std::string& text)
+      : path_(std::filesystem::temp_directory_path() / (std::to_string(::getpid()) + ".ini")) {
     std::ofstream(path_) << text;
   }
   ~TemporaryFile() { std::filesystem::remove(path_); }
@@ -47,7 +51,8 @@ TEST(Settings, DefaultsAreThePublishedScheme) {
 }
 
 TEST(Settings, TheCommandLineBeatsFilesAndLaterFilesBeatEarlierOnesAndAllBeatThePreset) {
-  const TemporaryFile file("# a comment\n[flow]\ngrid = 40\nlr = 0.5\n[problem]\noperator = blur:5,1.2 | mean:2\n");
+  const TemporaryFile file(
+      "# a comment\n[flow]\ngrid = 40\nlr = 0.5\n[problem]\noperator = blur:5,1.2 | mean:2\n");
   const Settings settings = parse({"--flow.lr", "0.25", "--config", file.path(), "--flow.preset=fast"});
   EXPECT_EQ(settings.integer("flow.grid"), 40);
   EXPECT_EQ(settings.real("flow.lr"), 0.25);
@@ -58,7 +63,8 @@ TEST(Settings, TheCommandLineBeatsFilesAndLaterFilesBeatEarlierOnesAndAllBeatThe
 TEST(Settings, ErrorsNameTheKeyThePlaceTheValueAndWhatIsAllowed) {
   EXPECT_NE(error_of({"--flow.partciles", "4"}).find("flow.particles"), std::string::npos);
   const std::string range = error_of({"--flow.grid", "1000"});
-  for (const char* part : {"command line", "flow.grid", "1000", "2 ... 999"}) EXPECT_NE(range.find(part), std::string::npos) << range;
+  for (const char* part : {"command line", "flow.grid", "1000", "2 ... 999"})
+    EXPECT_NE(range.find(part), std::string::npos) << range;
   EXPECT_NE(error_of({"--flow.interaction", "gausian"}).find("gaussian"), std::string::npos);
   EXPECT_NE(error_of({"--problem.sigma", "nan"}).find("not a number"), std::string::npos);
   EXPECT_NE(error_of({"--flow.particles=-1"}).find("flow.particles"), std::string::npos);
@@ -67,19 +73,23 @@ TEST(Settings, ErrorsNameTheKeyThePlaceTheValueAndWhatIsAllowed) {
 
   const TemporaryFile file("[flow]\nsteps = 5\n\nweihgt = 2\n");
   const std::string unknown = error_of({"--config", file.path()});
-  for (const char* part : {"line 4", "flow.weihgt", "flow.weight"}) EXPECT_NE(unknown.find(part), std::string::npos) << unknown;
+  for (const char* part : {"line 4", "flow.weihgt", "flow.weight"})
+    EXPECT_NE(unknown.find(part), std::string::npos) << unknown;
   EXPECT_THROW(parse({"--config", "no/such/file.ini"}), NotFoundError);
 }
 
 TEST(Settings, RefusesWhatIsNotIni) {
-  for (const char* text : {"steps 5", "[flow\nsteps=5", "[flow]\nsteps = 5\nsteps = 6\n", "\x7f" "ELF\n"}) {
+  for (const char* text : {"steps 5", "[flow\nsteps=5", "[flow]\nsteps = 5\nsteps = 6\n",
+                           "\x7f"
+                           "ELF\n"}) {
     const TemporaryFile file(text);
     EXPECT_NE(error_of({"--config", file.path()}), "no error") << text;
   }
 }
 
 TEST(Settings, TheIniTextGivesTheSameSettingsAgain) {
-  const Settings settings = parse({"--flow.seed", "18446744073709551615", "--problem.operator", "box:1,2,3,4", "--flow.preset", "fast"});
+  const Settings settings = parse(
+      {"--flow.seed", "18446744073709551615", "--problem.operator", "box:1,2,3,4", "--flow.preset", "fast"});
   const Settings again = parse_job_text(settings.ini());
   EXPECT_EQ(again.ini(), settings.ini());
   EXPECT_TRUE(settings.differences(again).empty());
@@ -116,7 +126,8 @@ TEST(Settings, EveryDefaultAndPresetIsAllowed) {
   }
   for (const char* preset : {"paper", "fast"}) {
     Settings settings(restore());
-    for (const auto& [key, value] : preset_values(preset)) EXPECT_NO_THROW(settings.set(key, value, "preset"));
+    for (const auto& [key, value] : preset_values(preset))
+      EXPECT_NO_THROW(settings.set(key, value, "preset"));
   }
 }
 

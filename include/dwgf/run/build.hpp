@@ -1,10 +1,11 @@
 /// Settings -> the objects that a job works with: the only factories.
 #pragma once
 
-#include <ATen/core/Tensor.h>
 #include <memory>
 #include <optional>
 #include <string>
+
+#include <ATen/core/Tensor.h>
 
 #include <dwgf/flow/options.hpp>
 #include <dwgf/operators/linear_mmse.hpp>
@@ -16,8 +17,8 @@ namespace dwgf {
 
 FlowOptions flow_options(const Settings& settings);
 
-/// The directory that `prior.path` names: `builtin:NAME` is looked for beside the program (../share/dwgf/priors/NAME) and in the
-/// source tree it was built from. Throws NotFoundError.
+/// The directory that `prior.path` names: `builtin:NAME` is looked for beside the program
+/// (../share/dwgf/priors/NAME) and in the source tree it was built from. Throws NotFoundError.
 std::string prior_directory(const std::string& path);
 
 std::unique_ptr<Prior> build_prior(const Settings& settings);
@@ -28,7 +29,8 @@ std::optional<GaussianImages> image_statistics(const std::string& prior_path);
 /// A float32 image as a tensor [C, H, W].
 at::Tensor as_tensor(const ImagePixels& pixels);
 
-/// y = A(x) + sigma n, n from the MEASUREMENT stream, on observed entries only; computed in float64, rounded once to float32.
+/// y = A(x) + sigma n, n from the MEASUREMENT stream, on observed entries only; computed in float64, rounded
+/// once to float32.
 at::Tensor measure(const ForwardOperator& forward, const at::Tensor& truth, double sigma, std::uint64_t seed,
                    std::uint64_t image);
 

@@ -1,9 +1,10 @@
 /// Many small pictures on one, in rows and columns with headings.
 #pragma once
 
-#include <ATen/core/Tensor.h>
 #include <string>
 #include <vector>
+
+#include <ATen/core/Tensor.h>
 
 #include <dwgf/store/png.hpp>
 
@@ -15,8 +16,8 @@ struct SheetRow {
   std::vector<at::Tensor> cells;
 };
 
-/// Every cell is enlarged by a whole factor so that it is at least 96 pixels wide. Headings are drawn in a small built-in font
-/// (letters, digits and a few signs; others are left blank).
+/// Every cell is enlarged by a whole factor so that it is at least 96 pixels wide. Headings are drawn in a
+/// small built-in font (letters, digits and a few signs; others are left blank).
 PngImage contact_sheet(const std::vector<std::string>& headings, const std::vector<SheetRow>& rows);
 
 }  // namespace dwgf

@@ -6,8 +6,8 @@
 
 namespace dwgf {
 
-/// Effective options, ranks and groups, particles a rank, disk, and time and memory measured on one step of one micro-batch of the
-/// first readable image, to standard output.
+/// Effective options, ranks and groups, particles a rank, disk, and time and memory measured on one step of
+/// one micro-batch of the first readable image, to standard output.
 void print_plan(const RestoreJob& job, const GridPlace& place, int ranks);
 
 /// What is allowed but probably not meant, to standard error.

@@ -28,7 +28,8 @@ struct Evaluation {
   Scores psnr, ssim;                    ///< means over the images that have a value
 };
 
-/// Reads a results file, also while it is being written. `particle` is the mean over the stored particles of one's score.
+/// Reads a results file, also while it is being written. `particle` is the mean over the stored particles of
+/// one's score.
 Evaluation evaluate(const std::string& results_path);
 
 ExitCode evaluate_command(const Settings& settings);

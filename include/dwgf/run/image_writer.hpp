@@ -1,5 +1,5 @@
-/// One restored image into the results file, by all ranks of its group: every rank its own particles, the group's first rank the
-/// rest; the checksum from the parts of all; the commit record last.
+/// One restored image into the results file, by all ranks of its group: every rank its own particles, the
+/// group's first rank the rest; the checksum from the parts of all; the commit record last.
 #pragma once
 
 #include <dwgf/comm/mpi.hpp>
@@ -9,7 +9,8 @@
 
 namespace dwgf {
 
-/// Collective over `group`. Throws Diverged on all ranks alike when a decoded particle is not finite; IoError.
+/// Collective over `group`. Throws Diverged on all ranks alike when a decoded particle is not finite;
+/// IoError.
 void write_image(ResultsFile& results, std::int64_t row, const RestoreJob& job, const PreparedImage& image,
                  const Solution& solution, Communicator& group, double seconds);
 

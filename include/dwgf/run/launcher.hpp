@@ -5,8 +5,9 @@
 
 namespace dwgf {
 
-/// Before MPI starts: chooses ROMIO for MPI-IO where Open MPI offers both and the user did not choose (measured steadier and faster for
-/// parallel HDF5 than OMPIO), and lets a single process run as root in a container.
+/// Before MPI starts: chooses ROMIO for MPI-IO where Open MPI offers both and the user did not choose
+/// (measured steadier and faster for parallel HDF5 than OMPIO), and lets a single process run as root in a
+/// container.
 void prepare_launch();
 
 /// The number of tasks that the launcher announces to this process; 0 when it announces none.

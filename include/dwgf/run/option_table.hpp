@@ -1,5 +1,5 @@
-/// Every option of every command in one table: what --help prints, what is accepted, what the `job` attribute records. Adding an
-/// option is adding one row.
+/// Every option of every command in one table: what --help prints, what is accepted, what the `job` attribute
+/// records. Adding an option is adding one row.
 #pragma once
 
 #include <limits>
@@ -17,7 +17,7 @@ enum class OptionKind {
 };
 
 struct OptionSpec {
-  std::string key;            ///< "flow.steps"; flags and options without a section have no dot
+  std::string key;  ///< "flow.steps"; flags and options without a section have no dot
   OptionKind kind = OptionKind::text;
   std::string default_value;  ///< empty: none
   std::string help;           ///< with its unit

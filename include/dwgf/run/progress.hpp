@@ -1,5 +1,5 @@
-/// One line on standard error that says how far all ranks are, at which rate, and how long it will take. Group leaders post
-/// small messages to rank 0, which prints; nobody waits.
+/// One line on standard error that says how far all ranks are, at which rate, and how long it will take.
+/// Group leaders post small messages to rank 0, which prints; nobody waits.
 #pragma once
 
 #include <chrono>
@@ -13,7 +13,8 @@ namespace dwgf {
 class Progress {
  public:
   /// @param images  to do in this run; @param steps_per_image  steps of one image
-  Progress(Communicator& world, int groups, int group, bool leader, std::int64_t images, std::int64_t steps_per_image);
+  Progress(Communicator& world, int groups, int group, bool leader, std::int64_t images,
+           std::int64_t steps_per_image);
 
   /// On a leader: one more step of the image at hand is done. Other ranks do nothing.
   void step_done();

@@ -1,4 +1,5 @@
-/// `dwgf restore`: the main job. Images over groups of ranks, one image's particles over the ranks of a group, one results file.
+/// `dwgf restore`: the main job. Images over groups of ranks, one image's particles over the ranks of a
+/// group, one results file.
 #pragma once
 
 #include <dwgf/base/error.hpp>
@@ -7,9 +8,10 @@
 
 namespace dwgf {
 
-/// Collective over `world`. Goes on with what is missing when the results file is there already; refuses (UsageError) one that a
-/// different job made. An image that cannot be read or diverges is recorded as failed with its reason and the others go on.
-/// Returns ok, some_images_failed, or bad_data when every image failed for bad input.
+/// Collective over `world`. Goes on with what is missing when the results file is there already; refuses
+/// (UsageError) one that a different job made. An image that cannot be read or diverges is recorded as failed
+/// with its reason and the others go on. Returns ok, some_images_failed, or bad_data when every image failed
+/// for bad input.
 ExitCode restore(Communicator& world, const Settings& settings);
 
 }  // namespace dwgf

@@ -1,10 +1,12 @@
-/// What a restore job consists of once its options are understood: the prior, the images, and the file they go to.
+/// What a restore job consists of once its options are understood: the prior, the images, and the file they
+/// go to.
 #pragma once
 
-#include <ATen/core/Tensor.h>
 #include <memory>
 #include <string>
 #include <vector>
+
+#include <ATen/core/Tensor.h>
 
 #include <dwgf/flow/options.hpp>
 #include <dwgf/operators/operator.hpp>

@@ -1,4 +1,5 @@
-/// The effective options of one command: every value checked against the option table, with where it came from.
+/// The effective options of one command: every value checked against the option table, with where it came
+/// from.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +15,8 @@ class Settings {
  public:
   explicit Settings(const CommandSpec& command);
 
-  /// Throws UsageError when the value is not allowed; `where` says where it stood ("job.ini, line 3", "command line").
+  /// Throws UsageError when the value is not allowed; `where` says where it stood ("job.ini, line 3",
+  /// "command line").
   void set(const std::string& key, const std::string& value, const std::string& where);
   /// True when the user gave it (a preset or a default does not count).
   bool given(const std::string& key) const;
@@ -46,9 +48,9 @@ class Settings {
   friend Settings parse_job_text(const std::string&);
 };
 
-/// Command-line arguments after the command's name -> settings. Order of precedence: command line, later --config files, earlier
-/// ones, the preset, defaults. Throws UsageError (unknown key with the nearest known one, value out of range, with file and line)
-/// and NotFoundError (config file missing).
+/// Command-line arguments after the command's name -> settings. Order of precedence: command line, later
+/// --config files, earlier ones, the preset, defaults. Throws UsageError (unknown key with the nearest known
+/// one, value out of range, with file and line) and NotFoundError (config file missing).
 Settings parse_settings(const CommandSpec& command, const std::vector<std::string>& arguments);
 
 /// The `job` attribute of a results file -> the settings of the restore that made it. Throws DataError.

@@ -1,11 +1,12 @@
 /// A results file read back as images, with the cheap estimates that a restoration is compared with.
 #pragma once
 
-#include <ATen/core/Tensor.h>
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
+
+#include <ATen/core/Tensor.h>
 
 #include <dwgf/operators/linear_mmse.hpp>
 #include <dwgf/operators/operator.hpp>

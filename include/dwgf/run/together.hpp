@@ -1,5 +1,5 @@
-/// Errors that all ranks share, marked as such: told once by the first rank, after which the job ends in order instead of being
-/// aborted.
+/// Errors that all ranks share, marked as such: told once by the first rank, after which the job ends in
+/// order instead of being aborted.
 #pragma once
 
 #include <functional>
