@@ -75,22 +75,24 @@ std::string choose(const std::vector<std::string>& names, const std::string& pla
                              " (nor a variant of it, nor an index of shards); fetch the whole directory"));
 }
 
-/// The files that an index names, by name; checked to be plain names.
-std::map<std::string, std::set<std::string>> tensors_by_file(const fs::path& index) {
+/// The files that an index names, by name; checked to be plain names. Which tensor it places where is not
+/// relied on: published directories were renamed without their index, and the strict loading finds what is
+/// missing.
+std::set<std::string> indexed_files(const fs::path& index) {
   const nlohmann::json content = read_json_object(index);
   const auto map = content.find("weight_map");
   if (map == content.end() || !map->is_object() || map->empty()) {
     throw DataError(
         concat("prior: ", index.string(), " has no 'weight_map' of tensors to files; fetch it again"));
   }
-  std::map<std::string, std::set<std::string>> files;
+  std::set<std::string> files;
   for (const auto& [tensor, file] : map->items()) {
     const auto name = file.is_string() ? file.get<std::string>() : std::string();
     if (name.empty() || fs::path(name).filename().string() != name || !name.ends_with(".safetensors")) {
       throw DataError(concat("prior: ", index.string(), " places tensor '", printable(tensor), "' in ",
                              brief(file), "; a name of a .safetensors file beside the index is allowed"));
     }
-    files[name].insert(tensor);
+    files.insert(name);
   }
   return files;
 }
@@ -103,16 +105,7 @@ Weights::Weights(const fs::path& folder, const std::string& stem) : folder_(fold
     files_.emplace_back(folder / single);
   } else if (const auto index = choose(names, stem + ".safetensors.index.json", stem, true, folder);
              !index.empty()) {
-    for (const auto& [file, tensors] : tensors_by_file(folder / index)) {
-      files_.emplace_back(folder / file);
-      std::set<std::string> present;
-      for (const auto& tensor : files_.back().tensors()) present.insert(tensor.name);
-      for (const auto& tensor : tensors) {
-        if (present.contains(tensor)) continue;
-        throw DataError(concat("prior: ", (folder / index).string(), " places tensor '", printable(tensor),
-                               "' in ", file, ", which does not hold it; fetch both again"));
-      }
-    }
+    for (const std::string& file : indexed_files(folder / index)) files_.emplace_back(folder / file);
   } else {
     throw_no_weights(folder, stem, names);
   }

@@ -21,7 +21,7 @@ class Weights {
  public:
   /// Opens the weights called `stem` in a folder: `stem.safetensors`, else `stem.safetensors.index.json`,
   /// else a variant of either (fp16 first). Throws NotFoundError that names the file, DataError where only
-  /// pickled weights (.bin, .ckpt) are there, where the index and its files disagree, or where two files hold
+  /// pickled weights (.bin, .ckpt) are there, where the index is not one, or where two files hold
   /// the same name.
   Weights(const std::filesystem::path& folder, const std::string& stem);
 
