@@ -197,7 +197,7 @@ class Training:
         self.options, self.name, self.model, self.rate = options, name, model, rate
         self.average = copy.deepcopy(model).requires_grad_(False)
         self.decay = decay
-        self.optimiser = torch.optim.AdamW(model.parameters(), lr=rate, betas=(0.9, 0.99), weight_decay=1e-3)
+        self.optimiser = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=rate, betas=(0.9, 0.99), weight_decay=1e-3)
         self.step, self.seconds = 0, 0.0
         self.path = Path(options.work) / f"{name}.pt"
         if self.path.exists():
@@ -232,7 +232,8 @@ class Training:
         torch.manual_seed(self.options.seed * 1_000_003 + self.step + 1)
         source = batches(count, self.options.batch, generator)
         smooth, last_saved, last = None, time.monotonic(), time.monotonic()
-        parameters = list(self.model.parameters())
+        parameters = [p for p in self.model.parameters() if p.requires_grad]
+        averages = [a for a, p in zip(self.average.parameters(), self.model.parameters()) if p.requires_grad]
         parts = self.options.parts
 
         def gradient(part):
@@ -258,7 +259,7 @@ class Training:
             self.step += 1
             keep = min(self.decay, self.step / (self.step + 20))
             with torch.no_grad():
-                torch._foreach_lerp_(list(self.average.parameters()), parameters, 1 - keep)
+                torch._foreach_lerp_(averages, parameters, 1 - keep)
             smooth = loss if smooth is None else 0.99 * smooth + 0.01 * loss
             self.seconds, last = self.seconds + time.monotonic() - last, time.monotonic()
             if self.step % 200 == 0:
@@ -313,6 +314,9 @@ def train_vae(options):
         with torch.no_grad():  # latents of little noise to begin with: else whole channels of them may stay unused
             vae.quant_conv.weight[vae.config.latent_channels:] *= 0.1
             vae.quant_conv.bias[vae.config.latent_channels:] = -5
+    if options.decoder_only:
+        vae.encoder.requires_grad_(False)
+        vae.quant_conv.requires_grad_(False)
     training = Training(options, "vae", vae, options.rate or 2e-3, options.average)
     forward = AutoencoderPass(vae)
 
@@ -330,8 +334,9 @@ def train_vae(options):
         line(f"vae: validation at {training.step}", autoencoder_figures(training.average, validation))
 
     training.run(len(train), draw, loss_of, report)
-    mean, _ = encode(training.average, train)
-    training.average.register_to_config(scaling_factor=float(1 / mean.std()))
+    if not options.decoder_only:
+        mean, _ = encode(training.average, train)
+        training.average.register_to_config(scaling_factor=float(1 / mean.std()))
     write_aside(Path(options.work) / "prior" / "vae", training.average.save_pretrained)
     print("vae: scaling factor", training.average.config.scaling_factor, "steps", training.step)
 
@@ -470,6 +475,8 @@ def main():
     parser.add_argument("--steps", type=int, default=0, help="length of a training in steps")
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--parts", type=int, default=4, help="into which a batch is divided for the threads")
+    parser.add_argument("--decoder-only", action="store_true",
+                        help="vae: leave the latents of --start as they are, and so --start's unet of use")
     parser.add_argument("--rate", type=float, default=0, help="highest learning rate (default: by the sub-step)")
     parser.add_argument("--average", type=float, default=0.999, help="decay of the weights' running average")
     parser.add_argument("--absolute", type=float, default=0.0, help="vae: weight of the mean absolute error")
@@ -482,6 +489,8 @@ def main():
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--bfloat16", action="store_true", help="train in bfloat16 for the first four fifths")
     options = parser.parse_args()
+    if options.decoder_only and not options.start:
+        parser.error("--decoder-only needs --start")
     if options.what in ("vae", "unet", "all") and not (options.minutes or options.steps):
         parser.error("training needs --minutes or --steps")
     global CREW

@@ -143,7 +143,8 @@ std::vector<std::pair<std::string, std::string>> preset_values(const std::string
     return {{"flow.grid", "60"},
             {"flow.encode", "mean"},
             {"flow.consistency", "0"},
-            {"flow.interaction", "none"}};
+            {"flow.interaction", "none"},
+            {"flow.weight", "0.05"}};
   }
   return {};  // `paper` is what the table's defaults are
 }
