@@ -115,6 +115,10 @@ int main(int argc, char** argv) {
     session.abort(static_cast<int>(ExitCode::internal));
   }
 
-  // 4. The first rank's code is the job's.
+  // 4. The first rank's code is the job's. What was printed counts only once it is out.
+  if (world.rank() == 0 && (std::fflush(stdout) != 0 || std::ferror(stdout)) && code == ExitCode::ok) {
+    tell(command, "standard output could not be written (a full disk, or a closed pipe?)");
+    code = ExitCode::io;
+  }
   return world.rank() == 0 ? static_cast<int>(code) : 0;
 }

@@ -1,6 +1,8 @@
 #include <filesystem>
 #include <new>
+#include <optional>
 #include <utility>
+#include <vector>
 
 #include <ATen/ATen.h>
 #include <torch/csrc/autograd/autograd.h>
@@ -9,6 +11,7 @@
 #include <dwgf/prior/autoencoder.hpp>
 #include <dwgf/prior/model_config.hpp>
 #include <dwgf/prior/stable_diffusion.hpp>
+#include <dwgf/prior/text_encoder.hpp>
 #include <dwgf/prior/unet.hpp>
 #include <dwgf/prior/weights.hpp>
 
@@ -18,6 +21,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kWeightsStem = "diffusion_pytorch_model";
+constexpr const char* kTextWeightsStem = "model";
 
 class StableDiffusion final : public Prior {
  public:
@@ -36,6 +40,8 @@ class StableDiffusion final : public Prior {
  private:
   at::Tensor decode_unscaled(const at::Tensor& z) const;
   void set_context(const at::Tensor& context, std::int64_t channels, const fs::path& directory);
+  at::Tensor encode_prompt(const std::string& prompt, const Weights& weights, std::int64_t channels,
+                           const fs::path& directory) const;
   void check(const at::Tensor& tensor, std::int64_t channels, const char* what) const;
 
   at::TensorOptions options_;
@@ -63,14 +69,33 @@ StableDiffusion::StableDiffusion(const fs::path& directory, const StableDiffusio
                .latent_channels = autoencoder_config_.latent_channels,
                .factor = std::int64_t{1} << (autoencoder_config_.channels.size() - 1)};
 
+  std::error_code ignored;
+  const bool has_text_encoder = fs::is_directory(directory / "text_encoder", ignored);
+  if (!options.prompt.empty() && options.context.defined())
+    throw UsageError("prior: a prompt and a prompt's embedding were given; give one of them");
+  if (!options.prompt.empty() && !has_text_encoder) {
+    throw NotFoundError(
+        concat("prior: there is no folder ", (directory / "text_encoder").string(),
+               ", so the prompt cannot be encoded; fetch text_encoder/ and tokenizer/ too, give "
+               "the prompt's embedding, or leave the prompt out"));
+  }
+
   const Weights unet_weights(directory / "unet", kWeightsStem);
   const Weights autoencoder_weights(directory / "vae", kWeightsStem);
+  at::Tensor context = options.context;
+  std::vector<const Weights*> all_weights = {&unet_weights, &autoencoder_weights};
+  std::optional<Weights> text_weights;
+  if (!context.defined() && has_text_encoder) {
+    text_weights.emplace(directory / "text_encoder", kTextWeightsStem);
+    context = encode_prompt(options.prompt, *text_weights, unet_config.context_channels, directory);
+    all_weights.push_back(&*text_weights);
+  }
   unet_ = load_model<UNet>(unet_config, unet_weights, same_name, options_);
   autoencoder_ = load_model<Autoencoder>(
       AutoencoderParts{autoencoder_config_, has_encoder_}, autoencoder_weights,
       [&](const std::string& name) { return autoencoder_parameter(name, has_encoder_); }, options_);
-  sha256_ = dwgf::sha256({&unet_weights, &autoencoder_weights});
-  set_context(options.context, unet_config.context_channels, directory);
+  sha256_ = dwgf::sha256(all_weights);
+  set_context(context, unet_config.context_channels, directory);
 }
 
 void StableDiffusion::set_context(const at::Tensor& context, std::int64_t channels,
@@ -85,6 +110,20 @@ void StableDiffusion::set_context(const at::Tensor& context, std::int64_t channe
                            "]: it was made by another model's text encoder"));
   }
   unet_->set_context(context.detach().to(options_));
+}
+
+at::Tensor StableDiffusion::encode_prompt(const std::string& prompt, const Weights& weights,
+                                          std::int64_t channels, const fs::path& directory) const {
+  const TextEncoderConfig config = read_text_encoder_config(weights.folder() / "config.json");
+  if (config.channels != channels) {
+    throw DataError(concat("prior: the text encoder in ", weights.folder().string(), " makes embeddings of ",
+                           config.channels, " channels (its hidden_size), but the U-Net in ",
+                           directory.string(), " needs ", channels,
+                           " (its cross_attention_dim); take both from one model"));
+  }
+  // Run once, so that half precision would save nothing.
+  const auto type = options_.dtype() == at::kDouble ? at::kDouble : at::kFloat;
+  return dwgf::encode_prompt(directory, config, weights, prompt, options_.dtype(type));
 }
 
 void StableDiffusion::check(const at::Tensor& tensor, std::int64_t channels, const char* what) const {

@@ -70,15 +70,20 @@ std::unique_ptr<Prior> build_prior(const Settings& settings) {
           concat("prior.context: '", context, "' must hold a prompt's embedding, [1, tokens, dim]"));
     }
     options.context = at::tensor(at::ArrayRef<float>(array.read(0, array.size()))).reshape(array.shape());
-  } else if (fs::is_directory(fs::path(directory) / "text_encoder")) {
-    throw UsageError(concat("prior.path: '", directory,
-                            "' has a text encoder, which this version cannot run yet; give the prompt's "
-                            "embedding as prior.context = FILE.npy of [1, tokens, dim]"));
+    if (!at::isfinite(options.context).all().item<bool>()) {
+      throw DataError(concat("prior.context: '", context, "' holds a value that is not finite; make it again"));
+    }
   }
-  if (!settings.text("prior.prompt").empty()) {
+  options.prompt = settings.text("prior.prompt");
+  if (!options.prompt.empty() && !context.empty()) {
     throw UsageError(
-        "prior.prompt: this version cannot run a text encoder yet; give the prompt's embedding as "
-        "prior.context");
+        "prior.prompt: a prompt's embedding is given too, as prior.context; leave one of them out");
+  }
+  if (!options.prompt.empty() && !fs::is_directory(fs::path(directory) / "text_encoder")) {
+    throw UsageError(concat("prior.prompt: '", directory,
+                            "' has no text_encoder/ to read a prompt with; leave the prompt out, name a "
+                            "prior that has one, or give the prompt's embedding as prior.context = FILE.npy "
+                            "of [1, tokens, dim]"));
   }
   return load_stable_diffusion(directory, options);
 }

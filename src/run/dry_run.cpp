@@ -2,6 +2,7 @@
 #include <cmath>
 #include <cstdio>
 #include <optional>
+#include <thread>
 
 #include <sys/resource.h>
 
@@ -94,6 +95,20 @@ void print_warnings(const RestoreJob& job, const GridPlace& place) {
                  "levels; a grid "
                  "that divides 1000 less evenly, or a longer one, starts above t = 900\n",
                  static_cast<long long>(flow.grid), static_cast<long long>(first_time));
+  }
+  const std::int64_t wanted = job.settings().integer("run.ranks_per_image");
+  if (wanted > place.group_size && place.group == 0 && place.groups == 1) {
+    std::fprintf(
+        stderr,
+        "restore: warning: run.ranks_per_image = %lld, but there are only %d ranks; they share every image\n",
+        static_cast<long long>(wanted), place.group_size);
+  }
+  const auto threads = static_cast<unsigned>(job.settings().integer("run.threads"));
+  if (threads > std::thread::hardware_concurrency()) {
+    std::fprintf(stderr,
+                 "restore: warning: run.threads = %u, but this host has %u processors; more threads than "
+                 "that slow it down\n",
+                 threads, std::thread::hardware_concurrency());
   }
   const ParticleShare last =
       share_particles(flow.particles, flow.micro_batch, place.group_size - 1, place.group_size);

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <csignal>
 #include <cstdlib>
 
 #include <dwgf/base/error.hpp>
@@ -10,6 +11,9 @@ namespace dwgf {
 
 void prepare_launch() {
   setenv("OMPI_MCA_io", "romio321", 0);
+  // A file-size limit of the batch system then shows as an error of the write, which is told, instead of as a
+  // silent death.
+  std::signal(SIGXFSZ, SIG_IGN);
 }
 
 int announced_tasks() {
@@ -34,7 +38,7 @@ std::string unknown_command(const std::string& name) {
   const std::string nearest = nearest_name(name, names);
   return concat("unknown command '", name, "'",
                 nearest.empty() ? "" : concat("; did you mean '", nearest, "'?"),
-                " `dwgf --help` lists the commands");
+                "; `dwgf --help` lists the commands");
 }
 
 std::string first_line(const std::string& text) {

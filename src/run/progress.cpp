@@ -45,6 +45,17 @@ void Progress::image_done(bool failed) {
   tell(true);
 }
 
+void Progress::tell_failure(const std::string& image, const std::string& reason) {
+  constexpr int shown = 20;
+  if (++told_failures_ > shown) return;
+  std::fprintf(stderr, "%srestore: failed: %s: %s\n", terminal_ ? "\r\033[K" : "", image.c_str(),
+               reason.c_str());
+  if (told_failures_ == shown) {
+    std::fprintf(stderr,
+                 "restore: further failures are counted, and in the results file with their reasons\n");
+  }
+}
+
 void Progress::tell(bool now) {
   if (world_.rank() == 0) {
     groups_[static_cast<std::size_t>(group_)] = mine_;

@@ -60,11 +60,28 @@ void require_same_job(const ResultsFile& results, const RestoreJob& job, const R
 ResultsFile open_results(Communicator& world, const RestoreJob& job) {
   const std::string path = job.settings().text("store.out");
   const ResultsLayout layout = job.layout(describe_system(world));
-  std::int64_t exists = world.rank() == 0 && std::filesystem::exists(path);
+  std::int64_t exists = 0;
+  together(world, [&] {
+    if (world.rank() != 0) return;
+    std::error_code error;
+    const std::filesystem::file_type type = std::filesystem::status(path, error).type();
+    if (type == std::filesystem::file_type::none) {
+      throw IoError(
+          concat("store.out: '", path, "' cannot be looked at (", error.message(), "); name another file"));
+    }
+    exists = type != std::filesystem::file_type::not_found;
+  });
   world.broadcast(std::as_writable_bytes(std::span(&exists, 1)), 0);
   std::optional<ResultsFile> results;
   if (exists) {
-    together(world, [&] { results = ResultsFile::open_for_writing(path, world); });
+    together(world, [&] {
+      try {
+        results = ResultsFile::open_for_writing(path, world);
+      } catch (const DataError& error) {
+        throw DataError(
+            concat("store.out: ", error.what(), ". The file is left as it is; name another store.out"));
+      }
+    });
     together(world, [&] { require_same_job(*results, job, layout); });
   } else {
     together(world, [&] { results = ResultsFile::create(path, layout, world); });
@@ -106,22 +123,11 @@ std::optional<Error> restore_image(ResultsFile& results, std::int64_t row, const
   } catch (const Diverged& error) {
     failure = error;
   }
-  if (failure && group.rank() == 0)
+  if (failure && group.rank() == 0) {
+    progress.tell_failure(job.images()[static_cast<std::size_t>(row)].name, failure->what());
     results.fail(row, failure->what(), static_cast<float>(seconds_since(start)));
-  return failure;
-}
-
-void print_failures(const ResultsFile& results) {
-  constexpr int kShown = 20;
-  const std::vector<ImageState> states = results.states();
-  int shown = 0;
-  for (std::size_t row = 0; row < states.size(); ++row) {
-    if (states[row] != ImageState::failed || ++shown > kShown) continue;
-    std::fprintf(stderr, "restore: failed: %s: %s\n", results.layout().images[row].name.c_str(),
-                 results.reason(static_cast<std::int64_t>(row)).c_str());
   }
-  if (shown > kShown)
-    std::fprintf(stderr, "restore: ... and %d more; `dwgf status` counts them\n", shown - kShown);
+  return failure;
 }
 
 }  // namespace
@@ -164,7 +170,6 @@ ExitCode restore(Communicator& world, const Settings& settings) {
   }
   progress.finish();
   world.all_reduce_sum(outcome);
-  if (world.rank() == 0) print_failures(results);
   results.close();
 
   if (outcome[0] == 0) return ExitCode::ok;

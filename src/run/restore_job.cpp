@@ -56,7 +56,10 @@ RestoreJob::RestoreJob(const Settings& settings) : settings_(settings), flow_(fl
       if (!first_error) first_error = error;
     }
   }
-  if (!any && first_error) throw *first_error;
+  if (any) return;
+  if (first_error) throw *first_error;
+  source_->read(first, prior_->geometry().image_channels);  // says why not even the first has a size
+  throw DataError(concat("input.data: no image in '", settings_.text("input.data"), "' can be read"));
 }
 
 std::shared_ptr<const ForwardOperator> RestoreJob::forward_for(const ImageEntry& image) const {

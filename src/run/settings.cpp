@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <charconv>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 
@@ -91,6 +92,10 @@ std::vector<Assignment> parse_ini(const std::string& ini, const std::string& nam
 }
 
 std::string read_text_file(const std::string& path) {
+  std::error_code ignored;
+  if (std::filesystem::is_directory(path, ignored)) {
+    throw NotFoundError(concat("--config: '", path, "' is a folder; name an INI file in it"));
+  }
   std::ifstream in(path, std::ios::binary);
   if (!in)
     throw NotFoundError(concat("--config: cannot read '", path, "': check the name and the permissions"));
@@ -276,11 +281,11 @@ Settings parse_settings(const CommandSpec& command, const std::vector<std::strin
 
   settings.positionals = positionals;
   if (static_cast<int>(positionals.size()) != command.positionals) {
-    const std::string found = positionals.empty() ? "none" : concat("'", positionals.front(), "'");
-    throw UsageError(concat("dwgf ", command.name, " takes ", command.positionals,
-                            command.positionals == 1 ? " file name" : " file names", " but got ",
-                            positionals.size(), " (", found, "); usage: dwgf ", command.name, " ",
-                            command.arguments));
+    std::string found;
+    for (const std::string& name : positionals) found += concat(found.empty() ? ": '" : ", '", name, "'");
+    throw UsageError(concat(
+        "takes ", command.positionals, command.positionals == 1 ? " file name" : " file names", " but got ",
+        positionals.size(), found, "; usage: dwgf ", command.name, " ", command.arguments));
   }
   return settings;
 }

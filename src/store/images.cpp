@@ -151,16 +151,16 @@ class Hdf5Images final : public ImageSource {
 std::unique_ptr<ImageSource> open_images(const std::string& data) {
   std::error_code ignored;
   if (fs::is_directory(data, ignored)) return std::make_unique<FolderImages>(data);
-  if (lower(fs::path(data).extension().string()) == ".npy") return std::make_unique<NpyImages>(data);
   if (const auto colon = data.rfind(":/");
       colon != std::string::npos && colon > 0 && !fs::exists(data, ignored)) {
     return std::make_unique<Hdf5Images>(data.substr(0, colon), data.substr(colon + 1));
   }
-  if (!fs::exists(data, ignored)) {
+  if (fs::status(data, ignored).type() == fs::file_type::not_found) {
     throw NotFoundError(concat("input.data = ", data,
                                " does not exist; it is a folder of PNG files, a .npy file, or "
                                "FILE.h5:/dataset"));
   }
+  if (lower(fs::path(data).extension().string()) == ".npy") return std::make_unique<NpyImages>(data);
   throw DataError(concat("input.data = ", data,
                          " is neither a folder nor a .npy file; of an HDF5 file, the dataset is "
                          "named too: ",

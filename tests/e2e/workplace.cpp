@@ -19,9 +19,13 @@ namespace {
 constexpr int kLimit = 60;
 fs::path place;
 
-// Open MPI as root, with more ranks than cores, and with all that it leaves behind after a kill inside the workplace.
+// Open MPI as root, with more ranks than cores, and with all that it leaves behind after a kill inside the
+// workplace. Each mpirun has a directory of its own: two that start and end at the same moment can otherwise
+// trip over a common one.
 std::map<std::string, std::string> variables() {
-  const std::string scratch = place / "mpi";
+  static int count = 0;
+  const fs::path scratch = place / ("mpi" + std::to_string(++count));
+  fs::create_directory(scratch);
   return {{"OMPI_ALLOW_RUN_AS_ROOT", "1"},
           {"OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1"},
           {"OMPI_MCA_rmaps_base_oversubscribe", "1"},
@@ -35,13 +39,14 @@ std::map<std::string, std::string> variables() {
 
 }  // namespace
 
-const fs::path& workplace() { return place; }
+const fs::path& workplace() {
+  return place;
+}
 
 void make_workplace() {
   std::string name = fs::temp_directory_path() / "dwgf-e2e-XXXXXX";
   if (!mkdtemp(name.data())) throw std::runtime_error("cannot make " + name);
   place = name;
-  fs::create_directory(place / "mpi");
   fs::create_directory(place / "output");
 }
 
@@ -58,7 +63,11 @@ fs::path new_folder(const std::string& name) {
 }
 
 const std::string& program() {
-  static const std::string path = DWGF_PROGRAM;
+  // A copy, so that a build that replaces the program meanwhile does not matter.
+  static const std::string path = [] {
+    fs::copy_file(DWGF_PROGRAM, place / "dwgf");
+    return (place / "dwgf").string();
+  }();
   return path;
 }
 
@@ -69,8 +78,12 @@ std::vector<std::string> command_line(int ranks, const Arguments& arguments) {
   return words + arguments;
 }
 
-Process start_command(const std::vector<std::string>& command) { return {command, place, place / "output", variables()}; }
-Process start(int ranks, const Arguments& arguments) { return start_command(command_line(ranks, arguments)); }
+Process start_command(const std::vector<std::string>& command) {
+  return {command, place, place / "output", variables()};
+}
+Process start(int ranks, const Arguments& arguments) {
+  return start_command(command_line(ranks, arguments));
+}
 Finished run(int ranks, const Arguments& arguments) {
   return start(ranks, arguments).wait(std::chrono::seconds(kLimit + 10));
 }
@@ -80,11 +93,14 @@ Arguments operator+(Arguments first, const Arguments& second) {
   return first;
 }
 
-fs::path small_prior() { return fs::path(DWGF_TEST_DATA) / "prior/sd1"; }
+fs::path small_prior() {
+  return fs::path(DWGF_TEST_DATA) / "prior/sd1";
+}
 
 Arguments small_job(const fs::path& images, const fs::path& out, const Arguments& more) {
-  Arguments words = {"restore",          "--input.data", images.string(), "--store.out",     out.string(), "--prior.path",
-                     small_prior(),      "--flow.grid",  "20",            "--problem.operator", "mean:4"};
+  Arguments words = {"restore",    "--input.data",       images.string(), "--store.out",
+                     out.string(), "--prior.path",       small_prior(),   "--flow.grid",
+                     "20",         "--problem.operator", "mean:4"};
   const bool steps_given = std::find(more.begin(), more.end(), "--flow.steps") != more.end();
   if (!steps_given) words = words + Arguments{"--flow.steps", "2"};
   // An option is given once: the later one takes the earlier one's place.
@@ -110,11 +126,17 @@ void make_picture(const fs::path& path, unsigned seed) {
   write_png(path.string(), image);
 }
 
-void write_text(const fs::path& path, const std::string& text) { std::ofstream(path, std::ios::binary) << text; }
+void write_text(const fs::path& path, const std::string& text) {
+  std::ofstream(path, std::ios::binary) << text;
+}
 
-void cut(const fs::path& from, const fs::path& to, std::size_t bytes) { write_text(to, read_text(from).substr(0, bytes)); }
+void cut(const fs::path& from, const fs::path& to, std::size_t bytes) {
+  write_text(to, read_text(from).substr(0, bytes));
+}
 
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+bool contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
 
 std::vector<std::string> own_lines(const std::string& err) {
   std::vector<std::string> lines;
@@ -132,10 +154,11 @@ std::vector<std::string> own_lines(const std::string& err) {
 }
 
 void expect_readable(const Finished& finished) {
-  for (const char* part : {"HDF5-DIAG", "c10::Error", "Exception raised from", "terminate called", "what()", "frame #", "at::",
-                           "std::", "stack trace", "*** Process received signal"}) {
+  for (const char* part : {"HDF5-DIAG", "c10::Error", "Exception raised from", "terminate called", "what()",
+                           "frame #", "at::", "std::", "stack trace", "*** Process received signal"}) {
     EXPECT_FALSE(contains(finished.err, part) || contains(finished.out, part))
-        << "the output has '" << part << "':\n" << finished.out << finished.err;
+        << "the output has '" << part << "':\n"
+        << finished.out << finished.err;
   }
 }
 

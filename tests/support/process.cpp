@@ -1,11 +1,5 @@
 #include "support/process.hpp"
 
-#include <fcntl.h>
-#include <signal.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <atomic>
 #include <fstream>
@@ -14,6 +8,13 @@
 #include <sstream>
 #include <stdexcept>
 #include <thread>
+#include <utility>
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 extern char** environ;
 
@@ -25,7 +26,8 @@ namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 using namespace std::chrono_literals;
 
-// How long the ranks of an ended or killed mpirun may take to notice. mpirun itself gives them 2 s before it kills them.
+// How long the ranks of an ended or killed mpirun may take to notice. mpirun itself gives them 2 s before it
+// kills them.
 constexpr auto kGrace = 10s;
 
 struct Stat {
@@ -64,13 +66,14 @@ std::map<pid_t, Stat> all_processes() {
   return processes;
 }
 
-// The test's environment without a launcher's variables, which would make every program here one of its ranks.
+// The test's environment without a launcher's variables, which would make every program here one of its
+// ranks.
 std::vector<std::string> environment(const std::map<std::string, std::string>& variables) {
   std::vector<std::string> all;
   for (char** variable = environ; *variable; ++variable) {
     const std::string text = *variable, name = text.substr(0, text.find('='));
-    const bool launcher = name.starts_with("OMPI_") || name.starts_with("PMIX_") || name.starts_with("PMI_") ||
-                          name.starts_with("SLURM_") || name.starts_with("ORTE_");
+    const bool launcher = name.starts_with("OMPI_") || name.starts_with("PMIX_") ||
+                          name.starts_with("PMI_") || name.starts_with("SLURM_") || name.starts_with("ORTE_");
     if (!launcher && !variables.contains(name)) all.push_back(text);
   }
   for (const auto& [name, value] : variables) all.push_back(name + "=" + value);
@@ -84,7 +87,8 @@ std::vector<char*> pointers(std::vector<std::string>& texts) {
   return out;
 }
 
-[[noreturn]] void become(char** arguments, char** variables, const char* folder, const char* out, const char* err) {
+[[noreturn]] void become(char** arguments, char** variables, const char* folder, const char* out,
+                         const char* err) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);  // a killed test takes mpirun with it, and that its ranks
   const int in = open("/dev/null", O_RDONLY);
   const int out_file = open(out, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, 0600);
@@ -97,7 +101,9 @@ std::vector<char*> pointers(std::vector<std::string>& texts) {
 
 }  // namespace
 
-void adopt_orphans() { prctl(PR_SET_CHILD_SUBREAPER, 1); }
+void adopt_orphans() {
+  prctl(PR_SET_CHILD_SUBREAPER, 1);
+}
 
 std::string read_text(const fs::path& path) {
   std::ifstream in(path, std::ios::binary);
@@ -116,7 +122,8 @@ Process::Process(const std::vector<std::string>& command, const fs::path& folder
   pid_ = fork();
   if (pid_ < 0) throw std::runtime_error("fork failed");
   if (pid_ == 0) {
-    become(const_cast<char**>(arguments.data()), const_cast<char**>(values.data()), folder.c_str(), out_.c_str(), err_.c_str());
+    become(const_cast<char**>(arguments.data()), const_cast<char**>(values.data()), folder.c_str(),
+           out_.c_str(), err_.c_str());
   }
 }
 
@@ -185,7 +192,8 @@ std::vector<pid_t> Process::below(const std::string& program) {
   std::vector<std::pair<unsigned long long, pid_t>> found;
   for (const Descendant& one : descendants_) {
     const auto stat = stat_of(one.pid);
-    if (stat && stat->born == one.born && stat->state != 'Z' && stat->program == program) found.push_back({one.born, one.pid});
+    if (stat && stat->born == one.born && stat->state != 'Z' && stat->program == program)
+      found.push_back({one.born, one.pid});
   }
   std::sort(found.begin(), found.end());
   std::vector<pid_t> pids;

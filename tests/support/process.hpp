@@ -1,8 +1,7 @@
-/// Programs that a test starts: their output is kept, their time is limited, and nothing of them outlives their object. What
-/// a killed mpirun leaves behind is found too, because the test adopts orphans (see `adopt_orphans`).
+/// Programs that a test starts: their output is kept, their time is limited, and nothing of them outlives
+/// their object. What a killed mpirun leaves behind is found too, because the test adopts orphans (see
+/// `adopt_orphans`).
 #pragma once
-
-#include <sys/types.h>
 
 #include <chrono>
 #include <filesystem>
@@ -10,12 +9,15 @@
 #include <string>
 #include <vector>
 
+#include <sys/types.h>
+
 namespace dwgf::test {
 
 struct Finished {
-  int code = -1;          ///< the exit status; 128 + the signal that ended it
+  int code = -1;           ///< the exit status; 128 + the signal that ended it
   bool timed_out = false;  ///< ended by the time limit, not by itself
-  int outlived = 0;       ///< processes that were still there well after the end of the first one, and were killed then
+  int outlived =
+      0;  ///< processes that were still there well after the end of the first one, and were killed then
   double seconds = 0.0;
   std::string out, err;
 };
@@ -25,10 +27,10 @@ void adopt_orphans();
 
 class Process {
  public:
-  /// Starts `command` in `folder` with these variables beside (or in place of) the test's own. Its output goes to files in
-  /// `scratch`, so that no pipe ever fills.
-  Process(const std::vector<std::string>& command, const std::filesystem::path& folder, const std::filesystem::path& scratch,
-          const std::map<std::string, std::string>& variables);
+  /// Starts `command` in `folder` with these variables beside (or in place of) the test's own. Its output
+  /// goes to files in `scratch`, so that no pipe ever fills.
+  Process(const std::vector<std::string>& command, const std::filesystem::path& folder,
+          const std::filesystem::path& scratch, const std::map<std::string, std::string>& variables);
   Process(Process&& other) noexcept;
   Process& operator=(Process&&) = delete;
   ~Process();

@@ -25,6 +25,14 @@ find_package(OpenSSL REQUIRED COMPONENTS Crypto)
 find_package(PNG REQUIRED)
 find_package(ZLIB REQUIRED)
 
+# utf8proc comes with a CMake package in its newer versions only; its pkg-config file is there in all.
+find_package(PkgConfig REQUIRED)
+# Not as an imported target: its compile options would bar the tests from the pre-compiled header.
+pkg_check_modules(UTF8PROC REQUIRED libutf8proc)
+add_library(dwgf_utf8proc INTERFACE)
+target_include_directories(dwgf_utf8proc INTERFACE ${UTF8PROC_INCLUDE_DIRS})
+target_link_libraries(dwgf_utf8proc INTERFACE ${UTF8PROC_LINK_LIBRARIES})
+
 find_package(Torch QUIET)
 if(NOT Torch_FOUND)
   message(FATAL_ERROR "LibTorch was not found. Run tools/setup, or set Torch_DIR or CMAKE_PREFIX_PATH to an existing "

@@ -24,8 +24,8 @@ function(dwgf_test layer)
   foreach(ranks ${arg_RANKS})
     set(name ${layer}.np${ranks})
     add_test(NAME ${name}
-             COMMAND ${MPIEXEC_EXECUTABLE} ${MPIEXEC_NUMPROC_FLAG} ${ranks} --timeout ${arg_TIMEOUT}
-                     $<TARGET_FILE:test_${layer}> --gtest_color=no --gtest_brief=1)
+             COMMAND ${PROJECT_SOURCE_DIR}/tests/support/in_own_folder ${MPIEXEC_EXECUTABLE} ${MPIEXEC_NUMPROC_FLAG}
+                     ${ranks} --timeout ${arg_TIMEOUT} $<TARGET_FILE:test_${layer}> --gtest_color=no --gtest_brief=1)
     set_tests_properties(${name} PROPERTIES PROCESSORS ${ranks} TIMEOUT ${outer_limit} LABELS "np${ranks};${layer}"
                                             ENVIRONMENT "${DWGF_MPI_ENVIRONMENT}")
   endforeach()

@@ -1,5 +1,6 @@
 /// Stable Diffusion 1.x and 2.x as a prior, from a diffusers directory (unet/, vae/, scheduler/), offline.
-/// Rombach et al., arXiv 2112.10752. The text encoder is not needed here: the prompt comes as its embedding.
+/// Rombach et al., arXiv 2112.10752. A prompt is read by the directory's text_encoder/ and tokenizer/, where
+/// it has them, or comes as its embedding.
 #pragma once
 
 #include <memory>
@@ -14,8 +15,11 @@ namespace dwgf {
 struct StableDiffusionOptions {
   at::ScalarType dtype = at::kFloat;
   at::Device device = at::Device(at::kCPU);
-  /// The prompt's embedding [1, tokens, dim]; undefined: one token of zeros.
+  /// The prompt's embedding [1, tokens, dim]; undefined: of `prompt`, or one token of zeros where the
+  /// directory has no text_encoder/.
   at::Tensor context = {};
+  /// UTF-8; the empty prompt is one too. Not empty: a text encoder is needed, and no `context`.
+  std::string prompt = {};
   bool need_encoder = true;  ///< without it, encode() may not be called
 };
 

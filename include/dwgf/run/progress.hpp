@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include <dwgf/comm/mpi.hpp>
@@ -19,6 +20,8 @@ class Progress {
   /// On a leader: one more step of the image at hand is done. Other ranks do nothing.
   void step_done();
   void image_done(bool failed);
+  /// On a leader: one line about an image that failed, in full; after twenty of them only counted.
+  void tell_failure(const std::string& image, const std::string& reason);
   /// On every rank after its last image; rank 0 stays and prints until all groups have finished.
   void finish();
 
@@ -40,6 +43,7 @@ class Progress {
   std::vector<Group> groups_;  // on rank 0
   Clock::time_point start_ = Clock::now(), told_{}, printed_{};
   bool terminal_;
+  int told_failures_ = 0;
 };
 
 }  // namespace dwgf

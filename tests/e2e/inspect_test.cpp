@@ -1,0 +1,145 @@
+// evaluate, status and verify.
+#include <cstring>
+#include <thread>
+
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include <dwgf/store/results.hpp>
+
+#include "finished_job.hpp"
+#include "killing.hpp"
+#include "refusals.hpp"
+
+namespace dwgf::test {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+constexpr const char* kScores[] = {"measurement", "baseline", "linear_mmse", "mean", "particle"};
+
+/// What a command prints, after checking that it succeeded.
+std::string printed(const Arguments& arguments) {
+  const Finished finished = run(0, arguments);
+  expect_code(finished, 0);
+  expect_readable(finished);
+  return finished.out;
+}
+
+class Inspect : public FinishedJob {};
+
+TEST_F(Inspect, EvaluatePrintsATableWithTheBaselinesBeside) {
+  const std::string table = printed({"evaluate", results()});
+  for (const char* word : {"PSNR", "SSIM", "measurement", "bicubic", "linear MMSE", "posterior mean",
+                           "one particle", "3 of 3 images"}) {
+    EXPECT_TRUE(contains(table, word)) << word << " is missing in:\n" << table;
+  }
+}
+
+TEST_F(Inspect, EvaluateAsJsonHasEveryScoreAndNullWhereNoneApplies) {
+  const json whole = json::parse(printed({"evaluate", results(), "--json"}));
+  std::vector<json> parts = {whole.at("summary")};
+  ASSERT_EQ(whole.at("images").size(), 3u);
+  for (const json& image : whole.at("images")) {
+    EXPECT_TRUE(image.at("id").is_number_unsigned());
+    EXPECT_TRUE(image.at("name").is_string());
+    parts.push_back(image);
+  }
+  for (const json& part : parts) {
+    for (const char* metric : {"psnr", "ssim"}) {
+      EXPECT_EQ(part.at(metric).size(), std::size(kScores)) << part;
+      for (const char* score : kScores) {
+        // The measurement has another shape than the truth, and this prior comes without image statistics.
+        const bool applies = std::strcmp(score, "measurement") != 0 && std::strcmp(score, "linear_mmse") != 0;
+        EXPECT_EQ(part.at(metric).at(score).is_number(), applies) << metric << " " << score;
+        EXPECT_EQ(part.at(metric).at(score).is_null(), !applies) << metric << " " << score;
+      }
+    }
+  }
+  EXPECT_EQ(whole.at("images")[1].at("name"), "b c.png");
+}
+
+TEST_F(Inspect, EvaluateScoresAMeasurementOfTheImagesShapeAndTheLinearEstimate) {
+  const fs::path out = folder / "inpainting.h5";
+  fs::remove(out);
+  expect_code(run(2, {"restore", "--input.data", fs::path(DWGF_SOURCE_DIR) / "jobs/data/fashion",
+                      "--input.count", "2", "--problem.operator", "box:10,10,12,12", "--flow.preset", "fast",
+                      "--flow.grid", "20", "--flow.steps", "1", "--store.out", out}),
+              0);
+  const json scores = json::parse(printed({"evaluate", out, "--json"})).at("summary").at("psnr");
+  for (const char* score : kScores) {
+    EXPECT_EQ(scores.at(score).is_number(), std::strcmp(score, "particle") != 0)
+        << score;  // none were stored
+  }
+}
+
+TEST_F(Inspect, StatusCountsTheImages) {
+  EXPECT_TRUE(contains(printed({"status", results()}), "3 images: 3 done, 0 failed, 0 left"));
+  const json counts = json::parse(printed({"status", results(), "--json"}));
+  EXPECT_EQ(counts.at("images"), 3);
+  EXPECT_EQ(counts.at("done"), 3);
+  EXPECT_EQ(counts.at("failed"), 0);
+  EXPECT_EQ(counts.at("left"), 0);
+}
+
+TEST_F(Inspect, StatusWorksWhileTheJobRunsAndVerifyNamesWhatIsMissingAfterAKill) {
+  const fs::path images = make_array(folder / "images.npy", 6), out = folder / "running.h5";
+  fs::remove(out);
+  Process process = start(2, small_job(images, out, {"--flow.grid", "100", "--flow.steps", "40"}));
+  ASSERT_TRUE(wait_for_images(process, out, 1));
+  const json counts = json::parse(printed({"status", out, "--json"}));
+  const bool was_running = process.running();
+  std::mt19937 random(1);
+  kill_victim(process, Victim::everything, random);
+  process.wait(std::chrono::seconds(60));
+  ASSERT_TRUE(was_running) << "the job ended before its status was asked for";
+  EXPECT_GE(counts.at("done").get<int>(), 1);
+  EXPECT_GE(counts.at("left").get<int>(), 1);
+  EXPECT_EQ(counts.at("done").get<int>() + counts.at("left").get<int>(), 6);
+  EXPECT_TRUE(counts.at("seconds_per_image").is_number());
+
+  const std::int64_t done = committed(out);
+  const Finished verified = run(0, {"verify", out});
+  expect_code(verified, 3);
+  EXPECT_TRUE(contains(verified.out, "missing")) << verified.out;
+  EXPECT_TRUE(contains(verified.out, std::to_string(done) + " right, 0 damaged, 0 failed, " +
+                                         std::to_string(6 - done) + " missing"))
+      << verified.out;
+}
+
+TEST_F(Inspect, VerifyFindsEverythingRight) {
+  EXPECT_TRUE(contains(printed({"verify", results()}), "3 right, 0 damaged, 0 failed, 0 missing"));
+}
+
+TEST_F(Inspect, VerifyNamesTheImageOfWhichOneBitChanged) {
+  for (const char* dataset : {"/posterior/mean", "/particles/z", "/measurement/y", "/diagnostics/misfit"}) {
+    SCOPED_TRACE(dataset);
+    const std::vector<std::byte> row = ResultsFile::open_for_reading(results()).read(dataset, 1);
+    std::string content = read_text(results());
+    const std::string wanted(reinterpret_cast<const char*>(row.data()), row.size());
+    const std::size_t at = content.find(wanted);
+    ASSERT_NE(at, std::string::npos);
+    ASSERT_EQ(content.find(wanted, at + 1), std::string::npos)
+        << "the row is not the only place with these bytes";
+    content[at + row.size() / 2] ^= 1;
+    write_text(folder / "flipped.h5", content);
+    for (const int ranks : {0, 2}) {
+      const Finished finished = run(ranks, {"verify", folder / "flipped.h5"});
+      expect_code(finished, 65);
+      EXPECT_TRUE(contains(finished.out, "damaged  1  b c.png")) << finished.out;
+      EXPECT_TRUE(contains(finished.out, "2 right, 1 damaged, 0 failed, 0 missing")) << finished.out;
+    }
+  }
+}
+
+TEST_F(Inspect, OnSeveralRanksEverythingIsPrintedOnce) {
+  for (const char* command : {"evaluate", "status", "verify"}) {
+    const Finished finished = run(3, {command, results()});
+    expect_code(finished, 0);
+    EXPECT_EQ(finished.out, printed({command, results()}));
+  }
+}
+
+}  // namespace
+}  // namespace dwgf::test

@@ -1,0 +1,115 @@
+// The same bits whatever the number of ranks, their grouping, the slice, the order and the neighbours.
+#include <gtest/gtest.h>
+
+#include "results_bits.hpp"
+#include "workplace.hpp"
+
+namespace dwgf::test {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Layout {
+  int ranks;
+  int ranks_per_image;
+};
+
+/// One job on several layouts: all give the bits of the first, which is one rank without mpirun.
+class Layouts : public testing::Test {
+ protected:
+  fs::path folder = new_folder("layouts");
+
+  void expect_same_bits(const fs::path& images, const Arguments& job,
+                        const std::vector<Layout>& layouts) const {
+    const fs::path alone = folder / "alone.h5";
+    expect_code(run(0, small_job(images, alone, job)), 0);
+    const ResultsBits expected = bits_of(alone);
+    for (const Layout& layout : layouts) {
+      const std::string name =
+          std::to_string(layout.ranks) + " ranks, " + std::to_string(layout.ranks_per_image) + " an image";
+      SCOPED_TRACE(name);
+      const fs::path out = folder / (name + ".h5");
+      const Arguments grouped = {"--run.ranks_per_image", std::to_string(layout.ranks_per_image)};
+      expect_code(run(layout.ranks, small_job(images, out, job + grouped)), 0);
+      EXPECT_EQ(difference(bits_of(out), expected), "");
+    }
+  }
+};
+
+const Arguments kStoreAll = {"--store.particles", "float32", "--store.latents", "float64"};
+
+TEST_F(Layouts, FiveParticlesOfTheMixtureInDoublePrecision) {
+  const fs::path images = make_array(folder / "images.npy", 3);
+  expect_same_bits(images, kStoreAll + Arguments{"--flow.particles", "5", "--flow.precision", "fp64"},
+                   {{1, 1}, {2, 1}, {2, 2}, {3, 3}, {4, 2}, {5, 3}, {5, 1}});
+}
+
+TEST_F(Layouts, EightParticlesOfTheGaussianInMicroBatchesOfFour) {
+  const fs::path images = make_array(folder / "images.npy", 3);
+  const Arguments job = kStoreAll + Arguments{"--flow.particles",   "8", "--flow.interaction", "gaussian",
+                                              "--flow.micro_batch", "4"};
+  expect_same_bits(images, job, {{2, 2}, {3, 1}, {4, 2}});
+}
+
+TEST_F(Layouts, EightParticlesOfTheRepulsionWithSampledEncodings) {
+  const fs::path images = make_array(folder / "images.npy", 2);
+  const Arguments job = kStoreAll + Arguments{"--flow.particles", "8",     "--flow.interaction", "repulsion",
+                                              "--flow.encode",    "sample"};
+  expect_same_bits(images, job, {{3, 3}, {3, 2}, {5, 2}});
+}
+
+TEST_F(Layouts, OneParticleAloneAndMoreRanksThanWork) {
+  const fs::path images = make_array(folder / "images.npy", 2);
+  const Arguments job = kStoreAll + Arguments{"--flow.particles", "1", "--flow.interaction", "none"};
+  expect_same_bits(images, job, {{2, 2}, {3, 3}, {5, 1}});
+}
+
+TEST_F(Layouts, MicroBatchesThatDoNotDivideTheParticles) {
+  const fs::path images = make_array(folder / "images.npy", 2);
+  const Arguments job = kStoreAll + Arguments{"--flow.particles", "5", "--flow.micro_batch", "4"};
+  expect_same_bits(images, job, {{2, 2}, {3, 3}});
+}
+
+TEST_F(Layouts, SlicesGiveTheBitsOfTheWhole) {
+  const fs::path images = make_array(folder / "images.npy", 5);
+  const Arguments random = {"--problem.operator",
+                            "random:0.5"};  // its mask is drawn for each image by its identity
+  const auto slice = [&](const char* first, const char* count, const std::string& name, int ranks) {
+    const Arguments part = {"--input.first", first, "--input.count", count};
+    expect_code(run(ranks, small_job(images, folder / name, kStoreAll + random + part)), 0);
+  };
+  expect_code(run(2, small_job(images, folder / "whole.h5", kStoreAll + random)), 0);
+  slice("3", "0", "second.h5", 2);
+  slice("0", "3", "first.h5", 1);
+  EXPECT_EQ(
+      difference(bits_of_all({folder / "first.h5", folder / "second.h5"}), bits_of(folder / "whole.h5")), "");
+}
+
+TEST_F(Layouts, AnImageDoesNotDependOnItsNeighboursOrItsPlaceAmongThem) {
+  const fs::path few = folder / "few", many = folder / "many";
+  for (const fs::path& pictures : {few, many}) fs::create_directories(pictures / "inner");
+  for (const fs::path& pictures : {few, many}) {
+    make_picture(pictures / "d.png", 4);
+    make_picture(pictures / "inner/b.png", 2);
+  }
+  make_picture(many / "a.png", 1);
+  make_picture(many / "inner/a.png", 3);
+  make_picture(many / "z.png", 5);
+  expect_code(run(2, small_job(few, folder / "few.h5", kStoreAll)), 0);
+  expect_code(run(3, small_job(many, folder / "many.h5", kStoreAll)), 0);
+  const ResultsBits expected = bits_of(folder / "few.h5");
+  ResultsBits found = bits_of(folder / "many.h5");
+  EXPECT_EQ(found.size(), 5u);
+  std::erase_if(found, [&](const auto& image) { return !expected.contains(image.first); });
+  EXPECT_EQ(difference(found, expected), "");
+}
+
+TEST_F(Layouts, AnotherSeedGivesOtherBits) {  // so the comparison above can see a difference
+  const fs::path images = make_array(folder / "images.npy", 1);
+  expect_code(run(0, small_job(images, folder / "a.h5")), 0);
+  expect_code(run(0, small_job(images, folder / "b.h5", {"--flow.seed", "1"})), 0);
+  EXPECT_NE(difference(bits_of(folder / "a.h5"), bits_of(folder / "b.h5")), "");
+}
+
+}  // namespace
+}  // namespace dwgf::test
