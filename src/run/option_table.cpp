@@ -54,7 +54,8 @@ std::vector<OptionSpec> restore_options() {
       text("prior.path", "builtin:fashion",
            "a diffusers directory (unet/, vae/, scheduler/), or a built-in prior by name"),
       text("prior.prompt", "", "text the prior is conditioned on; needs a prior with a text encoder"),
-      text("prior.context", "", "a .npy [1, tokens, dim] in place of a prompt; empty: one zero token"),
+      text("prior.context", "",
+           "a .npy [1, tokens, dim] in place of a prompt; a prior without text encoder takes one zero token"),
 
       choice("flow.preset", "paper", {"paper", "fast"},
              "a consistent group of the options below; single ones override it"),

@@ -7,6 +7,7 @@
 #include <set>
 
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -68,6 +69,16 @@ void require_space(const std::string& path, const ResultsLayout& layout) {
   const std::string directory = directory_of(path);
   if (statvfs(directory.c_str(), &system) != 0) return;  // the write itself will tell
   const std::uint64_t needed = file_bytes(layout);
+  // Asked before HDF5 meets it: a file of HDF5's that cannot be finished takes the process down when MPI
+  // ends.
+  rlimit limit{};
+  if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY && needed > limit.rlim_cur) {
+    throw IoError(
+        concat("the results file ", path, " needs ", needed, " bytes, but files here are limited to ",
+               limit.rlim_cur,
+               " (ulimit -f, or the batch system); raise the limit, or choose fewer images or smaller types "
+               "(store.particles, store.latents)"));
+  }
   const std::uint64_t available = std::uint64_t{system.f_bavail} * system.f_frsize;
   if (needed <= available) return;
   throw IoError(concat("the results file ", path, " needs ", needed, " bytes, but ", directory, " has ",
@@ -180,23 +191,25 @@ ResultsFile ResultsFile::create(const std::string& path, const ResultsLayout& la
     fs::remove(aside, ignored);
   });
 
-  try {
-    Hdf5Handle file;
-    agree(group, [&] { file = create_file(aside, group.handle().value); });
-    agree(group, [&] { create_structure(file.id(), layout); });
-    agree_on_root(group, [&] { write_records(file.id(), layout, aside); });
-    // With the MPI-IO driver this is also an fsync.
-    agree(group, [&] { checked(H5Fflush(file.id(), H5F_SCOPE_GLOBAL), concat("writing ", aside)); });
-    agree(group, [&] { file.close(concat("closing ", aside)); });
-    agree_on_root(group, [&] {
+  // By one rank: a disk that fails is then its error alone, and no other rank waits for it inside a
+  // collective of HDF5.
+  agree_on_root(group, [&] {
+    const Communicator self = Communicator::self();
+    try {
+      Hdf5Handle file = create_file(aside, self.handle().value);
+      create_structure(file.id(), layout);
+      write_records(file.id(), layout, aside);
+      // With the MPI-IO driver this is also an fsync.
+      checked(H5Fflush(file.id(), H5F_SCOPE_GLOBAL), concat("writing ", aside));
+      file.close(concat("closing ", aside));
       PosixFile::open_for_writing(aside).sync();  // what closing wrote
       publish(aside, path);
-    });
-  } catch (const Error&) {  // on every rank, so all have closed it
-    std::error_code ignored;
-    if (group.rank() == 0) fs::remove(aside, ignored);
-    throw;
-  }
+    } catch (const Error&) {
+      std::error_code ignored;
+      fs::remove(aside, ignored);
+      throw;
+    }
+  });
   return open_for_writing(path, comm, durability);
 }
 
