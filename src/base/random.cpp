@@ -1,8 +1,8 @@
-#include <dwgf/base/random.hpp>
-
 #include <algorithm>
 #include <cmath>
 #include <numbers>
+
+#include <dwgf/base/random.hpp>
 
 namespace dwgf {
 
@@ -38,7 +38,8 @@ namespace {
 template <class Use>
 void for_each_block(const DrawAddress& address, std::size_t count, Use&& use) {
   const std::uint64_t key = splitmix64(splitmix64(address.seed) + address.image);
-  const std::array<std::uint32_t, 2> words{static_cast<std::uint32_t>(key), static_cast<std::uint32_t>(key >> 32)};
+  const std::array<std::uint32_t, 2> words{static_cast<std::uint32_t>(key),
+                                           static_cast<std::uint32_t>(key >> 32)};
   for (std::size_t block = 0; 4 * block < count; ++block) {
     use(block, philox4x32({static_cast<std::uint32_t>(block), address.step, address.particle,
                            static_cast<std::uint32_t>(address.purpose)},
@@ -58,7 +59,8 @@ void fill_normals(const DrawAddress& address, std::span<float> out) {
       values[pair + 1] = static_cast<float>(radius * std::sin(angle));
     }
     const std::size_t first = 4 * block;
-    std::copy_n(values, std::min<std::size_t>(4, out.size() - first), out.begin() + static_cast<std::ptrdiff_t>(first));
+    std::copy_n(values, std::min<std::size_t>(4, out.size() - first),
+                out.begin() + static_cast<std::ptrdiff_t>(first));
   });
 }
 

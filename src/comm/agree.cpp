@@ -21,7 +21,8 @@ std::optional<Failure> failure_of(const std::function<void()>& step) {
   } catch (const Error& error) {
     return Failure{error.code(), error.what()};
   } catch (const std::bad_alloc&) {
-    return Failure{ExitCode::internal, "out of memory; start fewer ranks on this host, or choose a smaller flow.micro_batch"};
+    return Failure{ExitCode::internal,
+                   "out of memory; start fewer ranks on this host, or choose a smaller flow.micro_batch"};
   } catch (const std::exception& error) {
     // Some libraries put a stack trace behind the first line, which helps no user.
     const std::string text = error.what();

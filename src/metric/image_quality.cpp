@@ -65,7 +65,7 @@ double ssim(const at::Tensor& x, const at::Tensor& truth) {
   if (a.size(1) < window || a.size(2) < window) return std::numeric_limits<double>::quiet_NaN();
   constexpr double c1 = (0.01 * data_range) * (0.01 * data_range),
                    c2 = (0.03 * data_range) * (0.03 * data_range);
-  const at::Tensor mean_a = local_mean(a), mean_b = local_mean(b);  // [C, H - 10, W - 10]
+  const at::Tensor mean_a = local_mean(a), mean_b = local_mean(b);            // [C, H - 10, W - 10]
   constexpr double sample = double{window * window} / (window * window - 1);  // of the sample covariance
   const at::Tensor variance_a = (local_mean(a * a) - mean_a * mean_a) * sample;
   const at::Tensor variance_b = (local_mean(b * b) - mean_b * mean_b) * sample;

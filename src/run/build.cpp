@@ -71,7 +71,8 @@ std::unique_ptr<Prior> build_prior(const Settings& settings) {
     }
     options.context = at::tensor(at::ArrayRef<float>(array.read(0, array.size()))).reshape(array.shape());
     if (!at::isfinite(options.context).all().item<bool>()) {
-      throw DataError(concat("prior.context: '", context, "' holds a value that is not finite; make it again"));
+      throw DataError(
+          concat("prior.context: '", context, "' holds a value that is not finite; make it again"));
     }
   }
   options.prompt = settings.text("prior.prompt");

@@ -1,10 +1,10 @@
 /// Golden tensors by name, from a safetensors file in tests/data.
 #pragma once
 
-#include <ATen/ATen.h>
-
 #include <map>
 #include <string>
+
+#include <ATen/ATen.h>
 
 #include <dwgf/prior/safetensors.hpp>
 

@@ -18,7 +18,14 @@
 namespace dwgf {
 
 /// What a draw is for. Later purposes are appended; the numbers never change.
-enum class Purpose : std::uint32_t { init = 0, noising = 1, decoder = 2, measurement = 3, encoder = 4, mask = 5 };
+enum class Purpose : std::uint32_t {
+  init = 0,
+  noising = 1,
+  decoder = 2,
+  measurement = 3,
+  encoder = 4,
+  mask = 5
+};
 
 struct DrawAddress {
   std::uint64_t seed = 0;
@@ -33,7 +40,8 @@ std::uint64_t splitmix64(std::uint64_t x);
 /// FNV-1a, 64 bits, of the bytes of `text`.
 std::uint64_t fnv1a(std::string_view text);
 
-std::array<std::uint32_t, 4> philox4x32(std::array<std::uint32_t, 4> counter, std::array<std::uint32_t, 2> key);
+std::array<std::uint32_t, 4> philox4x32(std::array<std::uint32_t, 4> counter,
+                                        std::array<std::uint32_t, 2> key);
 
 /// Standard normals of one particle's row-major tensor.
 void fill_normals(const DrawAddress& address, std::span<float> out);

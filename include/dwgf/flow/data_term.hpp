@@ -1,9 +1,8 @@
 /// The data term of the flow with the codec's consistency, per particle:
 ///
-///   x  = D(z),   x~ = x + sigma_D n,   n ~ N(0, I)                         (the decoder as a Gaussian)
-///   c  = A'(x~)^T (A(x~) - y) / m  +  lambda (x - D(E(x~))) / Dim          m = observed entries of y, Dim =
-///   entries of x gradient = J_D(z)^T c                                                   one pull-back gives
-///   both
+///   x  = D(z),   x~ = x + sigma_D n,   n ~ N(0, I)                      (the decoder as a Gaussian)
+///   c  = A'(x~)^T (A(x~) - y) / m  +  lambda (x - D(E(x~))) / Dim       (m observed entries of y, Dim of x)
+///   gradient = J_D(z)^T c                                               (one pull-back gives both)
 ///
 /// No gradient passes through D(E(.)). (arXiv 2509.19276; `objective = reference`: losses are means, sigma_y
 /// does not enter.)

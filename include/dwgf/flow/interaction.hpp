@@ -1,22 +1,22 @@
-/// The interaction score G^i: the one place where the particles of an image meet. With z_t = a z + s eps, a =
-/// sqrt(abar_t), s = sqrt(1 - abar_t), per particle i (N particles):
+/// The interaction score G^i: the one place where the particles of an image meet. With z_t = a z + s eps,
+/// a = sqrt(abar_t), s = sqrt(1 - abar_t), per particle i (N particles):
 ///
 ///   mixture    G^i = grad log (1/N) sum_j N(z_t^i; a z^j, s^2 I) = -(z_t^i - a sum_j w_ij z^j) / s^2,
-///              w_ij = softmax_j(-|z_t^i - a z^j|^2 / (2 s^2))                             (arXiv 2509.19276)
-///   gaussian   G^i = -(a^2 C + s^2 I)^-1 (z_t^i - a m), m and C the ensemble's mean and unbiased diagonal
-///   variance repulsion  G^i = -eps^i / s + rho grad_i log sum_j exp(-|z^i - z^j|^2 / (2 h^2)),
-///              h^2 = median_{i != j} |z^i - z^j|^2 / (2 log N)                            (after arXiv
-///              2406.16683)
+///              w_ij = softmax_j(-|z_t^i - a z^j|^2 / (2 s^2))               (arXiv 2509.19276)
+///   gaussian   G^i = -(a^2 C + s^2 I)^-1 (z_t^i - a m),
+///              m and C the ensemble's mean and unbiased diagonal variance
+///   repulsion  G^i = -eps^i / s + rho grad_i log sum_j exp(-|z^i - z^j|^2 / (2 h^2)),
+///              h^2 = median_{i != j} |z^i - z^j|^2 / (2 log N)              (after arXiv 2406.16683)
 ///   none       G^i = -eps^i / s
 ///
 /// What each exchanges, and no more: mixture all-gathers positions; repulsion all-gathers positions, then N
 /// numbers a particle (its squared distances, for the median); gaussian all-reduces 2 d + 1 fixed-point
-/// integers; none nothing. Work and memory: mixture and repulsion N^2 d multiply-adds an image and step over
-/// all ranks; positions of all N particles (N d values) and one block of distances of at most 2^22 values on
-/// each rank; never an N x N x d tensor.
+/// integers; none nothing.
+/// Work and memory: mixture and repulsion N^2 d multiply-adds an image and step over all ranks; positions of
+/// all N particles (N d values) and one block of distances of at most 2^22 values on each rank; never an
+/// N x N x d tensor.
 ///
-/// Order of collectives: `begin` starts the exchange, `finish` completes it, and makes repulsion's second
-/// one.
+/// Order of collectives: `begin` starts the exchange, `finish` completes it, and makes repulsion's second one.
 #pragma once
 
 #include <memory>

@@ -6,10 +6,11 @@
 /// Every call is pure: the result depends on the arguments alone, and no call needs or leaves an autograd graph.
 #pragma once
 
-#include <ATen/core/Tensor.h>
 #include <cstdint>
 #include <functional>
 #include <string>
+
+#include <ATen/core/Tensor.h>
 
 #include <dwgf/prior/schedule.hpp>
 
@@ -30,8 +31,9 @@ struct LatentDistribution {
 /// A decoded image together with the pull-back of cotangents through the decoder at that latent. One forward pass serves
 /// both; `pull_back` may be called once.
 struct DecodedImage {
-  at::Tensor x;                                                     ///< [B, C, H, W], detached
-  std::function<at::Tensor(const at::Tensor& cotangent)> pull_back;  ///< [B, C, H, W] -> J_D(z)^T cotangent [B, c, h, w]
+  at::Tensor x;  ///< [B, C, H, W], detached
+  std::function<at::Tensor(const at::Tensor& cotangent)>
+      pull_back;  ///< [B, C, H, W] -> J_D(z)^T cotangent [B, c, h, w]
 };
 
 class Prior {
