@@ -28,6 +28,14 @@ void tell(const std::string& command, const std::string& message) {
   std::fprintf(stderr, "dwgf%s%s: %s\n", command.empty() ? "" : " ", command.c_str(), message.c_str());
 }
 
+/// 3. What goes wrong on one rank ends all of them. The lowest failing rank is the first to speak; the others are ended by then.
+[[noreturn]] void end_all_ranks(const MpiSession& session, const Communicator& world,
+                                const std::string& command, const std::string& message, ExitCode code) {
+  std::this_thread::sleep_for(std::chrono::milliseconds(150) * std::min(world.rank(), 20));
+  tell(command, concat("[rank ", world.rank(), " of ", world.size(), " on ", host_name(), "] ", message));
+  session.abort(static_cast<int>(code));
+}
+
 bool wanted(const std::vector<std::string>& arguments, const std::string& flag) {
   return std::find(arguments.begin(), arguments.end(), flag) != arguments.end();
 }
@@ -102,17 +110,10 @@ int main(int argc, char** argv) {
     if (world.rank() == 0) tell(command, error.what());
     code = error.code();
   } catch (const Error& error) {
-    // 3. What goes wrong on one rank ends all of them. The lowest failing rank is the first to speak, the
-    // others are ended by then.
-    std::this_thread::sleep_for(std::chrono::milliseconds(150) * std::min(world.rank(), 20));
-    tell(command,
-         concat("[rank ", world.rank(), " of ", world.size(), " on ", host_name(), "] ", error.what()));
-    session.abort(static_cast<int>(error.code()));
+    end_all_ranks(session, world, command, error.what(), error.code());
   } catch (const std::exception& error) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(150) * std::min(world.rank(), 20));
-    tell(command, concat("[rank ", world.rank(), " of ", world.size(), " on ", host_name(),
-                         "] internal error: ", first_line(error.what())));
-    session.abort(static_cast<int>(ExitCode::internal));
+    end_all_ranks(session, world, command, concat("internal error: ", first_line(error.what())),
+                  ExitCode::internal);
   }
 
   // 4. The first rank's code is the job's. What was printed counts only once it is out.

@@ -70,7 +70,7 @@ nlohmann::ordered_json to_json(const Scores& values) {
   return object;
 }
 
-void print_table(const Evaluation& evaluation, std::size_t total) {
+void print_table(const Evaluation& evaluation) {
   const std::map<std::string, std::string> titles = {
       {"measurement", "measurement"},
       {"baseline", evaluation.baseline_name.empty() ? "baseline" : evaluation.baseline_name},
@@ -91,7 +91,8 @@ void print_table(const Evaluation& evaluation, std::size_t total) {
     cell(evaluation.ssim.*field, 8, 3);
     std::printf("\n");
   }
-  std::printf("means over %zu of %zu images; -: does not apply\n", evaluation.images.size(), total);
+  std::printf("means over %zu of %lld images; -: does not apply\n", evaluation.images.size(),
+              static_cast<long long>(evaluation.total));
 }
 
 }  // namespace
@@ -100,6 +101,7 @@ Evaluation evaluate(const std::string& results_path) {
   StoredImages stored(results_path);
   Evaluation evaluation;
   evaluation.baseline_name = stored.baseline_name();
+  evaluation.total = stored.count();
   for (std::int64_t row = 0; row < stored.count(); ++row) {
     if (stored.file().state(row) != ImageState::committed) continue;
     const StoredImage image = stored.read(row);
@@ -111,10 +113,9 @@ Evaluation evaluate(const std::string& results_path) {
 }
 
 ExitCode evaluate_command(const Settings& settings) {
-  const std::string& path = settings.positionals.front();
-  const Evaluation evaluation = evaluate(path);
+  const Evaluation evaluation = evaluate(settings.positionals.front());
   if (!settings.flag("json")) {
-    print_table(evaluation, ResultsFile::open_for_reading(path).layout().images.size());
+    print_table(evaluation);
     return ExitCode::ok;
   }
   nlohmann::ordered_json images = nlohmann::ordered_json::array();

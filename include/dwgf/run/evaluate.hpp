@@ -25,6 +25,7 @@ struct ImageEvaluation {
 struct Evaluation {
   std::string baseline_name;            ///< "bicubic"; empty where there is none
   std::vector<ImageEvaluation> images;  ///< committed ones, in the order of the file
+  std::int64_t total = 0;               ///< images in the file, committed or not
   Scores psnr, ssim;                    ///< means over the images that have a value
 };
 
