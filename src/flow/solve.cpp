@@ -18,10 +18,9 @@ std::int64_t step_count(const FlowOptions& options) {
 Solution solve(const Problem& problem, const FlowOptions& options, Collective& group,
                std::function<void(std::int64_t, std::int64_t)> on_step) {
   const Prior& prior = problem.prior;
-  const PriorGeometry& geometry = prior.geometry();
-  const std::vector<std::int64_t> latent_shape{geometry.latent_channels,
-                                               problem.image_shape.height / geometry.factor,
-                                               problem.image_shape.width / geometry.factor};
+  const Canvas canvas = prior.geometry().canvas(problem.image_shape.height, problem.image_shape.width);
+  const std::vector<std::int64_t> latent_shape{prior.geometry().latent_channels, canvas.latent_height,
+                                               canvas.latent_width};
   std::vector<std::int64_t> times = prior.schedule().times(options.grid);
   times.resize(static_cast<std::size_t>(step_count(options)));
 

@@ -9,6 +9,7 @@
 
 #include <dwgf/base/error.hpp>
 #include <dwgf/prior/autoencoder.hpp>
+#include <dwgf/prior/differentiate.hpp>
 #include <dwgf/prior/model_config.hpp>
 #include <dwgf/prior/stable_diffusion.hpp>
 #include <dwgf/prior/text_encoder.hpp>
@@ -33,11 +34,13 @@ class StableDiffusion final : public Prior {
   at::TensorOptions options() const override { return options_; }
 
   at::Tensor predict_noise(const at::Tensor& z_t, std::int64_t time) const override;
+  PredictedNoise predict_noise_with_pull_back(const at::Tensor& z_t, std::int64_t time) const override;
   at::Tensor decode(const at::Tensor& z) const override;
   DecodedImage decode_with_pull_back(const at::Tensor& z) const override;
   LatentDistribution encode(const at::Tensor& x) const override;
 
  private:
+  at::Tensor noise_from_prediction(const at::Tensor& z_t, std::int64_t time) const;
   at::Tensor decode_unscaled(const at::Tensor& z) const;
   void set_context(const at::Tensor& context, std::int64_t channels, const fs::path& directory);
   at::Tensor encode_prompt(const std::string& prompt, const Weights& weights, std::int64_t channels,
@@ -135,13 +138,26 @@ void StableDiffusion::check(const at::Tensor& tensor, std::int64_t channels, con
                                ", height, width] in the prior's type, on its device"));
 }
 
+at::Tensor StableDiffusion::noise_from_prediction(const at::Tensor& z_t, std::int64_t time) const {
+  const at::Tensor prediction = unet_->forward(z_t, time);  // [B, c, h, w]
+  if (schedule_.prediction() == PredictionType::epsilon) return prediction;
+  return prediction.mul(schedule_.signal(time))
+      .add(z_t, schedule_.noise(time));  // arXiv 2202.00512, appendix D
+}
+
 at::Tensor StableDiffusion::predict_noise(const at::Tensor& z_t, std::int64_t time) const {
   check(z_t, geometry_.latent_channels, "latents");
-  const double a = schedule_.signal(time), s = schedule_.noise(time);  // refuse a time outside the schedule
+  schedule_.alpha_bar(time);  // refuses a time outside the schedule
   const at::NoGradGuard no_grad;
-  at::Tensor prediction = unet_->forward(z_t, time);  // [B, c, h, w]
-  if (schedule_.prediction() == PredictionType::epsilon) return prediction;
-  return prediction.mul_(a).add_(z_t, s);  // arXiv 2202.00512, appendix D
+  return noise_from_prediction(z_t, time);
+}
+
+PredictedNoise StableDiffusion::predict_noise_with_pull_back(const at::Tensor& z_t, std::int64_t time) const {
+  check(z_t, geometry_.latent_channels, "latents");
+  schedule_.alpha_bar(time);
+  auto [noise, pull_back] =
+      differentiate([&](const at::Tensor& z) { return noise_from_prediction(z, time); }, z_t);
+  return {noise, pull_back};
 }
 
 at::Tensor StableDiffusion::decode_unscaled(const at::Tensor& z) const {
@@ -158,16 +174,8 @@ at::Tensor StableDiffusion::decode(const at::Tensor& z) const {
 
 DecodedImage StableDiffusion::decode_with_pull_back(const at::Tensor& z) const {
   check(z, geometry_.latent_channels, "latents");
-  const c10::InferenceMode recording(false);
-  const at::AutoGradMode gradients(true);
-  const at::Tensor leaf = z.detach().clone().requires_grad_();  // [B, c, h, w]
-  const at::Tensor x = decode_unscaled(leaf);                   // [B, C, H, W]
-  auto graph = std::make_shared<at::Tensor>(x);
-  return {x.detach(), [leaf, graph](const at::Tensor& cotangent) {
-            const at::Tensor image = std::exchange(*graph, at::Tensor());
-            if (!image.defined()) throw InternalError("prior: a pull-back serves once");
-            return torch::autograd::grad({image}, {leaf}, {cotangent}).front();
-          }};
+  auto [x, pull_back] = differentiate([&](const at::Tensor& latent) { return decode_unscaled(latent); }, z);
+  return {x, pull_back};
 }
 
 LatentDistribution StableDiffusion::encode(const at::Tensor& x) const {

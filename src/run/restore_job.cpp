@@ -63,20 +63,19 @@ RestoreJob::RestoreJob(const Settings& settings) : settings_(settings), flow_(fl
 }
 
 std::shared_ptr<const ForwardOperator> RestoreJob::forward_for(const ImageEntry& image) const {
-  const PriorGeometry& geometry = prior_->geometry();
-  if (image.height % geometry.factor != 0 || image.width % geometry.factor != 0 || image.height == 0 ||
-      image.width == 0) {
-    throw DataError(concat("image '", image.name, "' is ", image.height, " x ", image.width,
-                           ", but the prior works on multiples of ", geometry.factor,
-                           " pixels; pad or crop it"));
+  try {
+    prior_->geometry().canvas(image.height, image.width);
+  } catch (const DataError& error) {
+    throw DataError(concat("image '", image.name, "': ", error.what()));
   }
-  return make_operator(settings_.text("problem.operator"),
-                       {{geometry.image_channels, image.height, image.width}, flow_.seed, image.id});
+  return make_operator(
+      settings_.text("problem.operator"),
+      {{prior_->geometry().image_channels, image.height, image.width}, flow_.seed, image.id});
 }
 
 ResultsLayout RestoreJob::layout(const std::string& system) const {
   const PriorGeometry& geometry = prior_->geometry();
-  std::int64_t height = 0, width = 0;
+  std::int64_t height = 0, width = 0, latent_height = 0, latent_width = 0;
   std::vector<std::int64_t> measured;
   std::set<std::pair<std::uint32_t, std::uint32_t>> seen;
   for (const ImageEntry& image : images_) {
@@ -84,6 +83,9 @@ ResultsLayout RestoreJob::layout(const std::string& system) const {
     width = std::max<std::int64_t>(width, image.width);
     if (!seen.insert({image.height, image.width}).second) continue;
     try {
+      const Canvas canvas = geometry.canvas(image.height, image.width);
+      latent_height = std::max(latent_height, canvas.latent_height);
+      latent_width = std::max(latent_width, canvas.latent_width);
       const std::vector<std::int64_t> shape = forward_for(image)->measurement_shape();
       measured.resize(std::max(measured.size(), shape.size()), 1);
       for (std::size_t i = 0; i < shape.size(); ++i) measured[i] = std::max(measured[i], shape[i]);
@@ -106,9 +108,7 @@ ResultsLayout RestoreJob::layout(const std::string& system) const {
   }
   if (const NumberType type = stored_type(settings_, "store.latents"); type != NumberType::none) {
     layout.datasets.push_back(
-        {"/particles/z",
-         type,
-         {flow_.particles, geometry.latent_channels, height / geometry.factor, width / geometry.factor}});
+        {"/particles/z", type, {flow_.particles, geometry.latent_channels, latent_height, latent_width}});
   }
   for (const std::string& name : Diagnostics::names()) {
     layout.datasets.push_back({"/diagnostics/" + name, NumberType::float32, {records}});

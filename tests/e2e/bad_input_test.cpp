@@ -95,10 +95,6 @@ TEST_F(BadInput, ArraysThatAreNoImagesAreNamed) {
        65,
        {"five.npy", "5", "channels"}},
       {"no image", data(array_of("none.npy", "<f4", "False", "(0, 3, 32, 32)", 0)), 65, {"none.npy"}},
-      {"size beside the prior's",
-       data(make_array(folder / "odd.npy", 1, 1, 31)),
-       65,
-       {"odd.npy", "31", "multiples"}},
   });
 }
 

@@ -119,10 +119,10 @@ fs::path make_array(const fs::path& path, std::int64_t count, unsigned seed, std
   return path;
 }
 
-void make_picture(const fs::path& path, unsigned seed) {
+void make_picture(const fs::path& path, unsigned seed, int height, int width) {
   std::mt19937 engine(seed);
-  PngImage image{32, 32, 3, 8, {}};
-  for (int k = 0; k < 32 * 32 * 3; ++k) image.samples.push_back(static_cast<std::uint16_t>(engine() % 256));
+  PngImage image{height, width, 3, 8, {}};
+  for (int k = 0; k < height * width * 3; ++k) image.samples.push_back(static_cast<std::uint16_t>(engine() % 256));
   write_png(path.string(), image);
 }
 

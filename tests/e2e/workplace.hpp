@@ -43,8 +43,8 @@ std::filesystem::path small_prior();
 /// A .npy of [count, 3, size, size] float32 on [-1, 1], other values for another seed.
 std::filesystem::path make_array(const std::filesystem::path& path, std::int64_t count, unsigned seed = 1,
                                  std::int64_t size = 32);
-/// A PNG of [32, 32, 3], 8 bit.
-void make_picture(const std::filesystem::path& path, unsigned seed);
+/// A PNG of [height, width, 3], 8 bit.
+void make_picture(const std::filesystem::path& path, unsigned seed, int height = 32, int width = 32);
 
 void write_text(const std::filesystem::path& path, const std::string& text);
 /// The first `bytes` of a file, as another one.

@@ -83,6 +83,29 @@ INSTANTIATE_TEST_SUITE_P(Models, StableDiffusionParity,
                          ::testing::Values(Case{"sd1", at::kFloat}, Case{"sd1", at::kDouble},
                                            Case{"sd2", at::kFloat}, Case{"sd2", at::kDouble}));
 
+TEST(StableDiffusion, NoisePullBackAgreesWithFiniteDifferences) {
+  for (const char* like : {"sd1", "sd2"}) {
+    const auto prior = load_stable_diffusion(test::data(like), {.dtype = at::kDouble});
+    const at::Tensor z =
+        test::read_all(test::data(std::string(like) + ".safetensors")).at("z").to(at::kDouble);
+    const at::Tensor cotangent = (1.3 * at::arange(z.numel(), at::kDouble)).cos().view_as(z);
+    const auto [noise, pull_back] = prior->predict_noise_with_pull_back(z, 400);
+    EXPECT_TRUE(at::equal(noise, prior->predict_noise(z, 400)));
+    const at::Tensor gradient = pull_back(cotangent);
+    EXPECT_FALSE(gradient.requires_grad());
+    EXPECT_THROW(pull_back(cotangent), InternalError);
+    const double step = 1e-5;
+    for (const std::int64_t entry : {0, 99, 300}) {
+      at::Tensor change = at::zeros_like(z);
+      change.view(-1)[entry] = step;
+      const at::Tensor difference =
+          (prior->predict_noise(z + change, 400) - prior->predict_noise(z - change, 400)) / (2 * step);
+      const double expected = (difference * cotangent).sum().item<double>();
+      EXPECT_NEAR(gradient.reshape(-1)[entry].item<double>(), expected, 1e-6 * (1 + std::abs(expected)));
+    }
+  }
+}
+
 TEST(StableDiffusion, PullBackAgreesWithFiniteDifferences) {
   const auto prior = load_stable_diffusion(test::data("sd1"), {.dtype = at::kDouble});
   const auto golden = test::read_all(test::data("sd1.safetensors"));

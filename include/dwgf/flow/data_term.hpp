@@ -4,7 +4,8 @@
 ///   c  = A'(x~)^T (A(x~) - y) / m  +  lambda (x - D(E(x~))) / Dim       (m observed entries of y, Dim of x)
 ///   gradient = J_D(z)^T c                                               (one pull-back gives both)
 ///
-/// No gradient passes through D(E(.)). (arXiv 2509.19276; `objective = reference`: losses are means, sigma_y
+/// On a canvas that is larger than the image (prior/geometry.hpp), A sees the image's corner alone; consistency and Dim
+/// are the canvas's. No gradient passes through D(E(.)). (arXiv 2509.19276; `objective = reference`: losses are means, sigma_y
 /// does not enter.)
 #pragma once
 

@@ -1,7 +1,7 @@
 /// What the flow needs from a generative prior over images: a denoiser in a latent space and a codec between latents and
 /// images. Adding a prior means one implementation here and one line in the factory.
 ///
-/// Shapes: B samples a call, images [B, C, H, W] on [-1, 1], latents [B, c, h, w] with H = h * factor, W = w * factor.
+/// Shapes: B samples a call, images [B, C, H, W] on [-1, 1], latents [B, c, h, w]; which sizes belong together, geometry.hpp says.
 /// Latents are always on the denoiser's scale (Stable Diffusion: the autoencoder's latents times `scaling_factor`).
 /// Every call is pure: the result depends on the arguments alone, and no call needs or leaves an autograd graph.
 #pragma once
@@ -12,15 +12,10 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <dwgf/prior/geometry.hpp>
 #include <dwgf/prior/schedule.hpp>
 
 namespace dwgf {
-
-struct PriorGeometry {
-  std::int64_t image_channels = 0;   ///< C
-  std::int64_t latent_channels = 0;  ///< c
-  std::int64_t factor = 1;           ///< H / h
-};
 
 /// A Gaussian with diagonal covariance over latents, [B, c, h, w] each.
 struct LatentDistribution {
@@ -34,6 +29,14 @@ struct DecodedImage {
   at::Tensor x;  ///< [B, C, H, W], detached
   std::function<at::Tensor(const at::Tensor& cotangent)>
       pull_back;  ///< [B, C, H, W] -> J_D(z)^T cotangent [B, c, h, w]
+};
+
+/// The noise a denoiser sees, together with the pull-back of cotangents through the denoiser at that latent, as
+/// DecodedImage has it.
+struct PredictedNoise {
+  at::Tensor noise;  ///< [B, c, h, w], detached
+  std::function<at::Tensor(const at::Tensor& cotangent)>
+      pull_back;  ///< [B, c, h, w] -> (d eps_theta / d z_t)^T cotangent [B, c, h, w]
 };
 
 class Prior {
@@ -50,6 +53,7 @@ class Prior {
   /// eps_theta(z_t, t) [B, c, h, w]: the noise the denoiser sees in z_t, whatever it was trained to predict
   /// (v-prediction: eps = a v + s z_t). @pre 0 <= time < schedule().train_steps()
   virtual at::Tensor predict_noise(const at::Tensor& z_t, std::int64_t time) const = 0;
+  virtual PredictedNoise predict_noise_with_pull_back(const at::Tensor& z_t, std::int64_t time) const = 0;
 
   /// D(z) [B, C, H, W]
   virtual at::Tensor decode(const at::Tensor& z) const = 0;

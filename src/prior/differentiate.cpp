@@ -1,0 +1,26 @@
+#include <memory>
+#include <utility>
+
+#include <ATen/ATen.h>
+#include <c10/core/InferenceMode.h>
+#include <torch/csrc/autograd/autograd.h>
+
+#include <dwgf/base/error.hpp>
+#include <dwgf/prior/differentiate.hpp>
+
+namespace dwgf {
+
+Differentiated differentiate(const std::function<at::Tensor(const at::Tensor&)>& f, const at::Tensor& x) {
+  const c10::InferenceMode recording(false);
+  const at::AutoGradMode gradients(true);
+  const at::Tensor leaf = x.detach().clone().requires_grad_();
+  const at::Tensor value = f(leaf);
+  auto graph = std::make_shared<at::Tensor>(value);
+  return {value.detach(), [leaf, graph](const at::Tensor& cotangent) {
+            const at::Tensor last = std::exchange(*graph, at::Tensor());
+            if (!last.defined()) throw InternalError("prior: a pull-back serves once");
+            return torch::autograd::grad({last}, {leaf}, {cotangent}).front();
+          }};
+}
+
+}  // namespace dwgf
