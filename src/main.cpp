@@ -16,6 +16,7 @@
 #include <dwgf/run/export.hpp>
 #include <dwgf/run/inspect.hpp>
 #include <dwgf/run/launcher.hpp>
+#include <dwgf/run/merge.hpp>
 #include <dwgf/run/restore.hpp>
 #include <dwgf/run/settings.hpp>
 #include <dwgf/run/together.hpp>
@@ -78,6 +79,7 @@ ExitCode run(Communicator& world, const std::vector<std::string>& arguments) {
   return on_first_rank(world, [&] {
     if (command->name == "evaluate") return evaluate_command(settings);
     if (command->name == "export") return export_command(settings);
+    if (command->name == "merge") return merge_command(settings);
     if (command->name == "status") return status_command(settings);
     return verify_command(settings);
   });

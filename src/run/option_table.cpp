@@ -44,7 +44,8 @@ std::vector<OptionSpec> restore_options() {
            "on "
            "[-1, 1] or uint8"),
       integer("input.first", "0", 0, 9e15, "first image of the slice to work on [row]"),
-      integer("input.count", "0", 0, 9e15, "images in the slice; 0: to the end"),
+      // Not part of the identity: the list of images itself is compared.
+      layout(integer("input.count", "0", 0, 9e15, "images in the slice; 0: to the end")),
 
       text("problem.operator", "identity",
            "forward operator, as `name:arguments`, composed by ` | `; see --help-operators"),
@@ -128,6 +129,13 @@ const std::vector<CommandSpec>& command_table() {
        "check every committed image against its checksum, and list what is missing",
        {},
        1},
+      {"merge",
+       "RESULTS... --to FILE",
+       "the results of slices of one data set (array tasks), as one file; refuses results that differ, names "
+       "gaps",
+       {text("to", "", "the results file to write; not there yet")},
+       1,
+       true},
   };
   return table;
 }

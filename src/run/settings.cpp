@@ -280,12 +280,14 @@ Settings parse_settings(const CommandSpec& command, const std::vector<std::strin
     settings.set(assignment.key, assignment.value, assignment.where);
 
   settings.positionals = positionals;
-  if (static_cast<int>(positionals.size()) != command.positionals) {
+  const auto names_given = static_cast<int>(positionals.size());
+  if (command.more_positionals ? names_given < command.positionals : names_given != command.positionals) {
     std::string found;
     for (const std::string& name : positionals) found += concat(found.empty() ? ": '" : ", '", name, "'");
-    throw UsageError(concat(
-        "takes ", command.positionals, command.positionals == 1 ? " file name" : " file names", " but got ",
-        positionals.size(), found, "; usage: dwgf ", command.name, " ", command.arguments));
+    throw UsageError(concat("takes ", command.more_positionals ? "at least " : "", command.positionals,
+                            command.positionals == 1 ? " file name" : " file names", " but got ",
+                            positionals.size(), found, "; usage: dwgf ", command.name, " ",
+                            command.arguments));
   }
   return settings;
 }

@@ -12,4 +12,14 @@ namespace dwgf {
 /// IoError.
 void replace_file(const std::string& path, std::initializer_list<std::span<const std::byte>> parts);
 
+/// The directory that a path lies in; "." for a bare name.
+std::string directory_of(const std::string& path);
+
+/// Throws IoError if there is anything at PATH, a dangling link included.
+void require_absent(const std::string& path);
+
+/// Gives the finished file `aside` its name and waits until that is on the disk, without a moment at which
+/// another file could be overwritten. Throws IoError (PATH exists).
+void publish_file(const std::string& aside, const std::string& path);
+
 }  // namespace dwgf

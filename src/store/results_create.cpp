@@ -1,12 +1,10 @@
 // A results file is made aside, complete and on the disk, before it appears under its name.
 #include <algorithm>
 #include <cerrno>
-#include <cstdio>
 #include <cstring>
 #include <filesystem>
 #include <set>
 
-#include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -17,6 +15,7 @@
 
 #include "../comm/mpi_handle.hpp"
 #include "hdf5_types.hpp"
+#include "replace_file.hpp"
 #include "results_impl.hpp"
 
 namespace dwgf {
@@ -39,11 +38,6 @@ void require_sensible(const ResultsLayout& layout) {
   }
 }
 
-std::string directory_of(const std::string& path) {
-  const auto directory = fs::path(path).parent_path();
-  return directory.empty() ? "." : directory.string();
-}
-
 void require_directory(const std::string& path) {
   const std::string directory = directory_of(path);
   std::error_code ignored;
@@ -57,11 +51,6 @@ void require_directory(const std::string& path) {
     throw IoError(concat("the directory ", directory, " for the results file is not writable on host ",
                          host_name(), " (", system_text(errno), "); change store.out or its permissions"));
   }
-}
-
-[[noreturn]] void refuse_existing(const std::string& path) {
-  throw IoError(concat("the results file ", path,
-                       " exists already and is not overwritten; remove it or change store.out"));
 }
 
 void require_space(const std::string& path, const ResultsLayout& layout) {
@@ -157,23 +146,6 @@ void write_records(hid_t file, const ResultsLayout& layout, const std::string& p
   }
 }
 
-// Gives `aside` its name unless that is taken, without a moment at which another file could be overwritten.
-void publish(const std::string& aside, const std::string& path) {
-  int error = renameat2(AT_FDCWD, aside.c_str(), AT_FDCWD, path.c_str(), RENAME_NOREPLACE) == 0 ? 0 : errno;
-  if (error == EINVAL || error == ENOSYS) {  // a file system without that
-    error = link(aside.c_str(), path.c_str()) == 0 ? 0 : errno;
-    if (error == 0) unlink(aside.c_str());
-  }
-  if (error == EEXIST) refuse_existing(path);
-  if (error != 0) throw IoError(concat("renaming ", aside, " to ", path, ": ", system_text(error)));
-  // The name itself has to reach the disk as well.
-  if (const int directory = ::open(directory_of(path).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-      directory >= 0) {
-    fsync(directory);
-    ::close(directory);
-  }
-}
-
 }  // namespace
 
 ResultsFile ResultsFile::create(const std::string& path, const ResultsLayout& layout,
@@ -186,7 +158,7 @@ ResultsFile ResultsFile::create(const std::string& path, const ResultsLayout& la
   });
   agree_on_root(group, [&] {
     std::error_code ignored;
-    if (fs::exists(fs::symlink_status(path, ignored))) refuse_existing(path);
+    require_absent(path);
     require_space(path, layout);
     fs::remove(aside, ignored);
   });
@@ -203,7 +175,7 @@ ResultsFile ResultsFile::create(const std::string& path, const ResultsLayout& la
       checked(H5Fflush(file.id(), H5F_SCOPE_GLOBAL), concat("writing ", aside));
       file.close(concat("closing ", aside));
       PosixFile::open_for_writing(aside).sync();  // what closing wrote
-      publish(aside, path);
+      publish_file(aside, path);
     } catch (const Error&) {
       std::error_code ignored;
       fs::remove(aside, ignored);

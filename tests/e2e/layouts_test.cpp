@@ -83,6 +83,25 @@ TEST_F(Layouts, SlicesGiveTheBitsOfTheWhole) {
   slice("0", "3", "first.h5", 1);
   EXPECT_EQ(
       difference(bits_of_all({folder / "first.h5", folder / "second.h5"}), bits_of(folder / "whole.h5")), "");
+
+  // Merged, they are the whole, to the program too.
+  const fs::path merged = folder / "merged.h5";
+  expect_code(run(0, {"merge", folder / "second.h5", folder / "first.h5", "--to", merged}), 0);
+  EXPECT_EQ(difference(bits_of(merged), bits_of(folder / "whole.h5")), "");
+  const Finished again = run(0, small_job(images, merged, kStoreAll + random));
+  expect_code(again, 0);
+  EXPECT_TRUE(contains(again.err, "5 of 5 images are in")) << again.err;
+
+  slice("1", "1", "gap.h5", 1);
+  const Finished gap = run(0, {"merge", folder / "gap.h5", folder / "second.h5", "--to", folder / "gaps.h5"});
+  expect_code(gap, 3);
+  EXPECT_TRUE(contains(gap.out, "gap      rows 2 ... 2")) << gap.out;
+  expect_code(run(0, small_job(images, folder / "other.h5", {"--input.count", "1"})), 0);
+  const Finished other =
+      run(0, {"merge", folder / "other.h5", folder / "second.h5", "--to", folder / "x.h5"});
+  expect_code(other, 64);
+  EXPECT_TRUE(contains(other.err, "problem.operator: 'mean:4' here, 'random:0.5' there")) << other.err;
+  EXPECT_FALSE(fs::exists(folder / "x.h5"));
 }
 
 TEST_F(Layouts, AnImageDoesNotDependOnItsNeighboursOrItsPlaceAmongThem) {

@@ -33,7 +33,8 @@ struct CommandSpec {
   std::string arguments;  ///< of the usage line: "RESULTS --to DIR"
   std::string summary;    ///< one line
   std::vector<OptionSpec> options;
-  int positionals = 0;  ///< how many file names it takes
+  int positionals = 0;            ///< how many file names it takes
+  bool more_positionals = false;  ///< or any larger number
 };
 
 /// The commands in the order of --help.
