@@ -22,7 +22,7 @@ std::vector<std::string> told(const Finished& finished) {
   return lines;
 }
 
-class BadImages : public testing::TestWithParam<int> {
+class BadImages : public testing::Test {
  protected:
   fs::path folder = new_folder("images");
   fs::path out = folder / "r.h5";
@@ -49,81 +49,78 @@ class BadImages : public testing::TestWithParam<int> {
   }
 };
 
-TEST_P(BadImages, OneThatIsNotFiniteFailsAlone) {
-  const Finished finished =
-      run(GetParam(), small_job(array_with(std::numeric_limits<float>::quiet_NaN(), 1), out));
+TEST_F(BadImages, OneThatIsNotFiniteFailsAlone) {
+  const Finished finished = run(3, small_job(array_with(std::numeric_limits<float>::quiet_NaN(), 1), out));
   expect_code(finished, 3);
   expect_readable(finished);
   expect_failed(finished, 1, "a.npy");
 }
 
-TEST_P(BadImages, OneThatIsTruncatedFailsAloneAndIsTriedAgain) {
+TEST_F(BadImages, OneThatIsTruncatedFailsAloneAndIsTriedAgain) {
   const fs::path pictures = folder / "pictures";
   fs::create_directory(pictures);
   for (unsigned k = 0; k < 3; ++k) make_picture(pictures / (std::to_string(k) + ".png"), k);
   cut(pictures / "2.png", folder / "cut", 600);
   fs::copy_file(folder / "cut", pictures / "2.png", fs::copy_options::overwrite_existing);
-  const Finished finished = run(GetParam(), small_job(pictures, out));
+  const Finished finished = run(0, small_job(pictures, out));
   expect_code(finished, 3);
   expect_readable(finished);
   expect_failed(finished, 2, "2.png");
 
   make_picture(pictures / "2.png", 2);  // of the same size, so the job is the same
-  expect_code(run(GetParam(), small_job(pictures, out)), 0);
+  expect_code(run(0, small_job(pictures, out)), 0);
   EXPECT_EQ(ResultsFile::open_for_reading(out).state(2), ImageState::committed);
 }
 
-TEST_P(BadImages, OnesThatAreAllBadEndTheJobAsBadData) {
+TEST_F(BadImages, OnesThatAreAllBadEndTheJobAsBadData) {
   const fs::path pictures = folder / "pictures";
   fs::create_directory(pictures);
   write_text(pictures / "a.png", "not a picture");
   make_picture(pictures / "b.png", 1);
   cut(pictures / "b.png", folder / "cut", 600);
   fs::copy_file(folder / "cut", pictures / "b.png", fs::copy_options::overwrite_existing);
-  const Finished finished = run(GetParam(), small_job(pictures, out));
+  const Finished finished = run(3, small_job(pictures, out));
   expect_code(finished, 65);
   expect_readable(finished);
   EXPECT_EQ(told(finished).size(), 2u) << finished.err;
 }
 
-TEST_P(BadImages, OnesOfWhichNotEvenTheSizeCanBeReadAreBadDataToo) {
+TEST_F(BadImages, OnesOfWhichNotEvenTheSizeCanBeReadAreBadDataToo) {
   const fs::path pictures = folder / "pictures";
   fs::create_directory(pictures);
   write_text(pictures / "a.png", "not a picture");
-  const Finished finished = run(GetParam(), small_job(pictures, out));
+  const Finished finished = run(0, small_job(pictures, out));
   expect_code(finished, 65);
   expect_readable(finished);
   EXPECT_TRUE(contains(finished.err, "a.png")) << finished.err;
 }
 
-TEST_P(BadImages, TheWholeReasonIsPrintedThoughTheFileKeepsItsBeginning) {
-  const Finished finished = run(GetParam(), small_job(array_with(100.0f, 0), out));
+TEST_F(BadImages, TheWholeReasonIsPrintedThoughTheFileKeepsItsBeginning) {
+  const Finished finished = run(0, small_job(array_with(100.0f, 0), out));
   expect_code(finished, 3);
   expect_failed(finished, 0, "the value 100");
   EXPECT_TRUE(contains(finished.err, "or store uint8")) << "the last words are what to do:\n" << finished.err;
 }
 
-TEST_P(BadImages, OneThatIsTheOnlyOneAndNotFiniteIsBadData) {
+TEST_F(BadImages, OneThatIsTheOnlyOneAndNotFiniteIsBadData) {
   std::vector<float> values(3 * 32 * 32, std::numeric_limits<float>::infinity());
   write_npy((folder / "one.npy").string(), {3, 32, 32}, values);
-  const Finished finished = run(GetParam(), small_job(folder / "one.npy", out));
+  const Finished finished = run(0, small_job(folder / "one.npy", out));
   expect_code(finished, 65);
   expect_readable(finished);
   ASSERT_EQ(told(finished).size(), 1u) << finished.err;
   EXPECT_TRUE(contains(told(finished).front(), "one.npy")) << finished.err;
 }
 
-TEST_P(BadImages, AnEmptyPictureFolderEntryOfNoSizeDoesNotStopTheJob) {
+TEST_F(BadImages, AnEmptyPictureFolderEntryOfNoSizeDoesNotStopTheJob) {
   const fs::path pictures = folder / "pictures";
   fs::create_directory(pictures);
   write_text(pictures / "a.png", "");
   make_picture(pictures / "b.png", 1);
-  const Finished finished = run(GetParam(), small_job(pictures, out));
+  const Finished finished = run(0, small_job(pictures, out));
   expect_code(finished, 3);
   expect_failed(finished, 0, "a.png");
 }
-
-INSTANTIATE_TEST_SUITE_P(Ranks, BadImages, testing::Values(0, 3));
 
 }  // namespace
 }  // namespace dwgf::test

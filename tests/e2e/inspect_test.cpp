@@ -124,12 +124,10 @@ TEST_F(Inspect, VerifyNamesTheImageOfWhichOneBitChanged) {
         << "the row is not the only place with these bytes";
     content[at + row.size() / 2] ^= 1;
     write_text(folder / "flipped.h5", content);
-    for (const int ranks : {0, 2}) {
-      const Finished finished = run(ranks, {"verify", folder / "flipped.h5"});
-      expect_code(finished, 65);
-      EXPECT_TRUE(contains(finished.out, "damaged  1  b c.png")) << finished.out;
-      EXPECT_TRUE(contains(finished.out, "2 right, 1 damaged, 0 failed, 0 missing")) << finished.out;
-    }
+    const Finished finished = run(0, {"verify", folder / "flipped.h5"});
+    expect_code(finished, 65);
+    EXPECT_TRUE(contains(finished.out, "damaged  1  b c.png")) << finished.out;
+    EXPECT_TRUE(contains(finished.out, "2 right, 1 damaged, 0 failed, 0 missing")) << finished.out;
   }
 }
 

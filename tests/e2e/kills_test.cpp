@@ -85,7 +85,7 @@ class Kills : public testing::Test {
 };
 
 TEST_F(Kills, LoseNothingThatWasCommittedAndChangeNoBits) {
-  const int kills = from_environment("DWGF_TEST_KILLS", 6), ranks = from_environment("DWGF_TEST_RANKS", 3);
+  const int kills = from_environment("DWGF_TEST_KILLS", 3), ranks = from_environment("DWGF_TEST_RANKS", 3);
   ASSERT_GT(kills, 0);
   ASSERT_GT(ranks, 0);
   expect_code(run(0, job(folder / "undisturbed.h5")), 0);

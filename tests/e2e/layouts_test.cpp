@@ -1,4 +1,5 @@
-// The same bits whatever the number of ranks, their grouping, the slice, the order and the neighbours.
+// The same bits whatever the number of ranks, their grouping, the slice, the order and the neighbours. A few
+// layouts of each job: tests/flow compares all of them without starting the program.
 #include <gtest/gtest.h>
 
 #include "results_bits.hpp"
@@ -41,33 +42,33 @@ const Arguments kStoreAll = {"--store.particles", "float32", "--store.latents", 
 TEST_F(Layouts, FiveParticlesOfTheMixtureInDoublePrecision) {
   const fs::path images = make_array(folder / "images.npy", 3);
   expect_same_bits(images, kStoreAll + Arguments{"--flow.particles", "5", "--flow.precision", "fp64"},
-                   {{1, 1}, {2, 1}, {2, 2}, {3, 3}, {4, 2}, {5, 3}, {5, 1}});
+                   {{3, 3}, {5, 3}});
 }
 
 TEST_F(Layouts, EightParticlesOfTheGaussianInMicroBatchesOfFour) {
   const fs::path images = make_array(folder / "images.npy", 3);
   const Arguments job = kStoreAll + Arguments{"--flow.particles",   "8", "--flow.interaction", "gaussian",
                                               "--flow.micro_batch", "4"};
-  expect_same_bits(images, job, {{2, 2}, {3, 1}, {4, 2}});
+  expect_same_bits(images, job, {{4, 2}});
 }
 
 TEST_F(Layouts, EightParticlesOfTheRepulsionWithSampledEncodings) {
   const fs::path images = make_array(folder / "images.npy", 2);
   const Arguments job = kStoreAll + Arguments{"--flow.particles", "8",     "--flow.interaction", "repulsion",
                                               "--flow.encode",    "sample"};
-  expect_same_bits(images, job, {{3, 3}, {3, 2}, {5, 2}});
+  expect_same_bits(images, job, {{3, 2}});
 }
 
 TEST_F(Layouts, OneParticleAloneAndMoreRanksThanWork) {
   const fs::path images = make_array(folder / "images.npy", 2);
   const Arguments job = kStoreAll + Arguments{"--flow.particles", "1", "--flow.interaction", "none"};
-  expect_same_bits(images, job, {{2, 2}, {3, 3}, {5, 1}});
+  expect_same_bits(images, job, {{3, 3}});
 }
 
 TEST_F(Layouts, MicroBatchesThatDoNotDivideTheParticles) {
   const fs::path images = make_array(folder / "images.npy", 2);
   const Arguments job = kStoreAll + Arguments{"--flow.particles", "5", "--flow.micro_batch", "4"};
-  expect_same_bits(images, job, {{2, 2}, {3, 3}});
+  expect_same_bits(images, job, {{2, 2}});
 }
 
 TEST_F(Layouts, SlicesGiveTheBitsOfTheWhole) {

@@ -5,7 +5,7 @@ namespace dwgf::test {
 namespace {
 
 constexpr double kSoon = 20.0;      // seconds, on a machine that is busy with other tests
-constexpr std::size_t kAtOnce = 2;  // cases, of two runs each: most of a refused run is waiting for mpirun
+constexpr std::size_t kAtOnce = 3;  // runs: most of a refused one is waiting for the disk and for mpirun
 
 bool begins_message(const std::string& line) {
   return line.starts_with("dwgf ") || line.starts_with("dwgf:");
@@ -31,17 +31,18 @@ void expect_refused(const Finished& finished, int code, const std::vector<std::s
 }
 
 void expect_refusals(const std::vector<Refusal>& cases) {
-  for (std::size_t first = 0; first < cases.size(); first += kAtOnce) {
-    std::vector<std::pair<const Refusal*, int>> plan;
-    for (std::size_t k = first; k < std::min(first + kAtOnce, cases.size()); ++k) {
-      plan.push_back({&cases[k], 0});
-      plan.push_back({&cases[k], 3});
-    }
+  // What is refused and why does not depend on the ranks; that it is told once and ends all of them does.
+  std::vector<std::pair<const Refusal*, int>> plan = {{&cases.front(), 3}};
+  for (const Refusal& refusal : cases) plan.push_back({&refusal, 0});
+  for (std::size_t first = 0; first < plan.size(); first += kAtOnce) {
+    const std::size_t last = std::min(first + kAtOnce, plan.size());
     std::vector<Process> processes;
-    for (const auto& [refusal, ranks] : plan) processes.push_back(start(ranks, refusal->arguments));
-    for (std::size_t k = 0; k < plan.size(); ++k) {
+    for (std::size_t k = first; k < last; ++k)
+      processes.push_back(start(plan[k].second, plan[k].first->arguments));
+    for (std::size_t k = first; k < last; ++k) {
       SCOPED_TRACE(plan[k].first->name + (plan[k].second ? ", on 3 ranks" : ", alone"));
-      expect_refused(processes[k].wait(std::chrono::seconds(60)), plan[k].first->code, plan[k].first->words);
+      expect_refused(processes[k - first].wait(std::chrono::seconds(60)), plan[k].first->code,
+                     plan[k].first->words);
     }
   }
 }
