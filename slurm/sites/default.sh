@@ -1,0 +1,22 @@
+# What is particular to one cluster, all of it. Copy this file to sites/NAME.sh, edit it, and choose it by DWGF_SITE=NAME (or a path).
+# It is read by slurm/submit on the login node and by every job. Bash.
+
+# Options of every sbatch: account, partition, quality of service, constraints.
+dwgf_sbatch=()                          # e.g. (--account=abc123 --partition=batch)
+
+# How a step is started. PMIx is what Open MPI 4 and 5 need; a site whose srun has none takes (mpirun).
+dwgf_launcher=(srun --mpi=pmix)
+
+# GPUs: what sbatch and the launcher are told. Empty where the job computes on CPUs.
+dwgf_sbatch_gpus=()                     # e.g. (--gpus-per-node=4)
+dwgf_launcher_gpus=()                   # e.g. (--gpus-per-task=1)
+
+# The program, from the folder that jobs are submitted in.
+dwgf_program=build/dwgf
+
+# Modules and variables, set in the job before the program starts.
+dwgf_environment() {
+  # module load gcc openmpi hdf5-parallel
+  # export UCX_TLS=rc,sm,self NCCL_SOCKET_IFNAME=hsn0
+  :
+}

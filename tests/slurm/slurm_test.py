@@ -1,0 +1,189 @@
+#!/usr/bin/env python3
+"""The scripts of slurm/ on a real Slurm: four virtual nodes on this machine (tools/mini-slurm).
+
+    python3 tests/slurm/slurm_test.py PROGRAM
+
+All scenarios are submitted at once and looked at one after the other. Exit code 77: skipped, with the reason. Needs h5dump (Debian: hdf5-tools).
+"""
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+SOURCE = pathlib.Path(__file__).resolve().parent.parent.parent
+DATASETS = ["/image/id", "/image/crc32", "/image/state", "/posterior/mean", "/posterior/std", "/particles/z", "/measurement/y",
+            "/diagnostics/misfit"]
+# For a machine that is busy with other tests; nothing is expected to be fast.
+PATIENCE = 240
+
+
+def run(*words, check=True, **more):
+    done = subprocess.run([str(word) for word in words], capture_output=True, text=True, timeout=PATIENCE, **more)
+    if check and done.returncode != 0:
+        raise AssertionError(f"{' '.join(map(str, words))} gave {done.returncode}:\n{done.stdout}{done.stderr}")
+    return done
+
+
+def wait_until(what, condition):
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        found = condition()
+        if found:
+            return found
+        time.sleep(0.1)
+    raise AssertionError(f"{what} did not happen within {PATIENCE} s")
+
+
+def field(job, name):
+    text = run("scontrol", "show", "job", "-o", job).stdout
+    return dict(word.split("=", 1) for word in text.split() if "=" in word).get(name, "")
+
+
+def ended(job):
+    """The state of a job (of every task of an array) once nothing of it is left to do."""
+    def states():
+        lines = run("scontrol", "show", "job", "-o", job).stdout.splitlines()
+        found = [word.split("=")[1] for line in lines for word in line.split() if word.startswith("JobState=")]
+        busy = ("PENDING", "RUNNING", "COMPLETING", "CONFIGURING", "SUSPENDED", "REQUEUED")
+        return set(found) if found and not any(state in busy for state in found) else None
+    return wait_until(f"the end of job {job}", states)
+
+
+class Slurm:
+    def __init__(self, program):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="dwgf-slurm-"))
+        self.program = program
+        self.slurm = self.folder / "slurm"
+        done = run(SOURCE / "tools/mini-slurm", "up", self.slurm, check=False)
+        if done.returncode != 0:
+            self.remove()
+            print("skipped:", done.stderr.strip())
+            sys.exit(77 if done.returncode == 77 else 1)
+        os.environ["SLURM_CONF"] = str(self.slurm / "slurm.conf")
+        os.chdir(self.folder)
+        # A site of the kind that users write: another launcher line, variables, the program's place.
+        (self.folder / "site.sh").write_text(f"""
+            dwgf_sbatch=(--partition=main)
+            dwgf_launcher=(srun --mpi=pmix --overlap)
+            dwgf_sbatch_gpus=()
+            dwgf_launcher_gpus=()
+            dwgf_program={program}
+            dwgf_environment() {{
+              export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_mpi_yield_when_idle=1
+              export OMPI_MCA_btl_base_warn_component_unused=0 DWGF_TEST_SITE=was-read
+            }}
+            """)
+        os.environ["DWGF_SITE"] = str(self.folder / "site.sh")
+
+    def remove(self):
+        run(SOURCE / "tools/mini-slurm", "down", self.slurm, check=False)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def job(self, out, **options):
+        """The options of a small restoration."""
+        words = {"input.data": SOURCE / "jobs/data/fashion", "input.count": 6, "prior.path": "builtin:fashion",
+                 "problem.operator": "mean:4", "flow.particles": 2, "flow.grid": 40, "flow.steps": 10, "flow.encode": "mean",
+                 "flow.consistency": 0, "store.latents": "float32", "store.out": out}
+        words.update({key.replace("__", "."): value for key, value in options.items()})
+        return [str(word) for key, value in words.items() if value is not None for word in (f"--{key}", value)]
+
+    def submit(self, *words):
+        """Numbers of the jobs by what they are for."""
+        text = run(SOURCE / "slurm/submit", *words).stdout
+        return dict(line.split() for line in text.splitlines())
+
+    def log(self, job):
+        path = self.folder / f"dwgf-{job}.log"
+        return path.read_text() if path.exists() else ""
+
+    def expect_complete(self, out, images):
+        counts = json.loads(run(self.program, "status", out, "--json").stdout)
+        assert counts["done"] == images and counts["left"] == 0, f"{out}: {counts}"
+        run(self.program, "verify", out)
+
+    def expect_same_bits(self, found, expected):
+        for dataset in DATASETS:
+            bits = []
+            for path in (found, expected):
+                run("h5dump", "-d", dataset, "-b", "LE", "-o", self.folder / "bits", path)
+                bits.append((self.folder / "bits").read_bytes())
+            assert bits[0] == bits[1], f"{dataset} of {found} differs from that of {expected}"
+
+
+def expect_state(slurm, job, wanted):
+    states = ended(job)
+    assert states == {wanted}, f"job {job} ended as {states}; its log:\n{slurm.log(job)}"
+
+
+def main():
+    program = pathlib.Path(sys.argv[1]).resolve()
+    if not shutil.which("h5dump"):
+        print("skipped: h5dump is not installed (Debian: apt-get install hdf5-tools)")
+        return 77
+    slurm = Slurm(program)
+    try:
+        scenarios(slurm)
+    finally:
+        slurm.remove()
+    print("all scenarios passed")
+    return 0
+
+
+def scenarios(slurm):
+    def started(name):
+        print(f"{time.monotonic() - begin:6.1f} s  {name}", flush=True)
+    begin = time.monotonic()
+
+    # The undivided run that all others are compared with; 8 ranks on 4 nodes, then what follows a restoration.
+    chain = slurm.submit("chain", "--nodes=4", "--ntasks-per-node=2", "--export-to", "pictures", "--", *slurm.job("whole.h5"))
+    # Slices, two at a time, and their merge.
+    array = slurm.submit("array", "--images", "6", "--slice", "2", "--at-once", "2", "--ntasks=2", "--", *slurm.job("sliced.h5",
+                                                                                                             input__count=None))
+    # Cancelled in mid-run; one that loses a node.
+    endless = dict(flow__particles=4, flow__grid=999, flow__steps=900)
+    cancelled = slurm.submit("restore", "--ntasks=1", "--", *slurm.job("cancelled.h5", **endless, input__count=1))["restore"]
+
+    started("restore, evaluate, export on 4 nodes")
+    for job in chain.values():
+        expect_state(slurm, job, "COMPLETED")
+    slurm.expect_complete("whole.h5", 6)
+    assert json.loads((slurm.folder / "whole.json").read_text())["summary"]["psnr"]["mean"] > 0
+    assert (slurm.folder / "pictures/contact_sheet.png").exists()
+
+    started("array with throttle, and merge")
+    assert field(array["slices"], "ArrayTaskThrottle") in ("2", ""), "the throttle was not passed on"
+    expect_state(slurm, array["slices"], "COMPLETED")
+    expect_state(slurm, array["merge"], "COMPLETED")
+    slurm.expect_complete("sliced.h5", 6)
+    slurm.expect_same_bits("sliced.h5", "whole.h5")
+
+    started("scancel")
+    wait_until("the start of the job", lambda: (slurm.folder / "cancelled.h5").exists())
+    run("scancel", cancelled)
+    states = ended(cancelled)
+    assert states == {"CANCELLED"}, states
+    assert field(cancelled, "Restarts") == "0", "a cancelled job was requeued"
+    assert run(slurm.program, "verify", "cancelled.h5", check=False).returncode == 3, "the file is not sound after scancel"
+    wait_until("the end of the cancelled job's ranks", lambda: not left_over(slurm, "cancelled.h5"))
+
+
+def left_over(slurm, words):
+    """Ranks of the program whose command line has these words."""
+    found = []
+    for path in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            command = path.read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if command[0] == str(slurm.program).encode() and words.encode() in command:
+            found.append(path.parent.name)
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main())
