@@ -2,7 +2,7 @@
 """Makes the test data of the prior layer: tiny random Stable Diffusion directories, and what diffusers computes with them.
 
 A development tool; neither dwgf nor its tests need it. Deterministic: the same versions write the same bytes.
-Needs torch 2.13.0, diffusers 0.42.1, safetensors. To renew everything under tests/data/prior:
+Needs torch 2.13.0, diffusers 0.42.1, safetensors, h5py. To renew everything under tests/data/prior:
 
     tools/make_prior_golden.py tests/data/prior
 
@@ -17,13 +17,21 @@ Written there:
                        x [1, 3, 32, 32]; mean, std: of the encoder, on the U-Net's scale; decoded: D(z[0]);
                        cotangent [1, 3, 32, 32] and gradient: its pull-back through the decoder at z[0];
                        embedding.T: the sinusoidal embedding of T (float32)
+  ddpm/              a UNet2DModel in the directory itself as the first DDPM models are published (one head, zeros below and to the
+                     right, frequency shift 1, old names), its scheduler beside it
+  ddpm2/             another in unet/ with heads of 4 channels, symmetric padding, a learned variance and v-prediction
+  ddpm.safetensors, ddpm2.safetensors   z [2, C, 16, 12], unet.T as above
+  mixture.h5         a mixture of two Gaussians of latents [1, 2, 3] with full covariances and a linear decoder to images [3, 4, 4], as
+                     a user writes it with h5py
   schedules.safetensors  NAME: alphas_cumprod (float32) of a few schedulers; NAME.times.K: the grid of K times
 """
 import argparse
 from pathlib import Path
 
+import h5py
+import numpy as np
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, PNDMScheduler, UNet2DConditionModel
+from diffusers import AutoencoderKL, DDIMScheduler, DDPMScheduler, PNDMScheduler, UNet2DConditionModel, UNet2DModel
 from safetensors.torch import load_file, save_file
 
 TIMES = (999, 501, 1)
@@ -112,6 +120,44 @@ def write_golden(like, out, seed):
     save_file({name: tensor.contiguous() for name, tensor in golden.items()}, out / f"{like}.safetensors")
 
 
+def write_pixel_golden(like, out, seed):
+    generator = torch.Generator().manual_seed(seed)
+    first = like == "ddpm"
+    common = dict(sample_size=16, block_out_channels=(8, 16), layers_per_block=1, norm_num_groups=4)
+    if first:
+        unet = UNet2DModel(in_channels=1, out_channels=1, down_block_types=("DownBlock2D", "AttnDownBlock2D"),
+                           up_block_types=("AttnUpBlock2D", "UpBlock2D"), attention_head_dim=None, downsample_padding=0,
+                           freq_shift=1, flip_sin_to_cos=False, norm_eps=1e-6, **common)
+        scheduler = DDPMScheduler()
+    else:
+        unet = UNet2DModel(in_channels=3, out_channels=6, down_block_types=("AttnDownBlock2D", "DownBlock2D"),
+                           up_block_types=("UpBlock2D", "AttnUpBlock2D"), attention_head_dim=4, **common)
+        scheduler = DDPMScheduler(beta_schedule="squaredcos_cap_v2", prediction_type="v_prediction")
+    randomise(unet, generator)
+    unet.save_pretrained(out / like if first else out / like / "unet")
+    scheduler.save_pretrained(out / like if first else out / like / "scheduler")
+    if first:
+        rename_as_published(out / like)
+    unet.double().eval().requires_grad_(False)
+    z = torch.randn(2, unet.config.in_channels, 16, 12, generator=generator).half()
+    golden = {"z": z}
+    for time in TIMES:
+        golden[f"unet.{time}"] = unet(z.double(), time).sample[:, :z.shape[1]]
+    save_file({name: tensor.contiguous() for name, tensor in golden.items()}, out / f"{like}.safetensors")
+
+
+def write_mixture(out, seed):
+    random = np.random.default_rng(seed)
+    factors = random.normal(size=(2, 6, 6))
+    with h5py.File(out / "mixture.h5", "w", track_order=False) as file:
+        file["weights"] = [0.3, 0.7]
+        file["means"] = random.normal(size=(2, 1, 2, 3))
+        file["covariances"] = factors @ factors.transpose(0, 2, 1) / 6 + 0.1 * np.eye(6)
+        file["decoder"] = random.normal(size=(48, 6)) / 6
+        file["offset"] = 0.1 * random.normal(size=(3, 4, 4))
+        file.attrs["beta_schedule"] = "scaled_linear"
+
+
 def write_schedules(out):
     common = dict(num_train_timesteps=1000, clip_sample=False, set_alpha_to_one=False)
     schedulers = {
@@ -137,6 +183,9 @@ def main():
     torch.set_num_threads(1)
     for seed, like in enumerate(("sd1", "sd2"), start=1):
         write_golden(like, out, seed)
+    for seed, like in enumerate(("ddpm", "ddpm2"), start=3):
+        write_pixel_golden(like, out, seed)
+    write_mixture(out, 5)
     write_schedules(out)
     size = sum(file.stat().st_size for file in out.rglob("*") if file.is_file())
     print(f"{out}: {size / 1024:.0f} KiB")

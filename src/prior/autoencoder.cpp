@@ -28,7 +28,8 @@ class MiddleBlock : public torch::nn::Module {
     residuals_->add(residual(config, channels, channels, tensors));
     attentions_ = register_module("attentions", std::make_shared<ModuleVector<ImageAttention>>());
     if (config.middle_attention) {
-      attentions_->add(std::make_shared<ImageAttention>(channels, config.norm_groups, kEps, tensors));
+      attentions_->add(std::make_shared<ImageAttention>(
+          ImageAttention::Options{.channels = channels, .groups = config.norm_groups, .eps = kEps}, tensors));
     }
   }
   at::Tensor forward(const at::Tensor& x) const {  // [B, C, H, W]
@@ -181,16 +182,7 @@ Autoencoder::Moments Autoencoder::encode(const at::Tensor& x) const {
 std::optional<std::string> autoencoder_parameter(const std::string& stored_name, bool encoder) {
   if (!encoder && (stored_name.starts_with("encoder.") || stored_name.starts_with("quant_conv.")))
     return std::nullopt;
-  static constexpr std::pair<const char*, const char*> kOldNames[] = {
-      {".query.", ".to_q."}, {".key.", ".to_k."}, {".value.", ".to_v."}, {".proj_attn.", ".to_out.0."}};
-  if (stored_name.find(".attentions.") != std::string::npos) {
-    for (const auto& [old_name, new_name] : kOldNames) {
-      if (const auto at = stored_name.find(old_name); at != std::string::npos) {
-        return std::string(stored_name).replace(at, std::string(old_name).size(), new_name);
-      }
-    }
-  }
-  return stored_name;
+  return current_attention_name(stored_name);
 }
 
 }  // namespace dwgf

@@ -93,19 +93,35 @@ at::Tensor CrossAttention::forward(const at::Tensor& x) const {
   return to_out().forward(merge_heads(at::scaled_dot_product_attention(q, k, v)));  // [B, L, C]
 }
 
-ImageAttention::ImageAttention(std::int64_t channels, std::int64_t groups, double eps,
-                               const at::TensorOptions& tensors)
-    : Attention({.channels = channels, .key_channels = channels, .heads = 1, .bias = true}, tensors) {
-  norm_ = register_module("group_norm", std::make_shared<GroupNorm>(groups, channels, eps, tensors));
+ImageAttention::ImageAttention(const Options& options, const at::TensorOptions& tensors)
+    : Attention({.channels = options.channels,
+                 .key_channels = options.channels,
+                 .heads = options.heads,
+                 .bias = true},
+                tensors) {
+  norm_ = register_module(
+      "group_norm", std::make_shared<GroupNorm>(options.groups, options.channels, options.eps, tensors));
 }
 
 at::Tensor ImageAttention::forward(const at::Tensor& x) const {
   const at::Tensor tokens = norm_->forward(x).flatten(2).transpose(1, 2).contiguous();  // [B, L, C]
-  const at::Tensor q = split_heads(to_q_->forward(tokens));                             // [B, 1, L, C]
+  const at::Tensor q = split_heads(to_q_->forward(tokens));  // [B, heads, L, C / heads]
   const at::Tensor k = split_heads(to_k_->forward(tokens));
   const at::Tensor v = split_heads(to_v_->forward(tokens));
   const at::Tensor h = to_out().forward(merge_heads(at::scaled_dot_product_attention(q, k, v)));  // [B, L, C]
   return x + h.transpose(1, 2).view_as(x);  // [B, C, H, W]
+}
+
+std::string current_attention_name(const std::string& stored_name) {
+  static constexpr std::pair<const char*, const char*> kOldNames[] = {
+      {".query.", ".to_q."}, {".key.", ".to_k."}, {".value.", ".to_v."}, {".proj_attn.", ".to_out.0."}};
+  if (stored_name.find(".attentions.") == std::string::npos) return stored_name;
+  for (const auto& [old_name, new_name] : kOldNames) {
+    if (const auto at = stored_name.find(old_name); at != std::string::npos) {
+      return std::string(stored_name).replace(at, std::string(old_name).size(), new_name);
+    }
+  }
+  return stored_name;
 }
 
 FeedForward::FeedForward(std::int64_t channels, const at::TensorOptions& tensors) {

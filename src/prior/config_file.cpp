@@ -41,6 +41,10 @@ bool ConfigFile::has(const char* key) const {
   return !value(key).is_null();
 }
 
+bool ConfigFile::is_null(const char* key) const {
+  return content_.contains(key) && value(key).is_null();
+}
+
 std::int64_t ConfigFile::integer_of(const char* key, const nlohmann::json& found, std::int64_t least,
                                     std::int64_t most) const {
   // Some files hold 1.0 for 1. Larger than any bound in use, and not a number, end up outside the range.

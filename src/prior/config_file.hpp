@@ -20,6 +20,7 @@ class ConfigFile {
   ConfigFile(const std::filesystem::path& file, std::initializer_list<const char*> classes);
 
   bool has(const char* key) const;
+  bool is_null(const char* key) const;  ///< there, and null
   std::int64_t integer(const char* key, std::int64_t missing, std::int64_t least, std::int64_t most) const;
   double real(const char* key, double missing, double least, double most) const;
   bool boolean(const char* key, bool missing) const;

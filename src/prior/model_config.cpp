@@ -4,6 +4,7 @@
 #include <dwgf/prior/model_config.hpp>
 
 #include "config_file.hpp"
+#include "json_file.hpp"
 
 namespace dwgf {
 namespace {
@@ -15,8 +16,11 @@ constexpr std::size_t kMostLevels = 8;
 constexpr std::int64_t kMostLatentChannels = 256;
 constexpr std::int64_t kMostTimes = 1'000'000;
 
+// Of each, the first is the one with attention.
 const std::vector<std::string> kDownBlocks = {"CrossAttnDownBlock2D", "DownBlock2D"};
 const std::vector<std::string> kUpBlocks = {"CrossAttnUpBlock2D", "UpBlock2D"};
+const std::vector<std::string> kPlainDownBlocks = {"AttnDownBlock2D", "DownBlock2D"};
+const std::vector<std::string> kPlainUpBlocks = {"AttnUpBlock2D", "UpBlock2D"};
 
 /// Features of UNet2DConditionModel that Stable Diffusion 1.x and 2.x do not use: only the default is
 /// accepted.
@@ -42,6 +46,29 @@ void refuse_other_unets(const ConfigFile& file) {
   }
 }
 
+/// Features of UNet2DModel that the published DDPM models do not use.
+void refuse_other_unconditional_unets(const ConfigFile& file) {
+  file.text("act_fn", "silu", {"silu", "swish"});
+  file.text("mid_block_type", "UNetMidBlock2D", {"UNetMidBlock2D"});
+  file.text("time_embedding_type", "positional", {"positional"});
+  file.text("resnet_time_scale_shift", "default", {"default"});
+  for (const char* key : {"downsample_type", "upsample_type"}) file.text(key, "conv", {"conv"});
+  file.require("center_input_sample", false);
+  file.require("mid_block_scale_factor", 1);
+  for (const char* key : {"class_embed_type", "num_class_embeds", "attn_norm_num_groups"})
+    file.require(key, nullptr);
+}
+
+/// What both kinds of U-Net say of their time embedding, once `config` has its levels.
+void read_time_embedding(const ConfigFile& file, UNetConfig& config) {
+  const std::int64_t first = config.levels.front().channels;
+  if (first % 2 != 0)
+    file.fail("block_out_channels", concat("odd at the first level: ", first), "even numbers");
+  config.cosine_first = file.boolean("flip_sin_to_cos", true);
+  config.frequency_shift = file.integer("freq_shift", 0, 0, first / 2 - 1);
+  config.time_channels = file.integer("time_embedding_dim", 4 * first, 1, 8 * kMostChannels);
+}
+
 /// All equal, or refused.
 std::int64_t single(const ConfigFile& file, const char* key, const std::vector<std::int64_t>& values) {
   for (const auto value : values) {
@@ -64,7 +91,6 @@ UNetConfig read_unet_config(const std::filesystem::path& path) {
               "equal ones (inpainting and depth models take further inputs)");
   }
   config.linear_projection = file.boolean("use_linear_projection", false);
-  config.cosine_first = file.boolean("flip_sin_to_cos", true);
   file.boolean("upcast_attention", false);  // nothing to do: see Attention
   config.norm_groups = file.integer("norm_num_groups", 32, 1, kMostChannels);
   config.norm_eps = file.real("norm_eps", 1e-5, 1e-12, 1.0);
@@ -99,11 +125,64 @@ UNetConfig read_unet_config(const std::filesystem::path& path) {
     if (attends) file.check_divides(heads_key, level.heads, level.channels);
     config.levels.push_back(level);
   }
-  if (channels[0] % 2 != 0)
-    file.fail("block_out_channels", concat("odd at the first level: ", channels[0]), "even numbers");
-  config.frequency_shift = file.integer("freq_shift", 0, 0, channels[0] / 2 - 1);
-  config.time_channels = file.integer("time_embedding_dim", 4 * channels[0], 1, 8 * kMostChannels);
+  read_time_embedding(file, config);
   return config;
+}
+
+UNetConfig read_unconditional_unet_config(const std::filesystem::path& path) {
+  const ConfigFile file(path, {"UNet2DModel"});
+  refuse_other_unconditional_unets(file);
+
+  UNetConfig config;
+  config.latent_channels = file.integer("in_channels", 3, 1, kMostLatentChannels);
+  const auto out = file.integer("out_channels", 3, 1, 2 * kMostLatentChannels);
+  if (out != config.latent_channels && out != 2 * config.latent_channels) {
+    file.fail("out_channels", concat(out, " where in_channels is ", config.latent_channels),
+              "as many, or twice as many (a learned variance)");
+  }
+  config.learned_variance = out != config.latent_channels;
+  config.norm_groups = file.integer("norm_num_groups", 32, 1, kMostChannels);
+  config.norm_eps = file.real("norm_eps", 1e-5, 1e-12, 1.0);
+  config.pad_below_right = file.integer("downsample_padding", 1, 0, 1) == 0;
+  config.middle_attention = file.boolean("add_attention", true);
+
+  const auto channels = file.list("block_out_channels", {224, 448, 672, 896}, kMostLevels, 2, kMostChannels);
+  const std::size_t levels = channels.size();
+  const auto layers = file.integer("layers_per_block", 2, 1, kMostLayers);
+  // Null asks for one head, which then is as wide as the level.
+  const bool one_head = file.is_null("attention_head_dim");
+  const auto head_channels = file.integer("attention_head_dim", 8, 1, kMostChannels);
+  const auto down =
+      file.texts("down_block_types", {"DownBlock2D", "AttnDownBlock2D", "AttnDownBlock2D", "AttnDownBlock2D"},
+                 levels, kPlainDownBlocks);
+  const auto up =
+      file.texts("up_block_types", {"AttnUpBlock2D", "AttnUpBlock2D", "AttnUpBlock2D", "UpBlock2D"}, levels,
+                 kPlainUpBlocks);
+  for (std::size_t i = 0; i < levels; ++i) {
+    UNetLevel level{.channels = channels[i],
+                    .layers = layers,
+                    .heads = 1,
+                    .attention_down = down[i] == kPlainDownBlocks[0],
+                    .attention_up = up[levels - 1 - i] == kPlainUpBlocks[0]};
+    file.check_divides("norm_num_groups", config.norm_groups, level.channels);
+    const bool attends =
+        level.attention_down || level.attention_up || (config.middle_attention && i + 1 == levels);
+    if (attends && !one_head) {
+      file.check_divides("attention_head_dim", head_channels, level.channels);
+      level.heads = level.channels / head_channels;
+    }
+    config.levels.push_back(level);
+  }
+  read_time_embedding(file, config);
+  return config;
+}
+
+std::string config_class(const std::filesystem::path& path) {
+  std::error_code ignored;
+  if (!std::filesystem::exists(path, ignored)) return {};
+  const nlohmann::json content = read_json_object(path);
+  const auto found = content.find("_class_name");
+  return found != content.end() && found->is_string() ? found->get<std::string>() : std::string();
 }
 
 AutoencoderConfig read_autoencoder_config(const std::filesystem::path& path) {

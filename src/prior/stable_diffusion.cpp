@@ -1,11 +1,8 @@
 #include <filesystem>
-#include <new>
 #include <optional>
-#include <utility>
 #include <vector>
 
 #include <ATen/ATen.h>
-#include <torch/csrc/autograd/autograd.h>
 
 #include <dwgf/base/error.hpp>
 #include <dwgf/prior/autoencoder.hpp>
@@ -15,6 +12,8 @@
 #include <dwgf/prior/text_encoder.hpp>
 #include <dwgf/prior/unet.hpp>
 #include <dwgf/prior/weights.hpp>
+
+#include "loading.hpp"
 
 namespace dwgf {
 namespace {
@@ -196,26 +195,14 @@ LatentDistribution StableDiffusion::encode(const at::Tensor& x) const {
 
 std::unique_ptr<Prior> load_stable_diffusion(const std::string& directory,
                                              const StableDiffusionOptions& options) {
-  const c10::InferenceMode ordinary(
-      false);  // weights made in inference mode could not take part in a backward pass
-  try {
+  return guarded_load(directory, [&]() -> std::unique_ptr<Prior> {
     std::error_code ignored;
     if (!fs::is_directory(directory, ignored)) {
       throw NotFoundError(concat("prior: no such directory: ", directory,
                                  "; name a diffusers directory with unet/, vae/ and scheduler/"));
     }
     return std::make_unique<StableDiffusion>(directory, options);
-  } catch (const Error&) {
-    throw;
-  } catch (const c10::Error& error) {
-    throw InternalError(concat("prior: LibTorch failed while loading ", directory, " (",
-                               error.what_without_backtrace(),
-                               "); is there enough memory, and is the device usable?"));
-  } catch (const std::bad_alloc&) {
-    throw InternalError(concat("prior: out of memory while loading ", directory));
-  } catch (const std::exception& error) {
-    throw InternalError(concat("prior: loading ", directory, " failed (", error.what(), ")"));
-  }
+  });
 }
 
 }  // namespace dwgf

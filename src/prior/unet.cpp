@@ -11,13 +11,24 @@
 namespace dwgf {
 namespace {
 
-ImageTransformer::Options transformer_options(const UNetConfig& config, const UNetLevel& level) {
-  return {.channels = level.channels,
-          .context_channels = config.context_channels,
-          .heads = level.heads,
-          .layers = level.transformer_layers,
-          .groups = config.norm_groups,
-          .linear_projection = config.linear_projection};
+/// What follows a residual block where a level has attention.
+std::shared_ptr<TensorModule> attention(const UNetConfig& config, const UNetLevel& level,
+                                        const at::TensorOptions& tensors) {
+  if (config.context_channels == 0) {
+    return std::make_shared<ImageAttention>(ImageAttention::Options{.channels = level.channels,
+                                                                    .heads = level.heads,
+                                                                    .groups = config.norm_groups,
+                                                                    .eps = config.norm_eps},
+                                            tensors);
+  }
+  return std::make_shared<ImageTransformer>(
+      ImageTransformer::Options{.channels = level.channels,
+                                .context_channels = config.context_channels,
+                                .heads = level.heads,
+                                .layers = level.transformer_layers,
+                                .groups = config.norm_groups,
+                                .linear_projection = config.linear_projection},
+      tensors);
 }
 
 std::shared_ptr<ResidualBlock> residual(const UNetConfig& config, std::int64_t in, std::int64_t out,
@@ -32,20 +43,19 @@ std::shared_ptr<ResidualBlock> residual(const UNetConfig& config, std::int64_t i
 
 }  // namespace
 
-/// Residual blocks, each with a transformer after it where the level has attention. What the three kinds of
-/// block share.
+/// Residual blocks, each with attention after it where the level has any. What the three kinds of block share.
 class UNetBlock : public torch::nn::Module {
  protected:
   UNetBlock() {
     residuals_ = register_module("resnets", std::make_shared<ModuleVector<ResidualBlock>>());
-    transformers_ = register_module("attentions", std::make_shared<ModuleVector<ImageTransformer>>());
+    attentions_ = register_module("attentions", std::make_shared<ModuleVector<TensorModule>>());
   }
   at::Tensor layer(std::size_t i, const at::Tensor& x, const at::Tensor& time) const {
     const at::Tensor h = (*residuals_)[i].forward(x, time);
-    return transformers_->empty() ? h : (*transformers_)[i].forward(h);
+    return attentions_->empty() ? h : (*attentions_)[i].forward(h);
   }
   std::shared_ptr<ModuleVector<ResidualBlock>> residuals_;
-  std::shared_ptr<ModuleVector<ImageTransformer>> transformers_;
+  std::shared_ptr<ModuleVector<TensorModule>> attentions_;
 };
 
 class UNetDownBlock : public UNetBlock {
@@ -55,15 +65,14 @@ class UNetDownBlock : public UNetBlock {
     std::int64_t in = config.levels[index == 0 ? 0 : index - 1].channels;
     for (std::int64_t i = 0; i < level.layers; ++i) {
       residuals_->add(residual(config, in, level.channels, tensors));
-      if (level.attention_down) {
-        transformers_->add(std::make_shared<ImageTransformer>(transformer_options(config, level), tensors));
-      }
+      if (level.attention_down) attentions_->add(attention(config, level, tensors));
       in = level.channels;
     }
     if (index + 1 < config.levels.size()) {
       downsamplers_ = register_module("downsamplers", std::make_shared<ModuleVector<Downsample>>());
-      downsamplers_->add(
-          std::make_shared<Downsample>(level.channels, Downsample::Padding::symmetric, tensors));
+      const auto padding =
+          config.pad_below_right ? Downsample::Padding::below_right : Downsample::Padding::symmetric;
+      downsamplers_->add(std::make_shared<Downsample>(level.channels, padding, tensors));
     }
   }
 
@@ -89,7 +98,7 @@ class UNetMiddleBlock : public UNetBlock {
   UNetMiddleBlock(const UNetConfig& config, const at::TensorOptions& tensors) {
     const UNetLevel& level = config.levels.back();
     residuals_->add(residual(config, level.channels, level.channels, tensors));
-    transformers_->add(std::make_shared<ImageTransformer>(transformer_options(config, level), tensors));
+    if (config.middle_attention) attentions_->add(attention(config, level, tensors));
     residuals_->add(residual(config, level.channels, level.channels, tensors));
   }
 
@@ -109,9 +118,7 @@ class UNetUpBlock : public UNetBlock {
       // The last skip connection comes from the finer level's downsampler, or from conv_in.
       const std::int64_t skip = i == level.layers ? finer : level.channels;
       residuals_->add(residual(config, in + skip, level.channels, tensors));
-      if (level.attention_up) {
-        transformers_->add(std::make_shared<ImageTransformer>(transformer_options(config, level), tensors));
-      }
+      if (level.attention_up) attentions_->add(attention(config, level, tensors));
       in = level.channels;
     }
     if (index > 0) {
@@ -156,8 +163,8 @@ UNet::UNet(const UNetConfig& config, const at::TensorOptions& options) : config_
   middle_block_ = register_module("mid_block", std::make_shared<UNetMiddleBlock>(config, options));
   norm_out_ = register_module(
       "conv_norm_out", std::make_shared<GroupNorm>(config.norm_groups, first, config.norm_eps, options));
-  conv_out_ = register_module("conv_out",
-                              std::make_shared<Convolution>(first, config.latent_channels, 3, 1, 1, options));
+  const std::int64_t out = (config.learned_variance ? 2 : 1) * config.latent_channels;
+  conv_out_ = register_module("conv_out", std::make_shared<Convolution>(first, out, 3, 1, 1, options));
 
   // frequency_i = 10000^(-i / (half - shift)), operation by operation as diffusers' get_timestep_embedding.
   const std::int64_t half = first / 2;
@@ -190,7 +197,8 @@ at::Tensor UNet::forward(const at::Tensor& z_t, std::int64_t time) const {
     h = (*down_blocks_)[i].forward(h, activated_time, skips);
   h = middle_block_->forward(h, activated_time);
   for (std::size_t i = 0; i < up_blocks_->size(); ++i) h = (*up_blocks_)[i].forward(h, activated_time, skips);
-  return conv_out_->forward(activate(norm_out_->forward(h)));  // [B, c, h, w]
+  h = conv_out_->forward(activate(norm_out_->forward(h)));  // [B, c, h, w], or [B, 2 c, h, w]
+  return config_.learned_variance ? h.narrow(1, 0, config_.latent_channels).contiguous() : h;
 }
 
 }  // namespace dwgf

@@ -5,9 +5,12 @@
 #include <dwgf/base/error.hpp>
 #include <dwgf/base/random.hpp>
 #include <dwgf/flow/draws.hpp>
+#include <dwgf/prior/gaussian_mixture.hpp>
+#include <dwgf/prior/pixel_diffusion.hpp>
 #include <dwgf/prior/safetensors.hpp>
 #include <dwgf/prior/stable_diffusion.hpp>
 #include <dwgf/run/build.hpp>
+#include <dwgf/store/hdf5_arrays.hpp>
 #include <dwgf/store/npy.hpp>
 
 namespace dwgf {
@@ -15,6 +18,46 @@ namespace dwgf {
 namespace {
 namespace fs = std::filesystem;
 constexpr std::string_view kBuiltin = "builtin:";
+
+/// A Gaussian mixture is one file, every other prior a folder.
+bool is_mixture(const std::string& path) {
+  std::error_code ignored;
+  return !path.starts_with(kBuiltin) && fs::is_regular_file(path, ignored);
+}
+
+NoiseScheduleConfig schedule_of(const Hdf5Arrays& file) {
+  NoiseScheduleConfig config;
+  config.beta_start = file.number("beta_start").value_or(config.beta_start);
+  config.beta_end = file.number("beta_end").value_or(config.beta_end);
+  const std::string kind = file.text("beta_schedule").value_or("scaled_linear");
+  if (kind != "linear" && kind != "scaled_linear") {
+    throw DataError(
+        concat(file.path(), ": beta_schedule is '", kind, "'; known are linear and scaled_linear"));
+  }
+  config.beta_schedule = kind == "linear" ? BetaSchedule::linear : BetaSchedule::scaled_linear;
+  return config;
+}
+
+std::unique_ptr<Prior> load_mixture(const std::string& path, const at::TensorOptions& options) {
+  const Hdf5Arrays file(path);
+  const auto read = [&](const char* name, bool needed) {
+    if (!needed && !file.has(name)) return at::Tensor();
+    const NumericArray array = file.read(name);
+    return at::tensor(at::ArrayRef<double>(array.values), at::kDouble).reshape(array.shape);
+  };
+  GaussianMixture mixture{.weights = read("/weights", true),
+                          .means = read("/means", true),
+                          .covariances = read("/covariances", true),
+                          .decoder = read("/decoder", false),
+                          .offset = read("/offset", false),
+                          .schedule = schedule_of(file)};
+  try {
+    return make_gaussian_mixture(mixture, options);
+  } catch (const DataError& error) {
+    throw DataError(concat("prior.path: ", path, ": ", error.what()));
+  }
+}
+
 }  // namespace
 
 FlowOptions flow_options(const Settings& settings) {
@@ -42,9 +85,10 @@ FlowOptions flow_options(const Settings& settings) {
 std::string prior_directory(const std::string& path) {
   if (!path.starts_with(kBuiltin)) {
     if (!fs::is_directory(path)) {
-      throw NotFoundError(concat("prior.path: '", path,
-                                 "' is not a folder; give a diffusers directory (unet/, vae/, scheduler/) or "
-                                 "builtin:fashion"));
+      throw NotFoundError(concat(
+          "prior.path: '", path,
+          "' is neither a folder nor a file; give a diffusers directory (unet/, vae/, scheduler/), the "
+          "HDF5 file of a Gaussian mixture, or builtin:fashion"));
     }
     return path;
   }
@@ -59,10 +103,20 @@ std::string prior_directory(const std::string& path) {
 }
 
 std::unique_ptr<Prior> build_prior(const Settings& settings) {
-  const std::string directory = prior_directory(settings.text("prior.path"));
-  StableDiffusionOptions options;
-  options.dtype = settings.text("flow.precision") == "fp64" ? at::kDouble : at::kFloat;
+  const std::string& path = settings.text("prior.path");
+  const auto dtype = settings.text("flow.precision") == "fp64" ? at::kDouble : at::kFloat;
   const std::string& context = settings.text("prior.context");
+  const bool mixture = is_mixture(path);
+  const std::string directory = mixture ? path : prior_directory(path);
+  if (mixture || is_pixel_diffusion(directory)) {
+    for (const char* key : {"prior.prompt", "prior.context"}) {
+      if (settings.text(key).empty()) continue;
+      throw UsageError(concat(key, ": the prior '", path, "' takes no prompt; leave it out"));
+    }
+    return mixture ? load_mixture(path, dtype) : load_pixel_diffusion(directory, dtype);
+  }
+  StableDiffusionOptions options;
+  options.dtype = dtype;
   if (!context.empty()) {
     const NpyFile array(context);
     if (array.shape().size() != 3 || array.shape()[0] != 1) {
@@ -90,6 +144,7 @@ std::unique_ptr<Prior> build_prior(const Settings& settings) {
 }
 
 std::optional<GaussianImages> image_statistics(const std::string& prior_path) {
+  if (is_mixture(prior_path)) return std::nullopt;
   const fs::path file = fs::path(prior_directory(prior_path)) / "statistics.safetensors";
   if (!fs::exists(file)) return std::nullopt;
   const SafetensorsFile stored(file);

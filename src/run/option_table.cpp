@@ -53,7 +53,9 @@ std::vector<OptionSpec> restore_options() {
            "standard deviation of the measurement noise, on the [-1, 1] scale"),
 
       text("prior.path", "builtin:fashion",
-           "a diffusers directory (unet/, vae/, scheduler/), or a built-in prior by name"),
+           "a diffusers directory (Stable Diffusion, or a pixel-space DDPM), the HDF5 file of a Gaussian "
+           "mixture, or a "
+           "built-in prior by name"),
       text("prior.prompt", "", "text the prior is conditioned on; needs a prior with a text encoder"),
       text("prior.context", "",
            "a .npy [1, tokens, dim] in place of a prompt; a prior without text encoder takes one zero token"),

@@ -122,7 +122,8 @@ fs::path make_array(const fs::path& path, std::int64_t count, unsigned seed, std
 void make_picture(const fs::path& path, unsigned seed, int height, int width) {
   std::mt19937 engine(seed);
   PngImage image{height, width, 3, 8, {}};
-  for (int k = 0; k < height * width * 3; ++k) image.samples.push_back(static_cast<std::uint16_t>(engine() % 256));
+  for (int k = 0; k < height * width * 3; ++k)
+    image.samples.push_back(static_cast<std::uint16_t>(engine() % 256));
   write_png(path.string(), image);
 }
 

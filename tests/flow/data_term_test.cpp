@@ -21,7 +21,10 @@ class OddSizes : public ::testing::TestWithParam<const char*> {
     options.consistency = 0.0;
     const at::Tensor ramp = at::linspace(-1.5, 1.5, 2 * 4 * 5 * 3, at::kDouble);
     z = (3.7 * ramp).sin().reshape({2, 4, 5, 3});
-    y = forward->apply((2.1 * at::arange(kOdd.channels * kOdd.height * kOdd.width, at::kDouble)).sin().view({1, 3, 17, 10}))
+    y = forward
+            ->apply((2.1 * at::arange(kOdd.channels * kOdd.height * kOdd.width, at::kDouble))
+                        .sin()
+                        .view({1, 3, 17, 10}))
             .squeeze(0)
             .to(at::kFloat);
   }
@@ -46,19 +49,21 @@ TEST_P(OddSizes, GradientAgreesWithFiniteDifferencesOfTheMisfit) {
     change.view(-1)[entry] = step;
     const double expected =
         ((misfit_at(z + change) - misfit_at(z - change)).sum() / (2 * step)).item<double>();
-    EXPECT_NEAR(gradient.reshape(-1)[entry].item<double>(), expected, 1e-7 * (1 + std::abs(expected))) << entry;
+    EXPECT_NEAR(gradient.reshape(-1)[entry].item<double>(), expected, 1e-7 * (1 + std::abs(expected)))
+        << entry;
   }
 }
 
 TEST_P(OddSizes, MisfitIsThatOfTheImageAlone) {
   const at::Tensor x = prior->decode(z);  // [2, 3, 20, 12]
   const at::Tensor seen = forward->apply(x.narrow(2, 0, 17).narrow(3, 0, 10).contiguous());
-  const at::Tensor expected =
-      (seen - y.to(at::kDouble)).flatten(1).square().sum(1) / (2.0 * static_cast<double>(forward->observed_count()));
+  const at::Tensor expected = (seen - y.to(at::kDouble)).flatten(1).square().sum(1) /
+                              (2.0 * static_cast<double>(forward->observed_count()));
   EXPECT_TRUE(at::allclose(misfit_at(z), expected, 1e-12, 0));
 }
 
-INSTANTIATE_TEST_SUITE_P(Operators, OddSizes, ::testing::Values("identity", "blur:5,1.2", "box:2,2,9,5", "hdr"),
+INSTANTIATE_TEST_SUITE_P(Operators, OddSizes,
+                         ::testing::Values("identity", "blur:5,1.2", "box:2,2,9,5", "hdr"),
                          [](const auto& info) {
                            const std::string spec = info.param;
                            return spec.substr(0, spec.find(':'));

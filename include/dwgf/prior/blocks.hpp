@@ -1,4 +1,4 @@
-/// What the U-Net and the autoencoder of Stable Diffusion are made of. Sub-modules are named as in diffusers
+/// What the U-Nets and the autoencoder are made of. Sub-modules are named as in diffusers
 /// 0.42.1 (models/resnet.py, models/attention.py, models/attention_processor.py,
 /// models/transformers/transformer_2d.py).
 ///
@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 
 #include <ATen/core/Tensor.h>
 #include <torch/nn/module.h>
@@ -14,6 +15,12 @@
 #include <dwgf/prior/layers.hpp>
 
 namespace dwgf {
+
+/// A module that maps a tensor to one.
+class TensorModule : public torch::nn::Module {
+ public:
+  virtual at::Tensor forward(const at::Tensor& x) const = 0;
+};
 
 /// h = conv1(silu(norm1(x))) + W_t silu(temb);  y = shortcut(x) + conv2(silu(norm2(h)))        (diffusers
 /// ResnetBlock2D)
@@ -38,7 +45,8 @@ class ResidualBlock : public torch::nn::Module {
 /// Halves the resolution by a convolution of stride 2.
 class Downsample : public torch::nn::Module {
  public:
-  /// Zeros around the image (the U-Net), or below and to the right of it only (the autoencoder).
+  /// Zeros around the image (the U-Net of Stable Diffusion), or below and to the right of it only (the autoencoder; the first
+  /// DDPM models).
   enum class Padding { symmetric, below_right };
   Downsample(std::int64_t channels, Padding padding, const at::TensorOptions& tensors);
   at::Tensor forward(const at::Tensor& x) const;  // [B, C, H, W] -> [B, C, H / 2, W / 2], rounded up or down
@@ -62,7 +70,7 @@ class Upsample : public torch::nn::Module {
 /// Multi-head attention, softmax(q k^T / sqrt(C / heads)) v with its four projections (arXiv 1706.03762).
 /// Logits and softmax are formed by LibTorch's fused kernels, in float32 also where the tensors are half
 /// precision: `upcast_attention` needs nothing more.
-class Attention : public torch::nn::Module {
+class Attention : public TensorModule {
  public:
   struct Options {
     std::int64_t channels = 0;      ///< C, of queries and output
@@ -87,7 +95,7 @@ class Attention : public torch::nn::Module {
 class SelfAttention : public Attention {
  public:
   using Attention::Attention;
-  at::Tensor forward(const at::Tensor& x) const;  // [B, L, C] -> [B, L, C]
+  at::Tensor forward(const at::Tensor& x) const override;  // [B, L, C] -> [B, L, C]
 };
 
 /// Attention to the prompt. Keys and values do not depend on the sample: they are made once, by
@@ -99,7 +107,7 @@ class CrossAttention : public Attention {
   void set_context(const at::Tensor& context);
   /// [B, L, C] -> [B, L, C], or [1, 1, C] where the context is a single token: every query then attends to it
   /// alone, softmax is 1, and the result is the same everywhere. @pre set_context was called.
-  at::Tensor forward(const at::Tensor& x) const;
+  at::Tensor forward(const at::Tensor& x) const override;
   /// Whether the result does not depend on x, so that none need be made.
   bool constant() const { return constant_.defined(); }
 
@@ -108,16 +116,23 @@ class CrossAttention : public Attention {
   at::Tensor constant_;       // [1, 1, C]
 };
 
-/// x + attention(norm(x)) over the positions of an image, one head                  (the middle of the
-/// autoencoder)
+/// x + attention(norm(x)) over the positions of an image              (the middle of the autoencoder; DDPM's U-Net)
 class ImageAttention : public Attention {
  public:
-  ImageAttention(std::int64_t channels, std::int64_t groups, double eps, const at::TensorOptions& tensors);
-  at::Tensor forward(const at::Tensor& x) const;  // [B, C, H, W]
+  struct Options {
+    std::int64_t channels = 0, heads = 1, groups = 32;
+    double eps = 1e-6;
+  };
+  ImageAttention(const Options& options, const at::TensorOptions& tensors);
+  at::Tensor forward(const at::Tensor& x) const override;  // [B, C, H, W]
 
  private:
   std::shared_ptr<GroupNorm> norm_;
 };
+
+/// The name of a parameter of an attention among a model's, where files published before diffusers 0.17 say query, key, value and
+/// proj_attn; other names as they are.
+std::string current_attention_name(const std::string& stored_name);
 
 /// W (a * gelu(b)) + c with (a, b) a projection to 4 C channels each, arXiv 2002.05202.
 class FeedForward : public torch::nn::Module {
@@ -146,14 +161,14 @@ class TransformerLayer : public torch::nn::Module {
 
 /// x + proj_out(layers(proj_in(norm(x)))) over the positions of an image                    (diffusers
 /// Transformer2DModel)
-class ImageTransformer : public torch::nn::Module {
+class ImageTransformer : public TensorModule {
  public:
   struct Options {
     std::int64_t channels = 0, context_channels = 0, heads = 1, layers = 1, groups = 32;
     bool linear_projection = false;  ///< proj_in and proj_out are stored as matrices, not as 1x1 convolutions
   };
   ImageTransformer(const Options& options, const at::TensorOptions& tensors);
-  at::Tensor forward(const at::Tensor& x) const;  // [B, C, H, W]
+  at::Tensor forward(const at::Tensor& x) const override;  // [B, C, H, W]
 
  private:
   std::shared_ptr<GroupNorm> norm_;

@@ -8,8 +8,9 @@
 namespace dwgf {
 
 struct Differentiated {
-  at::Tensor value;                                               ///< f(x), detached
-  std::function<at::Tensor(const at::Tensor& cotangent)> pull_back;  ///< f'(x)^T cotangent; serves once, then frees the graph
+  at::Tensor value;  ///< f(x), detached
+  std::function<at::Tensor(const at::Tensor& cotangent)>
+      pull_back;  ///< f'(x)^T cotangent; serves once, then frees the graph
 };
 
 /// Runs f at x with gradients to x alone: the parameters of f must not require any. The pull-back throws InternalError when it

@@ -1,11 +1,12 @@
-/// The configuration files of a diffusers directory (unet/config.json, vae/config.json,
+/// The configuration files of a diffusers directory (unet/config.json of either kind of U-Net, vae/config.json,
 /// scheduler/scheduler_config.json) as plain structs. Missing keys take diffusers' defaults; what this
 /// program does not support is refused, by name. Reference: diffusers 0.42.1,
-/// models/unets/unet_2d_condition.py, models/autoencoders/autoencoder_kl.py, schedulers/.
+/// models/unets/unet_2d_condition.py and unet_2d.py, models/autoencoders/autoencoder_kl.py, schedulers/.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
+#include <string>
 #include <vector>
 
 #include <dwgf/prior/schedule.hpp>
@@ -18,20 +19,26 @@ struct UNetLevel {
   std::int64_t layers = 2;              ///< residual blocks on the way down; one more on the way up
   std::int64_t heads = 8;               ///< of attention
   std::int64_t transformer_layers = 1;  ///< a transformer
-  bool attention_down = false;          ///< CrossAttnDownBlock2D, not DownBlock2D
-  bool attention_up = false;            ///< CrossAttnUpBlock2D, not UpBlock2D
+  bool attention_down = false;          ///< CrossAttnDownBlock2D or AttnDownBlock2D, not DownBlock2D
+  bool attention_up = false;            ///< CrossAttnUpBlock2D or AttnUpBlock2D, not UpBlock2D
 };
 
 struct UNetConfig {
-  std::int64_t latent_channels = 4;   ///< in and out
-  std::vector<UNetLevel> levels;      ///< finest first
-  std::int64_t context_channels = 0;  ///< cross_attention_dim
-  std::int64_t time_channels = 0;     ///< of the time embedding
+  std::int64_t latent_channels = 4;  ///< in and out
+  bool learned_variance =
+      false;  ///< twice as many come out; the second half is a variance, which is not used
+  std::vector<UNetLevel> levels;  ///< finest first
+  std::int64_t context_channels =
+      0;                           ///< cross_attention_dim; 0: no prompt, and attention among positions alone
+  std::int64_t time_channels = 0;  ///< of the time embedding
   std::int64_t norm_groups = 32;
   double norm_eps = 1e-5;
   bool linear_projection = false;  ///< around a transformer: linear layers, not 1x1 convolutions
   bool cosine_first = true;        ///< flip_sin_to_cos
   std::int64_t frequency_shift = 0;
+  bool pad_below_right =
+      false;  ///< where a level is left, zeros only below and to the right (downsample_padding 0)
+  bool middle_attention = true;
 };
 
 struct AutoencoderConfig {
@@ -51,6 +58,10 @@ struct AutoencoderConfig {
 /// is allowed. Guaranteed of what comes back: positive sizes within bounds, groups and heads that divide the
 /// channels.
 UNetConfig read_unet_config(const std::filesystem::path& file);
+/// Of a `UNet2DModel`, the unconditional U-Net of pixel-space models.
+UNetConfig read_unconditional_unet_config(const std::filesystem::path& file);
+/// The class that a configuration file is of ("UNet2DModel"); empty where it does not say, or where there is no such file.
+std::string config_class(const std::filesystem::path& file);
 AutoencoderConfig read_autoencoder_config(const std::filesystem::path& file);
 /// Of any diffusers scheduler over discrete times: betas, steps_offset and prediction_type are read.
 NoiseScheduleConfig read_schedule_config(const std::filesystem::path& file);

@@ -1,5 +1,6 @@
-/// The conditional U-Net of Stable Diffusion 1.x and 2.x, diffusers' UNet2DConditionModel: arXiv 2112.10752,
-/// appendix; https://github.com/huggingface/diffusers (models/unets/unet_2d_condition.py, 0.42.1).
+/// The U-Net of diffusion models: the conditional one of Stable Diffusion 1.x and 2.x, diffusers' UNet2DConditionModel (arXiv
+/// 2112.10752, appendix), and the unconditional one of pixel-space models, UNet2DModel (arXiv 2006.11239, appendix B);
+/// https://github.com/huggingface/diffusers (models/unets/, 0.42.1).
 #pragma once
 
 #include <cstdint>
@@ -23,12 +24,12 @@ class UNet : public torch::nn::Module {
   /// what it guarantees.
   UNet(const UNetConfig& config, const at::TensorOptions& options);
 
-  /// The prompt's embedding [1, tokens, context_channels], for all calls that follow.
+  /// The prompt's embedding [1, tokens, context_channels], for all calls that follow. @pre context_channels > 0
   void set_context(const at::Tensor& context);
 
   /// What the network predicts (eps or v) of z_t [B, c, h, w], any h and w, at one time for all samples ->
   /// [B, c, h, w].
-  /// @pre set_context was called.
+  /// @pre set_context was called, where there is a context.
   at::Tensor forward(const at::Tensor& z_t, std::int64_t time) const;
 
   /// The sinusoidal embedding of a time, [1, channels of the first level], in float32 as diffusers computes
