@@ -27,7 +27,8 @@ std::string shape_of(const at::Tensor& tensor) {
 }
 
 void require_finite(const at::Tensor& tensor, const char* part) {
-  require(at::isfinite(tensor).all().item<bool>(), part, "hold a value that is not finite", "make them again");
+  require(at::isfinite(tensor).all().item<bool>(), part, "hold a value that is not finite",
+          "make them again");
 }
 
 /// What does not change from call to call.
@@ -40,14 +41,16 @@ struct Components {
 
 Components components_of(const GaussianMixture& mixture) {
   const at::Tensor& means = mixture.means;
-  require(means.defined() && means.dim() == 4 && means.numel() > 0, "means", shape_of(means), "[K, c, h, w] is needed");
+  require(means.defined() && means.dim() == 4 && means.numel() > 0, "means", shape_of(means),
+          "[K, c, h, w] is needed");
   const std::int64_t count = means.size(0), d = means.numel() / count;
   const at::Tensor& weights = mixture.weights;
   require(weights.defined() && weights.dim() == 1 && weights.size(0) == count, "weights", shape_of(weights),
           concat("one for each of the ", count, " components is needed"));
   require_finite(weights, "weights");
   require_finite(means, "means");
-  require(weights.gt(0).all().item<bool>(), "weights", "are not all positive", "leave components without weight out");
+  require(weights.gt(0).all().item<bool>(), "weights", "are not all positive",
+          "leave components without weight out");
 
   Components components{(weights / weights.sum()).log(), means.reshape({count, d}), {}, {}};
   const at::Tensor& covariances = mixture.covariances;
@@ -58,8 +61,8 @@ Components components_of(const GaussianMixture& mixture) {
   } else {
     require(covariances.sizes() == at::IntArrayRef({count, d, d}), "covariances", shape_of(covariances),
             concat("[", count, ", ", d, ", ", d, "] or that of the means is needed"));
-    require(at::allclose(covariances, covariances.transpose(1, 2), 1e-8, 1e-12), "covariances", "are not symmetric",
-            "a covariance is");
+    require(at::allclose(covariances, covariances.transpose(1, 2), 1e-8, 1e-12), "covariances",
+            "are not symmetric", "a covariance is");
     std::tie(components.variances, components.axes) = at::linalg_eigh(covariances);
   }
   require(components.variances.gt(0).all().item<bool>(), "covariances", "are not positive definite",
@@ -88,9 +91,10 @@ class GaussianMixturePrior final : public Prior {
     geometry_.only = Canvas{latent[1], latent[2], latent[1], latent[2]};
     latent_shape_ = image_shape_ = latent.vec();
     if (mixture.decoder.defined()) take_decoder(mixture);
-    sha256_ = sha256_of({mixture.weights, mixture.means, mixture.covariances, mixture.decoder, mixture.offset});
-    for (at::Tensor* tensor : {&components_.log_weights, &components_.means, &components_.variances, &components_.axes,
-                               &decoder_, &encoder_, &offset_}) {
+    sha256_ =
+        sha256_of({mixture.weights, mixture.means, mixture.covariances, mixture.decoder, mixture.offset});
+    for (at::Tensor* tensor : {&components_.log_weights, &components_.means, &components_.variances,
+                               &components_.axes, &decoder_, &encoder_, &offset_}) {
       if (tensor->defined()) *tensor = tensor->to(options_.device());
     }
   }
@@ -131,7 +135,8 @@ class GaussianMixturePrior final : public Prior {
     require(mixture.offset.defined() && mixture.offset.dim() == 3, "offset", shape_of(mixture.offset),
             "the shape of an image, [C, H, W], is needed beside a decoder");
     require_finite(mixture.offset, "offset");
-    require(mixture.decoder.sizes() == at::IntArrayRef({mixture.offset.numel(), d}), "decoder", shape_of(mixture.decoder),
+    require(mixture.decoder.sizes() == at::IntArrayRef({mixture.offset.numel(), d}), "decoder",
+            shape_of(mixture.decoder),
             concat("[", mixture.offset.numel(), ", ", d, "] is needed: pixels by latents"));
     require_finite(mixture.decoder, "decoder");
     decoder_ = mixture.decoder;
@@ -155,10 +160,9 @@ class GaussianMixturePrior final : public Prior {
     const double a = schedule_.signal(time), s = schedule_.noise(time);
     const at::Tensor gap = z_t.flatten(1).to(at::kDouble).unsqueeze(1) - a * components_.means;  // [B, K, d]
     // Along a component's own axes its covariance is diagonal.
-    const at::Tensor along = components_.axes.defined()
-                                 ? at::einsum("bkd,kde->bke", {gap, components_.axes})
-                                 : gap;                                        // [B, K, d]
-    const at::Tensor variance = a * a * components_.variances + s * s;        // [K, d]
+    const at::Tensor along =
+        components_.axes.defined() ? at::einsum("bkd,kde->bke", {gap, components_.axes}) : gap;  // [B, K, d]
+    const at::Tensor variance = a * a * components_.variances + s * s;                           // [K, d]
     const at::Tensor log_density = components_.log_weights - 0.5 * variance.log().sum(1) -
                                    0.5 * (along.square() / variance).sum(2);  // [B, K], but for a constant
     const at::Tensor share = at::softmax(log_density, 1).unsqueeze(2);        // [B, K, 1]
@@ -178,7 +182,8 @@ class GaussianMixturePrior final : public Prior {
 
 }  // namespace
 
-std::unique_ptr<Prior> make_gaussian_mixture(const GaussianMixture& mixture, const at::TensorOptions& options) {
+std::unique_ptr<Prior> make_gaussian_mixture(const GaussianMixture& mixture,
+                                             const at::TensorOptions& options) {
   return guarded_load("the Gaussian mixture",
                       [&] { return std::make_unique<GaussianMixturePrior>(mixture, options); });
 }

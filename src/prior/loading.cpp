@@ -9,14 +9,16 @@
 
 namespace dwgf {
 
-std::unique_ptr<Prior> guarded_load(const std::string& path, const std::function<std::unique_ptr<Prior>()>& load) {
+std::unique_ptr<Prior> guarded_load(const std::string& path,
+                                    const std::function<std::unique_ptr<Prior>()>& load) {
   const c10::InferenceMode ordinary(false);
   try {
     return load();
   } catch (const Error&) {
     throw;
   } catch (const c10::Error& error) {
-    throw InternalError(concat("prior: LibTorch failed while loading ", path, " (", error.what_without_backtrace(),
+    throw InternalError(concat("prior: LibTorch failed while loading ", path, " (",
+                               error.what_without_backtrace(),
                                "); is there enough memory, and is the device usable?"));
   } catch (const std::bad_alloc&) {
     throw InternalError(concat("prior: out of memory while loading ", path));

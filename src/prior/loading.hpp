@@ -11,6 +11,7 @@ namespace dwgf {
 
 /// Runs `load` outside inference mode (weights made in it could not take part in a backward pass), and turns what LibTorch or the
 /// system throw into InternalErrors that name `path`. The program's own errors pass.
-std::unique_ptr<Prior> guarded_load(const std::string& path, const std::function<std::unique_ptr<Prior>()>& load);
+std::unique_ptr<Prior> guarded_load(const std::string& path,
+                                    const std::function<std::unique_ptr<Prior>()>& load);
 
 }  // namespace dwgf

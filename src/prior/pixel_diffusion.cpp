@@ -34,12 +34,12 @@ class PixelDiffusion final : public Prior {
  public:
   PixelDiffusion(const fs::path& directory, const at::TensorOptions& options)
       : options_(options),
-        schedule_(read_schedule_config(
-            folder_with("scheduler_config.json", {directory / "scheduler", directory}) / "scheduler_config.json")) {
+        schedule_(
+            read_schedule_config(folder_with("scheduler_config.json", {directory / "scheduler", directory}) /
+                                 "scheduler_config.json")) {
     const UNetConfig config = read_unconditional_unet_config(unet_folder(directory) / "config.json");
-    geometry_ = {.image_channels = config.latent_channels,
-                 .latent_channels = config.latent_channels,
-                 .factor = 1};
+    geometry_ = {
+        .image_channels = config.latent_channels, .latent_channels = config.latent_channels, .factor = 1};
     const Weights weights(unet_folder(directory), "diffusion_pytorch_model");
     unet_ = load_model<UNet>(config, weights, current_attention_name, options_);
     sha256_ = dwgf::sha256({&weights});
@@ -70,7 +70,7 @@ class PixelDiffusion final : public Prior {
  private:
   at::Tensor noise_from_prediction(const at::Tensor& z_t, std::int64_t time) const {
     const double a = schedule_.signal(time), s = schedule_.noise(time);  // refuse a time outside the schedule
-    const at::Tensor prediction = unet_->forward(z_t, time);  // [B, C, H, W]
+    const at::Tensor prediction = unet_->forward(z_t, time);             // [B, C, H, W]
     if (schedule_.prediction() == PredictionType::epsilon) return prediction;
     return prediction.mul(a).add(z_t, s);  // arXiv 2202.00512, appendix D
   }

@@ -11,7 +11,8 @@ struct Hdf5Arrays::Impl {
   Hdf5Handle file;
 
   bool has_attribute(const std::string& name) const {
-    return checked(H5Aexists(file.id(), name.c_str()), concat("looking for the attribute ", name, " of ", path)) > 0;
+    return checked(H5Aexists(file.id(), name.c_str()),
+                   concat("looking for the attribute ", name, " of ", path)) > 0;
   }
 };
 

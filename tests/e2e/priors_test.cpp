@@ -15,29 +15,39 @@ fs::path prior(const std::string& name) {
 }
 
 /// Runs a small job with the prior alone and on 2 ranks, compares the bits, and gives back what was stored of the latents.
-std::vector<std::int64_t> restored_latents(const std::string& name, const fs::path& images, const fs::path& folder) {
-  const Arguments more{"--prior.path", prior(name), "--problem.operator", "blur:3,1", "--store.latents", "float32"};
+std::vector<std::int64_t> restored_latents(const std::string& name, const fs::path& images,
+                                           const fs::path& folder) {
+  const Arguments more{"--prior.path", prior(name),       "--problem.operator",
+                       "blur:3,1",     "--store.latents", "float32"};
   expect_code(run(0, small_job(images, folder / "one.h5", more)), 0);
-  expect_code(run(2, small_job(images, folder / "two.h5", more + Arguments{"--run.ranks_per_image", "2"})), 0);
+  expect_code(run(2, small_job(images, folder / "two.h5", more + Arguments{"--run.ranks_per_image", "2"})),
+              0);
   EXPECT_EQ(difference(bits_of(folder / "one.h5"), bits_of(folder / "two.h5")), "");
   return ResultsFile::open_for_reading(folder / "one.h5").layout().find("/particles/z")->row_shape;
 }
 
 TEST(Priors, APixelSpaceModelWorksOnTheImagesThemselves) {
   const fs::path folder = new_folder("pixels");
-  const std::vector<std::int64_t> latents = restored_latents("ddpm2", make_array(folder / "images.npy", 1, 1, 12), folder);
-  EXPECT_EQ(std::vector<std::int64_t>(latents.begin() + 1, latents.end()), (std::vector<std::int64_t>{3, 12, 12}));
+  const std::vector<std::int64_t> latents =
+      restored_latents("ddpm2", make_array(folder / "images.npy", 1, 1, 12), folder);
+  EXPECT_EQ(std::vector<std::int64_t>(latents.begin() + 1, latents.end()),
+            (std::vector<std::int64_t>{3, 12, 12}));
 }
 
 TEST(Priors, AGaussianMixtureIsReadFromItsFile) {
   const fs::path folder = new_folder("mixture");
-  const std::vector<std::int64_t> latents = restored_latents("mixture.h5", make_array(folder / "images.npy", 2, 1, 4), folder);
-  EXPECT_EQ(std::vector<std::int64_t>(latents.begin() + 1, latents.end()), (std::vector<std::int64_t>{1, 2, 3}));
+  const std::vector<std::int64_t> latents =
+      restored_latents("mixture.h5", make_array(folder / "images.npy", 2, 1, 4), folder);
+  EXPECT_EQ(std::vector<std::int64_t>(latents.begin() + 1, latents.end()),
+            (std::vector<std::int64_t>{1, 2, 3}));
 
-  const Finished other = run(0, small_job(make_array(folder / "large.npy", 1, 1, 8), folder / "never.h5", {"--prior.path", prior("mixture.h5")}));
+  const Finished other = run(0, small_job(make_array(folder / "large.npy", 1, 1, 8), folder / "never.h5",
+                                          {"--prior.path", prior("mixture.h5")}));
   expect_code(other, 65);
   EXPECT_TRUE(contains(other.err, "4 x 4")) << other.err;
-  const Finished prompted = run(0, small_job(folder / "images.npy", folder / "never.h5", {"--prior.path", prior("mixture.h5"), "--prior.prompt", "a cat"}));
+  const Finished prompted =
+      run(0, small_job(folder / "images.npy", folder / "never.h5",
+                       {"--prior.path", prior("mixture.h5"), "--prior.prompt", "a cat"}));
   expect_code(prompted, 64);
   EXPECT_TRUE(contains(prompted.err, "prior.prompt")) << prompted.err;
 }

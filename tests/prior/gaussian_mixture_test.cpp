@@ -38,12 +38,14 @@ at::Tensor log_density(const GaussianMixture& mixture, const NoiseSchedule& sche
   const std::int64_t d = z_t[0].numel();
   std::vector<at::Tensor> terms;
   for (std::int64_t k = 0; k < mixture.means.size(0); ++k) {
-    const at::Tensor covariance = mixture.covariances.dim() == 3 ? mixture.covariances[k]
-                                                                 : at::diag(mixture.covariances[k].reshape({-1}));
+    const at::Tensor covariance = mixture.covariances.dim() == 3
+                                      ? mixture.covariances[k]
+                                      : at::diag(mixture.covariances[k].reshape({-1}));
     const at::Tensor noised = a * a * covariance + s * s * at::eye(d, at::kDouble);
     const at::Tensor gap = z_t.flatten(1) - a * mixture.means[k].reshape({1, -1});
     const at::Tensor distance = (at::matmul(gap, at::inverse(noised)) * gap).sum(1);
-    terms.push_back((mixture.weights[k] / mixture.weights.sum()).log() - 0.5 * at::logdet(noised) - 0.5 * distance);
+    terms.push_back((mixture.weights[k] / mixture.weights.sum()).log() - 0.5 * at::logdet(noised) -
+                    0.5 * distance);
   }
   return at::logsumexp(at::stack(terms), 0) - 0.5 * static_cast<double>(d) * std::log(2 * std::numbers::pi);
 }
@@ -66,7 +68,8 @@ TEST_P(MixtureScore, IsTheGradientOfTheLogDensityAtEveryNoiseLevel) {
                                 log_density(mixture, prior->schedule(), z - change, time)) /
                                (2 * step);
       const at::Tensor expected = -prior->schedule().noise(time) * slope;
-      EXPECT_TRUE(at::allclose(noise.reshape({5, 4}).select(1, entry), expected, 1e-6, 1e-7)) << time << " " << entry;
+      EXPECT_TRUE(at::allclose(noise.reshape({5, 4}).select(1, entry), expected, 1e-6, 1e-7))
+          << time << " " << entry;
     }
   }
 }
@@ -79,8 +82,10 @@ TEST_P(MixtureScore, PullsBackThroughItself) {
   for (std::int64_t entry = 0; entry < 8; ++entry) {
     at::Tensor change = at::zeros_like(z);
     change.view(-1)[entry] = 1e-5;
-    const at::Tensor difference = prior->predict_noise(z + change, 200) - prior->predict_noise(z - change, 200);
-    EXPECT_NEAR(gradient.reshape(-1)[entry].item<double>(), (difference * cotangent).sum().item<double>() / 2e-5, 1e-7);
+    const at::Tensor difference =
+        prior->predict_noise(z + change, 200) - prior->predict_noise(z - change, 200);
+    EXPECT_NEAR(gradient.reshape(-1)[entry].item<double>(),
+                (difference * cotangent).sum().item<double>() / 2e-5, 1e-7);
   }
 }
 
@@ -98,16 +103,19 @@ TEST(GaussianMixture, LinearDecoderHasItsAdjointAndItsInverse) {
 
   const at::Tensor z = wave(0.4, {3, 1, 2, 2}), cotangent = wave(0.6, {3, 3, 2, 2});
   const auto [x, pull_back] = prior->decode_with_pull_back(z);
-  EXPECT_TRUE(at::allclose(x.reshape({3, 12}), at::matmul(z.reshape({3, 4}), mixture.decoder.t()) + mixture.offset.reshape({-1})));
+  EXPECT_TRUE(at::allclose(
+      x.reshape({3, 12}), at::matmul(z.reshape({3, 4}), mixture.decoder.t()) + mixture.offset.reshape({-1})));
   const double forward = ((x - mixture.offset) * cotangent).sum().item<double>();
   EXPECT_NEAR(forward, (pull_back(cotangent) * z).sum().item<double>(), 1e-12);
   EXPECT_TRUE(at::allclose(prior->encode(x).mean, z, 1e-10, 1e-12));
 }
 
 TEST(GaussianMixture, WorksInFloat32WithinItsRounding) {
-  const auto prior = make_gaussian_mixture(full_mixture(), at::kFloat), exact = make_gaussian_mixture(full_mixture(), at::kDouble);
+  const auto prior = make_gaussian_mixture(full_mixture(), at::kFloat),
+             exact = make_gaussian_mixture(full_mixture(), at::kDouble);
   const at::Tensor z = wave(2.3, {2, 1, 2, 2});
-  EXPECT_LE(test::relative_error(prior->predict_noise(z.to(at::kFloat), 500), exact->predict_noise(z, 500)), 1e-6);
+  EXPECT_LE(test::relative_error(prior->predict_noise(z.to(at::kFloat), 500), exact->predict_noise(z, 500)),
+            1e-6);
   EXPECT_EQ(prior->sha256(), exact->sha256());
   EXPECT_NE(prior->sha256(), make_gaussian_mixture(diagonal_mixture(), at::kFloat)->sha256());
 }
@@ -116,17 +124,28 @@ TEST(GaussianMixture, RefusesWhatIsNoMixture) {
   const auto refused = [](const std::function<void(GaussianMixture&)>& change, const std::string& word) {
     GaussianMixture mixture = full_mixture();
     change(mixture);
-    const std::string message = test::message_of<DataError>([&] { make_gaussian_mixture(mixture, at::kDouble); });
+    const std::string message =
+        test::message_of<DataError>([&] { make_gaussian_mixture(mixture, at::kDouble); });
     EXPECT_NE(message.find(word), std::string::npos) << message;
   };
   refused([](GaussianMixture& m) { m.weights = m.weights.slice(0, 0, 2); }, "weights");
   refused([](GaussianMixture& m) { m.weights = -m.weights; }, "positive");
   refused([](GaussianMixture& m) { m.means = m.means.flatten(); }, "means");
   refused([](GaussianMixture& m) { m.covariances = -m.covariances; }, "positive definite");
-  refused([](GaussianMixture& m) { m.covariances = m.covariances.clone(); m.covariances[0][0][1] += 1.0; }, "symmetric");
+  refused(
+      [](GaussianMixture& m) {
+        m.covariances = m.covariances.clone();
+        m.covariances[0][0][1] += 1.0;
+      },
+      "symmetric");
   refused([](GaussianMixture& m) { m.covariances = m.covariances / 0.0; }, "finite");
   refused([](GaussianMixture& m) { m.decoder = wave(1, {12, 4}); }, "offset");
-  refused([](GaussianMixture& m) { m.decoder = wave(1, {12, 5}); m.offset = wave(1, {3, 2, 2}); }, "decoder");
+  refused(
+      [](GaussianMixture& m) {
+        m.decoder = wave(1, {12, 5});
+        m.offset = wave(1, {3, 2, 2});
+      },
+      "decoder");
 }
 
 }  // namespace

@@ -17,9 +17,11 @@ TEST_P(PixelDiffusionParity, PredictsTheNoiseAsDiffusersDoes) {
   for (const int time : {999, 501, 1}) {
     at::Tensor expected = golden.at("unet." + std::to_string(time));
     if (prior->schedule().prediction() == PredictionType::v_prediction) {
-      expected = prior->schedule().signal(time) * expected + prior->schedule().noise(time) * z.to(at::kDouble);
+      expected =
+          prior->schedule().signal(time) * expected + prior->schedule().noise(time) * z.to(at::kDouble);
     }
-    EXPECT_LE(relative_error(prior->predict_noise(z, time), expected), type == at::kDouble ? 1e-11 : 1e-5) << time;
+    EXPECT_LE(relative_error(prior->predict_noise(z, time), expected), type == at::kDouble ? 1e-11 : 1e-5)
+        << time;
   }
 }
 
@@ -50,7 +52,8 @@ TEST(PixelDiffusion, NoisePullBackAgreesWithFiniteDifferences) {
   for (const std::int64_t entry : {0, 100, 383}) {
     at::Tensor change = at::zeros_like(z);
     change.view(-1)[entry] = step;
-    const at::Tensor difference = prior->predict_noise(z + change, 300) - prior->predict_noise(z - change, 300);
+    const at::Tensor difference =
+        prior->predict_noise(z + change, 300) - prior->predict_noise(z - change, 300);
     const double expected = (difference * cotangent).sum().item<double>() / (2 * step);
     EXPECT_NEAR(gradient.reshape(-1)[entry].item<double>(), expected, 1e-6 * (1 + std::abs(expected)));
   }
@@ -64,9 +67,10 @@ TEST(PixelDiffusion, IsToldFromStableDiffusion) {
 }
 
 TEST(PixelDiffusion, RefusesWhatItDoesNotImplement) {
-  for (const auto& [from, to, word] : {std::tuple{"\"upsample_type\": \"conv\"", "\"upsample_type\": \"resnet\"", "upsample_type"},
-                                       std::tuple{"\"num_class_embeds\": null", "\"num_class_embeds\": 10", "num_class_embeds"},
-                                       std::tuple{"\"out_channels\": 1", "\"out_channels\": 3", "out_channels"}}) {
+  for (const auto& [from, to, word] :
+       {std::tuple{"\"upsample_type\": \"conv\"", "\"upsample_type\": \"resnet\"", "upsample_type"},
+        std::tuple{"\"num_class_embeds\": null", "\"num_class_embeds\": 10", "num_class_embeds"},
+        std::tuple{"\"out_channels\": 1", "\"out_channels\": 3", "out_channels"}}) {
     const test::TemporaryFolder folder;
     std::filesystem::copy(test::data("ddpm"), folder.path() / "m");
     std::string config = test::read_bytes(folder.path() / "m/config.json");

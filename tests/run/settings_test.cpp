@@ -116,6 +116,27 @@ TEST(Settings, HelpNamesEveryKeyWithItsDefaultAndRange) {
   }
 }
 
+TEST(Settings, EveryJobOfTheRepositoryIsOne) {
+  int jobs = 0;
+  for (const auto& file : std::filesystem::recursive_directory_iterator(DWGF_SOURCE_DIR "/jobs")) {
+    if (file.path().extension() != ".ini") continue;
+    ++jobs;
+    EXPECT_NO_THROW(parse({"--config", file.path()})) << file.path();
+  }
+  EXPECT_GE(jobs, 4);
+}
+
+TEST(Settings, ThePublishedStudiesAreThePaperPreset) {
+  for (const std::string name : {"box-inpainting", "super-resolution-x8"}) {
+    const Settings job = parse({"--config", DWGF_SOURCE_DIR "/jobs/paper/" + name + ".ini"});
+    for (const OptionSpec& option : restore().options) {
+      if (option.key.starts_with("flow.") && option.kind != OptionKind::flag) {
+        EXPECT_EQ(job.text(option.key), parse({}).text(option.key)) << option.key;
+      }
+    }
+  }
+}
+
 TEST(Settings, EveryDefaultAndPresetIsAllowed) {
   for (const CommandSpec& command : command_table()) {
     Settings settings(command);

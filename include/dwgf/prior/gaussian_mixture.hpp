@@ -27,6 +27,7 @@ struct GaussianMixture {
 
 /// Every tensor is float64 on the CPU; `options` are those of the prior. Throws DataError naming the part that is not finite, of the
 /// wrong shape, or no covariance (not symmetric, not positive definite).
-std::unique_ptr<Prior> make_gaussian_mixture(const GaussianMixture& mixture, const at::TensorOptions& options);
+std::unique_ptr<Prior> make_gaussian_mixture(const GaussianMixture& mixture,
+                                             const at::TensorOptions& options);
 
 }  // namespace dwgf
