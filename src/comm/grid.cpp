@@ -3,9 +3,46 @@
 #include <dwgf/base/error.hpp>
 #include <dwgf/comm/grid.hpp>
 
+#include "mpi_check.hpp"
+#include "mpi_handle.hpp"
+
 namespace dwgf {
 
-GridPlace place_in_grid(int world_rank, int world_size, int ranks_per_image) {
+namespace {
+
+// The groups as lists of world ranks, ordered by their lowest.
+std::vector<std::vector<int>> groups_on(std::span<const int> nodes, std::size_t full) {
+  std::vector<std::pair<int, std::vector<int>>> ranks_of;  // by node, in order of their lowest ranks
+  for (int rank = 0; rank < static_cast<int>(nodes.size()); ++rank) {
+    const int node = nodes[static_cast<std::size_t>(rank)];
+    auto found = std::find_if(ranks_of.begin(), ranks_of.end(),
+                              [&](const auto& entry) { return entry.first == node; });
+    if (found == ranks_of.end()) found = ranks_of.insert(found, {node, {}});
+    found->second.push_back(rank);
+  }
+  std::vector<std::vector<int>> groups;
+  std::vector<int> left_over;
+  for (const auto& [node, ranks] : ranks_of) {
+    const std::size_t whole = ranks.size() / full * full;
+    for (std::size_t first = 0; first < whole; first += full)
+      groups.emplace_back(ranks.begin() + static_cast<std::ptrdiff_t>(first),
+                          ranks.begin() + static_cast<std::ptrdiff_t>(first + full));
+    left_over.insert(left_over.end(), ranks.begin() + static_cast<std::ptrdiff_t>(whole), ranks.end());
+  }
+  for (std::size_t first = 0; first < left_over.size(); first += full) {
+    const std::size_t last = std::min(first + full, left_over.size());
+    groups.emplace_back(left_over.begin() + static_cast<std::ptrdiff_t>(first),
+                        left_over.begin() + static_cast<std::ptrdiff_t>(last));
+    std::sort(groups.back().begin(), groups.back().end());
+  }
+  std::sort(groups.begin(), groups.end());
+  return groups;
+}
+
+}  // namespace
+
+GridPlace place_in_grid(int world_rank, std::span<const int> nodes, int ranks_per_image) {
+  const auto world_size = static_cast<int>(nodes.size());
   if (world_size < 1 || world_rank < 0 || world_rank >= world_size) {
     throw UsageError(concat("rank ", world_rank, " is not one of a world of ", world_size));
   }
@@ -13,13 +50,14 @@ GridPlace place_in_grid(int world_rank, int world_size, int ranks_per_image) {
     throw UsageError(
         concat("run.ranks_per_image = ", ranks_per_image, ": at least 1 rank has to work on an image"));
   }
-  const int full = std::min(ranks_per_image, world_size);
-  GridPlace place;
-  place.groups = 1 + (world_size - 1) / full;
-  place.group = world_rank / full;
-  place.group_rank = world_rank % full;
-  place.group_size = std::min(full, world_size - place.group * full);
-  return place;
+  const auto groups = groups_on(nodes, static_cast<std::size_t>(std::min(ranks_per_image, world_size)));
+  for (std::size_t group = 0; group < groups.size(); ++group) {
+    const auto found = std::find(groups[group].begin(), groups[group].end(), world_rank);
+    if (found == groups[group].end()) continue;
+    return {static_cast<int>(groups.size()), static_cast<int>(group),
+            static_cast<int>(found - groups[group].begin()), static_cast<int>(groups[group].size())};
+  }
+  throw InternalError(concat("rank ", world_rank, " is in no group"));
 }
 
 std::int64_t ParticleShare::first_particle() const {
@@ -47,8 +85,26 @@ ParticleShare share_particles(std::int64_t particles, std::int64_t micro_batch, 
   return share;
 }
 
+std::vector<int> nodes_of_ranks(const Communicator& world) {
+  const MPI_Comm comm = world.handle().value;
+  MPI_Comm node = MPI_COMM_NULL;
+  check_mpi(MPI_Comm_split_type(comm, MPI_COMM_TYPE_SHARED, world.rank(), MPI_INFO_NULL, &node),
+            {"finding the ranks of a node", 0, comm});
+  int lowest = world.rank();
+  const int code = MPI_Bcast(&lowest, 1, MPI_INT, 0, node);
+  MPI_Comm_free(&node);
+  check_mpi(code, {"numbering the nodes", sizeof lowest, comm});
+  std::vector<int> nodes(static_cast<std::size_t>(world.size()));
+  check_mpi(MPI_Allgather(&lowest, 1, MPI_INT, nodes.data(), 1, MPI_INT, comm),
+            {"numbering the nodes", sizeof lowest, comm});
+  return nodes;
+}
+
 ProcessGrid::ProcessGrid(const Communicator& world, int ranks_per_image)
-    : place_(place_in_grid(world.rank(), world.size(), ranks_per_image)),
+    : ProcessGrid(world, nodes_of_ranks(world), ranks_per_image) {}
+
+ProcessGrid::ProcessGrid(const Communicator& world, std::span<const int> nodes, int ranks_per_image)
+    : place_(place_in_grid(world.rank(), nodes, ranks_per_image)),
       group_(world.split(place_.group, place_.group_rank)) {}
 
 }  // namespace dwgf

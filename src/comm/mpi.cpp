@@ -1,5 +1,7 @@
+#include <chrono>
 #include <cstdlib>
 #include <exception>
+#include <thread>
 #include <utility>
 
 #include <unistd.h>
@@ -20,12 +22,12 @@ MpiSession::MpiSession(int& argc, char**& argv) {
   for (MPI_Comm comm : {MPI_COMM_WORLD, MPI_COMM_SELF}) {
     check_mpi(MPI_Comm_set_errhandler(comm, MPI_ERRORS_RETURN), {"setting the error handler", 0, comm});
   }
-  if (level < MPI_THREAD_SERIALIZED) {
+  if (level < MPI_THREAD_MULTIPLE) {
     MPI_Finalize();
     throw RankError(
-        "this MPI supports calls from the main thread only (MPI_THREAD_SERIALIZED is needed, because another "
-        "thread "
-        "ends the job when it hangs); use an MPI built with thread support");
+        "this MPI does not let several threads call it (MPI_THREAD_MULTIPLE is needed: beside the main "
+        "thread, "
+        "one gives out the images and one ends the job when it hangs); use an MPI built with thread support");
   }
 }
 
@@ -36,6 +38,11 @@ MpiSession::~MpiSession() {
 }
 
 void MpiSession::abort(int code) const {
+  // MPI_Abort itself waits for the launcher, which a dead link keeps it from reaching.
+  std::thread([code] {
+    std::this_thread::sleep_for(std::chrono::seconds(5));
+    std::_Exit(code);
+  }).detach();
   MPI_Abort(MPI_COMM_WORLD, code);
   std::_Exit(code);
 }

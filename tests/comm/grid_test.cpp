@@ -1,4 +1,6 @@
+#include <algorithm>
 #include <numeric>
+#include <set>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -9,12 +11,16 @@
 namespace dwgf {
 namespace {
 
+std::vector<int> one_node(int ranks) {
+  return std::vector<int>(static_cast<std::size_t>(ranks), 0);
+}
+
 TEST(Grid, EveryRankHasOnePlaceAndGroupsFillTheWorld) {
   for (int world = 1; world <= 24; ++world) {
     for (int wanted = 1; wanted <= 30; ++wanted) {
       std::vector<int> members(world, 0);
       for (int rank = 0; rank < world; ++rank) {
-        const GridPlace place = place_in_grid(rank, world, wanted);
+        const GridPlace place = place_in_grid(rank, one_node(world), wanted);
         ASSERT_GE(place.group, 0);
         ASSERT_LT(place.group, place.groups);
         ASSERT_EQ(place.group_rank, members[place.group]++) << "group ranks count up with the world rank";
@@ -25,24 +31,92 @@ TEST(Grid, EveryRankHasOnePlaceAndGroupsFillTheWorld) {
         }
       }
       for (int rank = 0; rank < world; ++rank) {
-        const GridPlace place = place_in_grid(rank, world, wanted);
+        const GridPlace place = place_in_grid(rank, one_node(world), wanted);
         ASSERT_EQ(place.group_size, members[place.group]);
       }
     }
   }
 }
 
+/// The world ranks of every group, in their order in it.
+std::vector<std::vector<int>> groups_of(const std::vector<int>& nodes, int wanted) {
+  std::vector<std::vector<int>> groups;
+  for (int rank = 0; rank < static_cast<int>(nodes.size()); ++rank) {
+    const GridPlace place = place_in_grid(rank, nodes, wanted);
+    groups.resize(static_cast<std::size_t>(place.groups));
+    auto& group = groups.at(static_cast<std::size_t>(place.group));
+    group.resize(static_cast<std::size_t>(place.group_size), -1);
+    EXPECT_EQ(group.at(static_cast<std::size_t>(place.group_rank)), -1) << "a place is taken twice";
+    group[static_cast<std::size_t>(place.group_rank)] = rank;
+  }
+  return groups;
+}
+
+bool spans_nodes(const std::vector<int>& group, const std::vector<int>& nodes) {
+  return std::any_of(group.begin(), group.end(), [&](int rank) {
+    return nodes[static_cast<std::size_t>(rank)] != nodes[static_cast<std::size_t>(group.front())];
+  });
+}
+
+TEST(Grid, GroupsLieOnOneNodeWhereTheyCan) {
+  // Ranks by node in blocks, in turn, uneven, and with a node whose ranks are scattered.
+  const std::vector<std::vector<int>> clusters = {
+      {0, 0, 0, 0, 4, 4, 4, 4},          {0, 1, 0, 1, 0, 1, 0, 1}, {0, 0, 0, 3, 3, 3, 3, 3, 8, 8},
+      {0, 1, 2, 0, 0, 1, 2, 2, 2, 0, 0}, {5, 5, 5, 5, 5, 5},       {0, 1, 2, 3, 4}};
+  for (const std::vector<int>& nodes : clusters) {
+    for (int wanted = 1; wanted <= 12; ++wanted) {
+      const auto groups = groups_of(nodes, wanted);
+      const std::size_t full = std::min(static_cast<std::size_t>(wanted), nodes.size());
+      EXPECT_EQ(groups.size(), (nodes.size() + full - 1) / full);
+      EXPECT_EQ(groups.front().front(), 0) << "the first rank leads the first group";
+      std::size_t inside = 0, smaller = 0;
+      for (const std::vector<int>& group : groups) {
+        EXPECT_TRUE(std::is_sorted(group.begin(), group.end()));
+        EXPECT_EQ(std::count(group.begin(), group.end(), -1), 0) << "a place nobody has";
+        smaller += group.size() < full;
+        inside += group.size() == full && !spans_nodes(group, nodes);
+      }
+      EXPECT_LE(smaller, 1u);
+      std::size_t most = 0;  // full groups that the nodes have room for
+      for (const int node : std::set<int>(nodes.begin(), nodes.end()))
+        most += static_cast<std::size_t>(std::count(nodes.begin(), nodes.end(), node)) / full;
+      EXPECT_GE(inside, most) << "groups of " << wanted;
+    }
+  }
+}
+
+TEST(Grid, GroupsLargerThanANodeTakeWholeNodes) {
+  const std::vector<int> nodes = {0, 1, 2, 3, 0, 1, 2, 3};  // ranks dealt in turn
+  const auto groups = groups_of(nodes, 4);
+  ASSERT_EQ(groups.size(), 2u);
+  EXPECT_EQ(groups[0], (std::vector<int>{0, 1, 4, 5}));
+  EXPECT_EQ(groups[1], (std::vector<int>{2, 3, 6, 7}));
+}
+
+TEST(Grid, RanksOfThisMachineShareANodeAndFakedNodesAreKeptApart) {
+  Communicator world = Communicator::world();
+  EXPECT_EQ(nodes_of_ranks(world), one_node(world.size()));
+  std::vector<int> nodes;
+  for (int rank = 0; rank < world.size(); ++rank) nodes.push_back(rank % 2);
+  ProcessGrid grid(world, nodes, 2);
+  std::vector<std::int64_t> members(static_cast<std::size_t>(grid.group().size()));
+  const std::int64_t mine = world.rank();
+  grid.group().all_gather(std::as_bytes(std::span(&mine, 1)), std::as_writable_bytes(std::span(members)));
+  const auto expected = groups_of(nodes, 2)[static_cast<std::size_t>(grid.place().group)];
+  EXPECT_EQ(members, std::vector<std::int64_t>(expected.begin(), expected.end()));
+}
+
 TEST(Grid, MoreRanksPerImageThanRanksMeansOneGroup) {
-  const GridPlace place = place_in_grid(2, 3, 8);
+  const GridPlace place = place_in_grid(2, one_node(3), 8);
   EXPECT_EQ(place.groups, 1);
   EXPECT_EQ(place.group_size, 3);
   EXPECT_EQ(place.group_rank, 2);
 }
 
 TEST(Grid, NonsenseIsRefused) {
-  EXPECT_THROW(place_in_grid(0, 4, 0), UsageError);
-  EXPECT_THROW(place_in_grid(0, 4, -3), UsageError);
-  EXPECT_THROW(place_in_grid(4, 4, 1), UsageError);
+  EXPECT_THROW(place_in_grid(0, one_node(4), 0), UsageError);
+  EXPECT_THROW(place_in_grid(0, one_node(4), -3), UsageError);
+  EXPECT_THROW(place_in_grid(4, one_node(4), 1), UsageError);
   EXPECT_THROW(share_particles(0, 1, 0, 1), UsageError);
   EXPECT_THROW(share_particles(1, 0, 0, 1), UsageError);
   EXPECT_THROW(share_particles(1, 1, 1, 1), UsageError);

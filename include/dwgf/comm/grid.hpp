@@ -1,9 +1,11 @@
 /// The process grid: world = image groups x particle ranks. Groups never wait for each other; the ranks of
-/// one group share the particles of one image. The world need not divide evenly: the last group is smaller
-/// then.
+/// one group share the particles of one image, and exchange them every step, so a group lies on one node
+/// where it can. The world need not divide evenly: one group is smaller then.
 #pragma once
 
 #include <cstdint>
+#include <span>
+#include <vector>
 
 #include <dwgf/comm/mpi.hpp>
 
@@ -17,8 +19,16 @@ struct GridPlace {
   int group_size = 1;
 };
 
-/// @pre 1 <= ranks_per_image; more than world_size means one group of all. Throws UsageError.
-GridPlace place_in_grid(int world_rank, int world_size, int ranks_per_image);
+/// Every node's ranks fill groups of `ranks_per_image` in rank order; what is left over on the nodes fills
+/// groups in the order of nodes, of which the last may be smaller. So there are ceil(ranks / ranks_per_image)
+/// groups, as few as possible that span nodes by need of filling them, and all but one are full. Groups are
+/// numbered by their lowest rank; the first has world rank 0 first. `nodes` holds a label of every rank's
+/// node.
+/// @pre 1 <= ranks_per_image; more than there are ranks means one group of all. Throws UsageError.
+GridPlace place_in_grid(int world_rank, std::span<const int> nodes, int ranks_per_image);
+
+/// Collective: for every rank of `world` the lowest rank that shares its node (its memory).
+std::vector<int> nodes_of_ranks(const Communicator& world);
 
 /// The particles of one image over the ranks of a group, in whole micro-batches: rank r takes micro-batches
 /// [r q, min((r + 1) q, B)) with B = ceil(particles / micro_batch), q = ceil(B / group_size). The
@@ -42,6 +52,8 @@ class ProcessGrid {
  public:
   /// Collective over `world`.
   ProcessGrid(const Communicator& world, int ranks_per_image);
+  /// The same with nodes as given, the same on all ranks (for tests: one machine as several nodes).
+  ProcessGrid(const Communicator& world, std::span<const int> nodes, int ranks_per_image);
 
   const GridPlace& place() const { return place_; }
   /// The ranks that share this rank's images.

@@ -65,7 +65,8 @@ class MpiSession {
   MpiSession(const MpiSession&) = delete;
   MpiSession& operator=(const MpiSession&) = delete;
 
-  /// Ends every rank of the job at once with this exit code. Does not return.
+  /// Ends every rank of the job that can be reached, at once, with this exit code, and this one within seconds
+  /// in any case. From any thread. Does not return.
   [[noreturn]] void abort(int code) const;
 };
 

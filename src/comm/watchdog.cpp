@@ -1,0 +1,142 @@
+#include <algorithm>
+#include <utility>
+
+#include <dwgf/base/error.hpp>
+#include <dwgf/base/text.hpp>
+#include <dwgf/comm/watchdog.hpp>
+
+namespace dwgf {
+
+Watchdog::Watchdog(RankIdentity identity, Seconds limit) : identity_(std::move(identity)), limit_(limit) {}
+
+void Watchdog::enter(std::string phase, bool waits) {
+  const std::lock_guard lock(mutex_);
+  phase_ = std::move(phase);
+  waits_ = waits;
+  resting_ = false;
+  since_ = Clock::now();
+}
+
+void Watchdog::at(const std::string& image, std::int64_t step) {
+  const std::lock_guard lock(mutex_);
+  if (image_ != image) image_ = image;
+  step_ = step;
+  since_ = Clock::now();
+}
+
+void Watchdog::rest() {
+  const std::lock_guard lock(mutex_);
+  phase_ = "done";
+  resting_ = true;
+}
+
+std::string Watchdog::phase() const {
+  const std::lock_guard lock(mutex_);
+  return phase_;
+}
+
+std::optional<std::string> Watchdog::complaint(Clock::time_point now) const {
+  const std::lock_guard lock(mutex_);
+  if (resting_ || limit_ <= Seconds(0)) return std::nullopt;
+  const Seconds patience = waits_ ? std::min(limit_ / 10, Seconds(10)) : Seconds(0);
+  const Seconds taken = now - since_;
+  if (taken <= limit_ + patience) return std::nullopt;
+  std::string text = concat("[rank ", identity_.rank, " of ", identity_.size, " on ", identity_.host,
+                            "] no progress for ", human_duration(taken.count()), " in: ", phase_);
+  if (!image_.empty()) text += concat("; image '", image_, "'");
+  if (step_ >= 0) text += concat(", step ", step_);
+  text += waits_ ? ". It waits for other ranks: one of them hangs, or the network between them does"
+                 : ". The device, the file system or this host hangs, or the limit is too short";
+  return concat(text, " (run.watchdog_minutes = ", limit_.count() / 60,
+                "). All ranks are ended; the same command goes on with what is missing");
+}
+
+WatchdogThread::WatchdogThread(const Watchdog& watchdog, std::function<void(const std::string&)> on_complaint,
+                               Watchdog::Seconds pause)
+    : thread_([this, &watchdog, on_complaint = std::move(on_complaint), pause] {
+        std::unique_lock lock(mutex_);
+        while (!wake_.wait_for(lock, pause, [this] { return ending_; })) {
+          const auto complaint = watchdog.complaint(Watchdog::Clock::now());
+          if (!complaint) continue;
+          lock.unlock();  // the callback may take its time, and the destructor must not wait for the lock
+          on_complaint(*complaint);
+          return;
+        }
+      }) {}
+
+WatchdogThread::~WatchdogThread() {
+  {
+    const std::lock_guard lock(mutex_);
+    ending_ = true;
+  }
+  wake_.notify_all();
+  thread_.join();
+}
+
+namespace {
+
+/// While it lives, the watchdog knows that this rank waits; then the phase is what it was before.
+class Waiting {
+ public:
+  Waiting(Watchdog& watchdog, const std::string& what) : watchdog_(watchdog), before_(watchdog.phase()) {
+    watchdog_.enter(what, true);
+  }
+  ~Waiting() { watchdog_.enter(before_); }
+  Waiting(const Waiting&) = delete;
+  Waiting& operator=(const Waiting&) = delete;
+
+ private:
+  Watchdog& watchdog_;
+  std::string before_;
+};
+
+class WatchedPending final : public PendingCollective {
+ public:
+  WatchedPending(std::unique_ptr<PendingCollective> pending, Watchdog& watchdog, std::string what)
+      : pending_(std::move(pending)), watchdog_(watchdog), what_(std::move(what)) {}
+  ~WatchedPending() override {
+    if (!pending_) return;
+    const Waiting waiting(watchdog_, what_);  // an operation under way is seen to its end
+    pending_.reset();
+  }
+  void wait() override {
+    const Waiting waiting(watchdog_, what_);
+    pending_->wait();
+  }
+  bool advance() override { return pending_->advance(); }
+
+ private:
+  std::unique_ptr<PendingCollective> pending_;
+  Watchdog& watchdog_;
+  std::string what_;
+};
+
+}  // namespace
+
+std::unique_ptr<PendingCollective> WatchedCollective::start_all_gather(std::span<const std::byte> bytes,
+                                                                       std::span<std::byte> out) {
+  return std::make_unique<WatchedPending>(group_.start_all_gather(bytes, out), watchdog_,
+                                          concat("all-gather of ", bytes.size(), " bytes"));
+}
+
+std::unique_ptr<PendingCollective> WatchedCollective::start_all_reduce_sum(std::span<std::int64_t> values) {
+  return std::make_unique<WatchedPending>(group_.start_all_reduce_sum(values), watchdog_,
+                                          concat("sum of ", values.size(), " numbers"));
+}
+
+std::unique_ptr<PendingCollective> WatchedCollective::start_all_reduce_max(std::span<std::int64_t> values) {
+  return std::make_unique<WatchedPending>(group_.start_all_reduce_max(values), watchdog_,
+                                          concat("maximum of ", values.size(), " numbers"));
+}
+
+void WatchedCollective::broadcast(std::span<std::byte> bytes, int root) {
+  const Waiting waiting(watchdog_, concat("broadcast of ", bytes.size(), " bytes from rank ", root));
+  group_.broadcast(bytes, root);
+}
+
+void WatchedCollective::barrier() {
+  const Waiting waiting(watchdog_, "barrier");
+  group_.barrier();
+}
+
+}  // namespace dwgf
