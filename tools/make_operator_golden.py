@@ -1,12 +1,16 @@
 #!/usr/bin/env python3
 """Writes tests/data/operators/operators.json: what the forward operators give for one small image, by independent means.
 
-    python3 tools/make_operator_golden.py        (needs numpy, torch, pillow)
+    python3 tools/make_operator_golden.py        (needs numpy, scipy, torch, pillow, scikit-image)
 
-PyTorch functionals in double stand for the definitions; `bicubic` also comes from Pillow (float32, first channel). The image is
+PyTorch functionals in double stand for the definitions; `bicubic` also comes from Pillow (float32, first channel), convolutions from
+scipy.ndimage, Fourier samples from NumPy, JPEG from Pillow's codec (no chroma subsampling), line integrals from scikit-image. Where
+conventions differ: scipy's `mirror` is our `reflect`, `wrap` our `circular`; scikit-image's radon does not divide by the side of the
+image, its views are columns, and at the angle t it integrates along what we call -t. The image is
 [3, 8, 12] in multiples of 1/256, exact in JSON. Random masks come from the Philox4x32-10 stream that
 include/dwgf/base/random.hpp specifies.
 """
+import io
 import json
 import pathlib
 
@@ -14,6 +18,8 @@ import numpy as np
 import torch
 import torch.nn.functional as functional
 from PIL import Image
+from scipy import ndimage
+from skimage.transform import radon
 
 SHAPE = (3, 8, 12)
 SEED, IMAGE = 5, 11
@@ -80,12 +86,67 @@ def phase(x, oversample):
     return torch.fft.fft2(functional.pad((x + 1) / 2, (padding,) * 4), norm="ortho").abs()
 
 
+def convolve(x, kernel, border):
+    mode = {"reflect": "mirror", "zero": "constant", "circular": "wrap"}[border]
+    return torch.from_numpy(np.stack([ndimage.convolve(channel, kernel, mode=mode) for channel in x[0].numpy()]))[None]
+
+
+def fourier(x, mask):
+    spectrum = np.fft.fft2(x[0].numpy(), norm="ortho") * mask
+    return torch.from_numpy(np.stack([spectrum.real, spectrum.imag]))[None]
+
+
+def quantise(x, levels):
+    grid = np.linspace(-1, 1, levels)
+    return torch.from_numpy(grid[np.abs(x.numpy()[..., None] - grid).argmin(-1)])
+
+
+def phantom(size):
+    """Smooth blobs, off the centre, within the circle."""
+    position = np.arange(size) - (size - 1) / 2
+    y, x = np.meshgrid(position, position, indexing="ij")
+    blobs = [(0.8, 3, -4, 3.0), (-0.5, -5, 3, 2.5), (0.6, 2, 6, 3.0)]
+    return sum(a * np.exp(-((y - v) ** 2 + (x - u) ** 2) / (2 * w * w)) for a, v, u, w in blobs)
+
+
+def radon_golden(size=41, views=12):
+    # Their centre is at size // 2, ours at (size - 1) / 2: the same for an odd size.
+    image = phantom(size)
+    sinogram = radon(image, theta=-np.arange(views) * 180 / views, circle=True).T  # [views, size]
+    return {"size": size, "views": views, "detectors": size, "x": image.flatten().round(9).tolist(), "y": sinogram.flatten().round(9).tolist()}
+
+
+def jpeg_golden(generator, channels, height, width, quality):
+    coarse = generator.uniform(0, 255, (height // 4 + 2, width // 4 + 2, channels))
+    levels = np.clip(ndimage.zoom(coarse, (4, 4, 1), order=3)[:height, :width] + generator.normal(0, 6, (height, width, channels)), 0, 255)
+    levels = np.round(levels).astype(np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(levels.squeeze() if channels == 1 else levels).save(file, "JPEG", quality=quality, subsampling=0)
+    decoded = np.asarray(Image.open(file)).reshape(height, width, channels)
+    return {"shape": [channels, height, width], "x": np.moveaxis(levels, 2, 0).flatten().tolist(),
+            "y": np.moveaxis(decoded, 2, 0).flatten().tolist()}
+
+
 def main():
     values = np.random.default_rng(3).uniform(-1, 1, (1, *SHAPE))
     x = torch.from_numpy(np.round(values * 256) / 256)
     luma = torch.tensor([0.299, 0.587, 0.114], dtype=torch.float64).reshape(1, 3, 1, 1)
+    generator = np.random.default_rng(4)
+    arrays = {"k35": np.round(generator.uniform(-1, 1, (3, 5)) * 64) / 64, "k51": np.round(generator.uniform(0, 1, (5, 1)) * 64) / 64,
+              "m": (generator.uniform(size=SHAPE[1:]) < 0.4).astype(float),
+              "A": np.round(generator.normal(size=(7, x.numel())) * 64) / 64}
     results = {
         "identity": x,
+        "mask:m": x * torch.from_numpy(arrays["m"]),
+        "kernel:k35": convolve(x, arrays["k35"], "reflect"),
+        "kernel:k35,zero": convolve(x, arrays["k35"], "zero"),
+        "kernel:k51,circular": convolve(x, arrays["k51"], "circular"),
+        "fourier:m": fourier(x, arrays["m"]),
+        "matrix:A": torch.from_numpy(arrays["A"] @ x.numpy().reshape(-1))[None],
+        "quantise:2": quantise(x, 2),
+        "quantise:12": quantise(x, 12),
+        "bicubic:3": bicubic(x, 3),
+        "bicubic:5": bicubic(x, 5),
         "box:2,3,4,5": box(x, 2, 3, 4, 5),
         "random:0.7": random_mask(x, 0.7),
         "mean:2": functional.avg_pool2d(x, 2),
@@ -103,6 +164,9 @@ def main():
         "blur:5,1.5 | mean:2 | hdr": (2 * functional.avg_pool2d(blur(x, 5, 1.5, "reflect"), 2)).clamp(-1, 1),
     }
     golden = {
+        "arrays": {name: {"shape": list(array.shape), "values": array.flatten().tolist()} for name, array in arrays.items()},
+        "radon": radon_golden(),
+        "jpeg": {f"{quality} {channels}": jpeg_golden(generator, channels, 19, 24, quality) for quality, channels in ((20, 1), (50, 3), (75, 3))},
         "shape": SHAPE, "seed": SEED, "image": IMAGE, "x": x.flatten().tolist(),
         "operators": {spec: {"shape": list(y.shape[1:]), "y": y.flatten().tolist()} for spec, y in results.items()},
         "pillow": {spec: {"shape": list(y.shape[1:]), "y": y.flatten().tolist()}

@@ -28,4 +28,8 @@ at::Tensor image_by_image(std::int64_t count, const std::function<at::Tensor(std
   return at::stack(images);
 }
 
+at::Tensor at_least_float(const at::Tensor& x) {
+  return x.scalar_type() == at::kDouble ? x : x.to(at::kFloat);
+}
+
 }  // namespace dwgf

@@ -3,6 +3,7 @@
 
 #include <ATen/ATen.h>
 
+#include <dwgf/base/error.hpp>
 #include <dwgf/operators/bicubic.hpp>
 #include <dwgf/operators/separable.hpp>
 
@@ -24,7 +25,8 @@ class BicubicDownsampling final : public SeparableOperator {
                           bicubic_matrix(shape.width, shape.width / factor)),
         shape_(shape) {}
 
-  at::Tensor trivial_inverse(const at::Tensor& y) const override {
+  bool measures_image() const override { return true; }
+  at::Tensor trivial_inverse(const at::Tensor& y, double) const override {
     return bicubic_resize(y, shape_.height, shape_.width);
   }
   std::string trivial_inverse_name() const override { return "bicubic"; }
@@ -62,8 +64,13 @@ at::Tensor bicubic_resize(const at::Tensor& y, std::int64_t height, std::int64_t
 
 std::shared_ptr<const ForwardOperator> make_bicubic(const OperatorArguments& arguments,
                                                     const OperatorContext& context) {
-  return std::make_shared<BicubicDownsampling>(context.image_shape,
-                                               arguments.dividing_factor(0, context.image_shape));
+  const ImageShape& shape = context.image_shape;
+  const std::int64_t factor = arguments.integer(0, "the factor", 1),
+                     smaller = std::min(shape.height, shape.width);
+  if (factor > smaller)
+    arguments.refuse(concat("the factor ", factor, " leaves nothing of the image of ", to_text(shape)),
+                     concat("it can be ", smaller, " at most"));
+  return std::make_shared<BicubicDownsampling>(shape, factor);
 }
 
 }  // namespace dwgf

@@ -28,7 +28,8 @@ class BlockMean final : public LinearOperator {
   std::vector<std::int64_t> measurement_shape() const override {
     return {shape_.channels, shape_.height / factor_, shape_.width / factor_};
   }
-  at::Tensor trivial_inverse(const at::Tensor& y) const override {
+  bool measures_image() const override { return true; }
+  at::Tensor trivial_inverse(const at::Tensor& y, double) const override {
     return bicubic_resize(y, shape_.height, shape_.width);
   }
   std::string trivial_inverse_name() const override { return "bicubic"; }

@@ -31,6 +31,10 @@ class StageList {
     return std::all_of(stages_.begin(), stages_.end(),
                        [](const auto& stage) { return stage->keeps_unobserved(); });
   }
+  bool measures_image() const {
+    return std::all_of(stages_.begin(), stages_.end(),
+                       [](const auto& stage) { return stage->measures_image(); });
+  }
   const std::string& trivial_inverse_name() const { return inverse_name_; }
 
   at::Tensor apply(at::Tensor x) const {
@@ -38,10 +42,10 @@ class StageList {
     return x;
   }
 
-  at::Tensor trivial_inverse(at::Tensor y) const {
+  at::Tensor trivial_inverse(at::Tensor y, double sigma) const {
     if (inverse_name_.empty()) return {};
     for (auto stage = stages_.rbegin(); stage != stages_.rend(); ++stage)
-      if (!(*stage)->trivial_inverse_name().empty()) y = (*stage)->trivial_inverse(y);
+      if (!(*stage)->trivial_inverse_name().empty()) y = (*stage)->trivial_inverse(y, sigma);
     return y;
   }
 
@@ -78,7 +82,10 @@ class LinearComposition final : public LinearOperator {
   std::vector<std::int64_t> measurement_shape() const override { return list_.measurement_shape(); }
   at::Tensor observed() const override { return list_.observed(); }
   bool keeps_unobserved() const override { return list_.keeps_unobserved(); }
-  at::Tensor trivial_inverse(const at::Tensor& y) const override { return list_.trivial_inverse(y); }
+  bool measures_image() const override { return list_.measures_image(); }
+  at::Tensor trivial_inverse(const at::Tensor& y, double sigma) const override {
+    return list_.trivial_inverse(y, sigma);
+  }
   std::string trivial_inverse_name() const override { return list_.trivial_inverse_name(); }
 
  private:
@@ -104,7 +111,10 @@ class NonlinearComposition final : public ForwardOperator {
   std::vector<std::int64_t> measurement_shape() const override { return list_.measurement_shape(); }
   at::Tensor observed() const override { return list_.observed(); }
   bool keeps_unobserved() const override { return list_.keeps_unobserved(); }
-  at::Tensor trivial_inverse(const at::Tensor& y) const override { return list_.trivial_inverse(y); }
+  bool measures_image() const override { return list_.measures_image(); }
+  at::Tensor trivial_inverse(const at::Tensor& y, double sigma) const override {
+    return list_.trivial_inverse(y, sigma);
+  }
   std::string trivial_inverse_name() const override { return list_.trivial_inverse_name(); }
 
  private:

@@ -1,17 +1,16 @@
-#include <algorithm>
 #include <cmath>
 
 #include <ATen/ATen.h>
 
 #include <dwgf/base/error.hpp>
-#include <dwgf/base/text.hpp>
+#include <dwgf/operators/batch_shape.hpp>
+#include <dwgf/operators/border.hpp>
+#include <dwgf/operators/fourier_filter.hpp>
 #include <dwgf/operators/gaussian_blur.hpp>
 #include <dwgf/operators/separable.hpp>
 
 namespace dwgf {
 namespace {
-
-enum class Border { reflect, zero, circular };
 
 std::vector<double> gaussian_kernel(std::int64_t size, double std) {
   std::vector<double> kernel(static_cast<std::size_t>(size));
@@ -42,16 +41,27 @@ at::Tensor correlation_matrix(const std::vector<double>& kernel, std::int64_t n,
   return matrix;
 }
 
-Border parse_border(const OperatorArguments& arguments) {
-  if (arguments.count() < 3) return Border::reflect;
-  const std::string& name = arguments.text(2);
-  if (name == "reflect") return Border::reflect;
-  if (name == "zero") return Border::zero;
-  if (name == "circular") return Border::circular;
-  const std::string nearest = nearest_name(name, {"reflect", "zero", "circular"});
-  arguments.refuse("unknown border '" + name + "'" + (nearest.empty() ? "" : " (nearest: '" + nearest + "')"),
-                   "choose reflect, zero or circular");
-}
+class GaussianBlur final : public SeparableOperator {
+ public:
+  GaussianBlur(const ImageShape& shape, const std::vector<double>& kernel, Border border)
+      : SeparableOperator(shape, correlation_matrix(kernel, shape.height, border),
+                          correlation_matrix(kernel, shape.width, border)),
+        profile_(at::tensor(at::ArrayRef<double>(kernel), at::kDouble)),
+        border_(border) {}
+
+  bool measures_image() const override { return true; }
+  at::Tensor trivial_inverse(const at::Tensor& y, double sigma) const override {
+    const at::Tensor kernel = at::outer(profile_, profile_);
+    return image_by_image(y.size(0), [&](std::int64_t b) {
+      return wiener_filter(y.select(0, b), kernel, border_, sigma);  // [C, H, W]
+    });
+  }
+  std::string trivial_inverse_name() const override { return "Wiener filter"; }
+
+ private:
+  at::Tensor profile_;  // [size]
+  Border border_;
+};
 
 }  // namespace
 
@@ -60,24 +70,13 @@ std::shared_ptr<const ForwardOperator> make_gaussian_blur(const OperatorArgument
   const ImageShape& shape = context.image_shape;
   const std::int64_t size = arguments.integer(0, "size", 1);
   const double std = arguments.number(1, "std");
-  const Border border = parse_border(arguments);
+  const Border border = parse_border(arguments, 2);
   if (size % 2 == 0)
     arguments.refuse(concat("size ", size, " is even"), "a kernel with a centre needs an odd size");
   if (!(std > 0)) arguments.refuse(concat("std is ", std), "it must be above 0 (in pixels)");
 
-  const std::int64_t smaller = std::min(shape.height, shape.width);
-  // A zero border needs no pixel outside; its bound only keeps a mistyped size from filling the memory.
-  constexpr std::int64_t any = 65535;
-  const std::int64_t most =
-      border == Border::zero ? any : (border == Border::reflect ? 2 * smaller - 1 : 2 * smaller + 1);
-  if (size > most) {
-    arguments.refuse(concat("a kernel of size ", size, " is too large for an image of ", to_text(shape),
-                            " with this border"),
-                     concat("size can be ", most, " at most"));
-  }
-  const std::vector<double> kernel = gaussian_kernel(size, std);
-  return std::make_shared<SeparableOperator>(shape, correlation_matrix(kernel, shape.height, border),
-                                             correlation_matrix(kernel, shape.width, border));
+  require_kernel_fits(arguments, border, size, size, shape);
+  return std::make_shared<GaussianBlur>(shape, gaussian_kernel(size, std), border);
 }
 
 }  // namespace dwgf

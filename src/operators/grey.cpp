@@ -28,7 +28,8 @@ class Grey final : public LinearOperator {
   }
 
   std::vector<std::int64_t> measurement_shape() const override { return {1, shape_.height, shape_.width}; }
-  at::Tensor trivial_inverse(const at::Tensor& y) const override {
+  bool measures_image() const override { return true; }
+  at::Tensor trivial_inverse(const at::Tensor& y, double) const override {
     return y.expand({-1, 3, -1, -1}).contiguous();
   }
   std::string trivial_inverse_name() const override { return "grey"; }

@@ -23,7 +23,8 @@ class HighDynamicRange final : public ForwardOperator {
     return {shape_.channels, shape_.height, shape_.width};
   }
   bool keeps_unobserved() const override { return true; }
-  at::Tensor trivial_inverse(const at::Tensor& y) const override { return y / 2; }
+  bool measures_image() const override { return true; }
+  at::Tensor trivial_inverse(const at::Tensor& y, double) const override { return y / 2; }
   std::string trivial_inverse_name() const override { return "half"; }
 
  private:

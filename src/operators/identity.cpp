@@ -17,6 +17,7 @@ class Identity final : public LinearOperator {
     return {shape_.channels, shape_.height, shape_.width};
   }
   bool keeps_unobserved() const override { return true; }
+  bool measures_image() const override { return true; }
 
  private:
   ImageShape shape_;

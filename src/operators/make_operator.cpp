@@ -12,9 +12,15 @@
 #include <dwgf/operators/grey.hpp>
 #include <dwgf/operators/hdr.hpp>
 #include <dwgf/operators/identity.hpp>
+#include <dwgf/operators/jpeg.hpp>
+#include <dwgf/operators/kernel_blur.hpp>
+#include <dwgf/operators/masked_fourier.hpp>
 #include <dwgf/operators/masking.hpp>
+#include <dwgf/operators/matrix_operator.hpp>
 #include <dwgf/operators/operator_arguments.hpp>
 #include <dwgf/operators/phase_retrieval.hpp>
+#include <dwgf/operators/quantise.hpp>
+#include <dwgf/operators/radon.hpp>
 
 namespace dwgf {
 namespace {
@@ -40,14 +46,29 @@ const KnownOperator known_operators[] = {
     {"box:top,left,height,width", 4, 4, "y = x, missing (0) in the box", make_box_inpainting},
     {"random:fraction", 1, 1, "y = x, each value missing (0) with this probability", make_random_inpainting,
      true},
+    {"mask:FILE", 1, 1, "y = x, missing (0) where the mask is 0; a .npy [H, W] or [C, H, W], a PNG, or @",
+     make_mask_inpainting},
     {"mean:r", 1, 1, "y = means of r x r blocks of x", make_block_mean},
     {"bicubic:r", 1, 1, "y = x resampled to 1/r of its size, antialiased cubic, a = -0.5", make_bicubic},
     {"blur:size,std[,border]", 2, 3, "y = k * x, Gaussian k of size x size; border reflect, zero or circular",
      make_gaussian_blur},
+    {"motion:size,angle[,border]", 2, 3, "y = k * x, k a line of `size` pixels at an angle [degrees]",
+     make_motion_blur},
+    {"kernel:FILE[,border]", 1, 2, "y = k * x (convolution), k a .npy [h, w], or @", make_kernel_blur},
     {"grey", 0, 0, "y = 0.299 R + 0.587 G + 0.114 B", make_grey},
     {"hdr", 0, 0, "y = clamp(2 x, -1, 1)", make_hdr},
     {"phase[:oversample]", 0, 1, "y = |F(pad((x + 1) / 2))|, padding oversample / 8 of the width (2)",
      make_phase_retrieval},
+    {"quantise:levels", 1, 1, "y = x rounded to equal levels on [-1, 1]; straight-through derivative",
+     make_quantise},
+    {"jpeg:quality", 1, 1, "y = what JPEG of this quality leaves of x; straight-through derivative",
+     make_jpeg},
+    {"fourier:FILE", 1, 1,
+     "y = M F x, masked Fourier samples (MRI); the mask as for `mask`, frequency 0 first",
+     make_masked_fourier},
+    {"radon:views", 1, 1, "y = line integrals of x at `views` angles of 180 degrees (tomography)",
+     make_radon},
+    {"matrix:FILE", 1, 1, "y = M vec(x), M a .npy [m, C H W], or @", make_matrix_operator},
 };
 
 /// One stage of a spec, taken apart.
@@ -116,6 +137,7 @@ std::shared_ptr<const ForwardOperator> make_operator(const std::string& spec,
       here.image_shape = {shape[0], shape[1], shape[2]};
     }
     stages.push_back(known->make(arguments, here));
+    here.drawn += known->depends_on_image;
   }
   std::shared_ptr<const ForwardOperator> made = compose(std::move(stages), image);
   if (made->observed_count() == 0)

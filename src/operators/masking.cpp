@@ -1,3 +1,5 @@
+#include <array>
+
 #include <ATen/ATen.h>
 
 #include <dwgf/base/error.hpp>
@@ -5,6 +7,7 @@
 #include <dwgf/operators/batch_shape.hpp>
 #include <dwgf/operators/harmonic_fill.hpp>
 #include <dwgf/operators/masking.hpp>
+#include <dwgf/operators/operator_arrays.hpp>
 
 namespace dwgf {
 
@@ -15,7 +18,7 @@ at::Tensor Masking::apply(const at::Tensor& x) const {
   return at::mul(x, mask_.like(x));  // [B, C, H, W]
 }
 
-at::Tensor Masking::trivial_inverse(const at::Tensor& y) const {
+at::Tensor Masking::trivial_inverse(const at::Tensor& y, double) const {
   return harmonic_fill(y, observed_);
 }
 
@@ -50,14 +53,34 @@ std::shared_ptr<const ForwardOperator> make_random_inpainting(const OperatorArgu
     arguments.refuse(concat("the missing fraction is ", fraction), "it must be at least 0 and below 1");
 
   at::Tensor uniforms = at::empty({shape.channels, shape.height, shape.width}, at::kDouble);
-  fill_uniforms({.seed = context.seed, .image = context.image, .purpose = Purpose::mask},
-                {uniforms.data_ptr<double>(), static_cast<std::size_t>(uniforms.numel())});
+  fill_uniforms(
+      {.seed = context.seed, .image = context.image, .step = context.drawn, .purpose = Purpose::mask},
+      {uniforms.data_ptr<double>(), static_cast<std::size_t>(uniforms.numel())});
   const at::Tensor observed = uniforms.ge(fraction);  // [C, H, W]
   if (!observed.any().item<bool>())
     arguments.refuse(
         concat("no pixel of the ", to_text(shape), " image of identity ", context.image, " is observed"),
         "lower the missing fraction");
+  if (context.on_array) context.on_array("mask", observed);
   return std::make_shared<Masking>(observed);
+}
+
+at::Tensor load_mask(const OperatorArguments& arguments, const OperatorContext& context) {
+  const ImageShape& shape = context.image_shape;
+  const at::Tensor mask = load_array(arguments, context, "mask");
+  const std::array<std::int64_t, 3> whole{shape.channels, shape.height, shape.width};
+  const at::IntArrayRef sizes(whole);
+  if (mask.sizes() != sizes && mask.sizes() != sizes.slice(1))
+    arguments.refuse(concat("the mask has the shape ", mask.sizes()),
+                     concat("for images of ", to_text(shape), " it must be ", sizes.slice(1), " or ", sizes));
+  const at::Tensor observed = mask.ne(0).to(at::kFloat).expand(sizes).contiguous();  // [C, H, W]
+  if (!observed.any().item<bool>()) arguments.refuse("the mask is 0 everywhere", "nothing would be observed");
+  return observed;
+}
+
+std::shared_ptr<const ForwardOperator> make_mask_inpainting(const OperatorArguments& arguments,
+                                                            const OperatorContext& context) {
+  return std::make_shared<Masking>(load_mask(arguments, context));
 }
 
 }  // namespace dwgf

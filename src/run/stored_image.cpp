@@ -75,7 +75,8 @@ StoredImage StoredImages::read(std::int64_t row) {
 
   const auto forward = forward_for(entry, channels);
   image.measurement = cut(array("/measurement/y", row), forward->measurement_shape());
-  if (const at::Tensor baseline = forward->trivial_inverse(image.measurement.unsqueeze(0));
+  if (const at::Tensor baseline =
+          forward->trivial_inverse(image.measurement.unsqueeze(0), job_.real("problem.sigma"));
       baseline.defined()) {
     image.baseline = baseline.squeeze(0);
   }

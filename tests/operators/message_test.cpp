@@ -32,7 +32,7 @@ TEST(OperatorSpec, RefusesWhatItCannotMean) {
            {"| mean:2", {"one side of a '|'"}},
            {"maen:2", {"unknown operator 'maen'", "nearest: 'mean'", "bicubic"}},
            {"mean:2 | blru:3,1", {"unknown operator 'blru' in 'mean:2 | blru:3,1'", "nearest: 'blur'"}},
-           {"tomography", {"unknown operator 'tomography'", "known are identity, box"}},
+           {"tomographie", {"unknown operator 'tomographie'", "known are identity, box"}},
            {"identity:1", {"'identity:1'", "found 1 argument where 0"}},
            {"mean", {"'mean'", "found 0 arguments where 1", "write `mean:r`"}},
            {"mean:2,2", {"found 2 arguments where 1"}},
@@ -43,8 +43,29 @@ TEST(OperatorSpec, RefusesWhatItCannotMean) {
            {"mean:99999999999999999999", {"not an integer"}},
            {"mean:4", {"does not divide the width 18", "3 x 12 x 18", "divisor of 6"}},
            {"mean:9", {"does not divide the height 12"}},
-           {"bicubic:5", {"does not divide the height 12"}},
+           {"bicubic:13", {"the factor 13 leaves nothing", "3 x 12 x 18", "12 at most"}},
            {"bicubic:2 | mean:2", {"'mean:2'", "does not divide the width 9", "3 x 6 x 9"}},
+           {"motion:4,0", {"size 4 is even"}},
+           {"motion:5", {"found 1 argument where 2 to 3"}},
+           {"motion:5,up", {"the angle 'up' is not a finite number"}},
+           {"motion:25,3", {"size 25 is too large", "23 at most"}},
+           {"motion:4097,0,zero", {"size is 4097", "4095 at most"}},
+           {"kernel:", {"found 0 arguments where 1 to 2"}},
+           {"kernel:4x3", {"the kernel has the shape [4, 3]", "both odd"}},
+           {"kernel:3", {"the kernel has the shape [3]"}},
+           {"kernel:25x3", {"size 25 is too large"}},
+           {"kernel:3x3,wrap", {"unknown border 'wrap'"}},
+           {"mask:12x17", {"the mask has the shape [12, 17]", "[12, 18] or [3, 12, 18]"}},
+           {"fourier:1x12x18", {"the mask has the shape [1, 12, 18]"}},
+           {"matrix:4x5", {"the matrix has the shape [4, 5]", "[m, 648]"}},
+           {"radon:0", {"views is 0", "at least 1"}},
+           {"radon:70000", {"views is 70000", "65535 at most"}},
+           {"radon:3 | fourier:12x18", {"the mask has the shape [12, 18]", "3 x 3 x 23"}},
+           {"matrix:4x648 | mean:2", {"'mean:2'", "not an image", "put it first"}},
+           {"quantise:1", {"levels is 1", "at least 2"}},
+           {"quantise:65537", {"65536 at most"}},
+           {"jpeg:0", {"quality is 0"}},
+           {"jpeg:101", {"100 at most"}},
            {"box:1,2,3", {"found 3 arguments where 4", "box:top,left,height,width"}},
            {"box:1,2,,3", {"height '' is not an integer"}},
            {"box:-1,0,2,2", {"top is -1", "at least 0"}},
@@ -80,7 +101,8 @@ TEST(OperatorSpec, RefusesWhatItCannotMean) {
 TEST(OperatorSpec, TakesWhatIsJustInside) {
   for (const char* spec :
        {"box:0,0,12,17", "box:11,17,1,1", "blur:23,3", "blur:25,3,circular", "blur:101,3,zero", "mean:6",
-        "random:0", "random:0.99", "phase:32", "phase:", " identity "})
+        "random:0", "random:0.99", "phase:32", "phase:", " identity ", "bicubic:5", "bicubic:12",
+        "motion:23,10", "kernel:25x37,circular", "quantise:65536", "jpeg:1", "jpeg:100", "radon:1"})
     EXPECT_NO_THROW(make({spec, {3, 12, 18}})) << spec;
 }
 

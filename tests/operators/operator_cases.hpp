@@ -8,7 +8,9 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <dwgf/base/error.hpp>
 #include <dwgf/base/random.hpp>
+#include <dwgf/base/text.hpp>
 #include <dwgf/operators/operator.hpp>
 
 namespace dwgf::test {
@@ -23,8 +25,27 @@ inline std::ostream& operator<<(std::ostream& out, const OperatorCase& one) {
              << one.shape.width;
 }
 
+/// Standard normals [batch, ...shape], float64; `stream` tells tensors apart.
+inline at::Tensor normals(std::int64_t batch, const std::vector<std::int64_t>& shape, std::uint32_t stream) {
+  std::vector<std::int64_t> sizes{batch};
+  sizes.insert(sizes.end(), shape.begin(), shape.end());
+  const at::Tensor values = at::empty(sizes, at::kFloat);
+  fill_normals({.seed = 1, .step = stream},
+               {values.data_ptr<float>(), static_cast<std::size_t>(values.numel())});
+  return values.to(at::kDouble);
+}
+
+/// An array for a reference that says its shape, "5x3" or "2x9x15": normals for kernels and matrices, 0 and 1
+/// for masks.
+inline at::Tensor array_of(const std::string& kind, const std::string& reference) {
+  std::vector<std::int64_t> shape;
+  for (const std::string& extent : split(reference, 'x')) shape.push_back(std::stoll(extent));
+  const at::Tensor values = normals(1, shape, 7).squeeze(0);
+  return kind == "mask" ? values.gt(0).to(at::kByte) : values;
+}
+
 inline std::shared_ptr<const ForwardOperator> make(const OperatorCase& one) {
-  return make_operator(one.spec, {.image_shape = one.shape, .seed = 5, .image = 11});
+  return make_operator(one.spec, {.image_shape = one.shape, .seed = 5, .image = 11, .load_array = array_of});
 }
 
 inline std::vector<OperatorCase> linear_cases() {
@@ -33,11 +54,50 @@ inline std::vector<OperatorCase> linear_cases() {
   for (const std::int64_t channels : {1, 3}) {
     const ImageShape odd{channels, 9, 15}, even{channels, 18, 24}, narrow{channels, 12, 6};
     for (const ImageShape& shape : {odd, even, narrow}) {
-      for (const char* spec :
-           {"identity", "box:1,2,3,3", "random:0.6", "random:0", "mean:1", "mean:3", "bicubic:1", "bicubic:3",
-            "blur:5,1.2", "blur:11,3", "blur:5,0.7,zero", "blur:31,6,zero", "blur:5,1.2,circular",
-            "blur:13,2,circular", "blur:1,1", "blur:3,1 | mean:3", "box:0,0,3,4 | random:0.3",
-            "random:0.5 | blur:3,1 | bicubic:3"}) {
+      for (const char* spec : {"identity",
+                               "box:1,2,3,3",
+                               "random:0.6",
+                               "random:0",
+                               "mean:1",
+                               "mean:3",
+                               "bicubic:1",
+                               "bicubic:3",
+                               "bicubic:4",
+                               "bicubic:5",
+                               "blur:5,1.2",
+                               "blur:11,3",
+                               "blur:5,0.7,zero",
+                               "blur:31,6,zero",
+                               "blur:5,1.2,circular",
+                               "blur:13,2,circular",
+                               "blur:1,1",
+                               "motion:5,30",
+                               "motion:1,0",
+                               "motion:9,100,zero",
+                               "motion:7,-45,circular",
+                               "kernel:3x5",
+                               "kernel:11x7",
+                               "kernel:5x3,zero",
+                               "kernel:33x1,zero",
+                               "kernel:13x13,circular",
+                               "radon:1",
+                               "radon:4",
+                               "radon:7",
+                               "blur:3,1 | mean:3",
+                               "box:0,0,3,4 | random:0.3",
+                               "random:0.5 | blur:3,1 | bicubic:3",
+                               "random:0.2 | random:0.2",
+                               "motion:3,20 | radon:5",
+                               "mean:3 | radon:3"}) {
+        cases.push_back({spec, shape});
+      }
+      const std::string plane = concat(shape.height, "x", shape.width),
+                        whole = concat(shape.channels, "x", plane);
+      for (const std::string& spec :
+           {"mask:" + plane, "mask:" + whole, "fourier:" + plane, "fourier:" + whole,
+            "mask:" + whole + " | kernel:3x3 | fourier:" + plane,
+            concat("matrix:17x", shape.channels * shape.height * shape.width),
+            concat("mean:3 | matrix:5x", shape.channels * shape.height * shape.width / 9)}) {
         cases.push_back({spec, shape});
       }
     }
@@ -64,14 +124,22 @@ inline std::vector<OperatorCase> nonlinear_cases() {
           {"random:0.4 | hdr", {3, 5, 7}}};
 }
 
-/// Standard normals [batch, ...shape], float64; `stream` tells tensors apart.
-inline at::Tensor normals(std::int64_t batch, const std::vector<std::int64_t>& shape, std::uint32_t stream) {
-  std::vector<std::int64_t> sizes{batch};
-  sizes.insert(sizes.end(), shape.begin(), shape.end());
-  const at::Tensor values = at::empty(sizes, at::kFloat);
-  fill_normals({.seed = 1, .step = stream},
-               {values.data_ptr<float>(), static_cast<std::size_t>(values.numel())});
-  return values.to(at::kDouble);
+/// Those whose pull-back is not their derivative, on purpose.
+inline std::vector<OperatorCase> straight_through_cases() {
+  return {{"quantise:2", {1, 5, 7}},
+          {"quantise:17", {3, 8, 6}},
+          {"jpeg:10", {1, 9, 15}},
+          {"jpeg:50", {3, 8, 16}},
+          {"jpeg:90", {3, 7, 17}},
+          {"mean:3 | jpeg:30", {3, 24, 27}},
+          {"blur:3,1 | quantise:4", {1, 9, 6}}};
+}
+
+inline std::vector<OperatorCase> all_cases() {
+  std::vector<OperatorCase> cases = linear_cases();
+  for (const auto& more : {nonlinear_cases(), straight_through_cases()})
+    cases.insert(cases.end(), more.begin(), more.end());
+  return cases;
 }
 
 inline at::Tensor image_batch(std::int64_t batch, const ImageShape& shape, std::uint32_t stream) {

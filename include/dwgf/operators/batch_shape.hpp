@@ -18,4 +18,7 @@ void expect_batch(const at::Tensor& x, const ImageShape& shape, const char* what
 /// images, or for another place of the image in memory. @pre count >= 1
 at::Tensor image_by_image(std::int64_t count, const std::function<at::Tensor(std::int64_t)>& one);
 
+/// Half precisions as float32, for what is not computed in them; the others as they are.
+at::Tensor at_least_float(const at::Tensor& x);
+
 }  // namespace dwgf

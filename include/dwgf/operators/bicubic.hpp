@@ -3,7 +3,7 @@
 ///
 ///     R_ij = k((j + 1/2 - c_i) / s) / sum_j k(...),   c_i = (i + 1/2) n / m,   s = max(n / m, 1),
 ///
-/// from n samples to m, k being Keys' cubic kernel with a = -1/2 (Keys, 1981,
+/// from n samples to m = floor(n / r), k being Keys' cubic kernel with a = -1/2 (Keys, 1981,
 /// doi:10.1109/TASSP.1981.1163711), stretched by s (antialiased). Border: weights outside the image are left
 /// out. Normalisation: each row sums to 1. As Pillow's BICUBIC and torch interpolate(mode="bicubic",
 /// antialias=True, align_corners=False).
@@ -15,7 +15,7 @@
 
 namespace dwgf {
 
-/// `bicubic:r`; throws UsageError unless r divides height and width.
+/// `bicubic:r`, r at most the smaller side. Throws UsageError.
 std::shared_ptr<const ForwardOperator> make_bicubic(const OperatorArguments& arguments,
                                                     const OperatorContext& context);
 

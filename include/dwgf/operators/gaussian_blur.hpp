@@ -4,6 +4,7 @@
 ///
 /// Border: `reflect` (the default; the edge pixel is not repeated), `zero` (the edges darken) or `circular`.
 /// k is a product of 1-D kernels, and so is the border rule: the operator is separable and its adjoint exact.
+/// The trivial inverse is the Wiener filter (fourier_filter.hpp).
 #pragma once
 
 #include <dwgf/operators/operator_arguments.hpp>

@@ -6,7 +6,11 @@
 /// left on (both counted from 0), in all channels.
 ///
 /// `random:fraction`: missing is element e of the row-major image [C, H, W] where u_e < fraction, with u the
-/// MASK uniforms addressed by (seed, image, particle 0, step 0). So channels are drawn independently.
+/// MASK uniforms addressed by (seed, image, particle 0, step k), k the number of `random` stages before it in
+/// the spec. So channels, and stages, are drawn independently.
+///
+/// `mask:FILE`: missing is where the mask is 0: [H, W], or [C, H, W] for one that differs between channels, of
+/// a .npy or a PNG file, or `@`.
 #pragma once
 
 #include <dwgf/operators/operator_arguments.hpp>
@@ -24,7 +28,8 @@ class Masking : public LinearOperator {
   std::vector<std::int64_t> measurement_shape() const override { return observed_.sizes().vec(); }
   at::Tensor observed() const override { return observed_; }
   bool keeps_unobserved() const override { return true; }
-  at::Tensor trivial_inverse(const at::Tensor& y) const override;
+  bool measures_image() const override { return true; }
+  at::Tensor trivial_inverse(const at::Tensor& y, double sigma) const override;
   std::string trivial_inverse_name() const override { return "harmonic fill"; }
 
  private:
@@ -39,5 +44,12 @@ std::shared_ptr<const ForwardOperator> make_box_inpainting(const OperatorArgumen
 /// `random:fraction`, 0 <= fraction < 1; throws UsageError where no pixel is left.
 std::shared_ptr<const ForwardOperator> make_random_inpainting(const OperatorArguments& arguments,
                                                               const OperatorContext& context);
+
+/// `mask:FILE`; throws UsageError for a mask of another shape, or one that leaves nothing.
+std::shared_ptr<const ForwardOperator> make_mask_inpainting(const OperatorArguments& arguments,
+                                                            const OperatorContext& context);
+
+/// The mask that argument 0 names, as 0 and 1: [C, H, W], float32. Throws UsageError as above.
+at::Tensor load_mask(const OperatorArguments& arguments, const OperatorContext& context);
 
 }  // namespace dwgf

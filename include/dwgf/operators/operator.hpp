@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -48,9 +49,13 @@ class ForwardOperator {
   /// m, the number of observed entries.
   std::int64_t observed_count() const;
 
+  /// True where the entries of the measurement are pixels: an image on [-1, 1] is measured as an image
+  /// [C, h, w] on about the same scale.
+  virtual bool measures_image() const { return false; }
+
   /// The cheap inverse that a result is compared with (bicubic interpolation, harmonic fill, ...), [B, ...]
-  /// -> [B, C, H, W]; undefined where none is customary.
-  virtual at::Tensor trivial_inverse(const at::Tensor& y) const { return {}; }
+  /// -> [B, C, H, W]; undefined where none is customary. `sigma`: standard deviation of the noise in y.
+  virtual at::Tensor trivial_inverse(const at::Tensor& y, double sigma) const { return {}; }
 
   /// The name of that inverse for tables; empty where there is none.
   virtual std::string trivial_inverse_name() const { return {}; }
@@ -71,6 +76,12 @@ struct OperatorContext {
   ImageShape image_shape;
   std::uint64_t seed = 0;   ///< flow.seed
   std::uint64_t image = 0;  ///< the image's identity, for operators that draw a mask
+  /// The array of a kind ("mask", "kernel", "matrix") that a spec names: a file, or `@` (`@2`, ...) of the
+  /// measurements file. On the host, of any number type.
+  std::function<at::Tensor(const std::string& kind, const std::string& reference)> load_array = {};
+  /// Told of every array that the operator uses, loaded or drawn, in the order of the spec.
+  std::function<void(const std::string& kind, const at::Tensor& array)> on_array = {};
+  std::uint32_t drawn = 0;  ///< masks that earlier stages of the spec have drawn
 };
 
 /// Builds an operator from a spec such as `mean:4` or `blur:9,1.5 | mean:2` (left to right: the first acts

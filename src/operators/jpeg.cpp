@@ -1,0 +1,138 @@
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <numbers>
+
+#include <ATen/ATen.h>
+
+#include <dwgf/base/error.hpp>
+#include <dwgf/operators/batch_shape.hpp>
+#include <dwgf/operators/jpeg.hpp>
+#include <dwgf/operators/typed_constant.hpp>
+
+namespace dwgf {
+namespace {
+
+constexpr std::int64_t block = 8;
+using Table = std::array<int, block * block>;
+
+// ITU-T T.81, tables K.1 and K.2.
+constexpr Table luma_table{16, 11, 10, 16, 24,  40,  51,  61,  12, 12, 14, 19, 26,  58,  60,  55,
+                           14, 13, 16, 24, 40,  57,  69,  56,  14, 17, 22, 29, 51,  87,  80,  62,
+                           18, 22, 37, 56, 68,  109, 103, 77,  24, 35, 55, 64, 81,  104, 113, 92,
+                           49, 64, 78, 87, 103, 121, 120, 101, 72, 92, 95, 98, 112, 100, 103, 99};
+constexpr Table chroma_table{17, 18, 24, 47, 99, 99, 99, 99, 18, 21, 26, 66, 99, 99, 99, 99,
+                             24, 26, 56, 99, 99, 99, 99, 99, 47, 66, 99, 99, 99, 99, 99, 99,
+                             99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99,
+                             99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99};
+
+at::Tensor scaled_table(const Table& table, std::int64_t quality) {
+  const std::int64_t scale = quality < 50 ? 5000 / quality : 200 - 2 * quality;
+  at::Tensor steps = at::empty({block, block}, at::kDouble);
+  auto out = steps.accessor<double, 2>();
+  for (std::int64_t i = 0; i < block * block; ++i) {
+    const std::int64_t step = (table[static_cast<std::size_t>(i)] * scale + 50) / 100;
+    out[i / block][i % block] = static_cast<double>(std::clamp<std::int64_t>(step, 1, 255));
+  }
+  return steps;
+}
+
+/// The orthonormal cosine transform of 8 values, [8, 8].
+at::Tensor cosine_matrix() {
+  at::Tensor matrix = at::empty({block, block}, at::kDouble);
+  auto out = matrix.accessor<double, 2>();
+  for (std::int64_t k = 0; k < block; ++k) {
+    for (std::int64_t n = 0; n < block; ++n) {
+      const double angle = std::numbers::pi * (2.0 * static_cast<double>(n) + 1) * static_cast<double>(k) / 16;
+      out[k][n] = (k == 0 ? std::sqrt(0.125) : 0.5) * std::cos(angle);
+    }
+  }
+  return matrix;
+}
+
+/// JFIF's Y Cb Cr from R G B, both around 0, [3, 3].
+at::Tensor colour_matrix() {
+  return at::tensor({0.299, 0.587, 0.114, -0.299 / 1.772, -0.587 / 1.772, 0.5, 0.5, -0.587 / 1.402,
+                     -0.114 / 1.402},
+                    at::kDouble)
+      .view({3, 3});
+}
+
+at::Tensor table_of_channels(std::int64_t channels, std::int64_t quality) {
+  std::vector<at::Tensor> tables{scaled_table(luma_table, quality)};
+  while (static_cast<std::int64_t>(tables.size()) < channels)
+    tables.push_back(scaled_table(channels == 3 ? chroma_table : luma_table, quality));
+  return at::stack(tables).view({channels, 1, 1, block, block});
+}
+
+class Jpeg final : public ForwardOperator {
+ public:
+  Jpeg(const ImageShape& shape, std::int64_t quality)
+      : shape_(shape),
+        steps_(table_of_channels(shape.channels, quality)),
+        cosine_(cosine_matrix()),
+        to_colour_(colour_matrix()),
+        from_colour_(at::linalg_inv(colour_matrix())) {}
+
+  at::Tensor apply(const at::Tensor& x) const override {
+    expect_batch(x, shape_, "an image");
+    return image_by_image(x.size(0), [&](std::int64_t b) {
+      const at::Tensor image = at_least_float(x.select(0, b));
+      return compressed(image).to(x.scalar_type());
+    });
+  }
+  at::Tensor pull_back(const at::Tensor& x, const at::Tensor& r) const override {
+    expect_batch(x, shape_, "an image");
+    expect_batch(r, shape_, "a measurement");
+    return r.clone();
+  }
+  bool is_linear() const override { return false; }
+  std::vector<std::int64_t> measurement_shape() const override {
+    return {shape_.channels, shape_.height, shape_.width};
+  }
+  bool measures_image() const override { return true; }
+  at::Tensor trivial_inverse(const at::Tensor& y, double) const override { return y.clone(); }
+  std::string trivial_inverse_name() const override { return "as it is"; }
+
+ private:
+  at::Tensor compressed(const at::Tensor& image) const {
+    const std::int64_t rows = (shape_.height + block - 1) / block, columns = (shape_.width + block - 1) / block;
+    at::Tensor planes = image.clamp(-1, 1).add(1).mul_(127.5).sub_(128);  // [C, H, W]
+    if (shape_.channels == 3) planes = in_colours(to_colour_, planes);
+    planes = at::replication_pad2d(
+        planes, {0, columns * block - shape_.width, 0, rows * block - shape_.height});
+    const at::Tensor cosine = cosine_.like(image), steps = steps_.like(image);
+    const at::Tensor blocks = planes.view({shape_.channels, rows, block, columns, block})
+                                  .transpose(2, 3)
+                                  .contiguous();  // [C, rows, columns, 8, 8]
+    const at::Tensor coefficients = at::matmul(at::matmul(cosine, blocks), cosine.t());
+    const at::Tensor kept = at::round(coefficients / steps) * steps;
+    planes = at::matmul(at::matmul(cosine.t(), kept), cosine)
+                 .transpose(2, 3)
+                 .reshape({shape_.channels, rows * block, columns * block})
+                 .narrow(1, 0, shape_.height)
+                 .narrow(2, 0, shape_.width);
+    if (shape_.channels == 3) planes = in_colours(from_colour_, planes);
+    return planes.add(128).div_(127.5).sub_(1).clamp_(-1, 1);  // [C, H, W]
+  }
+
+  static at::Tensor in_colours(const TypedConstant& matrix, const at::Tensor& planes) {
+    return at::mm(matrix.like(planes), planes.flatten(1)).view_as(planes);
+  }
+
+  ImageShape shape_;
+  TypedConstant steps_;                   // [C, 1, 1, 8, 8]
+  TypedConstant cosine_;                  // [8, 8]
+  TypedConstant to_colour_, from_colour_;  // [3, 3]
+};
+
+}  // namespace
+
+std::shared_ptr<const ForwardOperator> make_jpeg(const OperatorArguments& arguments,
+                                                 const OperatorContext& context) {
+  const std::int64_t quality = arguments.integer(0, "quality", 1);
+  if (quality > 100) arguments.refuse(concat("quality is ", quality), "it can be 100 at most");
+  return std::make_shared<Jpeg>(context.image_shape, quality);
+}
+
+}  // namespace dwgf

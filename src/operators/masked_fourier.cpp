@@ -1,0 +1,56 @@
+#include <ATen/ATen.h>
+
+#include <dwgf/operators/batch_shape.hpp>
+#include <dwgf/operators/masked_fourier.hpp>
+#include <dwgf/operators/masking.hpp>
+#include <dwgf/operators/typed_constant.hpp>
+
+namespace dwgf {
+namespace {
+
+class MaskedFourier final : public LinearOperator {
+ public:
+  /// sampled: [C, H, W] of 0 and 1
+  MaskedFourier(const ImageShape& shape, const at::Tensor& sampled)
+      : shape_(shape), observed_(at::stack({sampled, sampled}).to(at::kFloat)), mask_(observed_) {}
+
+  at::Tensor apply(const at::Tensor& x) const override {
+    expect_batch(x, shape_, "an image");
+    return image_by_image(x.size(0), [&](std::int64_t b) {
+      const at::Tensor spectrum = at::fft_fft2(at_least_float(x.select(0, b)), {}, {-2, -1}, "ortho");
+      const at::Tensor parts = at::stack({at::real(spectrum), at::imag(spectrum)});  // [2, C, H, W]
+      return at::mul(parts, mask_.like(parts)).to(x.scalar_type());
+    });
+  }
+
+  at::Tensor adjoint(const at::Tensor& r) const override {
+    expect_batch(r, measurement_shape(), "a measurement");
+    return image_by_image(r.size(0), [&](std::int64_t b) {
+      const at::Tensor parts = at_least_float(r.select(0, b));
+      const at::Tensor kept = at::mul(parts, mask_.like(parts));  // [2, C, H, W]
+      const at::Tensor spectrum = at::complex(kept[0], kept[1]);
+      return at::real(at::fft_ifft2(spectrum, {}, {-2, -1}, "ortho")).to(r.scalar_type());  // [C, H, W]
+    });
+  }
+
+  std::vector<std::int64_t> measurement_shape() const override {
+    return {2, shape_.channels, shape_.height, shape_.width};
+  }
+  at::Tensor observed() const override { return observed_; }
+  at::Tensor trivial_inverse(const at::Tensor& y, double) const override { return adjoint(y); }
+  std::string trivial_inverse_name() const override { return "zero-filled inverse"; }
+
+ private:
+  ImageShape shape_;
+  at::Tensor observed_;  // [2, C, H, W], float32
+  TypedConstant mask_;   // [2, C, H, W]
+};
+
+}  // namespace
+
+std::shared_ptr<const ForwardOperator> make_masked_fourier(const OperatorArguments& arguments,
+                                                           const OperatorContext& context) {
+  return std::make_shared<MaskedFourier>(context.image_shape, load_mask(arguments, context));
+}
+
+}  // namespace dwgf
