@@ -10,6 +10,24 @@ target_link_libraries(dwgf_mpi INTERFACE MPI::MPI_C)
 # The C++ bindings that Open MPI 4 still includes by default would need another library.
 target_compile_definitions(dwgf_mpi INTERFACE OMPI_SKIP_MPICXX MPICH_SKIP_MPICXX)
 
+if(DWGF_CUDA)
+  # From a CUDA toolkit, a module, or the wheels nvidia-cuda-runtime and nvidia-nccl (tools/check-cuda): any prefix that
+  # CMAKE_PREFIX_PATH names and that has include/ and lib/.
+  find_path(DWGF_CUDART_INCLUDE cuda_runtime_api.h PATHS /usr/local/cuda PATH_SUFFIXES include)
+  find_library(DWGF_CUDART_LIBRARY NAMES cudart libcudart.so.13 libcudart.so.12 PATHS /usr/local/cuda PATH_SUFFIXES lib lib64)
+  find_path(DWGF_NCCL_INCLUDE nccl.h)
+  find_library(DWGF_NCCL_LIBRARY NAMES nccl libnccl.so.2)
+  foreach(part CUDART_INCLUDE CUDART_LIBRARY NCCL_INCLUDE NCCL_LIBRARY)
+    if(NOT DWGF_${part})
+      message(FATAL_ERROR "DWGF_CUDA=ON needs the CUDA runtime and NCCL; DWGF_${part} was not found. Name their folders in "
+                          "CMAKE_PREFIX_PATH, or run tools/check-cuda, which fetches both.")
+    endif()
+  endforeach()
+  add_library(dwgf_nccl INTERFACE)
+  target_include_directories(dwgf_nccl SYSTEM INTERFACE ${DWGF_CUDART_INCLUDE} ${DWGF_NCCL_INCLUDE})
+  target_link_libraries(dwgf_nccl INTERFACE ${DWGF_NCCL_LIBRARY} ${DWGF_CUDART_LIBRARY})
+endif()
+
 set(HDF5_PREFER_PARALLEL TRUE)
 find_package(HDF5 REQUIRED COMPONENTS C)
 if(NOT HDF5_IS_PARALLEL)
