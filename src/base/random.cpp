@@ -32,18 +32,21 @@ std::array<std::uint32_t, 4> philox4x32(std::array<std::uint32_t, 4> counter,
   return counter;
 }
 
+std::array<std::uint32_t, 2> stream_key(const DrawAddress& address) {
+  const std::uint64_t key = splitmix64(splitmix64(address.seed) + address.image);
+  return {static_cast<std::uint32_t>(key), static_cast<std::uint32_t>(key >> 32)};
+}
+
 namespace {
 
 /// Calls use(block index, words) for as many blocks of four as `count` values need.
 template <class Use>
 void for_each_block(const DrawAddress& address, std::size_t count, Use&& use) {
-  const std::uint64_t key = splitmix64(splitmix64(address.seed) + address.image);
-  const std::array<std::uint32_t, 2> words{static_cast<std::uint32_t>(key),
-                                           static_cast<std::uint32_t>(key >> 32)};
+  const std::array<std::uint32_t, 2> key = stream_key(address);
   for (std::size_t block = 0; 4 * block < count; ++block) {
     use(block, philox4x32({static_cast<std::uint32_t>(block), address.step, address.particle,
                            static_cast<std::uint32_t>(address.purpose)},
-                          words));
+                          key));
   }
 }
 

@@ -11,27 +11,26 @@ constexpr double kScale = 0x1p40;
 constexpr double kLargestSum = 0x1p22;
 }  // namespace
 
-EnsembleMoments::EnsembleMoments(std::int64_t elements, std::int64_t particles)
-    : elements_(elements), particles_(particles), sums_(at::zeros({2 * elements + 1}, at::kLong)) {}
+EnsembleMoments::EnsembleMoments(std::int64_t elements, std::int64_t particles, const at::Device& device)
+    : elements_(elements),
+      particles_(particles),
+      sums_(at::zeros({2 * elements + 1}, at::TensorOptions(at::kLong).device(device))) {}
 
 void EnsembleMoments::add(const at::Tensor& v, std::int64_t count) {
-  const at::Tensor values = v.slice(0, 0, count).to(at::kCPU, at::kDouble).contiguous();  // [count, elements]
-  const double* value = values.data_ptr<double>();
-  std::int64_t* first = sums_.data_ptr<std::int64_t>();
-  std::int64_t* second = first + elements_;
-  std::int64_t& diverged = first[2 * elements_];
+  if (count == 0) return;
   const double limit = kLargestSum / static_cast<double>(particles_);
-  for (std::int64_t sample = 0; sample < count; ++sample) {
-    for (std::int64_t e = 0; e < elements_; ++e, ++value) {
-      const double square = *value * *value;
-      if (!(std::abs(*value) < limit && square < limit)) {
-        ++diverged;
-        continue;
-      }
-      first[e] += std::llrint(*value * kScale);
-      second[e] += std::llrint(square * kScale);
-    }
-  }
+  const auto add_terms = [&](const at::Tensor& terms, std::int64_t first) {  // [count, elements]
+    const at::Tensor good = terms.abs() < limit;                             // false for NaN
+    // Rounded as llrint does, half to even; float64 holds the product exactly.
+    const at::Tensor fixed = at::where(good, terms * kScale, 0.0).round_().to(at::kLong);
+    sums_.slice(0, first, first + elements_).add_(fixed.sum(0));
+    return good;
+  };
+  const at::Tensor values =
+      v.slice(0, 0, count).flatten(1).to(sums_.device(), at::kDouble);  // [count, elements]
+  const at::Tensor good_values = add_terms(values, 0);
+  const at::Tensor good_squares = add_terms(values.square(), elements_);
+  sums_.slice(0, 2 * elements_).add_(at::logical_and(good_values, good_squares).logical_not_().sum());
 }
 
 void EnsembleMoments::start(Collective& group) {
@@ -49,11 +48,12 @@ bool EnsembleMoments::diverged() const {
 }
 
 at::Tensor EnsembleMoments::mean() const {
-  return sums_.slice(0, 0, elements_).to(at::kDouble) / (kScale * static_cast<double>(particles_));
+  const at::Tensor poison = at::where(sums_.slice(0, 2 * elements_) > 0, std::nan(""), 0.0);  // [1]
+  return sums_.slice(0, 0, elements_).to(at::kDouble) / (kScale * static_cast<double>(particles_)) + poison;
 }
 
 at::Tensor EnsembleMoments::variance() const {
-  if (particles_ == 1) return at::zeros({elements_}, at::kDouble);
+  if (particles_ == 1) return at::zeros_like(mean());
   const double n = static_cast<double>(particles_);
   const at::Tensor m = mean();                                                                  // [elements]
   const at::Tensor second = sums_.slice(0, elements_, 2 * elements_).to(at::kDouble) / kScale;  // [elements]

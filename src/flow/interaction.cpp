@@ -103,14 +103,16 @@ class GaussianInteraction final : public Interaction {
   explicit GaussianInteraction(Collective& group) : group_(group) {}
 
   void begin(const FlowState& state) override {
-    moments_ = std::make_unique<EnsembleMoments>(state.latent_elements(), state.share.particles);
+    moments_ = std::make_unique<EnsembleMoments>(state.latent_elements(), state.share.particles,
+                                                 state.options.device());
     for (const ParticleBatch& batch : state.batches) moments_->add(batch.z.flatten(1), batch.counted);
     moments_->start(group_);
   }
 
   void finish(const FlowState& state) override {
     moments_->wait();
-    if (moments_->diverged()) throw Diverged(state.step);
+    // On a device the answer would have to be waited for; a NaN in the mean tells it at the next record.
+    if (state.options.device().is_cpu() && moments_->diverged()) throw Diverged(state.step);
     mean_ = moments_->mean().to(state.options);          // [d]
     variance_ = moments_->variance().to(state.options);  // [d]
   }
@@ -128,23 +130,15 @@ class GaussianInteraction final : public Interaction {
   at::Tensor mean_, variance_;
 };
 
-/// The median of all |z^i - z^j|^2 with i != j, from the full [N, N] table: the mean of the two middle values
-/// of an even count.
-double median_off_diagonal(const at::Tensor& squared) {
+/// The median of all |z^i - z^j|^2 with i != j, from the full table [N, N], N > 1: the mean of the two middle values, as their number
+/// N (N - 1) is even. A scalar, float64.
+at::Tensor median_off_diagonal(const at::Tensor& squared) {
   const std::int64_t n = squared.size(0);
-  const at::Tensor rows = squared.to(at::kCPU, at::kDouble).contiguous();
-  const double* value = rows.data_ptr<double>();
-  std::vector<double> off;
-  off.reserve(static_cast<std::size_t>(n * (n - 1)));
-  for (std::int64_t i = 0; i < n; ++i) {
-    for (std::int64_t j = 0; j < n; ++j) {
-      if (i != j) off.push_back(value[i * n + j]);
-    }
-  }
-  const auto middle = off.begin() + static_cast<std::ptrdiff_t>(off.size() / 2);
-  std::nth_element(off.begin(), middle, off.end());
-  const double upper = *middle;
-  const double lower = *std::max_element(off.begin(), middle);
+  // Behind its first value, the table in rows of n + 1 has the diagonal as its last column.
+  const at::Tensor off =
+      squared.to(at::kDouble).flatten().slice(0, 1).view({n - 1, n + 1}).slice(1, 0, n).flatten();
+  const at::Tensor lower = std::get<0>(off.kthvalue(off.numel() / 2));
+  const at::Tensor upper = std::get<0>(off.kthvalue(off.numel() / 2 + 1));
   return lower + 0.5 * (upper - lower);
 }
 
@@ -168,22 +162,24 @@ class RepulsionInteraction final : public Interaction {
           .copy_(squared_distances(state.batches[b].z.flatten(1), positions_.all(), 1.0));
     }
     group_.all_gather(bytes_of(own_rows_), bytes_of(all_rows));
-    const double median = median_off_diagonal(all_rows.slice(0, 0, n));
-    if (!std::isfinite(median)) throw Diverged(state.step);
+    const at::Tensor median = median_off_diagonal(all_rows.slice(0, 0, n));
+    // On a device the answer would have to be waited for; a NaN in the positions tells it at the next record.
+    if (state.options.device().is_cpu() && !std::isfinite(median.item<double>())) throw Diverged(state.step);
     bandwidth2_ = median / (2.0 * std::log(static_cast<double>(n)));
   }
 
   InteractionScore score(const FlowState& state, std::size_t batch,
                          const NoisedBatch& noised) const override {
     at::Tensor g = noised.eps * (-1.0 / noised.s);  // [M, c, h, w]
-    // Coincident particles have no direction to be pushed in.
-    if (state.share.particles > 1 && bandwidth2_ > 0.0) {
+    if (state.share.particles > 1) {
       const std::int64_t first = static_cast<std::int64_t>(batch) * state.share.micro_batch;
       const at::Tensor r2 = own_rows_.slice(0, first, first + state.share.micro_batch);  // [M, N]
-      at::Tensor k = at::exp(r2 * (-1.0 / (2.0 * bandwidth2_)));                         // [M, N]
+      at::Tensor k = at::exp(r2 * (-0.5 / bandwidth2_));                                 // [M, N]
       k = k / k.sum(1, true);
-      const at::Tensor z = state.batches[batch].z.flatten(1);  // [M, d]
-      g = g + ((z - at::matmul(k, positions_.all())) * (-strength_ / bandwidth2_)).view_as(g);
+      const at::Tensor z = state.batches[batch].z.flatten(1);                                      // [M, d]
+      const at::Tensor push = (z - at::matmul(k, positions_.all())) * (-strength_ / bandwidth2_);  // [M, d]
+      // Coincident particles have no direction to be pushed in.
+      g = g + at::where(bandwidth2_ > 0.0, push, at::zeros_like(push)).view_as(g);
     }
     return {g, per_sample(g, 1.0)};
   }
@@ -192,8 +188,8 @@ class RepulsionInteraction final : public Interaction {
   double strength_;
   Collective& group_;
   GatheredPositions positions_;
-  at::Tensor own_rows_;  // [slots, N], |z^i - z^j|^2
-  double bandwidth2_ = 0.0;
+  at::Tensor own_rows_;    // [slots, N], |z^i - z^j|^2
+  at::Tensor bandwidth2_;  // h^2, a scalar
 };
 
 }  // namespace

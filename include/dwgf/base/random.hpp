@@ -43,6 +43,9 @@ std::uint64_t fnv1a(std::string_view text);
 std::array<std::uint32_t, 4> philox4x32(std::array<std::uint32_t, 4> counter,
                                         std::array<std::uint32_t, 2> key);
 
+/// Philox's key words of a draw, low word first.
+std::array<std::uint32_t, 2> stream_key(const DrawAddress& address);
+
 /// Standard normals of one particle's row-major tensor.
 void fill_normals(const DrawAddress& address, std::span<float> out);
 
