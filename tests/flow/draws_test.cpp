@@ -22,8 +22,9 @@ TEST(Draws, IntegersOnADeviceAreTheHostsBits) {
     const at::Tensor words = philox_words(3, 5, address, at::kCPU);  // [3, 5, 4]
     for (std::uint32_t sample = 0; sample < 3; ++sample) {
       for (std::uint32_t block = 0; block < 5; ++block) {
-        const auto expected = philox4x32({block, address.step, address.particle + sample, static_cast<std::uint32_t>(address.purpose)},
-                                         stream_key(address));
+        const auto expected = philox4x32(
+            {block, address.step, address.particle + sample, static_cast<std::uint32_t>(address.purpose)},
+            stream_key(address));
         for (int k = 0; k < 4; ++k) {
           EXPECT_EQ(words[sample][block][k].item<std::int64_t>(), static_cast<std::int64_t>(expected[k]));
         }
@@ -41,7 +42,8 @@ TEST(Draws, NormalsOnADeviceAreTheHostsToTheLastPlace) {
       const float* expected = host.data_ptr<float>();
       const at::Tensor dense = device.contiguous();
       for (std::int64_t e = 0; e < host.numel(); ++e) {
-        const float place = std::abs(std::nextafter(expected[e], std::numeric_limits<float>::infinity()) - expected[e]);
+        const float place =
+            std::abs(std::nextafter(expected[e], std::numeric_limits<float>::infinity()) - expected[e]);
         EXPECT_LE(std::abs(dense.data_ptr<float>()[e] - expected[e]), 1.5F * place) << e;
       }
     }
