@@ -43,7 +43,8 @@ at::Tensor cosine_matrix() {
   auto out = matrix.accessor<double, 2>();
   for (std::int64_t k = 0; k < block; ++k) {
     for (std::int64_t n = 0; n < block; ++n) {
-      const double angle = std::numbers::pi * (2.0 * static_cast<double>(n) + 1) * static_cast<double>(k) / 16;
+      const double angle =
+          std::numbers::pi * (2.0 * static_cast<double>(n) + 1) * static_cast<double>(k) / 16;
       out[k][n] = (k == 0 ? std::sqrt(0.125) : 0.5) * std::cos(angle);
     }
   }
@@ -52,9 +53,9 @@ at::Tensor cosine_matrix() {
 
 /// JFIF's Y Cb Cr from R G B, both around 0, [3, 3].
 at::Tensor colour_matrix() {
-  return at::tensor({0.299, 0.587, 0.114, -0.299 / 1.772, -0.587 / 1.772, 0.5, 0.5, -0.587 / 1.402,
-                     -0.114 / 1.402},
-                    at::kDouble)
+  return at::tensor(
+             {0.299, 0.587, 0.114, -0.299 / 1.772, -0.587 / 1.772, 0.5, 0.5, -0.587 / 1.402, -0.114 / 1.402},
+             at::kDouble)
       .view({3, 3});
 }
 
@@ -96,11 +97,12 @@ class Jpeg final : public ForwardOperator {
 
  private:
   at::Tensor compressed(const at::Tensor& image) const {
-    const std::int64_t rows = (shape_.height + block - 1) / block, columns = (shape_.width + block - 1) / block;
+    const std::int64_t rows = (shape_.height + block - 1) / block,
+                       columns = (shape_.width + block - 1) / block;
     at::Tensor planes = image.clamp(-1, 1).add(1).mul_(127.5).sub_(128);  // [C, H, W]
     if (shape_.channels == 3) planes = in_colours(to_colour_, planes);
-    planes = at::replication_pad2d(
-        planes, {0, columns * block - shape_.width, 0, rows * block - shape_.height});
+    planes =
+        at::replication_pad2d(planes, {0, columns * block - shape_.width, 0, rows * block - shape_.height});
     const at::Tensor cosine = cosine_.like(image), steps = steps_.like(image);
     const at::Tensor blocks = planes.view({shape_.channels, rows, block, columns, block})
                                   .transpose(2, 3)
@@ -121,8 +123,8 @@ class Jpeg final : public ForwardOperator {
   }
 
   ImageShape shape_;
-  TypedConstant steps_;                   // [C, 1, 1, 8, 8]
-  TypedConstant cosine_;                  // [8, 8]
+  TypedConstant steps_;                    // [C, 1, 1, 8, 8]
+  TypedConstant cosine_;                   // [8, 8]
   TypedConstant to_colour_, from_colour_;  // [3, 3]
 };
 

@@ -53,8 +53,7 @@ class MatrixOperator final : public LinearOperator {
     expect_batch(r, measurement_shape(), "a measurement");
     const at::Tensor transposed = matrix_.like(r).t();
     return image_by_image(r.size(0), [&](std::int64_t b) {
-      return at::mv(transposed, r.select(0, b).clone())
-          .view({shape_.channels, shape_.height, shape_.width});
+      return at::mv(transposed, r.select(0, b).clone()).view({shape_.channels, shape_.height, shape_.width});
     });
   }
 

@@ -103,8 +103,9 @@ std::string array_dataset(const std::string& kind, const std::string& reference)
       number.empty() || (number.size() < 3 && number.find_first_not_of("0123456789") == std::string::npos &&
                          number.front() != '0' && number != "1");
   if (reference.front() != '@' || !digits) {
-    throw UsageError(concat("problem.operator: '", reference, "' is no array of the measurements file; write @ for /operator/",
-                            kind, ", @2 for /operator/", kind, "2, and so on"));
+    throw UsageError(concat("problem.operator: '", reference,
+                            "' is no array of the measurements file; write @ for /operator/", kind,
+                            ", @2 for /operator/", kind, "2, and so on"));
   }
   return "/operator/" + kind + number;
 }

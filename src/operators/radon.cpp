@@ -77,8 +77,9 @@ class Radon final : public LinearOperator {
     const double fast = view.along_rows ? view.cosine : view.sine,
                  slow = view.along_rows ? view.sine : view.cosine;
     const double middle = static_cast<double>(across - 1) / 2;
-    const at::Tensor offset = centred(detectors_).unsqueeze(1) - centred(lines) * slow;  // [D, lines], s - slow
-    const at::Tensor first = at::floor(offset / fast + middle);                          // [D, lines]
+    const at::Tensor offset =
+        centred(detectors_).unsqueeze(1) - centred(lines) * slow;  // [D, lines], s - slow
+    const at::Tensor first = at::floor(offset / fast + middle);    // [D, lines]
     const at::Tensor line = at::arange(lines, at::kLong) * across;
     at::Tensor sum;
     for (const double step : {0.0, 1.0}) {
@@ -110,10 +111,11 @@ class Radon final : public LinearOperator {
       for (const double step : {0.0, 1.0}) {
         const at::Tensor index = first + step;
         const at::Tensor weight = (1 - (index - place).abs() / reach).clamp_min_(0) / reach;
-        const at::Tensor taken =
-            row.index_select(
-                   1, index.clamp_max(static_cast<double>(detectors_ - 1)).to(at::kLong).flatten().to(r.device()))
-                .view_as(image);
+        const at::Tensor taken = row.index_select(1, index.clamp_max(static_cast<double>(detectors_ - 1))
+                                                         .to(at::kLong)
+                                                         .flatten()
+                                                         .to(r.device()))
+                                     .view_as(image);
         image = image + taken * weight.to(r.options());
       }
     }

@@ -13,10 +13,11 @@ namespace {
 /// The particles of this rank at positions [N, d] of the whole ensemble, as latents [1, 1, d].
 FlowState state_at(const at::Tensor& positions, std::int64_t micro_batch, const Communicator& world) {
   const std::int64_t n = positions.size(0), d = positions.size(1);
-  FlowState state = initial_state(share_particles(n, micro_batch, world.rank(), world.size()), {1, 1, d}, 1, 2,
-                                  at::TensorOptions(at::kDouble));
+  FlowState state = initial_state(share_particles(n, micro_batch, world.rank(), world.size()), {1, 1, d}, 1,
+                                  2, at::TensorOptions(at::kDouble));
   for (ParticleBatch& batch : state.batches) {
-    batch.z.slice(0, 0, batch.counted).copy_(positions.slice(0, batch.first, batch.first + batch.counted).view({-1, 1, 1, d}));
+    batch.z.slice(0, 0, batch.counted)
+        .copy_(positions.slice(0, batch.first, batch.first + batch.counted).view({-1, 1, 1, d}));
   }
   return state;
 }
@@ -31,7 +32,8 @@ class Interactions : public ::testing::Test {
 
   /// Checks G of every particle of this rank against `expected(z_t [d], index)`, and the neighbours against `neighbours`.
   template <class Expected>
-  void check(InteractionKind kind, const at::Tensor& positions, std::int64_t micro_batch, std::int64_t time, const Expected& expected) {
+  void check(InteractionKind kind, const at::Tensor& positions, std::int64_t micro_batch, std::int64_t time,
+             const Expected& expected) {
     FlowOptions options;
     options.interaction = kind;
     options.particles = positions.size(0);
@@ -47,9 +49,10 @@ class Interactions : public ::testing::Test {
       // Of very many particles, some are enough to compare.
       const std::int64_t stride = positions.size(0) > 1000 ? 37 : 1;
       for (std::int64_t i = 0; i < state.batches[b].counted; i += stride) {
-        const auto [score, neighbours] =
-            expected(noised.z_t[i].reshape({-1}), noised.eps[i].reshape({-1}), state.batches[b].first + i, noised.a, noised.s);
-        EXPECT_TRUE(at::allclose(found.score[i].reshape({-1}), score, 1e-9, 1e-10)) << state.batches[b].first + i;
+        const auto [score, neighbours] = expected(noised.z_t[i].reshape({-1}), noised.eps[i].reshape({-1}),
+                                                  state.batches[b].first + i, noised.a, noised.s);
+        EXPECT_TRUE(at::allclose(found.score[i].reshape({-1}), score, 1e-9, 1e-10))
+            << state.batches[b].first + i;
         EXPECT_NEAR(found.neighbours[i].item<double>(), neighbours, 1e-9 * neighbours);
       }
     }
@@ -60,7 +63,8 @@ class Interactions : public ::testing::Test {
     return [positions](const at::Tensor& z_t, const at::Tensor&, std::int64_t, double a, double s) {
       const at::Tensor gap = z_t - a * positions;  // [N, d]
       const at::Tensor w = at::softmax(gap.square().sum(1) * (-0.5 / (s * s)), 0);
-      return std::pair((w.unsqueeze(1) * gap).sum(0) * (-1.0 / (s * s)), 1.0 / w.square().sum().item<double>());
+      return std::pair((w.unsqueeze(1) * gap).sum(0) * (-1.0 / (s * s)),
+                       1.0 / w.square().sum().item<double>());
     };
   }
 
@@ -88,9 +92,10 @@ TEST_F(Interactions, MixtureIsExactWhereDistancesAreMadeInBlocks) {
 
 TEST_F(Interactions, GaussianIsTheScoreOfTheNoisedMoments) {
   const at::Tensor positions = waves(9, 4), mean = positions.mean(0), variance = positions.var(0, true);
-  check(InteractionKind::gaussian, positions, 2, 400, [&](const at::Tensor& z_t, const at::Tensor&, std::int64_t, double a, double s) {
-    return std::pair((a * mean - z_t) / (a * a * variance + s * s), 9.0);
-  });
+  check(InteractionKind::gaussian, positions, 2, 400,
+        [&](const at::Tensor& z_t, const at::Tensor&, std::int64_t, double a, double s) {
+          return std::pair((a * mean - z_t) / (a * a * variance + s * s), 9.0);
+        });
 }
 
 TEST_F(Interactions, RepulsionPushesAlongTheKernelsGradient) {
@@ -98,17 +103,19 @@ TEST_F(Interactions, RepulsionPushesAlongTheKernelsGradient) {
   const at::Tensor squared = (positions.unsqueeze(1) - positions.unsqueeze(0)).square().sum(2);
   const at::Tensor off = squared.masked_select(at::eye(6, at::kBool).logical_not());
   const double h2 = at::quantile(off, 0.5).item<double>() / (2 * std::log(6.0));
-  check(InteractionKind::repulsion, positions, 2, 400, [&](const at::Tensor&, const at::Tensor& eps, std::int64_t i, double, double s) {
-    const at::Tensor k = at::softmax(squared[i] * (-0.5 / h2), 0).unsqueeze(1);
-    return std::pair(eps * (-1.0 / s) + 0.8 * (k * (positions - positions[i])).sum(0) / h2, 1.0);
-  });
+  check(InteractionKind::repulsion, positions, 2, 400,
+        [&](const at::Tensor&, const at::Tensor& eps, std::int64_t i, double, double s) {
+          const at::Tensor k = at::softmax(squared[i] * (-0.5 / h2), 0).unsqueeze(1);
+          return std::pair(eps * (-1.0 / s) + 0.8 * (k * (positions - positions[i])).sum(0) / h2, 1.0);
+        });
 }
 
 TEST_F(Interactions, CoincidentParticlesAreNotPushed) {
   const at::Tensor positions = at::ones({4, 3}, at::kDouble);
-  check(InteractionKind::repulsion, positions, 1, 400, [&](const at::Tensor&, const at::Tensor& eps, std::int64_t, double, double s) {
-    return std::pair(eps * (-1.0 / s), 1.0);
-  });
+  check(InteractionKind::repulsion, positions, 1, 400,
+        [&](const at::Tensor&, const at::Tensor& eps, std::int64_t, double, double s) {
+          return std::pair(eps * (-1.0 / s), 1.0);
+        });
 }
 
 }  // namespace
