@@ -32,11 +32,14 @@ struct SourceFile {
 /// Every file below the folder, as lines "bytes name".
 std::string list_files(const std::string& source) {
   std::error_code error;
-  if (!fs::is_directory(source, error)) throw NotFoundError(concat("'", source, "' is no folder; nothing to stage"));
+  if (!fs::is_directory(source, error))
+    throw NotFoundError(concat("'", source, "' is no folder; nothing to stage"));
   std::ostringstream lines;
   try {
-    for (const auto& file : fs::recursive_directory_iterator(source, fs::directory_options::follow_directory_symlink)) {
-      if (file.is_regular_file()) lines << file.file_size() << ' ' << file.path().lexically_relative(source).generic_string() << '\n';
+    for (const auto& file :
+         fs::recursive_directory_iterator(source, fs::directory_options::follow_directory_symlink)) {
+      if (file.is_regular_file())
+        lines << file.file_size() << ' ' << file.path().lexically_relative(source).generic_string() << '\n';
     }
   } catch (const fs::filesystem_error& failure) {
     throw IoError(concat("the folder '", source, "' cannot be listed: ", failure.what()));
@@ -90,8 +93,8 @@ class CopyWriter {
 
  private:
   void note(int code) {
-    error_ = IoError(concat("'", path_.string(), "' cannot be written (", system_text(code), ") on ", host_name(), "; the weights need ",
-                            human_bytes(whole_bytes_), " there"));
+    error_ = IoError(concat("'", path_.string(), "' cannot be written (", system_text(code), ") on ",
+                            host_name(), "; the weights need ", human_bytes(whole_bytes_), " there"));
   }
 
   fs::path path_;
@@ -102,7 +105,8 @@ class CopyWriter {
 
 }  // namespace
 
-StagedFolder::StagedFolder(Communicator& world, std::span<const int> nodes, const std::string& source, const std::string& root) {
+StagedFolder::StagedFolder(Communicator& world, std::span<const int> nodes, const std::string& source,
+                           const std::string& root) {
   const int node = nodes[static_cast<std::size_t>(world.rank())];
   const auto first_of_node = std::find(nodes.begin(), nodes.end(), node) - nodes.begin();
   owner_ = first_of_node == world.rank();
@@ -125,7 +129,8 @@ StagedFolder::StagedFolder(Communicator& world, std::span<const int> nodes, cons
     remove_left_behind(root);
     std::error_code error;
     if (!fs::create_directory(path_, error)) {
-      failure = IoError(concat("'", path_.string(), "' cannot be made (", error ? error.message() : "it is there already", ") on ", host_name()));
+      failure = IoError(concat("'", path_.string(), "' cannot be made (",
+                               error ? error.message() : "it is there already", ") on ", host_name()));
     }
     std::vector<std::byte> piece(std::min<std::uint64_t>(kPiece, std::max<std::uint64_t>(whole_bytes, 1)));
     for (const SourceFile& file : files) {

@@ -51,7 +51,8 @@ TEST_F(StagedFolderTest, GivesEveryNodeItsCopyFromOneReader) {
   fs::path copy;
   {
     // Only rank 0 knows where the source is.
-    const StagedFolder staged(world, pairs(world), world.rank() == 0 ? (directory / "source").string() : "nowhere",
+    const StagedFolder staged(world, pairs(world),
+                              world.rank() == 0 ? (directory / "source").string() : "nowhere",
                               directory / "local");
     copy = staged.path();
     EXPECT_TRUE(world.rank() != 0 || text_of(copy / "unet/weights") == large);

@@ -17,7 +17,8 @@ class StagedFolder {
   /// folders and the targets of links included; `root` is an existing folder on every node. What a killed job left below `root`
   /// is removed. Throws the same error on every rank: NotFoundError (no such source), IoError (not readable; `root` missing, not
   /// writable, or full, with the bytes needed).
-  StagedFolder(Communicator& world, std::span<const int> nodes, const std::string& source, const std::string& root);
+  StagedFolder(Communicator& world, std::span<const int> nodes, const std::string& source,
+               const std::string& root);
   /// Not collective. Removes this node's copy, on the rank that wrote it; maps that are still open stay valid.
   ~StagedFolder();
   StagedFolder(const StagedFolder&) = delete;
