@@ -5,11 +5,13 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include <dwgf/base/error.hpp>
+#include <dwgf/base/signals.hpp>
 #include <dwgf/comm/mpi.hpp>
 #include <dwgf/operators/operator.hpp>
 #include <dwgf/run/evaluate.hpp>
@@ -51,7 +53,8 @@ ExitCode on_first_rank(Communicator& world, Work&& work) {
   return code;
 }
 
-ExitCode run(Communicator& world, const std::vector<std::string>& arguments) {
+ExitCode run(Communicator& world, const std::vector<std::string>& arguments,
+             std::optional<ScopedSignals>& signals) {
   const std::string name = arguments.empty() ? "--help" : arguments.front();
   const bool first = world.rank() == 0;
   if (name == "--help" || name == "help") {
@@ -75,7 +78,7 @@ ExitCode run(Communicator& world, const std::vector<std::string>& arguments) {
   }
 
   const Settings settings = parse_settings(*command, rest);
-  if (command->name == "restore") return restore(world, settings);
+  if (command->name == "restore") return restore(world, settings, signals.value());
   return on_first_rank(world, [&] {
     if (command->name == "evaluate") return evaluate_command(settings);
     if (command->name == "export") return export_command(settings);
@@ -88,11 +91,14 @@ ExitCode run(Communicator& world, const std::vector<std::string>& arguments) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  // 1. MPI, on any number of ranks, one included.
+  // 1. MPI, on any number of ranks, one included. A job that can be stopped and gone on with heeds signals from
+  // the first moment on.
   prepare_launch();
+  const std::vector<std::string> arguments(argv + 1, argv + argc);
+  std::optional<ScopedSignals> signals;
+  if (!arguments.empty() && arguments.front() == "restore") signals.emplace();
   MpiSession session(argc, argv);
   Communicator world = Communicator::world();
-  const std::vector<std::string> arguments(argv + 1, argv + argc);
   const std::string command = !arguments.empty() && find_command(arguments.front()) ? arguments.front() : "";
 
   // 2. The command. What goes wrong on all ranks alike ends in order, told once.
@@ -100,7 +106,7 @@ int main(int argc, char** argv) {
   try {
     together(world, [&] { require_launcher_agrees(announced_tasks(), world.size()); });
     try {
-      code = run(world, arguments);
+      code = run(world, arguments, signals);
     } catch (const AgreedError&) {
       throw;
     } catch (const UsageError& error) {

@@ -10,8 +10,6 @@ namespace dwgf {
 
 namespace {
 
-constexpr std::size_t kQuantities = 4;
-
 /// The mean square of each sample, float64 [M].
 at::Tensor mean_square(const at::Tensor& v) {
   return v.flatten(1).to(at::kDouble).square().mean(1);
@@ -39,13 +37,8 @@ std::vector<std::int64_t> recorded_steps(std::int64_t steps, std::int64_t record
   return recorded;
 }
 
-Monitor::Monitor(const FlowOptions& options, std::int64_t steps, Collective& group,
-                 std::function<void(std::int64_t, std::int64_t)> on_step)
-    : record_every_(options.record_every),
-      steps_(steps),
-      group_(group),
-      on_step_(std::move(on_step)),
-      particles_(options.particles) {}
+Monitor::Monitor(const FlowOptions& options, std::int64_t steps, Collective& group)
+    : record_every_(options.record_every), steps_(steps), group_(group), particles_(options.particles) {}
 
 bool Monitor::wants(std::int64_t step) const {
   return step % record_every_ == 0 || step + 1 == steps_;
@@ -62,26 +55,41 @@ void Monitor::observe(const ParticleBatch& batch, const at::Tensor& misfit, cons
 }
 
 void Monitor::finish_step(const FlowState& state) {
-  if (wants(state.step)) {
-    complete();
-    own_.resize(
-        static_cast<std::size_t>(state.share.batches_per_rank * state.share.micro_batch) * kQuantities, 0.0);
-    under_way_ = std::exchange(own_, {});
-    under_way_step_ = state.step;
-    gathered_.assign(under_way_.size() * static_cast<std::size_t>(group_.size()), 0.0);
-    pending_ = group_.start_all_gather(std::as_bytes(std::span(under_way_)),
-                                       std::as_writable_bytes(std::span(gathered_)));
-  }
-  if (on_step_) on_step_(state.step + 1, steps_);
+  if (!wants(state.step)) return;
+  complete();
+  under_way_ = std::exchange(own_, {});
+  under_way_step_ = state.step;
+  start_exchange(state);
+}
+
+void Monitor::start_exchange(const FlowState& state) {
+  // The same room on every rank, whether it has that many particles or not.
+  under_way_.resize(static_cast<std::size_t>(state.share.batches_per_rank * state.share.micro_batch) *
+                    quantities);
+  gathered_.assign(under_way_.size() * static_cast<std::size_t>(group_.size()), 0.0);
+  pending_ = group_.start_all_gather(std::as_bytes(std::span(under_way_)),
+                                     std::as_writable_bytes(std::span(gathered_)));
+}
+
+Monitor::State Monitor::state() const {
+  return {diagnostics_, pending_ ? under_way_step_ : -1, under_way_};
+}
+
+void Monitor::go_on_from(State state, const FlowState& flow) {
+  complete();
+  diagnostics_ = std::move(state.diagnostics);
+  under_way_ = std::move(state.under_way);
+  under_way_step_ = state.under_way_step;
+  if (under_way_step_ >= 0) start_exchange(flow);
 }
 
 void Monitor::complete() {
   if (!pending_) return;
   std::exchange(pending_, nullptr)->wait();
-  double sums[kQuantities] = {};
+  double sums[quantities] = {};
   for (std::int64_t particle = 0; particle < particles_; ++particle) {
-    for (std::size_t q = 0; q < kQuantities; ++q) {
-      sums[q] += gathered_[static_cast<std::size_t>(particle) * kQuantities + q];
+    for (std::size_t q = 0; q < quantities; ++q) {
+      sums[q] += gathered_[static_cast<std::size_t>(particle) * quantities + q];
     }
   }
   for (double& sum : sums) {

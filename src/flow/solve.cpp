@@ -15,14 +15,19 @@ std::int64_t step_count(const FlowOptions& options) {
   return options.steps > 0 ? std::min(options.steps, options.grid - 1) : options.grid - 1;
 }
 
+Solution solve(const Problem& problem, const FlowOptions& options, Collective& group) {
+  FlowObserver nobody;
+  return solve(problem, options, group, nobody);
+}
+
 Solution solve(const Problem& problem, const FlowOptions& options, Collective& group,
-               std::function<void(std::int64_t, std::int64_t)> on_step) {
+               FlowObserver& observer) {
   const Prior& prior = problem.prior;
   const Canvas canvas = prior.geometry().canvas(problem.image_shape.height, problem.image_shape.width);
   const std::vector<std::int64_t> latent_shape{prior.geometry().latent_channels, canvas.latent_height,
                                                canvas.latent_width};
-  std::vector<std::int64_t> times = prior.schedule().times(options.grid);
-  times.resize(static_cast<std::size_t>(step_count(options)));
+  const std::vector<std::int64_t> times = prior.schedule().times(options.grid);
+  const std::int64_t steps = step_count(options);
 
   FlowState state =
       initial_state(share_particles(options.particles, options.micro_batch, group.rank(), group.size()),
@@ -30,9 +35,12 @@ Solution solve(const Problem& problem, const FlowOptions& options, Collective& g
   const auto interaction = make_interaction(options, group);
   const DataTerm data_term(problem, options);
   const Adam adam(options.rate);
-  Monitor monitor(options, static_cast<std::int64_t>(times.size()), group, std::move(on_step));
+  Monitor monitor(options, steps, group);
 
-  for (const std::int64_t t : times) {
+  observer.begin(state, monitor);
+  bool wanted = true;
+  while (wanted && state.step < steps) {
+    const std::int64_t t = times[static_cast<std::size_t>(state.step)];
     interaction->begin(state);
     std::vector<NoisedBatch> noised;
     std::vector<at::Tensor> predicted;  // eps_theta(z_t, t)
@@ -56,8 +64,10 @@ Solution solve(const Problem& problem, const FlowOptions& options, Collective& g
     }
     monitor.finish_step(state);
     ++state.step;
+    wanted = observer.at_step_boundary(state, monitor);
   }
-  return {std::move(state), monitor.finish()};
+  const bool complete = state.step == steps;
+  return {std::move(state), monitor.finish(), complete};
 }
 
 }  // namespace dwgf

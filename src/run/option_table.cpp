@@ -88,7 +88,13 @@ std::vector<OptionSpec> restore_options() {
                     "where the networks run; auto: this build computes on the CPU")),
       integer("run.threads", "1", 1, 4096, "threads a rank; part of a result's identity"),
 
+      layout(real("run.checkpoint_seconds", "300", 0, 1e9,
+                  "time between checkpoints inside an image [s]; 0: only when a signal asks for one")),
+
       layout(text("store.out", "", "the results file to write (HDF5)")),
+      layout(choice("store.verify", "committed", {"committed", "none"},
+                    "what is compared with its checksum before a job goes on with a file; damaged images are "
+                    "restored again")),
       choice("store.particles", "none", {"none", "uint8", "float16", "float32", "float64"},
              "number format of the stored particles"),
       choice("store.latents", "none", {"none", "float16", "float32", "float64"},

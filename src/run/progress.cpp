@@ -56,6 +56,10 @@ void Progress::tell_failure(const std::string& image, const std::string& reason)
   }
 }
 
+void Progress::tell_people(const std::string& line) {
+  if (leader_) std::fprintf(stderr, "%srestore: %s\n", terminal_ ? "\r\033[K" : "", line.c_str());
+}
+
 void Progress::tell(bool now) {
   if (world_.rank() == 0) {
     groups_[static_cast<std::size_t>(group_)] = mine_;
@@ -76,13 +80,14 @@ void Progress::collect() {
   }
 }
 
-void Progress::finish() {
+void Progress::finish(const std::function<void()>& meanwhile) {
   mine_.finished = 1;
   if (leader_) tell(true);
   if (world_.rank() != 0) return;
   const auto unfinished = [](const Group& group) { return group.finished == 0; };
   while (std::any_of(groups_.begin(), groups_.end(), unfinished)) {
     collect();
+    meanwhile();
     print(false);
     std::this_thread::sleep_for(20ms);
   }

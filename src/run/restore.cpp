@@ -1,19 +1,20 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
-#include <filesystem>
-#include <limits>
 #include <optional>
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
-#include <torch/version.h>
 
+#include <dwgf/base/random.hpp>
 #include <dwgf/base/text.hpp>
 #include <dwgf/comm/grid.hpp>
 #include <dwgf/flow/diverged.hpp>
 #include <dwgf/run/dry_run.hpp>
+#include <dwgf/run/image_keeper.hpp>
 #include <dwgf/run/image_writer.hpp>
+#include <dwgf/run/open_results.hpp>
+#include <dwgf/run/out_of_memory.hpp>
 #include <dwgf/run/progress.hpp>
 #include <dwgf/run/restore.hpp>
 #include <dwgf/run/restore_job.hpp>
@@ -29,112 +30,114 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-std::string describe_system(const Communicator& world) {
-  return concat("host ", host_name(), "; ", world.size(), " ranks; LibTorch ", TORCH_VERSION, ", ",
-                at::get_cpu_capability(), ", ", at::get_num_threads(), " threads a rank");
-}
+/// How one image ended.
+struct Outcome {
+  bool stopped = false;          ///< on request, between two steps
+  std::optional<Error> failure;  ///< nothing: committed
+};
 
-/// Refuses to go on with a file that another job, prior or data set made.
-void require_same_job(const ResultsFile& results, const RestoreJob& job, const ResultsLayout& wanted) {
-  const ResultsLayout& found = results.layout();
-  std::vector<std::string> differences =
-      job.settings().differences(parse_job_text(found.attributes.at("job")));
-  if (found.attributes.at("prior_sha256") != wanted.attributes.at("prior_sha256"))
-    differences.push_back("the prior's weights");
-  const auto same = [](const ImageEntry& a, const ImageEntry& b) {
-    return a.id == b.id && a.height == b.height && a.width == b.width;
-  };
-  if (!std::equal(found.images.begin(), found.images.end(), wanted.images.begin(), wanted.images.end(),
-                  same)) {
-    differences.push_back("the list of images");
-  }
-  if (differences.empty()) return;
-  std::string text;
-  for (const std::string& difference : differences) text += "\n  " + difference;
-  throw UsageError(
-      concat("store.out: '", results.path(),
-             "' holds the results of a different job; it is left as it is. These differ:", text,
-             "\nName another store.out, or set the options as they were to go on with this one"));
-}
+/// One job's images, as the ranks of one group work on them.
+class Restoration {
+ public:
+  Restoration(const RestoreJob& job, ResultsFile& results, Communicator& group, KeeperContext context)
+      : job_(job), results_(results), group_(group), context_(context) {}
 
-ResultsFile open_results(Communicator& world, const RestoreJob& job) {
-  const std::string path = job.settings().text("store.out");
-  const ResultsLayout layout = job.layout(describe_system(world));
-  std::int64_t exists = 0;
-  together(world, [&] {
-    if (world.rank() != 0) return;
-    std::error_code error;
-    const std::filesystem::file_type type = std::filesystem::status(path, error).type();
-    if (type == std::filesystem::file_type::none) {
-      throw IoError(
-          concat("store.out: '", path, "' cannot be looked at (", error.message(), "); name another file"));
+  Outcome restore(std::int64_t row) {
+    const Clock::time_point start = Clock::now();
+    Outcome outcome;
+    try {
+      PreparedImage image;
+      together(group_, [&] { image = job_.prepare(row); });
+      outcome.stopped = !solved_and_written(row, image, start);
+    } catch (const AgreedError& error) {
+      outcome.failure = error;
+    } catch (const Diverged& error) {
+      outcome.failure = error;
     }
-    exists = type != std::filesystem::file_type::not_found;
-  });
-  world.broadcast(std::as_writable_bytes(std::span(&exists, 1)), 0);
-  std::optional<ResultsFile> results;
-  if (exists) {
-    together(world, [&] {
+    if (outcome.failure && group_.rank() == 0) {
+      context_.progress.tell_failure(name(row), outcome.failure->what());
+      results_.fail(row, outcome.failure->what(), static_cast<float>(seconds_since(start)));
+    }
+    return outcome;
+  }
+
+ private:
+  const ImageEntry& entry(std::int64_t row) const { return job_.images()[static_cast<std::size_t>(row)]; }
+  const std::string& name(std::int64_t row) const { return entry(row).name; }
+
+  /// False when it was stopped.
+  bool solved_and_written(std::int64_t row, const PreparedImage& image, Clock::time_point start) {
+    const Problem problem{job_.prior(), *image.forward, image.y, image.shape, entry(row).id};
+    for (int attempt = 1;; ++attempt) {
+      ImageKeeper keeper(context_, group_, name(row), checkpoints(row, image));
       try {
-        results = ResultsFile::open_for_writing(path, world);
-      } catch (const DataError& error) {
-        throw DataError(
-            concat("store.out: ", error.what(), ". The file is left as it is; name another store.out"));
+        const Solution solution = solved(problem, keeper);
+        if (!solution.complete) return false;
+        write_image(results_, row, job_, image, solution, group_, seconds_since(start));
+        keeper.finish();
+        return true;
+      } catch (const Diverged& error) {
+        keeper.finish();
+        // Once more, from the start: what a faulty processor or device made of it does not come again.
+        if (attempt == 2) throw;
+        context_.progress.tell_people(concat(name(row), ": ", error.what(), "; trying once more"));
       }
-    });
-    together(world, [&] { require_same_job(*results, job, layout); });
-  } else {
-    together(world, [&] { results = ResultsFile::create(path, layout, world); });
+    }
   }
-  return std::move(*results);
+
+  Solution solved(const Problem& problem, ImageKeeper& keeper) {
+    if (group_.size() > 1) return solve(problem, job_.flow(), group_, keeper);
+    try {
+      return solve(problem, job_.flow(), group_, keeper);
+    } catch (const std::exception& error) {
+      if (const auto shortage = shortage_of_memory(error, job_.flow().micro_batch))
+        throw AgreedError(ExitCode::some_images_failed, *shortage);
+      throw;
+    }
+  }
+
+  Checkpoints checkpoints(std::int64_t row, const PreparedImage& image) const {
+    const at::Tensor y = image.y.contiguous();
+    const std::uint32_t measured = crc32_of({static_cast<const std::byte*>(y.data_ptr()), y.nbytes()});
+    const std::uint64_t identity =
+        fnv1a(concat(job_.settings().identity(), job_.prior().sha256(), " ", measured));
+    const FlowOptions& flow = job_.flow();
+    return {results_.path(), entry(row).id, identity, 1 + (flow.particles - 1) / flow.micro_batch};
+  }
+
+  const RestoreJob& job_;
+  ResultsFile& results_;
+  Communicator& group_;
+  KeeperContext context_;
+};
+
+void print_start(const OpenResults& open, const std::vector<ImageEntry>& images) {
+  for (const std::int64_t row : open.damaged) {
+    std::fprintf(stderr, "restore: %s does not agree with its checksum and is restored again\n",
+                 images[static_cast<std::size_t>(row)].name.c_str());
+  }
+  if (const std::size_t done = images.size() - open.rows.size())
+    std::fprintf(stderr, "restore: %zu of %zu images are in %s already\n", done, images.size(),
+                 open.file.path().c_str());
+  if (open.lock && !open.lock->held()) {
+    std::fprintf(stderr,
+                 "restore: the file system of %s has no locks: see to it yourself that no other job writes "
+                 "there\n",
+                 open.file.path().c_str());
+  }
 }
 
-/// The rows that are not committed, as rank 0 sees them: failed ones are tried again.
-std::vector<std::int64_t> rows_to_do(Communicator& world, const ResultsFile& results) {
-  std::vector<std::int64_t> done(results.layout().images.size());
-  if (world.rank() == 0) {
-    const std::vector<ImageState> states = results.states();
-    std::transform(states.begin(), states.end(), done.begin(),
-                   [](ImageState state) { return state == ImageState::committed ? 1 : 0; });
-  }
-  world.broadcast(std::as_writable_bytes(std::span(done)), 0);
-  std::vector<std::int64_t> rows;
-  for (std::size_t row = 0; row < done.size(); ++row) {
-    if (!done[row]) rows.push_back(static_cast<std::int64_t>(row));
-  }
-  return rows;
-}
-
-/// Solves and stores one image. Returns the error that made it fail, or nothing.
-std::optional<Error> restore_image(ResultsFile& results, std::int64_t row, const RestoreJob& job,
-                                   Communicator& group, Progress& progress) {
-  const Clock::time_point start = Clock::now();
-  std::optional<Error> failure;
-  try {
-    PreparedImage image;
-    together(group, [&] { image = job.prepare(row); });
-    const Problem problem{job.prior(), *image.forward, image.y, image.shape,
-                          job.images()[static_cast<std::size_t>(row)].id};
-    const Solution solution =
-        solve(problem, job.flow(), group, [&](std::int64_t, std::int64_t) { progress.step_done(); });
-    write_image(results, row, job, image, solution, group, seconds_since(start));
-  } catch (const AgreedError& error) {
-    failure = error;
-  } catch (const Diverged& error) {
-    failure = error;
-  }
-  if (failure && group.rank() == 0) {
-    progress.tell_failure(job.images()[static_cast<std::size_t>(row)].name, failure->what());
-    results.fail(row, failure->what(), static_cast<float>(seconds_since(start)));
-  }
-  return failure;
-}
+/// What the groups counted, summed over the world.
+struct Tally {
+  std::int64_t failed = 0, failed_for_input = 0, stopped = 0;
+};
 
 }  // namespace
 
-ExitCode restore(Communicator& world, const Settings& settings) {
+ExitCode restore(Communicator& world, const Settings& settings, ScopedSignals& signals) {
   at::set_num_threads(static_cast<int>(settings.integer("run.threads")));
   std::optional<RestoreJob> job;
+  // 1. The job, and the file it goes on with.
   together(world, [&] { job.emplace(settings); });
   ProcessGrid grid(
       world, static_cast<int>(std::min<std::int64_t>(settings.integer("run.ranks_per_image"), world.size())));
@@ -146,34 +149,49 @@ ExitCode restore(Communicator& world, const Settings& settings) {
     return ExitCode::ok;
   }
 
-  ResultsFile results = open_results(world, *job);
-  const std::vector<std::int64_t> rows = rows_to_do(world, results);
+  OpenResults open = open_results(world, *job);
   if (world.rank() == 0) {
     print_warnings(*job, place);
-    const std::size_t done = job->images().size() - rows.size();
-    if (done)
-      std::fprintf(stderr, "restore: %zu of %zu images are in %s already\n", done, job->images().size(),
-                   results.path().c_str());
+    print_start(open, job->images());
   }
 
+  // 2. The images, every group its own, until all are done or someone asks to stop.
   Progress progress(world, place.groups, place.group, place.group_rank == 0,
-                    static_cast<std::int64_t>(rows.size()), step_count(job->flow()));
-  std::int64_t outcome[2] = {0, 0};  // failed, failed for bad input; counted by the groups' first ranks
-  for (std::size_t i = static_cast<std::size_t>(place.group); i < rows.size();
+                    static_cast<std::int64_t>(open.rows.size()), step_count(job->flow()));
+  StopRelay relay(world);
+  Restoration restoration(*job, open.file, grid.group(),
+                          {signals, relay, progress, settings.real("run.checkpoint_seconds")});
+  Tally tally;
+  for (std::size_t i = static_cast<std::size_t>(place.group); i < open.rows.size();
        i += static_cast<std::size_t>(place.groups)) {
-    const std::optional<Error> failure = restore_image(results, rows[i], *job, grid.group(), progress);
-    if (failure && place.group_rank == 0) {
-      ++outcome[0];
-      outcome[1] += failure->code() != ExitCode::some_images_failed;
+    std::int64_t stop[1] = {relay.stopping(signals.stop_requested())};
+    grid.group().all_reduce_max(stop);
+    if (stop[0]) {
+      ++tally.stopped;
+      break;
     }
-    progress.image_done(failure.has_value());
+    const Outcome outcome = restoration.restore(open.rows[i]);
+    tally.stopped += outcome.stopped;
+    if (outcome.stopped) break;
+    tally.failed += outcome.failure.has_value();
+    tally.failed_for_input += outcome.failure && outcome.failure->code() != ExitCode::some_images_failed;
+    progress.image_done(outcome.failure.has_value());
   }
-  progress.finish();
-  world.all_reduce_sum(outcome);
-  results.close();
+  progress.finish([&] { relay.stopping(signals.stop_requested()); });
 
-  if (outcome[0] == 0) return ExitCode::ok;
-  const bool all_bad = outcome[1] == static_cast<std::int64_t>(job->images().size());
+  // 3. What came of it, counted by the groups' first ranks.
+  const bool counts = place.group_rank == 0;
+  std::int64_t sums[3] = {counts * tally.failed, counts * tally.failed_for_input, counts * tally.stopped};
+  world.all_reduce_sum(sums);
+  open.file.close();
+  tally = {sums[0], sums[1], sums[2]};
+  if (tally.stopped) {
+    if (world.rank() == 0)
+      std::fprintf(stderr, "restore: stopped on request; the same command goes on from there\n");
+    return ExitCode::stopped;
+  }
+  if (tally.failed == 0) return ExitCode::ok;
+  const bool all_bad = tally.failed_for_input == static_cast<std::int64_t>(job->images().size());
   return all_bad ? ExitCode::bad_data : ExitCode::some_images_failed;
 }
 

@@ -208,6 +208,15 @@ std::string Settings::ini() const {
   return out.str();
 }
 
+std::string Settings::identity() const {
+  std::string lines;
+  for (const OptionSpec& option : command_->options) {
+    if (option.identity && option.key != "flow.preset")
+      lines += concat(option.key, " = ", text(option.key), "\n");
+  }
+  return lines;
+}
+
 std::vector<std::string> Settings::differences(const Settings& other) const {
   std::vector<std::string> differing;
   for (const OptionSpec& option : command_->options) {

@@ -22,12 +22,14 @@ namespace {
 }  // namespace
 
 void replace_file(const std::string& path, std::initializer_list<std::span<const std::byte>> parts) {
-  const std::string aside = path + ".part";
+  const std::string aside = path + std::string(part_suffix);
+  std::size_t bytes = 0;
+  for (const auto& part : parts) bytes += part.size();
   const auto fail = [&](const char* what) {
     const int error = errno;
     std::remove(aside.c_str());
-    throw IoError(concat(path, " cannot be ", what, ": ", system_text(error),
-                         "; check that the directory exists, is writable and has space"));
+    throw IoError(concat(path, " cannot be ", what, ": ", system_text(error), "; check that ",
+                         directory_of(path), " exists, is writable and has ", bytes, " bytes of space"));
   };
   std::FILE* file = std::fopen(aside.c_str(), "wbe");
   if (!file) fail("created");

@@ -5,8 +5,12 @@
 #include <initializer_list>
 #include <span>
 #include <string>
+#include <string_view>
 
 namespace dwgf {
+
+/// Of the name under which a file is written before it is complete.
+inline constexpr std::string_view part_suffix = ".part";
 
 /// Writes the parts, one after the other, to PATH.part and renames that to PATH, which it may replace. Throws
 /// IoError.

@@ -146,6 +146,13 @@ void ResultsFile::fail(std::int64_t row, const std::string& reason, float second
   impl_->finish(row, 0, seconds, reason, ImageState::failed);
 }
 
+void ResultsFile::withdraw(std::int64_t row) {
+  impl_->require_writable();
+  impl_->require_row(row);
+  impl_->set_field("/image/state", row, static_cast<std::uint8_t>(ImageState::not_done));
+  if (impl_->durability == Durability::power_safe) impl_->sync_file.sync();
+}
+
 void ResultsFile::sync() const {
   impl_->require_writable();
   impl_->sync_file.sync();

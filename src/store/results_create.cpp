@@ -38,21 +38,6 @@ void require_sensible(const ResultsLayout& layout) {
   }
 }
 
-void require_directory(const std::string& path) {
-  const std::string directory = directory_of(path);
-  std::error_code ignored;
-  if (!fs::exists(directory, ignored)) {
-    throw IoError(concat("the directory ", directory, " for the results file does not exist on host ",
-                         host_name(), "; create it (mkdir -p ", directory, ") or change store.out"));
-  }
-  if (!fs::is_directory(directory, ignored))
-    throw IoError(concat(directory, " is not a directory; change store.out"));
-  if (access(directory.c_str(), W_OK | X_OK) != 0) {
-    throw IoError(concat("the directory ", directory, " for the results file is not writable on host ",
-                         host_name(), " (", system_text(errno), "); change store.out or its permissions"));
-  }
-}
-
 void require_space(const std::string& path, const ResultsLayout& layout) {
   struct statvfs system {};
   const std::string directory = directory_of(path);
@@ -148,13 +133,28 @@ void write_records(hid_t file, const ResultsLayout& layout, const std::string& p
 
 }  // namespace
 
+void require_place_for_results(const std::string& path) {
+  const std::string directory = directory_of(path);
+  std::error_code ignored;
+  if (!fs::exists(directory, ignored)) {
+    throw IoError(concat("the directory ", directory, " for the results file does not exist on host ",
+                         host_name(), "; create it (mkdir -p ", directory, ") or change store.out"));
+  }
+  if (!fs::is_directory(directory, ignored))
+    throw IoError(concat(directory, " is not a directory; change store.out"));
+  if (access(directory.c_str(), W_OK | X_OK) != 0) {
+    throw IoError(concat("the directory ", directory, " for the results file is not writable on host ",
+                         host_name(), " (", system_text(errno), "); change store.out or its permissions"));
+  }
+}
+
 ResultsFile ResultsFile::create(const std::string& path, const ResultsLayout& layout,
                                 const Communicator& comm, Durability durability) {
   Communicator group = comm.split(0, comm.rank());
   const std::string aside = path + ".creating";
   agree(group, [&] {
     require_sensible(layout);
-    require_directory(path);
+    require_place_for_results(path);
   });
   agree_on_root(group, [&] {
     std::error_code ignored;

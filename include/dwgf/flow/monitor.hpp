@@ -6,7 +6,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -36,30 +35,43 @@ std::vector<std::int64_t> recorded_steps(std::int64_t steps, std::int64_t record
 
 class Monitor {
  public:
-  /// `on_step(steps done, of)` is called on every rank after each step.
-  Monitor(const FlowOptions& options, std::int64_t steps, Collective& group,
-          std::function<void(std::int64_t, std::int64_t)> on_step);
+  static constexpr std::size_t quantities = 4;
+
+  /// What it knows between two steps.
+  struct State {
+    Diagnostics diagnostics;           ///< the completed records, the same on every rank
+    std::int64_t under_way_step = -1;  ///< the recorded step whose exchange is under way; -1: none
+    std::vector<double> under_way;     ///< this rank's values of it, [samples][quantities]
+  };
+
+  Monitor(const FlowOptions& options, std::int64_t steps, Collective& group);
 
   /// True when this step is recorded: `observe` is then called for every batch.
   bool wants(std::int64_t step) const;
   void observe(const ParticleBatch& batch, const at::Tensor& misfit, const at::Tensor& data_gradient,
                const at::Tensor& prior_gradient, const at::Tensor& neighbours);
-  /// After all batches of a step. Throws Diverged on every rank of the group alike.
+  /// After all batches of a step: starts the exchange of what was observed, and completes the one before.
+  /// Throws Diverged on every rank of the group alike.
   void finish_step(const FlowState& state);
   /// After the last step: completes what is under way.
   Diagnostics finish();
 
+  State state() const;
+  /// Goes on from where another monitor of the same flow stood. Collective: the exchange that was under way is
+  /// started again, on this layout of ranks.
+  void go_on_from(State state, const FlowState& flow);
+
  private:
+  void start_exchange(const FlowState& state);
   void complete();
 
   const std::int64_t record_every_;
   const std::int64_t steps_;
   Collective& group_;
-  std::function<void(std::int64_t, std::int64_t)> on_step_;
   std::int64_t particles_;
   std::vector<double> own_, gathered_;  // [slots][quantities]
   std::vector<double> under_way_;
-  std::int64_t under_way_step_ = 0;
+  std::int64_t under_way_step_ = -1;
   std::unique_ptr<PendingCollective> pending_;
   Diagnostics diagnostics_;
 };

@@ -2,12 +2,11 @@
 /// to the posterior.
 #pragma once
 
-#include <functional>
-
 #include <dwgf/comm/collective.hpp>
 #include <dwgf/comm/grid.hpp>
 #include <dwgf/flow/data_term.hpp>
 #include <dwgf/flow/monitor.hpp>
+#include <dwgf/flow/observer.hpp>
 #include <dwgf/flow/options.hpp>
 #include <dwgf/flow/state.hpp>
 
@@ -19,12 +18,13 @@ std::int64_t step_count(const FlowOptions& options);
 struct Solution {
   FlowState state;  ///< this rank's particles after the last step
   Diagnostics diagnostics;
+  bool complete = true;  ///< false where the observer ended it before its last step
 };
 
-/// Every rank of `group` calls this for the same problem and gets its own particles' end. `on_step(done, of)`
-/// after each step. Order of collectives in a step: interaction begin ... finish, then the monitor's. Throws
-/// Diverged on all ranks of the group alike.
-Solution solve(const Problem& problem, const FlowOptions& options, Collective& group,
-               std::function<void(std::int64_t, std::int64_t)> on_step = {});
+/// Every rank of `group` calls this for the same problem and gets its own particles' end. Order of collectives
+/// in a step: interaction begin ... finish, then the monitor's, then the observer's. Throws Diverged on all
+/// ranks of the group alike.
+Solution solve(const Problem& problem, const FlowOptions& options, Collective& group, FlowObserver& observer);
+Solution solve(const Problem& problem, const FlowOptions& options, Collective& group);
 
 }  // namespace dwgf

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -22,8 +23,11 @@ class Progress {
   void image_done(bool failed);
   /// On a leader: one line about an image that failed, in full; after twenty of them only counted.
   void tell_failure(const std::string& image, const std::string& reason);
-  /// On every rank after its last image; rank 0 stays and prints until all groups have finished.
-  void finish();
+  /// On a leader: a line for people about the image at hand.
+  void tell_people(const std::string& line);
+  /// On every rank after its last image; rank 0 stays, prints, and calls `meanwhile` now and then, until all
+  /// groups have finished.
+  void finish(const std::function<void()>& meanwhile);
 
  private:
   using Clock = std::chrono::steady_clock;

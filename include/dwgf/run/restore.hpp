@@ -3,6 +3,7 @@
 #pragma once
 
 #include <dwgf/base/error.hpp>
+#include <dwgf/base/signals.hpp>
 #include <dwgf/comm/mpi.hpp>
 #include <dwgf/run/settings.hpp>
 
@@ -10,8 +11,8 @@ namespace dwgf {
 
 /// Collective over `world`. Goes on with what is missing when the results file is there already; refuses
 /// (UsageError) one that a different job made. An image that cannot be read or diverges is recorded as failed
-/// with its reason and the others go on. Returns ok, some_images_failed, or bad_data when every image failed
-/// for bad input.
-ExitCode restore(Communicator& world, const Settings& settings);
+/// with its reason and the others go on. Returns ok, some_images_failed, bad_data when every image failed for
+/// bad input, or stopped when a signal asked for it: what was under way is in a checkpoint then.
+ExitCode restore(Communicator& world, const Settings& settings, ScopedSignals& signals);
 
 }  // namespace dwgf

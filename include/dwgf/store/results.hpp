@@ -100,6 +100,10 @@ class ResultsFile {
   /// The same with a reason, cut to 128 bytes, instead of data.
   void fail(std::int64_t row, const std::string& reason, float seconds);
 
+  /// Independent, by one rank: the image counts as not done. For one that is to be restored again, so that a
+  /// kill meanwhile does not leave the old record to the new data.
+  void withdraw(std::int64_t row);
+
   /// Waits until what this host has written is on the disk. On a file system that several hosts write to,
   /// each rank calls it before the barrier that precedes `commit`.
   void sync() const;
@@ -116,6 +120,9 @@ class ResultsFile {
   explicit ResultsFile(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
+
+/// Throws IoError where no results file can be made: the directory is not there, or is not writable.
+void require_place_for_results(const std::string& path);
 
 /// The datasets that the checksum covers, in its order.
 std::vector<DatasetLayout> checksummed_datasets(const ResultsLayout& layout);

@@ -1,0 +1,16 @@
+/// Whether MPI-IO does on this file system what results files rely on: writes by all ranks, without any
+/// agreement among them, of neighbouring pieces of one file, read back by others after a barrier. Some
+/// combinations of MPI and file system lose or misplace bytes without an error.
+#pragma once
+
+#include <string>
+
+#include <dwgf/comm/mpi.hpp>
+
+namespace dwgf {
+
+/// Collective: writes `path`, a few hundred KiB a rank, reads it back and removes it. Throws IoError on every
+/// rank alike, naming the file and the first wrong byte.
+void test_mpi_io(const std::string& path, Communicator& comm);
+
+}  // namespace dwgf

@@ -1,0 +1,116 @@
+#include <cstring>
+#include <utility>
+
+#include <ATen/ATen.h>
+
+#include <dwgf/base/error.hpp>
+#include <dwgf/flow/snapshot.hpp>
+
+namespace dwgf {
+
+namespace {
+
+void append(std::vector<std::byte>& bytes, const void* from, std::size_t size) {
+  const auto* begin = static_cast<const std::byte*>(from);
+  bytes.insert(bytes.end(), begin, begin + size);
+}
+
+/// Takes values from the front of some bytes.
+class Reader {
+ public:
+  explicit Reader(const std::vector<std::byte>& bytes) : bytes_(bytes) {}
+
+  void take(void* to, std::size_t size) {
+    if (size > bytes_.size() - at_) {
+      throw DataError(concat("a snapshot has ", bytes_.size(), " bytes where more belong to this flow"));
+    }
+    std::memcpy(to, bytes_.data() + at_, size);
+    at_ += size;
+  }
+  void require_end() const {
+    if (at_ != bytes_.size())
+      throw DataError(concat("a snapshot has ", bytes_.size(), " bytes where ", at_, " belong to this flow"));
+  }
+
+ private:
+  const std::vector<std::byte>& bytes_;
+  std::size_t at_ = 0;
+};
+
+std::vector<double>* series_of(Diagnostics& diagnostics, std::size_t number) {
+  std::vector<double>* all[] = {&diagnostics.misfit, &diagnostics.prior_gradient, &diagnostics.data_gradient,
+                                &diagnostics.neighbours};
+  return all[number];
+}
+
+}  // namespace
+
+Snapshot take_snapshot(const FlowState& state, const Monitor& monitor) {
+  Monitor::State records = monitor.state();
+  Snapshot snapshot{state.step, {}, {}};
+  const auto count = static_cast<std::int64_t>(records.diagnostics.misfit.size());
+  append(snapshot.shared, &count, sizeof count);
+  append(snapshot.shared, &records.under_way_step, sizeof records.under_way_step);
+  for (std::size_t k = 0; k < Monitor::quantities; ++k) {
+    const std::vector<double>& series = *series_of(records.diagnostics, k);
+    append(snapshot.shared, series.data(), series.size() * sizeof(double));
+  }
+
+  const auto per_batch = static_cast<std::size_t>(state.share.micro_batch) * Monitor::quantities;
+  for (std::size_t b = 0; b < state.batches.size(); ++b) {
+    const ParticleBatch& batch = state.batches[b];
+    Snapshot::Piece piece{state.share.first_batch + static_cast<std::int64_t>(b), {}};
+    for (const at::Tensor& tensor : {batch.z, batch.first_moment, batch.second_moment}) {
+      const at::Tensor values = tensor.cpu().contiguous();  // [M, c, h, w]
+      append(piece.bytes, values.data_ptr(), values.nbytes());
+    }
+    if (records.under_way_step >= 0)
+      append(piece.bytes, records.under_way.data() + b * per_batch, per_batch * sizeof(double));
+    snapshot.pieces.push_back(std::move(piece));
+  }
+  return snapshot;
+}
+
+Monitor::State go_on_from(const Snapshot& snapshot, FlowState& state) {
+  Monitor::State records;
+  Reader shared(snapshot.shared);
+  std::int64_t count = 0;
+  shared.take(&count, sizeof count);
+  shared.take(&records.under_way_step, sizeof records.under_way_step);
+  if (count < 0 || count > snapshot.step)
+    throw DataError(concat("a snapshot after step ", snapshot.step, " claims ", count, " records"));
+  for (std::size_t k = 0; k < Monitor::quantities; ++k) {
+    std::vector<double>& series = *series_of(records.diagnostics, k);
+    series.resize(static_cast<std::size_t>(count));
+    shared.take(series.data(), series.size() * sizeof(double));
+  }
+  shared.require_end();
+
+  if (snapshot.pieces.size() != state.batches.size()) {
+    throw DataError(concat("a snapshot has ", snapshot.pieces.size(), " pieces for the ",
+                           state.batches.size(), " micro-batches of this rank"));
+  }
+  const auto per_batch = static_cast<std::size_t>(state.share.micro_batch) * Monitor::quantities;
+  std::vector<ParticleBatch> batches = state.batches;
+  for (std::size_t b = 0; b < batches.size(); ++b) {
+    if (snapshot.pieces[b].number != state.share.first_batch + static_cast<std::int64_t>(b))
+      throw DataError(concat("a snapshot has piece ", snapshot.pieces[b].number, " out of its place"));
+    Reader piece(snapshot.pieces[b].bytes);
+    for (at::Tensor* tensor : {&batches[b].z, &batches[b].first_moment, &batches[b].second_moment}) {
+      at::Tensor values = at::empty(tensor->sizes(), at::TensorOptions().dtype(tensor->dtype()));
+      piece.take(values.data_ptr(), values.nbytes());
+      *tensor = values.to(state.options);  // [M, c, h, w]
+    }
+    if (records.under_way_step >= 0) {
+      records.under_way.resize((b + 1) * per_batch);
+      piece.take(records.under_way.data() + b * per_batch, per_batch * sizeof(double));
+    }
+    piece.require_end();
+  }
+
+  state.batches = std::move(batches);
+  state.step = snapshot.step;
+  return records;
+}
+
+}  // namespace dwgf

@@ -1,0 +1,98 @@
+#include <cstdint>
+#include <cstdio>
+#include <optional>
+#include <vector>
+
+#include <mpi.h>
+
+#include <dwgf/base/error.hpp>
+#include <dwgf/comm/agree.hpp>
+#include <dwgf/store/io_self_test.hpp>
+
+#include "../comm/mpi_handle.hpp"
+
+namespace dwgf {
+namespace {
+
+// Not a multiple of any block size, so that neighbours share blocks, stripes and locks.
+constexpr std::size_t piece_bytes = 40009;
+constexpr int pieces = 5;  // a rank, every size() pieces one
+
+void check(int code, const std::string& what) {
+  if (code == MPI_SUCCESS) return;
+  char text[MPI_MAX_ERROR_STRING] = "";
+  int length = 0;
+  MPI_Error_string(code, text, &length);
+  throw IoError(concat(what, ": MPI-IO says: ", text));
+}
+
+std::byte expected(std::size_t offset) {
+  std::uint64_t x = offset * 0x9E3779B97F4A7C15ULL;
+  x ^= x >> 29;
+  return static_cast<std::byte>(x);
+}
+
+class TestFile {
+ public:
+  TestFile(const std::string& path, MPI_Comm comm) : path_(path) {
+    check(MPI_File_open(comm, path.c_str(), MPI_MODE_RDWR | MPI_MODE_CREATE, MPI_INFO_NULL, &file_),
+          concat("creating ", path));
+  }
+  ~TestFile() {
+    if (file_ != MPI_FILE_NULL) MPI_File_close(&file_);
+  }
+  TestFile(const TestFile&) = delete;
+  TestFile& operator=(const TestFile&) = delete;
+
+  void write(std::size_t number) {
+    std::vector<std::byte> bytes(piece_bytes);
+    for (std::size_t k = 0; k < piece_bytes; ++k) bytes[k] = expected(number * piece_bytes + k);
+    check(MPI_File_write_at(file_, static_cast<MPI_Offset>(number * piece_bytes), bytes.data(),
+                            static_cast<int>(piece_bytes), MPI_BYTE, MPI_STATUS_IGNORE),
+          concat("writing ", path_));
+  }
+  void compare(std::size_t number) {
+    std::vector<std::byte> bytes(piece_bytes);
+    check(MPI_File_read_at(file_, static_cast<MPI_Offset>(number * piece_bytes), bytes.data(),
+                           static_cast<int>(piece_bytes), MPI_BYTE, MPI_STATUS_IGNORE),
+          concat("reading ", path_));
+    for (std::size_t k = 0; k < piece_bytes; ++k) {
+      const std::size_t offset = number * piece_bytes + k;
+      if (bytes[k] == expected(offset)) continue;
+      throw IoError(concat("MPI-IO does not give back what was written: byte ", offset, " of ", path_,
+                           " is wrong, though no call failed. Choose another implementation of MPI-IO (Open "
+                           "MPI: OMPI_MCA_io=romio321 or ompio) or another file system (store.out)"));
+    }
+  }
+  void sync() { check(MPI_File_sync(file_), concat("synchronising ", path_)); }
+
+ private:
+  std::string path_;
+  MPI_File file_ = MPI_FILE_NULL;
+};
+
+}  // namespace
+
+void test_mpi_io(const std::string& path, Communicator& comm) {
+  const auto ranks = static_cast<std::size_t>(comm.size()), rank = static_cast<std::size_t>(comm.rank());
+  std::optional<TestFile> file;
+  agree(comm, [&] { file.emplace(path, comm.handle().value); });
+  try {
+    agree(comm, [&] {
+      for (std::size_t k = 0; k < pieces; ++k) file->write(k * ranks + rank);
+    });
+    agree(comm, [&] { file->sync(); });  // collective, so only when all have come here
+    comm.barrier();
+    agree(comm, [&] {
+      for (std::size_t k = 0; k < pieces; ++k) file->compare(k * ranks + (rank + 1) % ranks);
+    });
+  } catch (const Error&) {
+    file.reset();
+    if (comm.rank() == 0) std::remove(path.c_str());
+    throw;
+  }
+  file.reset();
+  if (comm.rank() == 0) std::remove(path.c_str());
+}
+
+}  // namespace dwgf

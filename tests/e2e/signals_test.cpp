@@ -1,0 +1,138 @@
+// Jobs that are asked to stop in the middle of an image, and gone on with from their checkpoints on another
+// number of ranks, or another grouping.
+#include <algorithm>
+#include <chrono>
+#include <thread>
+
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <dwgf/store/results.hpp>
+
+#include "killing.hpp"
+#include "refusals.hpp"
+
+namespace dwgf::test {
+namespace {
+
+namespace fs = std::filesystem;
+using namespace std::chrono_literals;
+
+class Signals : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    shared = new_folder("signals");
+    make_array(shared / "images.npy", 2);
+    expect_code(run(0, job(shared / "undisturbed.h5", 1)), 0);
+  }
+  /// Long enough to be stopped in the middle of its first image.
+  static Arguments job(const fs::path& out, int ranks_per_image, const std::string& seconds = "0") {
+    return small_job(shared / "images.npy", out,
+                     {"--flow.grid", "400", "--flow.steps", "40", "--flow.particles", "6", "--store.latents",
+                      "float64", "--run.ranks_per_image", std::to_string(ranks_per_image),
+                      "--run.checkpoint_seconds", seconds});
+  }
+
+  fs::path out = new_folder("signalled") / "r.h5";
+  fs::path folder = out.string() + ".checkpoint";
+
+  std::vector<fs::path> checkpoints() const {
+    std::vector<fs::path> files;
+    std::error_code ignored;
+    for (fs::directory_iterator it(folder, ignored), end; !ignored && it != end; it.increment(ignored)) {
+      if (it->path().extension() != ".part") files.push_back(it->path());
+    }
+    std::sort(files.begin(), files.end());
+    return files;
+  }
+  /// Until there is a checkpoint, so that a step has been done; whether it still runs.
+  bool in_mid_image(Process& process) const {
+    while (checkpoints().empty() && process.running()) std::this_thread::sleep_for(5ms);
+    return process.running();
+  }
+  Finished finished(Process& process) const { return process.wait(70s); }
+  /// Goes on to the end, and nothing is left beside the results.
+  Finished expect_undisturbed_bits(int ranks, int ranks_per_image) const {
+    const Finished finished = run(ranks, job(out, ranks_per_image));
+    expect_code(finished, 0);
+    EXPECT_EQ(difference(bits_of(out), bits_of(shared / "undisturbed.h5")), "");
+    EXPECT_FALSE(fs::exists(folder));
+    EXPECT_FALSE(fs::exists(out.string() + ".running"));
+    return finished;
+  }
+
+  inline static fs::path shared;
+};
+
+TEST_F(Signals, OneRankThatIsAskedToStopStopsAllWithCheckpoints) {
+  Process process = start(4, job(out, 2, "0.001"));  // two groups of two ranks
+  ASSERT_TRUE(in_mid_image(process));
+  const std::vector<pid_t> ranks = process.below("dwgf");
+  ASSERT_EQ(ranks.size(), 4u);
+  kill(ranks[2], SIGUSR1);
+  const Finished stopped = finished(process);
+  expect_code(stopped, 75);
+  expect_readable(stopped);
+  EXPECT_TRUE(contains(stopped.err, "stopped on request")) << stopped.err;
+  EXPECT_LT(committed(out), 2) << "nothing was left to go on with";
+  EXPECT_FALSE(checkpoints().empty());
+  EXPECT_TRUE(contains(expect_undisturbed_bits(3, 3).err, "goes on after step"));
+}
+
+TEST_F(Signals, TerminationKeepsTheLastStepAndADamagedCheckpointLeavesTheOneBefore) {
+  Process process = start(2, job(out, 2, "0.001"));
+  ASSERT_TRUE(in_mid_image(process));
+  kill(process.pid(), SIGTERM);
+  finished(process);  // mpirun returns a code of its own
+  const std::vector<fs::path> files = checkpoints();
+  ASSERT_FALSE(files.empty());
+  ASSERT_LT(committed(out), 2);
+
+  // The one of the highest step: names sort by step.
+  std::string content = read_text(files.back());
+  content[content.size() / 2] ^= 1;
+  write_text(files.back(), content);
+  const Finished resumed = expect_undisturbed_bits(0, 1);
+  EXPECT_TRUE(contains(resumed.err, "is damaged")) << resumed.err;
+  EXPECT_TRUE(contains(resumed.err, "goes on after step")) << resumed.err;
+}
+
+TEST_F(Signals, ACheckpointOnRequestStopsNothingAndNothingIsLeftOfIt) {
+  Process process = start(2, job(out, 2));
+  bool seen = false;
+  while (!seen && process.running()) {
+    if (committed(out) >= 0) kill(process.pid(), SIGUSR2);
+    std::this_thread::sleep_for(20ms);
+    seen = !checkpoints().empty();
+  }
+  EXPECT_TRUE(seen);
+  expect_code(finished(process), 0);
+  EXPECT_EQ(difference(bits_of(out), bits_of(shared / "undisturbed.h5")), "");
+  EXPECT_FALSE(fs::exists(folder));
+}
+
+TEST_F(Signals, ASecondJobOnTheSameResultsIsRefusedUntilTheFirstIsDead) {
+  Process process = start(2, job(out, 1, "0.001"));
+  ASSERT_TRUE(in_mid_image(process));
+  expect_refused(run(0, job(out, 1)), 64, {"store.out", "r.h5", "another job"});
+  kill(process.pid(), SIGKILL);
+  finished(process);
+  expect_undisturbed_bits(2, 1);
+}
+
+TEST_F(Signals, ADamagedImageIsRestoredAgainAndNoOther) {
+  fs::copy_file(shared / "undisturbed.h5", out);
+  const std::vector<std::byte> row = ResultsFile::open_for_reading(out).read("/posterior/mean", 1);
+  std::string content = read_text(out);
+  const std::size_t at = content.find(std::string(reinterpret_cast<const char*>(row.data()), row.size()));
+  ASSERT_NE(at, std::string::npos);
+  content[at + 5] ^= 16;
+  write_text(out, content);
+  const Finished again = expect_undisturbed_bits(2, 1);
+  EXPECT_TRUE(contains(again.err, "images.npy")) << again.err;
+  EXPECT_TRUE(contains(again.err, "checksum")) << again.err;
+  EXPECT_TRUE(contains(again.err, "1 of 2 images are in")) << again.err;
+}
+
+}  // namespace
+}  // namespace dwgf::test
