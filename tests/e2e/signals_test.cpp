@@ -28,7 +28,7 @@ class Signals : public testing::Test {
   /// Long enough to be stopped in the middle of its first image.
   static Arguments job(const fs::path& out, int ranks_per_image, const std::string& seconds = "0") {
     return small_job(shared / "images.npy", out,
-                     {"--flow.grid", "400", "--flow.steps", "40", "--flow.particles", "6", "--store.latents",
+                     {"--flow.grid", "400", "--flow.steps", "120", "--flow.particles", "6", "--store.latents",
                       "float64", "--run.ranks_per_image", std::to_string(ranks_per_image),
                       "--run.checkpoint_seconds", seconds});
   }
@@ -83,9 +83,9 @@ TEST_F(Signals, TerminationKeepsTheLastStepAndADamagedCheckpointLeavesTheOneBefo
   Process process = start(2, job(out, 2, "0.001"));
   ASSERT_TRUE(in_mid_image(process));
   kill(process.pid(), SIGTERM);
-  finished(process);  // mpirun returns a code of its own
+  const Finished terminated = finished(process);  // mpirun returns a code of its own
   const std::vector<fs::path> files = checkpoints();
-  ASSERT_FALSE(files.empty());
+  ASSERT_FALSE(files.empty()) << terminated.err << committed(out) << " images are committed";
   ASSERT_LT(committed(out), 2);
 
   // The one of the highest step: names sort by step.
