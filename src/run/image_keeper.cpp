@@ -48,9 +48,9 @@ void ImageKeeper::begin(FlowState& state, Monitor& monitor) {
         records = go_on_from(checkpoints_.read(step, state.share.first_batch, state.share.batches), found);
       });
     } catch (const Error& error) {
-      context_.progress.tell_people(concat(
-          name_, ": the checkpoint after step ", step, " cannot be used (", error.what(), "); going on from ",
-          step == steps.back() ? "the start" : "the one before"));
+      context_.progress.tell_people(concat(name_, ": the checkpoint after step ", step, " cannot be used (",
+                                           error.what(), "); going on from ",
+                                           step == steps.back() ? "the start" : "the one before"));
       continue;
     }
     state = std::move(found);

@@ -2,6 +2,7 @@
 #include <filesystem>
 
 #include <ATen/Parallel.h>
+#include <nlohmann/json.hpp>
 #include <torch/version.h>
 
 #include <dwgf/base/error.hpp>
@@ -50,6 +51,13 @@ void require_same_job(const std::string& path, const RestoreJob& job, const Resu
     throw DataError(
         concat("store.out: ", error.what(), ". The file is left as it is; name another store.out"));
   }
+}
+
+/// What the job that holds the lock says of itself, as the rest of a sentence.
+std::string who_writes(const std::string& path) {
+  const nlohmann::json said = nlohmann::json::parse(look_for_job(path).said, nullptr, false);
+  if (!said.is_object() || !said.contains("host") || !said.contains("process")) return "";
+  return concat(". It is process ", said["process"].dump(), " on host ", said["host"].dump());
 }
 
 /// Whether there is anything under this name.
@@ -105,6 +113,8 @@ OpenResults open_results(Communicator& world, const RestoreJob& job) {
     if (exists(path)) require_same_job(path, job, layout);
     try {
       lock = JobLock::acquire(path);
+    } catch (const UsageError& error) {
+      throw UsageError(concat("store.out: ", error.what(), who_writes(path)));
     } catch (const Error& error) {
       throw Error(error.code(), concat("store.out: ", error.what()));
     }

@@ -1,8 +1,10 @@
 #include <algorithm>
 #include <cstdio>
+#include <ctime>
 #include <string>
 #include <thread>
 
+#include <nlohmann/json.hpp>
 #include <unistd.h>
 
 #include <dwgf/base/error.hpp>
@@ -16,19 +18,24 @@ using namespace std::chrono_literals;
 constexpr auto kTellEvery = 500ms;
 constexpr auto kPrintOnTerminal = 500ms;
 constexpr auto kPrintInLog = 10s;
-constexpr std::size_t kMessage = 5;  // group, images, failed, steps, finished
+constexpr auto kPublishEvery = 3s;
+constexpr std::size_t kMessage = 6;  // group, images, failed, steps, finished, rank
 }  // namespace
 
 Progress::Progress(Communicator& world, int groups, int group, bool leader, std::int64_t images,
-                   std::int64_t steps_per_image)
+                   std::int64_t steps_per_image, std::function<void(const std::string&)> publish)
     : world_(world),
       group_(group),
       leader_(leader),
       images_(images),
       steps_per_image_(steps_per_image),
       groups_(world.rank() == 0 ? static_cast<std::size_t>(groups) : 0),
+      publish_(std::move(publish)),
+      started_(std::time(nullptr)),
       terminal_(isatty(STDERR_FILENO) == 1) {
   told_ = printed_ = start_;
+  mine_.rank = world.rank();
+  if (leader_) tell(true);  // so that one that never ends its first step is known
 }
 
 void Progress::step_done() {
@@ -65,9 +72,11 @@ void Progress::tell(bool now) {
     groups_[static_cast<std::size_t>(group_)] = mine_;
     collect();
     print(false);
+    publish();
   } else if (now || Clock::now() - told_ >= kTellEvery) {
     told_ = Clock::now();
-    const std::int64_t message[kMessage] = {group_, mine_.images, mine_.failed, mine_.steps, mine_.finished};
+    const std::int64_t message[kMessage] = {group_,      mine_.images,   mine_.failed,
+                                            mine_.steps, mine_.finished, mine_.rank};
     world_.post(0, message);
   }
 }
@@ -76,7 +85,8 @@ void Progress::collect() {
   for (;;) {
     const std::vector<std::int64_t> message = world_.poll(kMessage);
     if (message.size() != kMessage) return;
-    groups_[static_cast<std::size_t>(message[0])] = {message[1], message[2], message[3], message[4]};
+    groups_[static_cast<std::size_t>(message[0])] = {message[1], message[2], message[3], message[4],
+                                                     message[5]};
   }
 }
 
@@ -89,9 +99,44 @@ void Progress::finish(const std::function<void()>& meanwhile) {
     collect();
     meanwhile();
     print(false);
+    publish();
     std::this_thread::sleep_for(20ms);
   }
   if (images_ > 0) print(true);
+}
+
+void Progress::publish() {
+  if (!publish_ || (published_ != Clock::time_point{} && Clock::now() - published_ < kPublishEvery)) return;
+  published_ = Clock::now();
+  publish_(json());
+}
+
+std::string Progress::json() const {
+  using Json = nlohmann::ordered_json;
+  const double seconds = std::chrono::duration<double>(Clock::now() - start_).count();
+  std::int64_t steps = 0, failed = 0, done = 0;
+  const Group* slowest = nullptr;
+  for (const Group& group : groups_) {
+    steps += group.steps;
+    failed += group.failed;
+    done += group.images;
+    if (group.finished == 0 && (!slowest || group.steps < slowest->steps)) slowest = &group;
+  }
+  const double rate = static_cast<double>(steps) / seconds;
+  const double left = static_cast<double>(images_ * steps_per_image_ - steps);
+  Json object = {{"host", host_name()},      {"process", getpid()},        {"started", started_},
+                 {"groups", groups_.size()}, {"images", images_},          {"ended", done},
+                 {"failed", failed},         {"images_per_hour", nullptr}, {"seconds_left", nullptr},
+                 {"slowest", nullptr}};
+  if (steps > 0) {
+    object["images_per_hour"] = 3600.0 * rate / static_cast<double>(steps_per_image_);
+    object["seconds_left"] = left / rate;
+  }
+  if (slowest) {
+    object["slowest"] = {{"rank", slowest->rank},
+                         {"steps_per_second", static_cast<double>(slowest->steps) / seconds}};
+  }
+  return object.dump();
 }
 
 void Progress::print(bool last) {

@@ -2,6 +2,7 @@
 #include <chrono>
 #include <cstdio>
 #include <optional>
+#include <thread>
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
@@ -157,7 +158,8 @@ ExitCode restore(Communicator& world, const Settings& settings, ScopedSignals& s
 
   // 2. The images, every group its own, until all are done or someone asks to stop.
   Progress progress(world, place.groups, place.group, place.group_rank == 0,
-                    static_cast<std::int64_t>(open.rows.size()), step_count(job->flow()));
+                    static_cast<std::int64_t>(open.rows.size()), step_count(job->flow()),
+                    [&](const std::string& text) { open.lock->say(text); });
   StopRelay relay(world);
   Restoration restoration(*job, open.file, grid.group(),
                           {signals, relay, progress, settings.real("run.checkpoint_seconds")});
@@ -182,7 +184,12 @@ ExitCode restore(Communicator& world, const Settings& settings, ScopedSignals& s
   // 3. What came of it, counted by the groups' first ranks.
   const bool counts = place.group_rank == 0;
   std::int64_t sums[3] = {counts * tally.failed, counts * tally.failed_for_input, counts * tally.stopped};
-  world.all_reduce_sum(sums);
+  // A rank that has nothing left to do may be the one that is asked to stop the others.
+  const auto counted = world.start_all_reduce_sum(sums);
+  while (!counted->advance()) {
+    relay.stopping(signals.stop_requested());
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
   open.file.close();
   tally = {sums[0], sums[1], sums[2]};
   if (tally.stopped) {

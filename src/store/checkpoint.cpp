@@ -196,7 +196,8 @@ Snapshot Checkpoints::read(std::int64_t step, std::int64_t first, std::int64_t c
   for (std::int64_t number = first; number < first + count; ++number) {
     const auto piece = pieces.find(number);
     if (piece == pieces.end())
-      throw DataError(concat("no file in ", folder_, " has piece ", number, " of ", pieces_, " of step ", step));
+      throw DataError(
+          concat("no file in ", folder_, " has piece ", number, " of ", pieces_, " of step ", step));
     snapshot.pieces.push_back({number, std::move(piece->second)});
   }
   return snapshot;
@@ -205,7 +206,8 @@ Snapshot Checkpoints::read(std::int64_t step, std::int64_t first, std::int64_t c
 void Checkpoints::remove() const {
   std::error_code ignored;
   for (const std::string& text : names_in(folder_)) {
-    if (const auto name = Name::parse(text); name && name->image == image_) fs::remove(fs::path(folder_) / text, ignored);
+    if (const auto name = Name::parse(text); name && name->image == image_)
+      fs::remove(fs::path(folder_) / text, ignored);
   }
   std::remove(folder_.c_str());  // only if it is empty
 }

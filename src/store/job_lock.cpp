@@ -54,11 +54,10 @@ JobLock JobLock::acquire(const std::string& results_path) {
     struct flock wanted = whole_file(F_WRLCK);
     if (fcntl(lock.descriptor_, F_OFD_SETLK, &wanted) != 0) {
       if (errno != EAGAIN && errno != EACCES) return lock;  // a file system without locks
-      const std::string said = content(lock.descriptor_);
       close(std::exchange(lock.descriptor_, -1));
-      throw UsageError(concat("'", results_path, "' is being written by another job",
-                              said.empty() ? "" : concat(" (", said, ")"),
-                              "; wait for its end, stop it, or name another file"));
+      throw UsageError(concat("'", results_path,
+                              "' is being written by another job; wait for its end, stop it, or name another "
+                              "file"));
     }
     // Whoever held it before may have removed the file after this one was opened.
     lock.held_ = same_file(lock.descriptor_, lock.path_);

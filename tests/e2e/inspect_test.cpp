@@ -81,6 +81,8 @@ TEST_F(Inspect, StatusCountsTheImages) {
   EXPECT_EQ(counts.at("done"), 3);
   EXPECT_EQ(counts.at("failed"), 0);
   EXPECT_EQ(counts.at("left"), 0);
+  EXPECT_EQ(counts.at("running"), false);
+  EXPECT_TRUE(counts.at("slowest").is_null());
 }
 
 TEST_F(Inspect, StatusWorksWhileTheJobRunsAndVerifyNamesWhatIsMissingAfterAKill) {
@@ -89,6 +91,7 @@ TEST_F(Inspect, StatusWorksWhileTheJobRunsAndVerifyNamesWhatIsMissingAfterAKill)
   Process process = start(2, small_job(images, out, {"--flow.grid", "100", "--flow.steps", "40"}));
   ASSERT_TRUE(wait_for_images(process, out, 1));
   const json counts = json::parse(printed({"status", out, "--json"}));
+  const std::string words = printed({"status", out});
   const bool was_running = process.running();
   std::mt19937 random(1);
   kill_victim(process, Victim::everything, random);
@@ -98,6 +101,14 @@ TEST_F(Inspect, StatusWorksWhileTheJobRunsAndVerifyNamesWhatIsMissingAfterAKill)
   EXPECT_GE(counts.at("left").get<int>(), 1);
   EXPECT_EQ(counts.at("done").get<int>() + counts.at("left").get<int>(), 6);
   EXPECT_TRUE(counts.at("seconds_per_image").is_number());
+  EXPECT_EQ(counts.at("running"), true);
+  EXPECT_TRUE(contains(words, "a job is writing it")) << words;
+
+  const json dead = json::parse(printed({"status", out, "--json"}));
+  EXPECT_EQ(dead.at("running"), false);
+  EXPECT_TRUE(dead.at("seconds_left").is_null());
+  EXPECT_EQ(dead.at("done").get<int>() + dead.at("left").get<int>(), 6);
+  EXPECT_TRUE(contains(printed({"status", out}), "no job is writing it"));
 
   const std::int64_t done = committed(out);
   const Finished verified = run(0, {"verify", out});

@@ -1,5 +1,5 @@
-/// One line on standard error that says how far all ranks are, at which rate, and how long it will take.
-/// Group leaders post small messages to rank 0, which prints; nobody waits.
+/// How far all ranks are, at which rate, and how long it will take: one line on standard error, and a JSON
+/// object for `dwgf status`. Group leaders post small messages to rank 0, which prints; nobody waits.
 #pragma once
 
 #include <chrono>
@@ -15,8 +15,9 @@ namespace dwgf {
 class Progress {
  public:
   /// @param images  to do in this run; @param steps_per_image  steps of one image
+  /// @param publish  called on rank 0 every few seconds with the JSON object
   Progress(Communicator& world, int groups, int group, bool leader, std::int64_t images,
-           std::int64_t steps_per_image);
+           std::int64_t steps_per_image, std::function<void(const std::string&)> publish = {});
 
   /// On a leader: one more step of the image at hand is done. Other ranks do nothing.
   void step_done();
@@ -29,14 +30,20 @@ class Progress {
   /// groups have finished.
   void finish(const std::function<void()>& meanwhile);
 
+  /// What `dwgf status` shows of a job that runs: images (of this run), groups, images_per_hour and
+  /// seconds_left (null before the first step), slowest (the group under way with the lowest rate: its first
+  /// rank and steps_per_second), host, process, started (seconds since 1970).
+  std::string json() const;
+
  private:
   using Clock = std::chrono::steady_clock;
   struct Group {
-    std::int64_t images = 0, failed = 0, steps = 0, finished = 0;
+    std::int64_t images = 0, failed = 0, steps = 0, finished = 0, rank = 0;
   };
   void tell(bool now);
   void collect();
   void print(bool last);
+  void publish();
 
   Communicator& world_;
   int group_;
@@ -46,6 +53,9 @@ class Progress {
   Group mine_;
   std::vector<Group> groups_;  // on rank 0
   Clock::time_point start_ = Clock::now(), told_{}, printed_{};
+  std::function<void(const std::string&)> publish_;
+  Clock::time_point published_{};
+  std::int64_t started_ = 0;  // seconds since 1970
   bool terminal_;
   int told_failures_ = 0;
 };

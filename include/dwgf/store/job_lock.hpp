@@ -14,7 +14,7 @@ namespace dwgf {
 
 class JobLock {
  public:
-  /// Throws UsageError (another process holds it; says what that wrote), IoError (no such directory, not
+  /// Throws UsageError (another process holds it), IoError (no such directory, not
   /// writable). Where the file system has no locks, nothing is held: see `held`.
   static JobLock acquire(const std::string& results_path);
 
