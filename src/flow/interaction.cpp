@@ -27,9 +27,9 @@ class GatheredPositions {
 
   void begin(const FlowState& state) {
     const std::int64_t slots = state.share.batches_per_rank * state.share.micro_batch;
-    own_ = at::zeros({slots, state.latent_elements()}, state.options);  // [slots, d]
     gathered_ =
-        at::empty({group_.size() * slots, state.latent_elements()}, state.options);  // [ranks slots, d]
+        at::zeros({group_.size() * slots, state.latent_elements()}, state.options);  // [ranks slots, d]
+    own_ = gathered_.slice(0, group_.rank() * slots, (group_.rank() + 1) * slots);   // [slots, d]
     for (std::size_t b = 0; b < state.batches.size(); ++b) {
       const std::int64_t first = static_cast<std::int64_t>(b) * state.share.micro_batch;
       own_.slice(0, first, first + state.share.micro_batch).copy_(state.batches[b].z.flatten(1));
@@ -154,8 +154,8 @@ class RepulsionInteraction final : public Interaction {
     const std::int64_t n = state.share.particles;
     if (n < 2) return;
     const std::int64_t slots = state.share.batches_per_rank * state.share.micro_batch;
-    own_rows_ = at::zeros({slots, n}, state.options);                            // [slots, N]
-    at::Tensor all_rows = at::empty({group_.size() * slots, n}, state.options);  // [ranks slots, N]
+    at::Tensor all_rows = at::zeros({group_.size() * slots, n}, state.options);         // [ranks slots, N]
+    own_rows_ = all_rows.slice(0, group_.rank() * slots, (group_.rank() + 1) * slots);  // [slots, N]
     for (std::size_t b = 0; b < state.batches.size(); ++b) {
       const std::int64_t first = static_cast<std::int64_t>(b) * state.share.micro_batch;
       own_rows_.slice(0, first, first + state.share.micro_batch)

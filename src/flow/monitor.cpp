@@ -1,4 +1,5 @@
 #include <cmath>
+#include <numeric>
 #include <utility>
 
 #include <ATen/ATen.h>
@@ -18,11 +19,13 @@ at::Tensor mean_square(const at::Tensor& v) {
 }  // namespace
 
 std::vector<std::string> Diagnostics::names() {
-  return {"data_gradient", "misfit", "neighbours", "prior_gradient"};
+  return {"data_gradient", "ensemble_mean", "ensemble_spread", "misfit", "neighbours", "prior_gradient"};
 }
 
 const std::vector<double>& Diagnostics::named(const std::string& name) const {
   if (name == "data_gradient") return data_gradient;
+  if (name == "ensemble_mean") return ensemble_mean;
+  if (name == "ensemble_spread") return ensemble_spread;
   if (name == "misfit") return misfit;
   if (name == "neighbours") return neighbours;
   if (name == "prior_gradient") return prior_gradient;
@@ -38,7 +41,11 @@ std::vector<std::int64_t> recorded_steps(std::int64_t steps, std::int64_t record
 }
 
 Monitor::Monitor(const FlowOptions& options, std::int64_t steps, Collective& group)
-    : record_every_(options.record_every), steps_(steps), group_(group), particles_(options.particles) {}
+    : stall_(options.stall),
+      record_every_(options.record_every),
+      steps_(steps),
+      group_(group),
+      particles_(options.particles) {}
 
 bool Monitor::wants(std::int64_t step) const {
   return step % record_every_ == 0 || step + 1 == steps_;
@@ -55,8 +62,8 @@ void Monitor::observe(const ParticleBatch& batch, const at::Tensor& misfit, cons
 }
 
 void Monitor::finish_step(const FlowState& state) {
-  if (!wants(state.step)) return;
   complete();
+  if (!wants(state.step)) return;
   under_way_ = std::exchange(own_, {});
   under_way_step_ = state.step;
   start_exchange(state);
@@ -69,6 +76,17 @@ void Monitor::start_exchange(const FlowState& state) {
   gathered_.assign(under_way_.size() * static_cast<std::size_t>(group_.size()), 0.0);
   pending_ = group_.start_all_gather(std::as_bytes(std::span(under_way_)),
                                      std::as_writable_bytes(std::span(gathered_)));
+  moments_ = std::make_unique<EnsembleMoments>(state.latent_elements(), particles_);
+  for (const ParticleBatch& batch : state.batches) moments_->add(batch.z.flatten(1), batch.counted);
+  moments_->start(group_);
+}
+
+bool Monitor::stalled() const {
+  const std::vector<double>& misfit = diagnostics_.misfit;
+  if (stall_ == 0.0 || misfit.size() < 2 * stall_window) return false;
+  const auto middle = misfit.end() - stall_window;
+  const double before = std::accumulate(middle - stall_window, middle, 0.0);
+  return !(std::accumulate(middle, misfit.end(), 0.0) < (1.0 - stall_) * before);
 }
 
 Monitor::State Monitor::state() const {
@@ -100,6 +118,9 @@ void Monitor::complete() {
   diagnostics_.data_gradient.push_back(std::sqrt(sums[1]));
   diagnostics_.prior_gradient.push_back(std::sqrt(sums[2]));
   diagnostics_.neighbours.push_back(sums[3]);
+  moments_->wait();
+  diagnostics_.ensemble_mean.push_back(std::sqrt(moments_->mean().square().mean().item<double>()));
+  diagnostics_.ensemble_spread.push_back(std::sqrt(moments_->variance().mean().item<double>()));
 }
 
 Diagnostics Monitor::finish() {

@@ -1,3 +1,4 @@
+#include <array>
 #include <cstring>
 #include <utility>
 
@@ -37,10 +38,9 @@ class Reader {
   std::size_t at_ = 0;
 };
 
-std::vector<double>* series_of(Diagnostics& diagnostics, std::size_t number) {
-  std::vector<double>* all[] = {&diagnostics.misfit, &diagnostics.prior_gradient, &diagnostics.data_gradient,
-                                &diagnostics.neighbours};
-  return all[number];
+std::array<std::vector<double>*, 6> all_series(Diagnostics& diagnostics) {
+  return {&diagnostics.misfit,     &diagnostics.prior_gradient, &diagnostics.data_gradient,
+          &diagnostics.neighbours, &diagnostics.ensemble_mean,  &diagnostics.ensemble_spread};
 }
 
 }  // namespace
@@ -51,9 +51,8 @@ Snapshot take_snapshot(const FlowState& state, const Monitor& monitor) {
   const auto count = static_cast<std::int64_t>(records.diagnostics.misfit.size());
   append(snapshot.shared, &count, sizeof count);
   append(snapshot.shared, &records.under_way_step, sizeof records.under_way_step);
-  for (std::size_t k = 0; k < Monitor::quantities; ++k) {
-    const std::vector<double>& series = *series_of(records.diagnostics, k);
-    append(snapshot.shared, series.data(), series.size() * sizeof(double));
+  for (const std::vector<double>* series : all_series(records.diagnostics)) {
+    append(snapshot.shared, series->data(), series->size() * sizeof(double));
   }
 
   const auto per_batch = static_cast<std::size_t>(state.share.micro_batch) * Monitor::quantities;
@@ -79,10 +78,9 @@ Monitor::State go_on_from(const Snapshot& snapshot, FlowState& state) {
   shared.take(&records.under_way_step, sizeof records.under_way_step);
   if (count < 0 || count > snapshot.step)
     throw DataError(concat("a snapshot after step ", snapshot.step, " claims ", count, " records"));
-  for (std::size_t k = 0; k < Monitor::quantities; ++k) {
-    std::vector<double>& series = *series_of(records.diagnostics, k);
-    series.resize(static_cast<std::size_t>(count));
-    shared.take(series.data(), series.size() * sizeof(double));
+  for (std::vector<double>* series : all_series(records.diagnostics)) {
+    series->resize(static_cast<std::size_t>(count));
+    shared.take(series->data(), series->size() * sizeof(double));
   }
   shared.require_end();
 

@@ -38,7 +38,7 @@ Solution solve(const Problem& problem, const FlowOptions& options, Collective& g
   Monitor monitor(options, steps, group);
 
   observer.begin(state, monitor);
-  bool wanted = true;
+  bool wanted = !monitor.stalled();
   while (wanted && state.step < steps) {
     const std::int64_t t = times[static_cast<std::size_t>(state.step)];
     interaction->begin(state);
@@ -64,9 +64,9 @@ Solution solve(const Problem& problem, const FlowOptions& options, Collective& g
     }
     monitor.finish_step(state);
     ++state.step;
-    wanted = observer.at_step_boundary(state, monitor);
+    wanted = observer.at_step_boundary(state, monitor) && !monitor.stalled();
   }
-  const bool complete = state.step == steps;
+  const bool complete = state.step == steps || monitor.stalled();
   return {std::move(state), monitor.finish(), complete};
 }
 

@@ -4,6 +4,7 @@
 
 #include <dwgf/base/error.hpp>
 #include <dwgf/base/random.hpp>
+#include <dwgf/base/text.hpp>
 #include <dwgf/flow/draws.hpp>
 #include <dwgf/prior/gaussian_mixture.hpp>
 #include <dwgf/prior/pixel_diffusion.hpp>
@@ -60,6 +61,23 @@ std::unique_ptr<Prior> load_mixture(const std::string& path, const at::TensorOpt
 
 }  // namespace
 
+namespace {
+
+/// Of `flow.stop`: the share of the misfit, or 0.
+double stall_tolerance(const std::string& stop) {
+  if (stop == "steps") return 0.0;
+  const std::string_view prefix = "stall:";
+  const std::optional<double> tolerance =
+      stop.starts_with(prefix) ? parse_double(stop.substr(prefix.size())) : std::nullopt;
+  if (!tolerance || !(*tolerance > 0.0 && *tolerance < 1.0)) {
+    throw UsageError(concat("flow.stop = ", stop,
+                            "; allowed: steps, or stall:TOLERANCE with a tolerance between 0 and 1"));
+  }
+  return *tolerance;
+}
+
+}  // namespace
+
 FlowOptions flow_options(const Settings& settings) {
   FlowOptions options;
   options.particles = settings.integer("flow.particles");
@@ -75,6 +93,7 @@ FlowOptions flow_options(const Settings& settings) {
   options.consistency = settings.real("flow.consistency");
   options.decoder_std = settings.real("flow.decoder_std");
   options.rate = settings.real("flow.lr");
+  options.stall = stall_tolerance(settings.text("flow.stop"));
   options.encode = settings.text("flow.encode") == "sample" ? EncodeMode::sample : EncodeMode::mean;
   options.micro_batch = settings.integer("flow.micro_batch");
   options.seed = settings.unsigned_integer("flow.seed");

@@ -68,6 +68,9 @@ std::vector<OptionSpec> restore_options() {
       integer("flow.particles", "4", 1, 65536, "particles an image, N"),
       integer("flow.grid", "999", 2, 999, "length of the DDIM time grid, K; the flow takes K - 1 steps"),
       integer("flow.steps", "0", 0, 998, "stop after that many steps of the grid; 0: all of them"),
+      text("flow.stop", "steps",
+           "steps: take them all; stall:TOLERANCE: stop once the mean misfit of 10 records falls by less "
+           "than this share, such as stall:0.01"),
       choice("flow.interaction", "mixture", {"mixture", "gaussian", "repulsion", "none"},
              "how the particles of an image act on each other"),
       real("flow.repulsion", "1.0", 0, 1e6, "strength of the repulsion, rho"),

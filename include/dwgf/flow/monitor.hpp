@@ -1,8 +1,8 @@
 /// What is watched while an image is solved: diagnostics a step, agreed by the ranks of the group, kept out
 /// of the loop.
 ///
-/// Scalars are one double a particle, all-gathered and added in particle order, so they are the same bits on
-/// every layout. The exchange of a step is completed one recorded step later: nobody waits for it.
+/// Scalars are one double a particle, all-gathered and added in particle order; the ensemble's moments are sums in fixed point: both are
+/// the same bits on every layout. The exchange of a step is completed at the end of the next one: nobody waits for it.
 #pragma once
 
 #include <cstdint>
@@ -13,6 +13,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <dwgf/comm/collective.hpp>
+#include <dwgf/flow/fixed_point.hpp>
 #include <dwgf/flow/options.hpp>
 #include <dwgf/flow/state.hpp>
 
@@ -24,6 +25,11 @@ struct Diagnostics {
   std::vector<double> prior_gradient;  ///< root mean square of g_R over particles and entries
   std::vector<double> data_gradient;   ///< root mean square of J_D^T c over particles and entries
   std::vector<double> neighbours;      ///< mean effective number of neighbours
+  std::vector<double> ensemble_mean;   ///< root mean square of the ensemble's mean latent over its entries
+  std::vector<double>
+      ensemble_spread;  ///< root mean square of the unbiased standard deviation over the entries; 0 at N = 1
+
+  // Of the last two, a record is NaN where the sums left the range of fixed point (fixed_point.hpp).
 
   /// The names under which they are stored, in alphabetical order, and the values of one.
   static std::vector<std::string> names();
@@ -35,13 +41,15 @@ std::vector<std::int64_t> recorded_steps(std::int64_t steps, std::int64_t record
 
 class Monitor {
  public:
-  static constexpr std::size_t quantities = 4;
+  static constexpr std::size_t quantities = 4;     ///< scalars a particle and record
+  static constexpr std::size_t stall_window = 10;  ///< records that `stalled` averages over
 
   /// What it knows between two steps.
   struct State {
-    Diagnostics diagnostics;           ///< the completed records, the same on every rank
-    std::int64_t under_way_step = -1;  ///< the recorded step whose exchange is under way; -1: none
-    std::vector<double> under_way;     ///< this rank's values of it, [samples][quantities]
+    Diagnostics diagnostics;  ///< the completed records, the same on every rank
+    std::int64_t under_way_step =
+        -1;  ///< the step just done, if it is recorded: its exchange is under way; -1: none
+    std::vector<double> under_way;  ///< this rank's values of it, [samples][quantities]
   };
 
   Monitor(const FlowOptions& options, std::int64_t steps, Collective& group);
@@ -56,15 +64,20 @@ class Monitor {
   /// After the last step: completes what is under way.
   Diagnostics finish();
 
+  /// True on every rank alike once the misfit has stopped falling: its mean over the last 10 completed records is not below (1 - stall)
+  /// times that over the 10 before. Never where options.stall is 0.
+  bool stalled() const;
+
   State state() const;
-  /// Goes on from where another monitor of the same flow stood. Collective: the exchange that was under way is
-  /// started again, on this layout of ranks.
+  /// Goes on from where another monitor of the same flow stood, when `flow` had its present positions. Collective: the exchange that
+  /// was under way is started again, on this layout of ranks.
   void go_on_from(State state, const FlowState& flow);
 
  private:
   void start_exchange(const FlowState& state);
   void complete();
 
+  const double stall_;
   const std::int64_t record_every_;
   const std::int64_t steps_;
   Collective& group_;
@@ -73,6 +86,7 @@ class Monitor {
   std::vector<double> under_way_;
   std::int64_t under_way_step_ = -1;
   std::unique_ptr<PendingCollective> pending_;
+  std::unique_ptr<EnsembleMoments> moments_;  // of the record under way
   Diagnostics diagnostics_;
 };
 

@@ -24,7 +24,9 @@ struct FlowOptions {
   double weight = 0.15;       ///< w_t
   double consistency = 0.1;   ///< lambda
   double decoder_std = 0.01;  ///< sigma_D
-  double rate = 1.0;          ///< Adam's learning rate
+  double stall =
+      0.0;            ///< stop once the misfit falls by less than this share (monitor.hpp); 0: take all steps
+  double rate = 1.0;  ///< Adam's learning rate
   EncodeMode encode = EncodeMode::mean;
   std::int64_t micro_batch = 1;  ///< samples in every kernel call, exactly; short ones are padded
   std::uint64_t seed = 0;
