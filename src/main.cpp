@@ -14,6 +14,7 @@
 #include <dwgf/base/signals.hpp>
 #include <dwgf/comm/mpi.hpp>
 #include <dwgf/operators/operator.hpp>
+#include <dwgf/run/degrade.hpp>
 #include <dwgf/run/evaluate.hpp>
 #include <dwgf/run/export.hpp>
 #include <dwgf/run/inspect.hpp>
@@ -72,13 +73,14 @@ ExitCode run(Communicator& world, const std::vector<std::string>& arguments,
     if (first) std::fputs(help_text(*command).c_str(), stdout);
     return ExitCode::ok;
   }
-  if (wanted(rest, "--help-operators") && command->name == "restore") {
+  if (wanted(rest, "--help-operators") && (command->name == "restore" || command->name == "degrade")) {
     if (first) std::fputs(describe_operators().c_str(), stdout);
     return ExitCode::ok;
   }
 
   const Settings settings = parse_settings(*command, rest);
   if (command->name == "restore") return restore(world, settings, signals.value());
+  if (command->name == "degrade") return degrade(world, settings);
   return on_first_rank(world, [&] {
     if (command->name == "evaluate") return evaluate_command(settings);
     if (command->name == "export") return export_command(settings);

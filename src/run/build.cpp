@@ -5,7 +5,6 @@
 #include <dwgf/base/error.hpp>
 #include <dwgf/base/random.hpp>
 #include <dwgf/base/text.hpp>
-#include <dwgf/flow/draws.hpp>
 #include <dwgf/prior/gaussian_mixture.hpp>
 #include <dwgf/prior/pixel_diffusion.hpp>
 #include <dwgf/prior/safetensors.hpp>
@@ -185,13 +184,10 @@ at::Tensor as_tensor(const ImagePixels& pixels) {
       .reshape({pixels.channels, pixels.height, pixels.width});
 }
 
-at::Tensor measure(const ForwardOperator& forward, const at::Tensor& truth, double sigma, std::uint64_t seed,
-                   std::uint64_t image) {
-  const at::Tensor clean = forward.apply(truth.to(at::kDouble).unsqueeze(0));  // [1, ...]
-  at::Tensor noise = normals_like(clean, {seed, image, 0, 0, Purpose::measurement});
-  if (const at::Tensor observed = forward.observed(); observed.defined())
-    noise = noise * observed.to(at::kDouble);
-  return (clean + sigma * noise).squeeze(0).to(at::kFloat);
+at::Tensor measure(const ForwardOperator& forward, const NoiseModel& noise, const at::Tensor& truth,
+                   std::uint64_t seed, std::uint64_t image) {
+  const at::Tensor clean = forward.apply(truth.to(at::kDouble).unsqueeze(0)).squeeze(0);  // [...]
+  return noise.sample(clean, {seed, image, 0, 0, Purpose::measurement}).to(at::kFloat);
 }
 
 }  // namespace dwgf

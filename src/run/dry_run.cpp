@@ -25,7 +25,7 @@ struct StepCost {
 std::optional<StepCost> measure_step(const RestoreJob& job) {
   for (std::int64_t row = 0; row < static_cast<std::int64_t>(job.images().size()); ++row) {
     try {
-      const PreparedImage image = job.prepare(row);
+      const ImageProblem image = job.prepare(row);
       FlowOptions options = job.flow();
       options.particles = options.micro_batch;
       options.steps = 1;

@@ -1,4 +1,3 @@
-#include <limits>
 #include <map>
 
 #include <ATen/ATen.h>
@@ -6,21 +5,11 @@
 #include <dwgf/flow/diverged.hpp>
 #include <dwgf/flow/fixed_point.hpp>
 #include <dwgf/run/image_writer.hpp>
+#include <dwgf/run/operator_files.hpp>
 
 namespace dwgf {
 
 namespace {
-
-/// The tensor [...] in the first corner of an array of `shape`, NaN elsewhere.
-at::Tensor embedded(const at::Tensor& values, const std::vector<std::int64_t>& shape) {
-  const at::Tensor v = values.cpu();
-  if (v.sizes() == at::IntArrayRef(shape)) return v.contiguous();
-  at::Tensor out = at::full(shape, std::numeric_limits<double>::quiet_NaN(), v.options());
-  at::Tensor corner = out;
-  for (std::int64_t dim = 0; dim < v.dim(); ++dim) corner = corner.narrow(dim, 0, v.size(dim));
-  corner.copy_(v);
-  return out;
-}
 
 std::vector<std::byte> stored_bytes(const at::Tensor& values, const DatasetLayout& dataset) {
   const at::Tensor v = values.contiguous();
@@ -47,21 +36,23 @@ struct Checksum {
 
 }  // namespace
 
-void write_image(ResultsFile& results, std::int64_t row, const RestoreJob& job, const PreparedImage& image,
+void write_image(ResultsFile& results, std::int64_t row, const RestoreJob& job, const ImageProblem& image,
                  const Solution& solution, Communicator& group, double seconds) {
   const Prior& prior = job.prior();
   const ResultsLayout& layout = results.layout();
   const DatasetLayout* x_dataset = layout.find("/particles/x");
   const DatasetLayout* z_dataset = layout.find("/particles/z");
-  EnsembleMoments moments(image.truth.numel(), job.flow().particles);
+  const std::vector<std::int64_t> shape{image.shape.channels, image.shape.height, image.shape.width};
+  EnsembleMoments moments(image.shape.channels * image.shape.height * image.shape.width,
+                          job.flow().particles);
   std::map<std::string, Checksum> own;
 
   const auto write_particles = [&](const DatasetLayout& dataset, const at::Tensor& values,
                                    const ParticleBatch& batch) {
-    std::vector<std::int64_t> shape = dataset.row_shape;
-    shape[0] = batch.counted;
+    std::vector<std::int64_t> rows = dataset.row_shape;
+    rows[0] = batch.counted;
     const std::vector<std::byte> bytes =
-        stored_bytes(embedded(values.slice(0, 0, batch.counted), shape), dataset);
+        stored_bytes(embedded(values.slice(0, 0, batch.counted), rows), dataset);
     results.write(dataset.path, row, batch.first * (dataset.row_values() / dataset.row_shape[0]), bytes);
     own[dataset.path].append(bytes);
   };
@@ -90,11 +81,13 @@ void write_image(ResultsFile& results, std::int64_t row, const RestoreJob& job, 
   group.barrier();
   if (group.rank() != 0) return;
 
-  std::map<std::string, at::Tensor> values = {
-      {"/posterior/mean", moments.mean().view_as(image.truth)},
-      {"/posterior/std", moments.variance().sqrt().view_as(image.truth)},
-      {"/truth/x", image.truth},
-      {"/measurement/y", image.y}};
+  std::map<std::string, at::Tensor> values = {{"/posterior/mean", moments.mean().view(shape)},
+                                              {"/posterior/std", moments.variance().sqrt().view(shape)},
+                                              {"/measurement/y", image.y}};
+  if (layout.find("/truth/x")) values["/truth/x"] = image.truth;
+  if (layout.find("/problem/sigma")) values["/problem/sigma"] = at::scalar_tensor(image.sigma, at::kFloat);
+  for (const auto& [name, array] : image.arrays)
+    if (layout.find("/problem/" + name)) values["/problem/" + name] = array;
   for (const std::string& name : Diagnostics::names()) {
     values["/diagnostics/" + name] =
         at::tensor(at::ArrayRef<double>(solution.diagnostics.named(name)), at::kDouble);

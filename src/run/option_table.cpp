@@ -36,78 +36,120 @@ OptionSpec layout(OptionSpec option) {
   return option;
 }
 
-std::vector<OptionSpec> restore_options() {
-  constexpr double kLargestCount = 1e9;
+OptionSpec real_or(std::string key, std::string value, double least, double most,
+                   std::vector<std::string> words, std::string help) {
+  OptionSpec option = real(std::move(key), std::move(value), least, most, std::move(help));
+  option.choices = std::move(words);
+  return option;
+}
+
+/// What `restore` and `degrade` both take: which images, and what is done to them.
+std::vector<OptionSpec> problem_options() {
   return {
       text("input.data", "",
-           "images or measurements: a folder of PNG files, a .npy [n, C, H, W], or FILE.h5:/dataset; float32 "
+           "images: a folder of PNG, JPEG and TIFF files, a .npy [n, C, H, W], or FILE.h5:/dataset, float32 "
            "on "
-           "[-1, 1] or uint8"),
+           "[-1, 1] or uint8; or the file of measurements that `degrade` or h5py wrote"),
       integer("input.first", "0", 0, 9e15, "first image of the slice to work on [row]"),
       // Not part of the identity: the list of images itself is compared.
       layout(integer("input.count", "0", 0, 9e15, "images in the slice; 0: to the end")),
 
       text("problem.operator", "identity",
            "forward operator, as `name:arguments`, composed by ` | `; see --help-operators"),
-      real("problem.sigma", "0.05", 0, 10,
-           "standard deviation of the measurement noise, on the [-1, 1] scale"),
-
-      text("prior.path", "builtin:fashion",
-           "a diffusers directory (Stable Diffusion, or a pixel-space DDPM), the HDF5 file of a Gaussian "
-           "mixture, or a "
-           "built-in prior by name"),
-      text("prior.prompt", "", "text the prior is conditioned on; needs a prior with a text encoder"),
-      text("prior.context", "",
-           "a .npy [1, tokens, dim] in place of a prompt; a prior without text encoder takes one zero token"),
-
-      choice("flow.preset", "paper", {"paper", "fast"},
-             "a consistent group of the options below; single ones override it"),
-      choice("flow.method", "dwgf", {"dwgf"}, "how the posterior is approached"),
-      choice("flow.objective", "reference", {"reference"},
-             "reference: the published conventions, losses are means"),
-      integer("flow.particles", "4", 1, 65536, "particles an image, N"),
-      integer("flow.grid", "999", 2, 999, "length of the DDIM time grid, K; the flow takes K - 1 steps"),
-      integer("flow.steps", "0", 0, 998, "stop after that many steps of the grid; 0: all of them"),
-      text("flow.stop", "steps",
-           "steps: take them all; stall:TOLERANCE: stop once the mean misfit of 10 records falls by less "
-           "than this share, such as stall:0.01"),
-      choice("flow.interaction", "mixture", {"mixture", "gaussian", "repulsion", "none"},
-             "how the particles of an image act on each other"),
-      real("flow.repulsion", "1.0", 0, 1e6, "strength of the repulsion, rho"),
-      choice("flow.covariance", "diagonal", {"diagonal"}, "covariance of the gaussian interaction"),
-      real("flow.weight", "0.15", 0, 1e6, "weight of the prior, w_t"),
-      real("flow.consistency", "0.1", 0, 1e6,
-           "weight of the autoencoder's consistency, lambda; 0 leaves it out"),
-      real("flow.decoder_std", "0.01", 0, 10, "standard deviation of the decoder as a Gaussian, sigma_D"),
-      real("flow.lr", "1.0", 1e-12, 1e6, "Adam's rate"),
-      choice("flow.encode", "sample", {"mean", "sample"}, "what the encoder hands to the consistency term"),
-      integer("flow.micro_batch", "1", 1, 65536,
-              "samples in every network call, exactly; part of a result's identity"),
-      choice("flow.precision", "fp32", {"fp64", "fp32"}, "number format of the networks and the particles"),
-      integer("flow.seed", "0", 0, 18446744073709551615.0, "seed of every random number, 64 bits"),
-
-      layout(integer("run.ranks_per_image", "1", 1, kLargestCount, "ranks that share one image's particles")),
-      layout(choice("run.device", "auto", {"cpu", "auto"},
-                    "where the networks run; auto: this build computes on the CPU")),
-      integer("run.threads", "1", 1, 4096, "threads a rank; part of a result's identity"),
-
-      layout(real("run.checkpoint_seconds", "300", 0, 1e9,
-                  "time between checkpoints inside an image [s]; 0: only when a signal asks for one")),
-
-      layout(text("store.out", "", "the results file to write (HDF5)")),
-      layout(choice("store.verify", "committed", {"committed", "none"},
-                    "what is compared with its checksum before a job goes on with a file; damaged images are "
-                    "restored again")),
-      choice("store.particles", "none", {"none", "uint8", "float16", "float32", "float64"},
-             "number format of the stored particles"),
-      choice("store.latents", "none", {"none", "float16", "float32", "float64"},
-             "number format of the stored latents"),
-      integer("store.diagnostics_every", "1", 1, kLargestCount,
-              "steps between diagnostics records; the last step is always recorded"),
-
-      flag("dry-run", "print the effective options, the plan and what it will cost, and stop"),
-      flag("help-operators", "list the forward operators with their equations"),
+      real_or("problem.sigma", "0.05", 0, 10, {"estimate"},
+              "standard deviation of the measurement noise, on the [-1, 1] scale; estimate: from the fine "
+              "differences of each measured image"),
+      text(
+          "problem.noise", "gaussian",
+          "gaussian; poisson:peak, photon counts with so many at white; uniform:step, rounded to steps after "
+          "gaussian noise"),
   };
+}
+
+std::vector<OptionSpec> joined(std::vector<OptionSpec> first, const std::vector<OptionSpec>& more) {
+  first.insert(first.end(), more.begin(), more.end());
+  return first;
+}
+
+std::vector<OptionSpec> degrade_options() {
+  return joined(
+      problem_options(),
+      {
+          choice("input.channels", "1", {"1", "3"},
+                 "channels that the images are measured in, those of the prior: grey or colour"),
+          integer("flow.seed", "0", 0, 18446744073709551615.0, "seed of noise and drawn masks, 64 bits"),
+          layout(text("store.out", "", "the measurements file to write (HDF5)")),
+          choice("store.truth", "yes", {"yes", "no"}, "whether the clean images are stored too"),
+          flag("help-operators", "list the forward operators with their equations"),
+      });
+}
+
+std::vector<OptionSpec> restore_options() {
+  constexpr double kLargestCount = 1e9;
+  return joined(
+      problem_options(),
+      {
+          text("prior.path", "builtin:fashion",
+               "a diffusers directory (Stable Diffusion, or a pixel-space DDPM), the HDF5 file of a Gaussian "
+               "mixture, or a "
+               "built-in prior by name"),
+          text("prior.prompt", "", "text the prior is conditioned on; needs a prior with a text encoder"),
+          text("prior.context", "",
+               "a .npy [1, tokens, dim] in place of a prompt; a prior without text encoder takes one zero "
+               "token"),
+
+          choice("flow.preset", "paper", {"paper", "fast"},
+                 "a consistent group of the options below; single ones override it"),
+          choice("flow.method", "dwgf", {"dwgf"}, "how the posterior is approached"),
+          choice("flow.objective", "reference", {"reference"},
+                 "reference: the published conventions, losses are means"),
+          integer("flow.particles", "4", 1, 65536, "particles an image, N"),
+          integer("flow.grid", "999", 2, 999, "length of the DDIM time grid, K; the flow takes K - 1 steps"),
+          integer("flow.steps", "0", 0, 998, "stop after that many steps of the grid; 0: all of them"),
+          text("flow.stop", "steps",
+               "steps: take them all; stall:TOLERANCE: stop once the mean misfit of 10 records falls by less "
+               "than this share, such as stall:0.01"),
+          choice("flow.interaction", "mixture", {"mixture", "gaussian", "repulsion", "none"},
+                 "how the particles of an image act on each other"),
+          real("flow.repulsion", "1.0", 0, 1e6, "strength of the repulsion, rho"),
+          choice("flow.covariance", "diagonal", {"diagonal"}, "covariance of the gaussian interaction"),
+          real("flow.weight", "0.15", 0, 1e6, "weight of the prior, w_t"),
+          real("flow.consistency", "0.1", 0, 1e6,
+               "weight of the autoencoder's consistency, lambda; 0 leaves it out"),
+          real("flow.decoder_std", "0.01", 0, 10, "standard deviation of the decoder as a Gaussian, sigma_D"),
+          real("flow.lr", "1.0", 1e-12, 1e6, "Adam's rate"),
+          choice("flow.encode", "sample", {"mean", "sample"},
+                 "what the encoder hands to the consistency term"),
+          integer("flow.micro_batch", "1", 1, 65536,
+                  "samples in every network call, exactly; part of a result's identity"),
+          choice("flow.precision", "fp32", {"fp64", "fp32"},
+                 "number format of the networks and the particles"),
+          integer("flow.seed", "0", 0, 18446744073709551615.0, "seed of every random number, 64 bits"),
+
+          layout(integer("run.ranks_per_image", "1", 1, kLargestCount,
+                         "ranks that share one image's particles")),
+          layout(choice("run.device", "auto", {"cpu", "auto"},
+                        "where the networks run; auto: this build computes on the CPU")),
+          integer("run.threads", "1", 1, 4096, "threads a rank; part of a result's identity"),
+
+          layout(real("run.checkpoint_seconds", "300", 0, 1e9,
+                      "time between checkpoints inside an image [s]; 0: only when a signal asks for one")),
+
+          layout(text("store.out", "", "the results file to write (HDF5)")),
+          layout(choice(
+              "store.verify", "committed", {"committed", "none"},
+              "what is compared with its checksum before a job goes on with a file; damaged images are "
+              "restored again")),
+          choice("store.particles", "none", {"none", "uint8", "float16", "float32", "float64"},
+                 "number format of the stored particles"),
+          choice("store.latents", "none", {"none", "float16", "float32", "float64"},
+                 "number format of the stored latents"),
+          integer("store.diagnostics_every", "1", 1, kLargestCount,
+                  "steps between diagnostics records; the last step is always recorded"),
+
+          flag("dry-run", "print the effective options, the plan and what it will cost, and stop"),
+          flag("help-operators", "list the forward operators with their equations"),
+      });
 }
 
 }  // namespace
@@ -117,6 +159,9 @@ const std::vector<CommandSpec>& command_table() {
       {"restore", "[--config FILE]... [--section.key value]...",
        "restore images: measurements, or clean images degraded on the fly -> posterior -> results file",
        restore_options(), 0},
+      {"degrade", "[--config FILE]... [--section.key value]...",
+       "clean images, an operator and noise -> a measurements file that carries the operator with it",
+       degrade_options(), 0},
       {"evaluate",
        "RESULTS",
        "PSNR and SSIM of every image, the trivial baseline and linear MMSE beside them",
@@ -180,6 +225,7 @@ std::string allowed_values(const OptionSpec& option) {
     } else {
       out << option.least << " ... " << option.most;
     }
+    for (const std::string& word : option.choices) out << " | " << word;
   }
   return out.str();
 }

@@ -47,7 +47,7 @@ class Restoration {
     const Clock::time_point start = Clock::now();
     Outcome outcome;
     try {
-      PreparedImage image;
+      ImageProblem image;
       together(group_, [&] { image = job_.prepare(row); });
       outcome.stopped = !solved_and_written(row, image, start);
     } catch (const AgreedError& error) {
@@ -67,7 +67,7 @@ class Restoration {
   const std::string& name(std::int64_t row) const { return entry(row).name; }
 
   /// False when it was stopped.
-  bool solved_and_written(std::int64_t row, const PreparedImage& image, Clock::time_point start) {
+  bool solved_and_written(std::int64_t row, const ImageProblem& image, Clock::time_point start) {
     const Problem problem{job_.prior(), *image.forward, image.y, image.shape, entry(row).id};
     for (int attempt = 1;; ++attempt) {
       ImageKeeper keeper(context_, group_, name(row), checkpoints(row, image));
@@ -97,7 +97,7 @@ class Restoration {
     }
   }
 
-  Checkpoints checkpoints(std::int64_t row, const PreparedImage& image) const {
+  Checkpoints checkpoints(std::int64_t row, const ImageProblem& image) const {
     const at::Tensor y = image.y.contiguous();
     const std::uint32_t measured = crc32_of({static_cast<const std::byte*>(y.data_ptr()), y.nbytes()});
     const std::uint64_t identity =

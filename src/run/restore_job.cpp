@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <map>
 #include <optional>
 #include <set>
 
@@ -30,47 +31,42 @@ RestoreJob::RestoreJob(const Settings& settings) : settings_(settings), flow_(fl
     throw UsageError(
         "store.out is not set: name the results file to write, for example --store.out results.h5");
   }
-  source_ = open_images(settings_.text("input.data"));
-  const auto& all = source_->entries();
-  const auto total = static_cast<std::int64_t>(all.size());
-  const std::int64_t first = settings_.integer("input.first");
-  const std::int64_t count = settings_.integer("input.count");
-  if (first >= total) {
-    throw UsageError(concat("input.first = ", first, " lies behind the last image: '",
-                            settings_.text("input.data"), "' has ", total));
-  }
-  const std::int64_t last = count == 0 ? total : std::min(total, first + count);
-  images_.assign(all.begin() + first, all.begin() + last);
+  source_.emplace(settings_);
   prior_ = build_prior(settings_);
+
+  if (const auto channels = source_->channels(); channels && *channels != prior_->geometry().image_channels) {
+    throw DataError(concat("input.data: '", settings_.text("input.data"),
+                           "' holds measurements of images of ", *channels,
+                           " channels, but the prior is of images of ", prior_->geometry().image_channels,
+                           "; measure them so (degrade has input.channels), or name another prior"));
+  }
 
   // One image that fits is enough to start; none means that the job as a whole is wrong.
   std::optional<Error> first_error;
   std::set<std::pair<std::uint32_t, std::uint32_t>> tried;
-  bool any = false;
-  for (const ImageEntry& image : images_) {
-    if (any || !tried.insert({image.height, image.width}).second || image.height == 0) continue;
+  for (std::size_t row = 0; row < images().size(); ++row) {
+    const ImageEntry& image = images()[row];
+    if (!tried.insert({image.height, image.width}).second || image.height == 0) continue;
     try {
-      forward_for(image);
-      any = true;
+      forward_for(static_cast<std::int64_t>(row));
+      return;
     } catch (const Error& error) {
       if (!first_error) first_error = error;
     }
   }
-  if (any) return;
   if (first_error) throw *first_error;
-  source_->read(first, prior_->geometry().image_channels);  // says why not even the first has a size
+  source_->read(0, prior_->geometry().image_channels);  // says why not even the first has a size
   throw DataError(concat("input.data: no image in '", settings_.text("input.data"), "' can be read"));
 }
 
-std::shared_ptr<const ForwardOperator> RestoreJob::forward_for(const ImageEntry& image) const {
+std::shared_ptr<const ForwardOperator> RestoreJob::forward_for(std::int64_t row) const {
+  const ImageEntry& image = images()[static_cast<std::size_t>(row)];
   try {
     prior_->geometry().canvas(image.height, image.width);
   } catch (const DataError& error) {
     throw DataError(concat("image '", image.name, "': ", error.what()));
   }
-  return make_operator(
-      settings_.text("problem.operator"),
-      {{prior_->geometry().image_channels, image.height, image.width}, flow_.seed, image.id});
+  return source_->forward(row, prior_->geometry().image_channels);
 }
 
 ResultsLayout RestoreJob::layout(const std::string& system) const {
@@ -78,7 +74,8 @@ ResultsLayout RestoreJob::layout(const std::string& system) const {
   std::int64_t height = 0, width = 0, latent_height = 0, latent_width = 0;
   std::vector<std::int64_t> measured;
   std::set<std::pair<std::uint32_t, std::uint32_t>> seen;
-  for (const ImageEntry& image : images_) {
+  for (std::size_t row = 0; row < images().size(); ++row) {
+    const ImageEntry& image = images()[row];
     height = std::max<std::int64_t>(height, image.height);
     width = std::max<std::int64_t>(width, image.width);
     if (!seen.insert({image.height, image.width}).second) continue;
@@ -86,7 +83,8 @@ ResultsLayout RestoreJob::layout(const std::string& system) const {
       const Canvas canvas = geometry.canvas(image.height, image.width);
       latent_height = std::max(latent_height, canvas.latent_height);
       latent_width = std::max(latent_width, canvas.latent_width);
-      const std::vector<std::int64_t> shape = forward_for(image)->measurement_shape();
+      const std::vector<std::int64_t> shape =
+          forward_for(static_cast<std::int64_t>(row))->measurement_shape();
       measured.resize(std::max(measured.size(), shape.size()), 1);
       for (std::size_t i = 0; i < shape.size(); ++i) measured[i] = std::max(measured[i], shape[i]);
     } catch (const Error&) {
@@ -98,11 +96,13 @@ ResultsLayout RestoreJob::layout(const std::string& system) const {
       static_cast<std::int64_t>(recorded_steps(step_count(flow_), flow_.record_every).size());
 
   ResultsLayout layout;
-  layout.images = images_;
+  layout.images = images();
   layout.datasets = {{"/posterior/mean", NumberType::float32, image},
                      {"/posterior/std", NumberType::float32, image},
-                     {"/truth/x", NumberType::float32, image},
                      {"/measurement/y", NumberType::float32, measured}};
+  if (source_->has_truth()) layout.datasets.push_back({"/truth/x", NumberType::float32, image});
+  if (source_->estimates_sigma()) layout.datasets.push_back({"/problem/sigma", NumberType::float32, {}});
+  add_operator_arrays(layout);
   if (const NumberType type = stored_type(settings_, "store.particles"); type != NumberType::none) {
     layout.datasets.push_back({"/particles/x", type, {flow_.particles, image[0], image[1], image[2]}});
   }
@@ -120,17 +120,43 @@ ResultsLayout RestoreJob::layout(const std::string& system) const {
   return layout;
 }
 
-PreparedImage RestoreJob::prepare(std::int64_t row) const {
-  const ImageEntry& image = images_[static_cast<std::size_t>(row)];
-  PreparedImage prepared;
-  const ImagePixels pixels =
-      source_->read(settings_.integer("input.first") + row, prior_->geometry().image_channels);
-  prepared.forward = forward_for(image);
-  prepared.shape = {pixels.channels, pixels.height, pixels.width};
-  prepared.truth = as_tensor(pixels);
-  prepared.y =
-      measure(*prepared.forward, prepared.truth, settings_.real("problem.sigma"), flow_.seed, image.id);
-  return prepared;
+/// So that the file can be evaluated where what the operator was built from is no longer at hand.
+void RestoreJob::add_operator_arrays(ResultsLayout& layout) const {
+  const std::vector<ProblemSource::CarriedArray> carried = source_->arrays();
+  std::optional<ImageProblem> any;
+  std::map<std::string, std::vector<std::int64_t>> rows;
+  std::set<std::pair<std::uint32_t, std::uint32_t>> seen;
+  for (std::size_t row = 0; row < images().size() && !carried.empty(); ++row) {
+    if (!seen.insert({images()[row].height, images()[row].width}).second) continue;
+    try {
+      const ImageProblem problem = prepare(static_cast<std::int64_t>(row));
+      if (!any) any = problem;
+      for (const auto& [name, array] : problem.arrays) {
+        std::vector<std::int64_t>& shape = rows[name];
+        shape.resize(std::max(shape.size(), static_cast<std::size_t>(array.dim())), 1);
+        for (std::size_t d = 0; d < shape.size(); ++d)
+          shape[d] = std::max(shape[d], array.size(static_cast<std::int64_t>(d)));
+      }
+    } catch (const Error&) {
+      seen.erase({images()[row].height, images()[row].width});  // another image of this size may do
+    }
+  }
+  for (const ProblemSource::CarriedArray& array : carried) {
+    const std::string& name = array.use.name;
+    if (array.use.reference.empty() || !any) continue;  // drawn anew from the job's seed
+    if (array.per_image) {
+      layout.datasets.push_back({"/problem/" + name, NumberType::float32, rows.at(name)});
+    } else {
+      const at::Tensor values = any->arrays.at(name).to(at::kFloat).contiguous();
+      const float* first = values.data_ptr<float>();
+      layout.constants[name] = {values.sizes().vec(), {first, first + values.numel()}};
+    }
+  }
+}
+
+ImageProblem RestoreJob::prepare(std::int64_t row) const {
+  forward_for(row);  // a size that the prior does not take is told as such
+  return source_->read(row, prior_->geometry().image_channels);
 }
 
 }  // namespace dwgf

@@ -159,6 +159,7 @@ void Settings::set(const std::string& key, const std::string& value, const std::
       break;
     }
     case OptionKind::real: {
+      if (std::find(option.choices.begin(), option.choices.end(), value) != option.choices.end()) break;
       const std::optional<double> number = parse_double(value);
       if (!number) refuse("is not a number");
       if (*number < option.least || *number > option.most) refuse("is out of range");

@@ -1,7 +1,11 @@
+#include <algorithm>
+
 #include <ATen/ATen.h>
 
 #include <dwgf/base/error.hpp>
+#include <dwgf/operators/operator_arrays.hpp>
 #include <dwgf/run/build.hpp>
+#include <dwgf/run/operator_files.hpp>
 #include <dwgf/run/stored_image.hpp>
 
 namespace dwgf {
@@ -10,15 +14,6 @@ namespace {
 
 /// Beyond this size the dense linear estimate is not worth its memory.
 constexpr std::int64_t kLargestLinearMmse = 4096;
-
-at::Tensor cut(const at::Tensor& array, at::IntArrayRef shape) {
-  at::Tensor view = array;
-  const std::int64_t skipped = array.dim() - static_cast<std::int64_t>(shape.size());
-  for (std::size_t dim = 0; dim < shape.size(); ++dim) {
-    view = view.narrow(skipped + static_cast<std::int64_t>(dim), 0, shape[dim]);
-  }
-  return view.contiguous();
-}
 
 std::optional<GaussianImages> statistics_of(const Settings& job) {
   try {
@@ -37,17 +32,41 @@ StoredImages::StoredImages(const std::string& path)
 
 StoredImages::~StoredImages() = default;
 
-std::shared_ptr<const ForwardOperator> StoredImages::forward_for(const ImageEntry& image,
-                                                                 std::int64_t channels) const {
-  return make_operator(job_.text("problem.operator"),
-                       {{channels, image.height, image.width}, job_.unsigned_integer("flow.seed"), image.id});
+std::shared_ptr<const ForwardOperator> StoredImages::forward_for(std::int64_t row) const {
+  const ImageEntry& image = file_.layout().images[static_cast<std::size_t>(row)];
+  const std::int64_t channels = file_.layout().find("/posterior/mean")->row_shape[0];
+  OperatorContext context{
+      {channels, image.height, image.width}, job_.unsigned_integer("flow.seed"), image.id};
+  context.load_array = [&](const std::string& kind, const std::string& reference) {
+    const std::string name = kind + reference.substr(1);
+    if (const DatasetLayout* own = file_.layout().find("/problem/" + name))
+      return as_tensor(FloatArray{own->row_shape, file_.read_floats(own->path, row)});
+    if (!file_.layout().constants.contains(name)) {
+      throw DataError(concat(file_.path(), " does not carry the operator's ", kind, " (",
+                             array_dataset(kind, reference),
+                             "); it is damaged or was made by another version"));
+    }
+    return as_tensor(file_.read_constant(name));
+  };
+  return make_operator(carried_spec(job_.text("problem.operator"), /*drawn=*/false), context);
+}
+
+bool StoredImages::one_operator() const {
+  const std::vector<DatasetLayout>& datasets = file_.layout().datasets;
+  return !depends_on_image(job_.text("problem.operator")) &&
+         std::none_of(datasets.begin(), datasets.end(),
+                      [](const DatasetLayout& dataset) { return dataset.path.starts_with("/problem/"); });
+}
+
+double StoredImages::sigma(std::int64_t row) const {
+  const at::Tensor own = array("/problem/sigma", row);
+  return own.defined() ? own.item<double>() : job_.real("problem.sigma");
 }
 
 std::string StoredImages::baseline_name() const {
-  const std::int64_t channels = file_.layout().find("/posterior/mean")->row_shape[0];
-  for (const ImageEntry& image : file_.layout().images) {
+  for (std::int64_t row = 0; row < count(); ++row) {
     try {
-      return forward_for(image, channels)->trivial_inverse_name();
+      return forward_for(row)->trivial_inverse_name();
     } catch (const Error&) {
       continue;
     }
@@ -73,19 +92,18 @@ StoredImage StoredImages::read(std::int64_t row) {
   if (const at::Tensor particles = array("/particles/x", row); particles.defined())
     image.particles = cut(particles, size);
 
-  const auto forward = forward_for(entry, channels);
+  const auto forward = forward_for(row);
   image.measurement = cut(array("/measurement/y", row), forward->measurement_shape());
-  if (const at::Tensor baseline =
-          forward->trivial_inverse(image.measurement.unsqueeze(0), job_.real("problem.sigma"));
+  if (const at::Tensor baseline = forward->trivial_inverse(image.measurement.unsqueeze(0), sigma(row));
       baseline.defined()) {
     image.baseline = baseline.squeeze(0);
   }
   if (statistics_ && forward->is_linear() && image.mean.numel() <= kLargestLinearMmse &&
       statistics_->mean.sizes() == image.mean.sizes()) {
     const std::string& spec = job_.text("problem.operator");
-    const std::string key = depends_on_image(spec) ? concat(spec, " ", entry.id) : spec;
+    const std::string key = one_operator() ? spec : concat(spec, " ", entry.id);
     if (!linear_mmse_ || key != linear_mmse_key_) {
-      linear_mmse_.emplace(*statistics_, forward, job_.real("problem.sigma"));
+      linear_mmse_.emplace(*statistics_, forward, sigma(row));
       linear_mmse_key_ = key;
     }
     image.linear_mmse = linear_mmse_->estimate(image.measurement).to(at::kFloat);

@@ -154,11 +154,13 @@ class Merge {
     }
   }
 
-  ResultsLayout layout(const std::map<std::string, std::string>& attributes) const {
+  ResultsLayout layout(const std::map<std::string, std::string>& attributes) {
     ResultsLayout layout;
     for (const auto& [row, merged] : rows_) layout.images.push_back(merged.image);
     layout.datasets = datasets_;
     layout.attributes = attributes;
+    const ResultsFile& any = open_[0];
+    for (const auto& [name, array] : any.layout().constants) layout.constants[name] = any.read_constant(name);
     return layout;
   }
 

@@ -15,8 +15,8 @@ namespace dwgf {
 namespace {
 
 [[noreturn]] void refuse_existing(const std::string& path) {
-  throw IoError(concat("the results file ", path,
-                       " exists already and is not overwritten; remove it or name another file"));
+  throw IoError(
+      concat("the file ", path, " exists already and is not overwritten; remove it or name another file"));
 }
 
 }  // namespace

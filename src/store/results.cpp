@@ -122,6 +122,11 @@ std::vector<std::byte> ResultsFile::read(const std::string& dataset, std::int64_
   return bytes;
 }
 
+FloatArray ResultsFile::read_constant(const std::string& name) const {
+  const FlatDataset constant(impl_->file.id(), "/operator/" + name, impl_->path);
+  return {{constant.shape().begin(), constant.shape().end()}, constant.read_floats(0, constant.size())};
+}
+
 std::vector<float> ResultsFile::read_floats(const std::string& dataset, std::int64_t row) const {
   return from_bytes(read(dataset, row), impl_->described(dataset).type);
 }

@@ -100,6 +100,10 @@ void create_structure(hid_t file, const ResultsLayout& layout) {
     for (const std::int64_t extent : dataset.row_shape) shape.push_back(static_cast<hsize_t>(extent));
     create_dataset(file, dataset.path, hdf5_type(dataset.type).id(), shape);
   }
+  for (const auto& [name, array] : layout.constants) {
+    create_dataset(file, "/operator/" + name, hdf5_type(NumberType::float32).id(),
+                   {array.shape.begin(), array.shape.end()});
+  }
   write_attribute(file, "dwgf_format", H5T_NATIVE_INT, &results_format);
   // Texts of any length, which h5py gives as str.
   const auto text = hdf5_text_type(H5T_VARIABLE);
@@ -110,6 +114,8 @@ void create_structure(hid_t file, const ResultsLayout& layout) {
 }
 
 void write_records(hid_t file, const ResultsLayout& layout, const std::string& path) {
+  for (const auto& [name, array] : layout.constants)
+    FlatDataset(file, "/operator/" + name, path).write(0, std::as_bytes(std::span(array.values)));
   constexpr std::size_t piece = 4096;  // images at a time
   for (const auto& field : record_fields()) {
     FlatDataset dataset(file, field.path, path);

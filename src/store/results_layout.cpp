@@ -68,6 +68,7 @@ std::uint64_t file_bytes(const ResultsLayout& layout) {
   for (const auto& dataset : layout.datasets) row += dataset.row_bytes();
   std::uint64_t text = 0;
   for (const auto& [name, value] : layout.attributes) text += name.size() + value.size();
+  for (const auto& [name, array] : layout.constants) text += array.values.size() * sizeof(float) + 512;
   return row * layout.images.size() + text + (std::uint64_t{1} << 16);
 }
 

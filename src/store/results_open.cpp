@@ -145,6 +145,8 @@ DatasetLayout read_dataset_layout(const FlatDataset& dataset, hsize_t images, co
   return layout;
 }
 
+constexpr std::string_view constants_group = "/operator/";
+
 bool is_record(const std::string& path) {
   const auto& fields = record_fields();
   return std::any_of(fields.begin(), fields.end(),
@@ -162,6 +164,12 @@ std::unique_ptr<ResultsFile::Impl> ResultsFile::Impl::open_serially(const std::s
   const hsize_t images = check_records(file, path);
   for (const auto& name : dataset_paths(file, path)) {
     if (is_record(name)) continue;
+    if (name.starts_with(constants_group)) {
+      const FlatDataset constant(file, name, path);
+      impl->layout.constants[name.substr(constants_group.size())] = {
+          {constant.shape().begin(), constant.shape().end()}, {}};
+      continue;
+    }
     impl->layout.datasets.push_back(read_dataset_layout(FlatDataset(file, name, path), images, path));
   }
   impl->layout.images = read_images(file, images, path);

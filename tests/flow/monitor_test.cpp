@@ -13,7 +13,9 @@ constexpr std::int64_t kParticles = 5;
 
 /// The ensemble at a step: [N, 1, 2, 3], moving.
 at::Tensor positions(std::int64_t step) {
-  return (at::arange(kParticles * 6, at::kDouble) * 0.7 + 0.1 * static_cast<double>(step)).sin().view({kParticles, 1, 2, 3});
+  return (at::arange(kParticles * 6, at::kDouble) * 0.7 + 0.1 * static_cast<double>(step))
+      .sin()
+      .view({kParticles, 1, 2, 3});
 }
 
 class MonitorTest : public ::testing::Test {
@@ -21,14 +23,16 @@ class MonitorTest : public ::testing::Test {
   /// Runs a monitor over steps of an ensemble whose misfit is `misfit(step)`; returns the step after which it stalled.
   template <class Misfit>
   std::int64_t drive(Monitor& monitor, std::int64_t steps, const Misfit& misfit) {
-    FlowState state = initial_state(share_particles(kParticles, 2, world.rank(), world.size()), {1, 2, 3}, 1, 2,
-                                    at::TensorOptions(at::kDouble));
+    FlowState state = initial_state(share_particles(kParticles, 2, world.rank(), world.size()), {1, 2, 3}, 1,
+                                    2, at::TensorOptions(at::kDouble));
     for (; state.step < steps && !monitor.stalled(); ++state.step) {
       for (ParticleBatch& batch : state.batches) {
-        batch.z.slice(0, 0, batch.counted).copy_(positions(state.step).slice(0, batch.first, batch.first + batch.counted));
+        batch.z.slice(0, 0, batch.counted)
+            .copy_(positions(state.step).slice(0, batch.first, batch.first + batch.counted));
         if (!monitor.wants(state.step)) continue;
         const at::Tensor one = at::ones({2}, at::kDouble);
-        monitor.observe(batch, misfit(state.step) * one, 3 * at::ones_like(batch.z), 4 * at::ones_like(batch.z), 2 * one);
+        monitor.observe(batch, misfit(state.step) * one, 3 * at::ones_like(batch.z),
+                        4 * at::ones_like(batch.z), 2 * one);
       }
       monitor.finish_step(state);
     }
@@ -66,7 +70,9 @@ TEST_F(MonitorTest, RecordsTheEnsembleAsItWasAtEachRecordedStep) {
 
 TEST_F(MonitorTest, StallsWhereTheMisfitStopsFallingOnAllRanksAlike) {
   // Halves every step until step 15, and is constant from there: the last 10 records are below 0.99 of the 10 before until both are flat.
-  const auto falls_then_rests = [](std::int64_t step) { return std::pow(0.5, std::min<double>(static_cast<double>(step), 15.0)); };
+  const auto falls_then_rests = [](std::int64_t step) {
+    return std::pow(0.5, std::min<double>(static_cast<double>(step), 15.0));
+  };
   Monitor monitor(options_with(0.01), 100, world);
   const std::int64_t stopped = drive(monitor, 100, falls_then_rests);
   // A record is complete one step later: steps 15 ... 34 are recorded before the step after number 35.
@@ -77,7 +83,8 @@ TEST_F(MonitorTest, StallsWhereTheMisfitStopsFallingOnAllRanksAlike) {
   Monitor patient(options_with(0.0), 100, world);
   EXPECT_EQ(drive(patient, 100, falls_then_rests), 100);
   Monitor falling(options_with(0.01), 100, world);
-  EXPECT_EQ(drive(falling, 100, [](std::int64_t step) { return std::exp(-0.1 * static_cast<double>(step)); }), 100);
+  EXPECT_EQ(drive(falling, 100, [](std::int64_t step) { return std::exp(-0.1 * static_cast<double>(step)); }),
+            100);
 }
 
 TEST_F(MonitorTest, SaysNotANumberWhereTheEnsembleIsTooWideForFixedPoint) {

@@ -9,6 +9,7 @@
 
 #include <dwgf/flow/options.hpp>
 #include <dwgf/operators/linear_mmse.hpp>
+#include <dwgf/operators/noise.hpp>
 #include <dwgf/prior/prior.hpp>
 #include <dwgf/run/settings.hpp>
 #include <dwgf/store/images.hpp>
@@ -29,9 +30,9 @@ std::optional<GaussianImages> image_statistics(const std::string& prior_path);
 /// A float32 image as a tensor [C, H, W].
 at::Tensor as_tensor(const ImagePixels& pixels);
 
-/// y = A(x) + sigma n, n from the MEASUREMENT stream, on observed entries only; computed in float64, rounded
-/// once to float32.
-at::Tensor measure(const ForwardOperator& forward, const at::Tensor& truth, double sigma, std::uint64_t seed,
-                   std::uint64_t image);
+/// y from A(x) and noise of the MEASUREMENT stream, on observed entries only; computed in float64, rounded once
+/// to float32.
+at::Tensor measure(const ForwardOperator& forward, const NoiseModel& noise, const at::Tensor& truth,
+                   std::uint64_t seed, std::uint64_t image);
 
 }  // namespace dwgf

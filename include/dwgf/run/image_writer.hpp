@@ -11,7 +11,7 @@ namespace dwgf {
 
 /// Collective over `group`. Throws Diverged on all ranks alike when a decoded particle is not finite;
 /// IoError.
-void write_image(ResultsFile& results, std::int64_t row, const RestoreJob& job, const PreparedImage& image,
+void write_image(ResultsFile& results, std::int64_t row, const RestoreJob& job, const ImageProblem& image,
                  const Solution& solution, Communicator& group, double seconds);
 
 }  // namespace dwgf

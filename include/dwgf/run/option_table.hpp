@@ -12,7 +12,7 @@ enum class OptionKind {
   text,     ///< anything
   choice,   ///< one of `choices`
   integer,  ///< within [least, most]
-  real,     ///< within [least, most]
+  real,     ///< within [least, most], or one of `choices`
   flag      ///< given or not
 };
 

@@ -6,24 +6,13 @@
 #include <string>
 #include <vector>
 
-#include <ATen/core/Tensor.h>
-
 #include <dwgf/flow/options.hpp>
-#include <dwgf/operators/operator.hpp>
 #include <dwgf/prior/prior.hpp>
+#include <dwgf/run/problem_source.hpp>
 #include <dwgf/run/settings.hpp>
-#include <dwgf/store/images.hpp>
 #include <dwgf/store/results.hpp>
 
 namespace dwgf {
-
-/// One image as it is worked on.
-struct PreparedImage {
-  ImageShape shape;
-  at::Tensor truth;  ///< [C, H, W] float32
-  at::Tensor y;      ///< [...] float32
-  std::shared_ptr<const ForwardOperator> forward;
-};
 
 class RestoreJob {
  public:
@@ -33,22 +22,22 @@ class RestoreJob {
   const Settings& settings() const { return settings_; }
   const FlowOptions& flow() const { return flow_; }
   const Prior& prior() const { return *prior_; }
-  const std::vector<ImageEntry>& images() const { return images_; }
+  const std::vector<ImageEntry>& images() const { return source_->images(); }
 
   /// The structure of the results file. `system` describes the machine, for the attribute of that name.
   ResultsLayout layout(const std::string& system) const;
 
   /// Reads and measures image `row` of the slice. Throws what makes this image impossible.
-  PreparedImage prepare(std::int64_t row) const;
+  ImageProblem prepare(std::int64_t row) const;
 
  private:
-  std::shared_ptr<const ForwardOperator> forward_for(const ImageEntry& image) const;
+  std::shared_ptr<const ForwardOperator> forward_for(std::int64_t row) const;
+  void add_operator_arrays(ResultsLayout& layout) const;
 
   Settings settings_;
   FlowOptions flow_;
   std::unique_ptr<Prior> prior_;
-  std::unique_ptr<ImageSource> source_;
-  std::vector<ImageEntry> images_;
+  std::optional<ProblemSource> source_;
 };
 
 }  // namespace dwgf

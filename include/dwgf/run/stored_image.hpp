@@ -43,7 +43,10 @@ class StoredImages {
   StoredImage read(std::int64_t row);
 
  private:
-  std::shared_ptr<const ForwardOperator> forward_for(const ImageEntry& image, std::int64_t channels) const;
+  std::shared_ptr<const ForwardOperator> forward_for(std::int64_t row) const;
+  /// True where all images of one shape were measured alike.
+  bool one_operator() const;
+  double sigma(std::int64_t row) const;
   at::Tensor array(const std::string& dataset, std::int64_t row) const;
 
   ResultsFile file_;

@@ -32,6 +32,12 @@ struct ImageEntry {
   std::uint32_t width = 0;
 };
 
+/// An array of numbers, row-major.
+struct FloatArray {
+  std::vector<std::int64_t> shape;
+  std::vector<float> values;
+};
+
 /// One dataset /path of [images, ...row_shape].
 struct DatasetLayout {
   std::string path;  ///< "/posterior/mean"
@@ -47,6 +53,9 @@ struct ResultsLayout {
   std::vector<ImageEntry> images;
   std::vector<DatasetLayout> datasets;            ///< beside /image/*, which is always there
   std::map<std::string, std::string> attributes;  ///< of the root, text: job, version, prior_sha256, system
+  /// Arrays that all images share, as /operator/NAME (the operator's mask, kernel, matrix): written when the
+  /// file is created. Of an open file the shapes only; `read_constant` gives the values.
+  std::map<std::string, FloatArray> constants = {};
 
   const DatasetLayout* find(const std::string& path) const;
 };
@@ -93,6 +102,9 @@ class ResultsFile {
              std::span<const std::byte> bytes);
   std::vector<std::byte> read(const std::string& dataset, std::int64_t row) const;
   std::vector<float> read_floats(const std::string& dataset, std::int64_t row) const;
+
+  /// The array of `layout().constants` of this name, with its values.
+  FloatArray read_constant(const std::string& name) const;
 
   /// Independent, by one rank, after all data of the image was written by all its ranks (a barrier between):
   /// the checksum and the seconds, then `sync()` if power-safe, then the state.

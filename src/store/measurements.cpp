@@ -1,0 +1,301 @@
+#include <algorithm>
+#include <filesystem>
+
+#include <dwgf/base/error.hpp>
+#include <dwgf/store/measurements.hpp>
+
+#include "flat_dataset.hpp"
+#include "hdf5_open.hpp"
+
+namespace dwgf {
+namespace {
+
+constexpr const char* mark = "dwgf_measurements";
+constexpr std::int64_t known_format = 1;
+
+bool has_attribute(hid_t file, const char* name) {
+  return H5Aexists(file, name) > 0;
+}
+
+/// A number, or a list of them.
+std::vector<double> numbers(hid_t file, const std::string& name, const std::string& path) {
+  const std::string what = concat("reading the attribute ", name, " of ", path);
+  const auto attribute = handle_of(H5Aopen(file, name.c_str(), H5P_DEFAULT), H5Aclose, what);
+  const auto type = handle_of(H5Aget_type(attribute.id()), H5Tclose, what);
+  const auto space = handle_of(H5Aget_space(attribute.id()), H5Sclose, what);
+  const H5T_class_t kind = H5Tget_class(type.id());
+  const hssize_t count = H5Sget_simple_extent_npoints(space.id());
+  if ((kind != H5T_INTEGER && kind != H5T_FLOAT) || count < 1 || count > 16)
+    throw DataError(concat(path, ": the attribute ", name, " is not a number or a short list of them"));
+  std::vector<double> values(static_cast<std::size_t>(count));
+  checked(H5Aread(attribute.id(), H5T_NATIVE_DOUBLE, values.data()), what);
+  return values;
+}
+
+std::optional<std::string> text(hid_t file, const std::string& name, const std::string& path) {
+  if (!has_attribute(file, name.c_str())) return std::nullopt;
+  auto value = read_text_attribute(file, name, path);
+  if (!value) throw DataError(concat(path, ": the attribute ", name, " is not a text"));
+  return value;
+}
+
+bool has_dataset(hid_t file, const std::string& dataset) {
+  // Every group on the way is asked for by itself: HDF5 fails where an earlier one is missing.
+  for (std::size_t slash = dataset.find('/', 1);; slash = dataset.find('/', slash + 1)) {
+    if (H5Lexists(file, dataset.substr(0, slash).c_str(), H5P_DEFAULT) <= 0) return false;
+    if (slash == std::string::npos) return true;
+  }
+}
+
+/// A dataset of numbers, h5py's booleans among them.
+class Numbers {
+ public:
+  Numbers(hid_t file, const std::string& name, const std::string& path)
+      : data_(file, name, path), what_(concat(path, ": ", name)) {
+    const H5T_class_t kind = H5Tget_class(data_.type());
+    flags_ = kind == H5T_ENUM;
+    if (kind != H5T_FLOAT && kind != H5T_INTEGER && !flags_)
+      throw DataError(concat(what_, " does not hold numbers; write it as float32"));
+  }
+
+  std::vector<std::int64_t> shape() const { return {data_.shape().begin(), data_.shape().end()}; }
+
+  /// Row k of its first axis.
+  FloatArray row(std::int64_t k) const {
+    FloatArray array{shape(), {}};
+    array.shape.erase(array.shape.begin());
+    const hsize_t values = data_.size() / std::max<hsize_t>(data_.shape().front(), 1);
+    array.values = read(static_cast<hsize_t>(k) * values, values);
+    return array;
+  }
+  FloatArray whole() const { return {shape(), read(0, data_.size())}; }
+
+ private:
+  static constexpr hsize_t most_values = hsize_t{1} << 31;
+
+  std::vector<float> read(hsize_t first, hsize_t count) const {
+    if (count > most_values)
+      throw DataError(
+          concat(what_, " has ", count, " values to read at once; ", most_values, " are taken at most"));
+    if (!flags_) return data_.read_floats(first, count);
+    std::vector<std::byte> bytes(count * data_.value_bytes());
+    data_.read(first, bytes);
+    std::vector<float> values(count);
+    for (hsize_t i = 0; i < count; ++i)
+      values[i] = bytes[i * data_.value_bytes()] == std::byte{0} ? 0.0f : 1.0f;
+    return values;
+  }
+
+  FlatDataset data_;
+  std::string what_;
+  bool flags_ = false;
+};
+
+/// One number an image, from an optional dataset.
+template <class Value>
+std::vector<Value> column(hid_t file, const std::string& name, hid_t type, hsize_t images,
+                          const std::string& path) {
+  if (!has_dataset(file, name)) return {};
+  const FlatDataset data(file, name, path);
+  if (data.shape() != std::vector<hsize_t>{images} || H5Tget_class(data.type()) != H5T_INTEGER)
+    throw DataError(concat(path, ": ", name, " is not one integer for each of the ", images, " images"));
+  std::vector<Value> values(images);
+  checked(H5Dread(data.id(), type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()),
+          concat("reading ", name, " of ", path));
+  return values;
+}
+
+std::vector<std::string> names(hid_t file, hsize_t images, const std::string& path) {
+  const std::string name = "/image/name";
+  if (!has_dataset(file, name)) return {};
+  const FlatDataset data(file, name, path);
+  if (data.shape() != std::vector<hsize_t>{images} || H5Tget_class(data.type()) != H5T_STRING)
+    throw DataError(concat(path, ": ", name, " is not one text for each of the ", images, " images"));
+  const std::string what = concat("reading ", name, " of ", path);
+  std::vector<std::string> texts(images);
+  if (H5Tis_variable_str(data.type()) > 0) {
+    std::vector<char*> pointers(images, nullptr);
+    checked(H5Dread(data.id(), data.type(), H5S_ALL, H5S_ALL, H5P_DEFAULT, pointers.data()), what);
+    for (hsize_t k = 0; k < images; ++k) texts[k] = pointers[k] ? pointers[k] : "";
+    const auto space = handle_of(H5Dget_space(data.id()), H5Sclose, what);
+    checked(H5Dvlen_reclaim(data.type(), space.id(), H5P_DEFAULT, pointers.data()), what);
+    return texts;
+  }
+  std::vector<std::byte> bytes(images * data.value_bytes());
+  data.read(0, bytes);
+  for (hsize_t k = 0; k < images; ++k) {
+    texts[k].assign(reinterpret_cast<const char*>(bytes.data()) + k * data.value_bytes(), data.value_bytes());
+    texts[k].resize(std::min(texts[k].size(), texts[k].find('\0')));
+  }
+  return texts;
+}
+
+std::string shape_text(const std::vector<std::int64_t>& shape) {
+  std::string list;
+  for (const std::int64_t extent : shape) list += concat(list.empty() ? "[" : ", ", extent);
+  return list + "]";
+}
+
+}  // namespace
+
+bool is_measurements_file(const std::string& path) {
+  prepare_hdf5();
+  std::error_code ignored;
+  if (!std::filesystem::is_regular_file(path, ignored)) return false;
+  try {
+    const Hdf5Handle file = open_hdf5(path);
+    return has_attribute(file.id(), mark);
+  } catch (const Error&) {
+    return false;
+  }
+}
+
+struct MeasurementsFile::Impl {
+  std::string path;
+  Hdf5Handle file;  // before its datasets, so that they close first
+  std::unique_ptr<Numbers> y, truth;
+  std::vector<ImageEntry> entries;
+  std::vector<std::int64_t> image_shape;
+  std::optional<std::string> spec, noise;
+  std::optional<double> sigma;
+
+  std::int64_t images() const { return y->shape().front(); }
+  void read_shape();
+  void read_entries();
+};
+
+void MeasurementsFile::Impl::read_shape() {
+  if (has_attribute(file.id(), "image_shape")) {
+    for (const double extent : numbers(file.id(), "image_shape", path))
+      image_shape.push_back(static_cast<std::int64_t>(extent));
+  } else if (truth) {
+    image_shape = truth->shape();
+    image_shape.erase(image_shape.begin());
+  } else {
+    throw DataError(
+        concat(path, ": the attribute image_shape is missing; write the images' [C, H, W] there"));
+  }
+  constexpr std::int64_t longest_side = 1 << 16;
+  const bool good = image_shape.size() == 3 && (image_shape[0] == 1 || image_shape[0] == 3) &&
+                    std::all_of(image_shape.begin(), image_shape.end(),
+                                [](std::int64_t extent) { return extent >= 1 && extent <= longest_side; });
+  if (!good) {
+    throw DataError(concat(path, ": the images' shape is ", shape_text(image_shape),
+                           "; it must be [C, H, W] with C = 1 or 3"));
+  }
+  if (truth) {
+    std::vector<std::int64_t> wanted = image_shape;
+    wanted.insert(wanted.begin(), images());
+    if (truth->shape() != wanted)
+      throw DataError(
+          concat(path, ": /truth/x is ", shape_text(truth->shape()), "; it must be ", shape_text(wanted)));
+  }
+}
+
+void MeasurementsFile::Impl::read_entries() {
+  const auto count = static_cast<hsize_t>(images());
+  const auto ids = column<std::uint64_t>(file.id(), "/image/id", H5T_NATIVE_UINT64, count, path);
+  const auto heights = column<std::uint32_t>(file.id(), "/image/height", H5T_NATIVE_UINT32, count, path);
+  const auto widths = column<std::uint32_t>(file.id(), "/image/width", H5T_NATIVE_UINT32, count, path);
+  const auto titles = names(file.id(), count, path);
+  const std::string base = std::filesystem::path(path).filename().string();
+  for (std::size_t k = 0; k < count; ++k) {
+    ImageEntry entry{ids.empty() ? k : ids[k], titles.empty() ? concat(base, "[", k, "]") : titles[k],
+                     heights.empty() ? static_cast<std::uint32_t>(image_shape[1]) : heights[k],
+                     widths.empty() ? static_cast<std::uint32_t>(image_shape[2]) : widths[k]};
+    if (entry.height > image_shape[1] || entry.width > image_shape[2]) {
+      throw DataError(concat(path, ": image ", k, " is ", entry.height, " x ", entry.width,
+                             ", larger than image_shape ", shape_text(image_shape), " says"));
+    }
+    entries.push_back(std::move(entry));
+  }
+}
+
+MeasurementsFile::MeasurementsFile(const std::string& path)
+    : impl_(new Impl{path, open_hdf5(path), nullptr, nullptr, {}, {}, {}, {}, {}}) {
+  const hid_t file = impl_->file.id();
+  if (!has_attribute(file, mark))
+    throw DataError(concat(path, " is not a measurements file (it has no attribute ", mark, ")"));
+  if (const auto format = numbers(file, mark, path); format != std::vector<double>{known_format}) {
+    throw DataError(
+        concat(path, " has measurements format ", format.front(), ", but this program knows ", known_format));
+  }
+  if (!has_dataset(file, "/measurement/y"))
+    throw DataError(concat(path, " has no dataset /measurement/y, [n, ...] of what was measured"));
+  impl_->y = std::make_unique<Numbers>(file, "/measurement/y", path);
+  if (const auto shape = impl_->y->shape();
+      shape.size() < 2 || *std::min_element(shape.begin(), shape.end()) < 1) {
+    throw DataError(
+        concat(path, ": /measurement/y is ", shape_text(shape), "; it must be [n, ...], one row an image"));
+  }
+  if (has_dataset(file, "/truth/x")) impl_->truth = std::make_unique<Numbers>(file, "/truth/x", path);
+  impl_->read_shape();
+  impl_->read_entries();
+  impl_->spec = text(file, "operator", path);
+  impl_->noise = text(file, "noise", path);
+  if (has_attribute(file, "sigma")) {
+    impl_->sigma = numbers(file, "sigma", path).front();
+    if (!(*impl_->sigma >= 0 && *impl_->sigma < 1e6))
+      throw DataError(
+          concat(path, ": sigma is ", *impl_->sigma, "; it must be a standard deviation, 0 or more"));
+  }
+}
+
+MeasurementsFile::MeasurementsFile(MeasurementsFile&&) noexcept = default;
+MeasurementsFile::~MeasurementsFile() = default;
+
+const std::string& MeasurementsFile::path() const {
+  return impl_->path;
+}
+const std::vector<ImageEntry>& MeasurementsFile::entries() const {
+  return impl_->entries;
+}
+std::int64_t MeasurementsFile::channels() const {
+  return impl_->image_shape[0];
+}
+const std::optional<std::string>& MeasurementsFile::operator_spec() const {
+  return impl_->spec;
+}
+const std::optional<std::string>& MeasurementsFile::noise() const {
+  return impl_->noise;
+}
+std::optional<double> MeasurementsFile::sigma() const {
+  return impl_->sigma;
+}
+bool MeasurementsFile::has_truth() const {
+  return impl_->truth != nullptr;
+}
+FloatArray MeasurementsFile::measurement(std::int64_t k) const {
+  return impl_->y->row(k);
+}
+FloatArray MeasurementsFile::truth(std::int64_t k) const {
+  return impl_->truth->row(k);
+}
+
+bool MeasurementsFile::has_array(const std::string& name) const {
+  return has_dataset(impl_->file.id(), "/operator/" + name);
+}
+
+bool MeasurementsFile::is_per_image(const std::string& kind, const std::string& name) const {
+  const std::vector<std::int64_t> shape = Numbers(impl_->file.id(), "/operator/" + name, impl_->path).shape();
+  if (shape.size() == 2) return false;
+  const bool row_each = kind != "matrix" && (shape.size() == 3 || (kind == "mask" && shape.size() == 4)) &&
+                        shape.front() == impl_->images();
+  if (row_each) return true;
+  throw DataError(concat(impl_->path, ": /operator/", name, " is ", shape_text(shape), "; a ", kind,
+                         kind == "matrix" ? " is [m, C H W]"
+                         : kind == "mask" ? " is [H, W] for all images, or [n, H, W] or [n, C, H, W]"
+                                          : " is [h, w] for all images, or [n, h, w]",
+                         ", with n = ", impl_->images(), " images"));
+}
+
+FloatArray MeasurementsFile::array(const std::string& kind, const std::string& name, std::int64_t k) const {
+  if (!has_array(name)) {
+    throw DataError(concat(impl_->path, " has no dataset /operator/", name, ", which its operator '",
+                           impl_->spec.value_or(""), "' uses"));
+  }
+  const Numbers data(impl_->file.id(), "/operator/" + name, impl_->path);
+  return is_per_image(kind, name) ? data.row(k) : data.whole();
+}
+
+}  // namespace dwgf

@@ -1,0 +1,36 @@
+#!/usr/bin/env python3
+"""Writes tests/data/measurements/h5py.h5: measurements as a user writes them with h5py, by the layout that the README gives.
+
+    python3 tools/make_measurements_golden.py        (needs numpy and h5py)
+
+Two images of 8 x 8, measured by `mask:@ | kernel:@` without noise: float64 measurements, a boolean mask for each image, names as
+variable-length texts, no identities, no truth, no sigma. The values are multiples of 1/8.
+"""
+import pathlib
+
+import h5py
+import numpy as np
+
+
+def main():
+    generator = np.random.default_rng(5)
+    x = generator.integers(-8, 9, (2, 1, 8, 8)) / 8
+    mask = generator.random((2, 8, 8)) < 0.7
+    kernel = np.zeros((3, 3))
+    kernel[1] = 0.25, 0.5, 0.25
+    wide = np.pad(x * mask[:, None], ((0, 0), (0, 0), (0, 0), (1, 1)), mode="reflect")
+    y = 0.25 * wide[..., :-2] + 0.5 * wide[..., 1:-1] + 0.25 * wide[..., 2:]
+    path = pathlib.Path(__file__).resolve().parent.parent / "tests/data/measurements/h5py.h5"
+    with h5py.File(path, "w") as file:
+        file.attrs["dwgf_measurements"] = 1
+        file.attrs["operator"] = "mask:@ | kernel:@"
+        file.attrs["image_shape"] = (1, 8, 8)
+        file["measurement/y"] = y
+        file["operator/mask"] = mask
+        file["operator/kernel"] = kernel
+        file["image/name"] = ["left.png", "höher.png"]
+    print(path, path.stat().st_size, "bytes")
+
+
+if __name__ == "__main__":
+    main()
