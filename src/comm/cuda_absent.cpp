@@ -1,5 +1,7 @@
 // What there is of GPUs in a build without CUDA.
+#include <dwgf/base/error.hpp>
 #include <dwgf/comm/device.hpp>
+#include <dwgf/comm/nccl.hpp>
 
 namespace dwgf {
 
@@ -8,6 +10,10 @@ std::vector<Device> visible_devices() {
 }
 std::vector<LibraryVersions> gpu_libraries() {
   return {};
+}
+
+std::unique_ptr<Collective> make_nccl_collective(Communicator&, int, NcclCollective::ComputeStream) {
+  throw InternalError("NCCL was asked for in a build without it");
 }
 
 }  // namespace dwgf

@@ -22,6 +22,11 @@ Solution solve(const Problem& problem, const FlowOptions& options, Collective& g
 
 Solution solve(const Problem& problem, const FlowOptions& options, Collective& group,
                FlowObserver& observer) {
+  return solve(problem, options, RankGroup{group, group}, observer);
+}
+
+Solution solve(const Problem& problem, const FlowOptions& options, const RankGroup& group,
+               FlowObserver& observer) {
   const Prior& prior = problem.prior;
   const Canvas canvas = prior.geometry().canvas(problem.image_shape.height, problem.image_shape.width);
   const std::vector<std::int64_t> latent_shape{prior.geometry().latent_channels, canvas.latent_height,
@@ -29,13 +34,13 @@ Solution solve(const Problem& problem, const FlowOptions& options, Collective& g
   const std::vector<std::int64_t> times = prior.schedule().times(options.grid);
   const std::int64_t steps = step_count(options);
 
-  FlowState state =
-      initial_state(share_particles(options.particles, options.micro_batch, group.rank(), group.size()),
-                    latent_shape, options.seed, problem.image, prior.options());
-  const auto interaction = make_interaction(options, group);
+  FlowState state = initial_state(
+      share_particles(options.particles, options.micro_batch, group.host.rank(), group.host.size()),
+      latent_shape, options.seed, problem.image, prior.options());
+  const auto interaction = make_interaction(options, group.tensors);
   const DataTerm data_term(problem, options);
   const Adam adam(options.rate);
-  Monitor monitor(options, steps, group);
+  Monitor monitor(options, steps, group.host);
 
   observer.begin(state, monitor);
   bool wanted = !monitor.stalled();

@@ -19,12 +19,6 @@ namespace {
 namespace fs = std::filesystem;
 constexpr std::string_view kBuiltin = "builtin:";
 
-/// A Gaussian mixture is one file, every other prior a folder.
-bool is_mixture(const std::string& path) {
-  std::error_code ignored;
-  return !path.starts_with(kBuiltin) && fs::is_regular_file(path, ignored);
-}
-
 NoiseScheduleConfig schedule_of(const Hdf5Arrays& file) {
   NoiseScheduleConfig config;
   config.beta_start = file.number("beta_start").value_or(config.beta_start);
@@ -77,6 +71,11 @@ double stall_tolerance(const std::string& stop) {
 
 }  // namespace
 
+bool is_mixture(const std::string& prior_path) {
+  std::error_code ignored;
+  return !prior_path.starts_with(kBuiltin) && fs::is_regular_file(prior_path, ignored);
+}
+
 FlowOptions flow_options(const Settings& settings) {
   FlowOptions options;
   options.particles = settings.integer("flow.particles");
@@ -120,21 +119,23 @@ std::string prior_directory(const std::string& path) {
   throw NotFoundError(concat("prior.path: there is no built-in prior '", name, "'; known: builtin:fashion"));
 }
 
-std::unique_ptr<Prior> build_prior(const Settings& settings) {
+std::unique_ptr<Prior> build_prior(const Settings& settings, const PriorPlace& place) {
   const std::string& path = settings.text("prior.path");
   const auto dtype = settings.text("flow.precision") == "fp64" ? at::kDouble : at::kFloat;
   const std::string& context = settings.text("prior.context");
   const bool mixture = is_mixture(path);
-  const std::string directory = mixture ? path : prior_directory(path);
+  const std::string directory = mixture ? path : !place.folder.empty() ? place.folder : prior_directory(path);
   if (mixture || is_pixel_diffusion(directory)) {
     for (const char* key : {"prior.prompt", "prior.context"}) {
       if (settings.text(key).empty()) continue;
       throw UsageError(concat(key, ": the prior '", path, "' takes no prompt; leave it out"));
     }
-    return mixture ? load_mixture(path, dtype) : load_pixel_diffusion(directory, dtype);
+    const auto tensors = at::TensorOptions(dtype).device(place.device);
+    return mixture ? load_mixture(path, tensors) : load_pixel_diffusion(directory, tensors);
   }
   StableDiffusionOptions options;
   options.dtype = dtype;
+  options.device = place.device;
   if (!context.empty()) {
     const NpyFile array(context);
     if (array.shape().size() != 3 || array.shape()[0] != 1) {

@@ -10,6 +10,7 @@
 #include <dwgf/base/text.hpp>
 #include <dwgf/flow/solve.hpp>
 #include <dwgf/run/build.hpp>
+#include <dwgf/run/compute_device.hpp>
 #include <dwgf/run/dry_run.hpp>
 
 namespace dwgf {
@@ -59,7 +60,7 @@ void print_plan(const RestoreJob& job, const GridPlace& place, int ranks) {
   std::printf("# effective options\n%s\n# plan\n", job.settings().ini().c_str());
   std::printf("ranks               %d in %d group%s of up to %d\n", ranks, place.groups,
               place.groups == 1 ? "" : "s", place.group_size);
-  std::printf("GPUs                none; this build computes on the CPU\n");
+  std::printf("GPUs                computes on %s\n", describe(job.prior().options().device()).c_str());
   std::printf("images              %zu, about %zu a group\n", layout.images.size(),
               (layout.images.size() + static_cast<std::size_t>(place.groups) - 1) /
                   static_cast<std::size_t>(place.groups));

@@ -128,8 +128,13 @@ std::vector<OptionSpec> restore_options() {
 
           layout(integer("run.ranks_per_image", "1", 1, kLargestCount,
                          "ranks that share one image's particles")),
-          layout(choice("run.device", "auto", {"cpu", "auto"},
-                        "where the networks run; auto: this build computes on the CPU")),
+          layout(choice(
+              "run.device", "auto", {"cpu", "cuda", "auto"},
+              "where the networks and the flow run; auto: on GPUs where this build and every rank have one")),
+          layout(text("run.stage_weights", "",
+                      "a folder of every node's own, such as /dev/shm: one rank reads the prior's files and "
+                      "broadcasts them there, so that "
+                      "many nodes do not read the file system")),
           integer("run.threads", "1", 1, 4096, "threads a rank; part of a result's identity"),
 
           layout(real("run.checkpoint_seconds", "300", 0, 1e9,

@@ -11,6 +11,7 @@
 #include <dwgf/base/text.hpp>
 #include <dwgf/comm/grid.hpp>
 #include <dwgf/flow/diverged.hpp>
+#include <dwgf/run/compute_device.hpp>
 #include <dwgf/run/dry_run.hpp>
 #include <dwgf/run/image_keeper.hpp>
 #include <dwgf/run/image_writer.hpp>
@@ -20,6 +21,7 @@
 #include <dwgf/run/restore.hpp>
 #include <dwgf/run/restore_job.hpp>
 #include <dwgf/run/together.hpp>
+#include <dwgf/store/staged_folder.hpp>
 
 namespace dwgf {
 
@@ -40,8 +42,9 @@ struct Outcome {
 /// One job's images, as the ranks of one group work on them.
 class Restoration {
  public:
-  Restoration(const RestoreJob& job, ResultsFile& results, Communicator& group, KeeperContext context)
-      : job_(job), results_(results), group_(group), context_(context) {}
+  Restoration(const RestoreJob& job, ResultsFile& results, Communicator& group, TensorGroup& tensors,
+              KeeperContext context)
+      : job_(job), results_(results), group_(group), tensors_(tensors), context_(context) {}
 
   Outcome restore(std::int64_t row) {
     const Clock::time_point start = Clock::now();
@@ -87,9 +90,9 @@ class Restoration {
   }
 
   Solution solved(const Problem& problem, ImageKeeper& keeper) {
-    if (group_.size() > 1) return solve(problem, job_.flow(), group_, keeper);
+    if (group_.size() > 1) return solve(problem, job_.flow(), tensors_.with(group_), keeper);
     try {
-      return solve(problem, job_.flow(), group_, keeper);
+      return solve(problem, job_.flow(), tensors_.with(group_), keeper);
     } catch (const std::exception& error) {
       if (const auto shortage = shortage_of_memory(error, job_.flow().micro_batch))
         throw AgreedError(ExitCode::some_images_failed, *shortage);
@@ -109,8 +112,25 @@ class Restoration {
   const RestoreJob& job_;
   ResultsFile& results_;
   Communicator& group_;
+  TensorGroup& tensors_;
   KeeperContext context_;
 };
+
+/// The prior's folder on this node, where `run.stage_weights` asks for it; only for as long as weights are loaded from it.
+std::unique_ptr<StagedFolder> stage_prior(Communicator& world, const Settings& settings) {
+  const std::string& root = settings.text("run.stage_weights");
+  if (root.empty() || is_mixture(settings.text("prior.path"))) return nullptr;
+  std::string directory;
+  together(world, [&] {
+    if (world.rank() == 0) directory = prior_directory(settings.text("prior.path"));
+  });
+  const std::vector<int> nodes = nodes_of_ranks(world);
+  try {
+    return std::make_unique<StagedFolder>(world, nodes, directory, root);
+  } catch (const Error& error) {
+    throw AgreedError(error.code(), concat("run.stage_weights: ", error.what()));
+  }
+}
 
 void print_start(const OpenResults& open, const std::vector<ImageEntry>& images) {
   for (const std::int64_t row : open.damaged) {
@@ -137,9 +157,14 @@ struct Tally {
 
 ExitCode restore(Communicator& world, const Settings& settings, ScopedSignals& signals) {
   at::set_num_threads(static_cast<int>(settings.integer("run.threads")));
-  std::optional<RestoreJob> job;
   // 1. The job, and the file it goes on with.
-  together(world, [&] { job.emplace(settings); });
+  const c10::Device device = compute_device(world, settings);
+  std::optional<RestoreJob> job;
+  {
+    const std::unique_ptr<StagedFolder> staged = stage_prior(world, settings);
+    const PriorPlace place{device, staged ? staged->path().string() : ""};
+    together(world, [&] { job.emplace(settings, place); });
+  }
   ProcessGrid grid(
       world, static_cast<int>(std::min<std::int64_t>(settings.integer("run.ranks_per_image"), world.size())));
   const GridPlace& place = grid.place();
@@ -161,7 +186,8 @@ ExitCode restore(Communicator& world, const Settings& settings, ScopedSignals& s
                     static_cast<std::int64_t>(open.rows.size()), step_count(job->flow()),
                     [&](const std::string& text) { open.lock->say(text); });
   StopRelay relay(world);
-  Restoration restoration(*job, open.file, grid.group(),
+  TensorGroup tensors(grid.group(), device);
+  Restoration restoration(*job, open.file, grid.group(), tensors,
                           {signals, relay, progress, settings.real("run.checkpoint_seconds")});
   Tally tally;
   for (std::size_t i = static_cast<std::size_t>(place.group); i < open.rows.size();

@@ -22,7 +22,8 @@ NumberType stored_type(const Settings& settings, const std::string& key) {
 
 }  // namespace
 
-RestoreJob::RestoreJob(const Settings& settings) : settings_(settings), flow_(flow_options(settings)) {
+RestoreJob::RestoreJob(const Settings& settings, const PriorPlace& place)
+    : settings_(settings), flow_(flow_options(settings)) {
   if (settings_.text("input.data").empty()) {
     throw UsageError(
         "input.data is not set: name the images to restore (a folder, a .npy or FILE.h5:/dataset)");
@@ -32,7 +33,7 @@ RestoreJob::RestoreJob(const Settings& settings) : settings_(settings), flow_(fl
         "store.out is not set: name the results file to write, for example --store.out results.h5");
   }
   source_.emplace(settings_);
-  prior_ = build_prior(settings_);
+  prior_ = build_prior(settings_, place);
 
   if (const auto channels = source_->channels(); channels && *channels != prior_->geometry().image_channels) {
     throw DataError(concat("input.data: '", settings_.text("input.data"),

@@ -48,4 +48,8 @@ class NcclCollective final : public Collective {
   std::shared_ptr<Impl> impl_;
 };
 
+/// An NcclCollective, in builds that have NCCL (DWGF_CUDA=ON). Throws InternalError in others, where no device can have been chosen.
+std::unique_ptr<Collective> make_nccl_collective(Communicator& group, int device,
+                                                 NcclCollective::ComputeStream compute_stream);
+
 }  // namespace dwgf

@@ -21,9 +21,19 @@ struct Solution {
   bool complete = true;  ///< false where the observer ended it before its last step
 };
 
+/// The ranks that share an image. Numbers of the host go by `host`, tensors by `tensors`, which works on the memory of the prior's
+/// device. On a CPU, and for a single rank, both are the same.
+struct RankGroup {
+  Collective& host;
+  Collective& tensors;
+};
+
 /// Every rank of `group` calls this for the same problem and gets its own particles' end. Order of collectives
 /// in a step: interaction begin ... finish, then the monitor's, then the observer's. Throws Diverged on all
 /// ranks of the group alike.
+Solution solve(const Problem& problem, const FlowOptions& options, const RankGroup& group,
+               FlowObserver& observer);
+/// On host memory.
 Solution solve(const Problem& problem, const FlowOptions& options, Collective& group, FlowObserver& observer);
 Solution solve(const Problem& problem, const FlowOptions& options, Collective& group);
 

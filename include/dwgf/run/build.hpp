@@ -6,6 +6,7 @@
 #include <string>
 
 #include <ATen/core/Tensor.h>
+#include <c10/core/Device.h>
 
 #include <dwgf/flow/options.hpp>
 #include <dwgf/operators/linear_mmse.hpp>
@@ -16,13 +17,23 @@
 
 namespace dwgf {
 
+/// Where a rank has its prior.
+struct PriorPlace {
+  c10::Device device = c10::Device(c10::DeviceType::CPU);
+  std::string folder =
+      {};  ///< a copy of the prior's folder to read in its place; empty: what prior.path names
+};
+
 FlowOptions flow_options(const Settings& settings);
 
 /// The directory that `prior.path` names: `builtin:NAME` is looked for beside the program
 /// (../share/dwgf/priors/NAME) and in the source tree it was built from. Throws NotFoundError.
 std::string prior_directory(const std::string& path);
 
-std::unique_ptr<Prior> build_prior(const Settings& settings);
+/// Whether prior.path names the file of a Gaussian mixture, and no folder.
+bool is_mixture(const std::string& prior_path);
+
+std::unique_ptr<Prior> build_prior(const Settings& settings, const PriorPlace& place = {});
 
 /// statistics.safetensors of the prior's directory, or nothing where there is none.
 std::optional<GaussianImages> image_statistics(const std::string& prior_path);

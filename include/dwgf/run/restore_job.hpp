@@ -8,6 +8,7 @@
 
 #include <dwgf/flow/options.hpp>
 #include <dwgf/prior/prior.hpp>
+#include <dwgf/run/build.hpp>
 #include <dwgf/run/problem_source.hpp>
 #include <dwgf/run/settings.hpp>
 #include <dwgf/store/results.hpp>
@@ -17,7 +18,7 @@ namespace dwgf {
 class RestoreJob {
  public:
   /// Loads the prior and lists the images of the slice. Throws what makes the whole job impossible.
-  explicit RestoreJob(const Settings& settings);
+  explicit RestoreJob(const Settings& settings, const PriorPlace& place = {});
 
   const Settings& settings() const { return settings_; }
   const FlowOptions& flow() const { return flow_; }
