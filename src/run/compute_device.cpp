@@ -37,7 +37,8 @@ c10::Device compute_device(Communicator& world, const Settings& settings) {
   if (wanted == "auto" && !(at::Context::hasCUDA() && all_see_a_device(world))) return at::kCPU;
   if (!at::Context::hasCUDA()) {
     throw UsageError(
-        "run.device = cuda: the LibTorch that this program was built with computes on the CPU alone; build with a CUDA LibTorch and "
+        "run.device = cuda: the LibTorch that this program was built with computes on the CPU alone; build "
+        "with a CUDA LibTorch and "
         "-DDWGF_CUDA=ON, or set run.device = cpu");
   }
   const c10::Device device(c10::DeviceType::CUDA, static_cast<c10::DeviceIndex>(device_of_rank(world).index));
@@ -48,7 +49,8 @@ c10::Device compute_device(Communicator& world, const Settings& settings) {
 std::string describe(const c10::Device& device) {
   if (device.is_cpu()) return "the CPU";
   const std::vector<Device> visible = visible_devices();
-  return concat("GPU ", static_cast<int>(device.index()), " (", visible.at(static_cast<std::size_t>(device.index())).name, ")");
+  return concat("GPU ", static_cast<int>(device.index()), " (",
+                visible.at(static_cast<std::size_t>(device.index())).name, ")");
 }
 
 TensorGroup::TensorGroup(Communicator& group, const c10::Device& device) {
@@ -57,7 +59,8 @@ TensorGroup::TensorGroup(Communicator& group, const c10::Device& device) {
     own_ = std::make_unique<SelfCollective>();
     return;
   }
-  own_ = make_nccl_collective(group, device.index(), [device] { return cuda_guard().getStream(device).native_handle(); });
+  own_ = make_nccl_collective(group, device.index(),
+                              [device] { return cuda_guard().getStream(device).native_handle(); });
 }
 
 }  // namespace dwgf

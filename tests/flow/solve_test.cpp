@@ -102,7 +102,8 @@ class SolveTest : public ::testing::Test {
     const at::Tensor truth = golden_->at("truth");
     const auto forward = make_operator(golden.spec, {{3, 32, 32}, options.seed, golden.image});
     Run result;
-    result.y = measure(*forward, truth, 0.05, options.seed, golden.image);
+    result.y =
+        measure(*forward, *make_noise_model("gaussian", 0.05, *forward), truth, options.seed, golden.image);
     const Problem problem{*prior_, *forward, result.y, {3, 32, 32}, golden.image};
     Solution solution = solve(problem, options, group);
     std::vector<at::Tensor> own;
