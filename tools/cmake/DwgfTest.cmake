@@ -1,8 +1,9 @@
-# dwgf_test(LAYER LIBRARY target [TORCH] [MPI] RANKS n... [TIMEOUT seconds])
+# dwgf_test(LAYER LIBRARY target [TORCH] [MPI] RANKS n... [MANY_RANKS n FILTER tests] [TIMEOUT seconds])
 # One GoogleTest program from tests/LAYER/*_test.cpp, registered with ctest once for each number of ranks. A time limit
-# inside mpirun ends every rank; ctest's own limit is the second line.
+# inside mpirun ends every rank; ctest's own limit is the second line. On MANY_RANKS only the tests that match FILTER are run: start-up alone
+# takes long there.
 function(dwgf_test layer)
-  cmake_parse_arguments(arg "TORCH;MPI" "LIBRARY;TIMEOUT" "RANKS" ${ARGN})
+  cmake_parse_arguments(arg "TORCH;MPI" "LIBRARY;TIMEOUT;MANY_RANKS;FILTER" "RANKS" ${ARGN})
   if(NOT arg_TIMEOUT)
     set(arg_TIMEOUT 240)
   endif()
@@ -21,11 +22,15 @@ function(dwgf_test layer)
     target_link_libraries(test_${layer} PRIVATE nlohmann_json::nlohmann_json Boost::program_options)
     target_precompile_headers(test_${layer} REUSE_FROM dwgf)
   endif()
-  foreach(ranks ${arg_RANKS})
+  foreach(ranks ${arg_RANKS} ${arg_MANY_RANKS})
     set(name ${layer}.np${ranks})
+    set(filter)
+    if(arg_FILTER AND ranks EQUAL arg_MANY_RANKS)
+      set(filter --gtest_filter=${arg_FILTER})
+    endif()
     add_test(NAME ${name}
              COMMAND ${PROJECT_SOURCE_DIR}/tests/support/in_own_folder ${MPIEXEC_EXECUTABLE} ${MPIEXEC_NUMPROC_FLAG}
-                     ${ranks} --timeout ${arg_TIMEOUT} $<TARGET_FILE:test_${layer}> --gtest_color=no --gtest_brief=1)
+                     ${ranks} --timeout ${arg_TIMEOUT} $<TARGET_FILE:test_${layer}> --gtest_color=no --gtest_brief=1 ${filter})
     set_tests_properties(${name} PROPERTIES PROCESSORS ${ranks} TIMEOUT ${outer_limit} LABELS "np${ranks};${layer}"
                                             ENVIRONMENT "${DWGF_MPI_ENVIRONMENT}")
   endforeach()
