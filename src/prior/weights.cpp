@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <map>
 #include <memory>
 #include <set>
@@ -147,6 +148,15 @@ bool serves(const std::vector<std::int64_t>& stored, at::IntArrayRef wanted) {
          stored[2] == 1 && stored[3] == 1;
 }
 
+/// One pass without another tensor: a sum is finite where all its terms are, unless it overflows.
+void require_finite(const at::Tensor& parameter, const std::string& name, const fs::path& folder) {
+  if (parameter.numel() == 0 || std::isfinite(parameter.sum().item<double>())) return;
+  if (parameter.isfinite().all().item<bool>()) return;
+  throw DataError(concat("prior: tensor '", printable(name), "' in ", folder.string(),
+                         " has values that are not finite (NaN or infinity, or out of range of "
+                         "flow.precision); fetch it again"));
+}
+
 }  // namespace
 
 void load_parameters(torch::nn::Module& module, const Weights& weights, const NameRule& rule) {
@@ -188,7 +198,9 @@ void load_parameters(torch::nn::Module& module, const Weights& weights, const Na
   for (auto& pair : pairs) {
     const at::Tensor stored =
         pair.file->view(*pair.stored);  // refuses types that are not weights, also when only checking
-    if (!pair.parameter.is_meta()) pair.parameter.copy_(stored.view(pair.parameter.sizes()));
+    if (pair.parameter.is_meta()) continue;
+    pair.parameter.copy_(stored.view(pair.parameter.sizes()));
+    require_finite(pair.parameter, pair.stored->name, weights.folder());
   }
 }
 

@@ -121,7 +121,6 @@ OpenResults open_results(Communicator& world, const RestoreJob& job) {
     there = exists(path);
   });
   world.broadcast(std::as_writable_bytes(std::span(&there, 1)), 0);
-  together(world, [&] { test_mpi_io(path + ".iotest", world); });
 
   std::optional<ResultsFile> file;
   if (there) {
@@ -130,6 +129,7 @@ OpenResults open_results(Communicator& world, const RestoreJob& job) {
   } else {
     together(world, [&] { file = ResultsFile::create(path, layout, world); });
   }
+  together(world, [&] { test_mpi_io(path + ".iotest", world); });
 
   OpenResults open{std::move(lock), std::move(*file), {}, {}};
   std::vector<ImageState> states = states_of(world, open.file);

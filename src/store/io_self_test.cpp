@@ -15,7 +15,7 @@ namespace dwgf {
 namespace {
 
 // Not a multiple of any block size, so that neighbours share blocks, stripes and locks.
-constexpr std::size_t piece_bytes = 40009;
+constexpr std::size_t piece_bytes = 10007;
 constexpr int pieces = 5;  // a rank, every size() pieces one
 
 void check(int code, const std::string& what) {
@@ -49,7 +49,8 @@ class TestFile {
     for (std::size_t k = 0; k < piece_bytes; ++k) bytes[k] = expected(number * piece_bytes + k);
     check(MPI_File_write_at(file_, static_cast<MPI_Offset>(number * piece_bytes), bytes.data(),
                             static_cast<int>(piece_bytes), MPI_BYTE, MPI_STATUS_IGNORE),
-          concat("writing ", path_));
+          concat("writing ", path_, " (is the disk full, or a quota? ", pieces * piece_bytes,
+                 " bytes a rank are needed)"));
   }
   void compare(std::size_t number) {
     std::vector<std::byte> bytes(piece_bytes);

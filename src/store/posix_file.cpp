@@ -77,6 +77,16 @@ void PosixFile::read(std::uint64_t offset, std::span<std::byte> out) const {
   }
 }
 
+void PosixFile::require_in_place() const {
+  struct stat open {
+  }, named{};
+  if (fstat(descriptor_, &open) != 0)
+    throw IoError(concat(path_, " cannot be examined any more: ", system_text(errno)));
+  if (stat(path_.c_str(), &named) == 0 && open.st_ino == named.st_ino && open.st_dev == named.st_dev) return;
+  throw IoError(concat(path_, " was removed or replaced while it was written (", size_,
+                       " bytes, or the folder that it lies in); put it back and start again"));
+}
+
 void PosixFile::sync() const {
   while (::fsync(descriptor_) != 0) {
     if (errno == EINTR) continue;

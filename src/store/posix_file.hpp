@@ -28,6 +28,9 @@ class PosixFile {
   /// What anyone wrote into this file is on the disk afterwards (as far as this host knows of it). Throws
   /// IoError.
   void sync() const;
+  /// Throws IoError unless the open file is still the one of that name: what is written into one that was
+  /// removed or replaced is lost without an error.
+  void require_in_place() const;
 
  private:
   PosixFile(const std::string& path, int flags);

@@ -135,6 +135,7 @@ void ResultsFile::Impl::finish(std::int64_t row, std::uint32_t crc32, float seco
                                const std::string& reason, ImageState state) {
   require_writable();
   require_row(row);
+  sync_file.require_in_place();
   set_field("/image/crc32", row, crc32);
   set_field("/image/seconds", row, seconds);
   const std::string text = fixed_text(reason, reason_bytes, false);

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <set>
 
+#include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -43,8 +44,6 @@ void require_space(const std::string& path, const ResultsLayout& layout) {
   const std::string directory = directory_of(path);
   if (statvfs(directory.c_str(), &system) != 0) return;  // the write itself will tell
   const std::uint64_t needed = file_bytes(layout);
-  // Asked before HDF5 meets it: a file of HDF5's that cannot be finished takes the process down when MPI
-  // ends.
   rlimit limit{};
   if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY && needed > limit.rlim_cur) {
     throw IoError(
@@ -58,6 +57,23 @@ void require_space(const std::string& path, const ResultsLayout& layout) {
   throw IoError(concat("the results file ", path, " needs ", needed, " bytes, but ", directory, " has ",
                        available,
                        " bytes free; choose another place (store.out), fewer images or smaller types "
+                       "(store.particles, store.latents)"));
+}
+
+/// Takes the space on the disk: a quota or a full disk is then told before any work is done, and by the
+/// system's own words. Nothing where the file system cannot.
+void reserve(const std::string& path, std::uint64_t bytes) {
+  const int descriptor = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+  if (descriptor < 0) throw IoError(concat("creating ", path, ": ", system_text(errno)));
+  int error = 0;
+  // posix_fallocate would write into every block where the system call is not known.
+  while ((error = fallocate(descriptor, 0, 0, static_cast<off_t>(bytes)) == 0 ? 0 : errno) == EINTR) {
+  }
+  ::close(descriptor);
+  if (error == 0 || error == EOPNOTSUPP || error == ENOSYS || error == EINVAL) return;
+  throw IoError(concat("the results file ", path, " needs ", bytes, " bytes in ", directory_of(path), ": ",
+                       system_text(error),
+                       "; make space, choose another place (store.out), fewer images or smaller types "
                        "(store.particles, store.latents)"));
 }
 
@@ -174,12 +190,16 @@ ResultsFile ResultsFile::create(const std::string& path, const ResultsLayout& la
   agree_on_root(group, [&] {
     const Communicator self = Communicator::self();
     try {
+      // Before HDF5 as a trial: a file of its that cannot be finished takes the process down when MPI ends.
+      reserve(aside, file_bytes(layout));
+      fs::remove(aside);
       Hdf5Handle file = create_file(aside, self.handle().value);
       create_structure(file.id(), layout);
       write_records(file.id(), layout, aside);
       // With the MPI-IO driver this is also an fsync.
       checked(H5Fflush(file.id(), H5F_SCOPE_GLOBAL), concat("writing ", aside));
       file.close(concat("closing ", aside));
+      reserve(aside, fs::file_size(aside));
       PosixFile::open_for_writing(aside).sync();  // what closing wrote
       publish_file(aside, path);
     } catch (const Error&) {

@@ -33,6 +33,20 @@ TEST_F(BadOutput, PlacesThatCannotBeWrittenToAreNamed) {
   EXPECT_EQ(read_text(folder / "file"), "a regular file");
 }
 
+// A file system of the test's own, as large as it says; mounted where only the command sees it.
+TEST_F(BadOutput, AFullDiskNamesThePlaceAndTheBytesAndIsMetBeforeAnyWork) {
+  const fs::path small = new_folder("small");
+  const auto on_disk_of = [&](const std::string& size, const Arguments& command) {
+    const std::string words = "mount -t tmpfs -o size=" + size + " tmpfs '" + small.string() + "' && \"$@\"";
+    return start_command(Arguments{"unshare", "-m", "bash", "-c", words, "disk"} + command)
+        .wait(std::chrono::seconds(70));
+  };
+  if (on_disk_of("1m", {"true"}).code != 0) GTEST_SKIP() << "this user may not mount a file system";
+  const Arguments job = small_job(images, small / "r.h5");
+  expect_refused(on_disk_of("64k", command_line(2, job)), 74, {small.string(), "bytes"});
+  expect_code(on_disk_of("2m", command_line(2, job)), 0);
+}
+
 TEST_F(BadOutput, ADirectoryWithoutPermissionIsNamed) {
   if (geteuid() == 0) GTEST_SKIP() << "root may write everywhere";
   const fs::path locked = new_folder("locked");

@@ -125,5 +125,20 @@ TEST_F(WeightsFolder, LoadsStrictlyAndInTheParametersOwnType) {
             std::string::npos);
 }
 
+TEST_F(WeightsFolder, RefusesValuesThatAreNotFiniteAndNamesTheTensor) {
+  Tiny tiny;
+  for (const float bad : {std::numeric_limits<float>::quiet_NaN(), -std::numeric_limits<float>::infinity()}) {
+    at::Tensor values = at::ones({2, 3});
+    values[1][2] = bad;
+    put("model.safetensors", {{"weight", values}});
+    const std::string text = message_of<DataError>([&] { load_parameters(tiny, open(), same_name); });
+    EXPECT_NE(text.find("'weight'"), std::string::npos) << text;
+    EXPECT_NE(text.find("not finite"), std::string::npos) << text;
+  }
+  // Large ones whose sum overflows are weights all the same.
+  put("model.safetensors", {{"weight", at::full({2, 3}, std::numeric_limits<float>::max())}});
+  EXPECT_NO_THROW(load_parameters(tiny, open(), same_name));
+}
+
 }  // namespace
 }  // namespace dwgf

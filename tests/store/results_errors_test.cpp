@@ -3,6 +3,7 @@
 #include <functional>
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <dwgf/base/error.hpp>
 
@@ -32,6 +33,34 @@ TEST(Results, IsNeverOverwritten) {
   barrier();
   if (world().rank() == 0) fs::create_symlink("nowhere", temporary("link.h5"));
   EXPECT_THROW(ResultsFile::create(temporary("link.h5"), layout, world()), IoError);
+}
+
+TEST(Results, AFileThatWasRemovedMeanwhileTakesNoCommit) {
+  if (!on_one_rank()) return;
+  const std::string path = temporary("folder/vanished.h5");
+  fs::create_directory(temporary("folder"));
+  auto file = ResultsFile::create(path, small_layout(), world());
+  file.commit(0, 1, 1);
+  fs::rename(temporary("folder"), temporary("elsewhere"));
+  const std::string text = message_of<IoError>([&] { file.commit(1, 1, 1); });
+  EXPECT_NE(text.find(path), std::string::npos) << text;
+  fs::rename(temporary("elsewhere"), temporary("folder"));
+  EXPECT_NO_THROW(file.commit(1, 1, 1));
+  fs::copy_file(path, path + ".copy");
+  fs::rename(path + ".copy", path);
+  EXPECT_THROW(file.commit(2, 1, 1), IoError);
+  file.close();
+}
+
+TEST(Results, TakeTheirSpaceWhenTheyAreMade) {
+  if (!on_one_rank()) return;
+  const std::string path = temporary("space.h5");
+  ResultsLayout layout = small_layout(1);
+  layout.datasets.push_back({"/particles/large", NumberType::float64, {1 << 20}});
+  ResultsFile::create(path, layout, world()).close();
+  struct stat status {};
+  ASSERT_EQ(stat(path.c_str(), &status), 0);
+  EXPECT_GE(status.st_blocks * 512, 8 << 20) << "a full disk would be met in the middle of the job";
 }
 
 TEST(Results, WhatAKilledCreationLeftIsReplaced) {

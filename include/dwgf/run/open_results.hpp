@@ -19,7 +19,7 @@ struct OpenResults {
   std::vector<std::int64_t> damaged;  ///< those of them that did not agree with their checksums
 };
 
-/// Collective over `world`. Takes the lock, tests MPI-IO, opens or creates the file, compares the committed
+/// Collective over `world`. Takes the lock, opens or creates the file, tests MPI-IO beside it, compares the committed
 /// images with their checksums if `store.verify` says so (every rank a share of them), and removes what an
 /// earlier run left of images that need it no more. Throws on all ranks alike: UsageError (another job's
 /// results, or another job is writing them), DataError, IoError.

@@ -9,7 +9,7 @@
 
 namespace dwgf {
 
-/// Collective: writes `path`, a few hundred KiB a rank, reads it back and removes it. Throws IoError on every
+/// Collective: writes `path`, 50 KB a rank, reads it back and removes it. Throws IoError on every
 /// rank alike, naming the file and the first wrong byte.
 void test_mpi_io(const std::string& path, Communicator& comm);
 
