@@ -15,6 +15,7 @@
 #include <dwgf/comm/mpi.hpp>
 #include <dwgf/operators/operator.hpp>
 #include <dwgf/run/degrade.hpp>
+#include <dwgf/run/doctor.hpp>
 #include <dwgf/run/evaluate.hpp>
 #include <dwgf/run/export.hpp>
 #include <dwgf/run/inspect.hpp>
@@ -33,11 +34,11 @@ void tell(const std::string& command, const std::string& message) {
 }
 
 /// 3. What goes wrong on one rank ends all of them. The lowest failing rank is the first to speak; the others are ended by then.
-[[noreturn]] void end_all_ranks(const MpiSession& session, const Communicator& world,
-                                const std::string& command, const std::string& message, ExitCode code) {
+[[noreturn]] void fail_alone(const Communicator& world, const std::string& command,
+                             const std::string& message, ExitCode code) {
   std::this_thread::sleep_for(std::chrono::milliseconds(150) * std::min(world.rank(), 20));
   tell(command, concat("[rank ", world.rank(), " of ", world.size(), " on ", host_name(), "] ", message));
-  session.abort(static_cast<int>(code));
+  end_all_ranks(static_cast<int>(code));
 }
 
 bool wanted(const std::vector<std::string>& arguments, const std::string& flag) {
@@ -81,6 +82,7 @@ ExitCode run(Communicator& world, const std::vector<std::string>& arguments,
   const Settings settings = parse_settings(*command, rest);
   if (command->name == "restore") return restore(world, settings, signals.value());
   if (command->name == "degrade") return degrade(world, settings);
+  if (command->name == "doctor") return doctor(world, settings);
   return on_first_rank(world, [&] {
     if (command->name == "evaluate") return evaluate_command(settings);
     if (command->name == "export") return export_command(settings);
@@ -120,10 +122,9 @@ int main(int argc, char** argv) {
     if (world.rank() == 0) tell(command, error.what());
     code = error.code();
   } catch (const Error& error) {
-    end_all_ranks(session, world, command, error.what(), error.code());
+    fail_alone(world, command, error.what(), error.code());
   } catch (const std::exception& error) {
-    end_all_ranks(session, world, command, concat("internal error: ", first_line(error.what())),
-                  ExitCode::internal);
+    fail_alone(world, command, concat("internal error: ", first_line(error.what())), ExitCode::internal);
   }
 
   // 4. The first rank's code is the job's. What was printed counts only once it is out.

@@ -33,17 +33,18 @@ MpiSession::MpiSession(int& argc, char**& argv) {
 
 MpiSession::~MpiSession() {
   // Finalize waits for every rank; one that leaves by an error is alone.
-  if (std::uncaught_exceptions() > 0) abort(static_cast<int>(ExitCode::internal));
+  if (std::uncaught_exceptions() > 0) end_all_ranks(static_cast<int>(ExitCode::internal));
   MPI_Finalize();
 }
 
-void MpiSession::abort(int code) const {
+void end_all_ranks(int code) {
   // MPI_Abort itself waits for the launcher, which a dead link keeps it from reaching.
   std::thread([code] {
     std::this_thread::sleep_for(std::chrono::seconds(5));
     std::_Exit(code);
   }).detach();
-  MPI_Abort(MPI_COMM_WORLD, code);
+  int running = 0;
+  if (MPI_Initialized(&running) == MPI_SUCCESS && running) MPI_Abort(MPI_COMM_WORLD, code);
   std::_Exit(code);
 }
 
@@ -51,6 +52,23 @@ std::string host_name() {
   char name[256] = "";
   if (gethostname(name, sizeof name - 1) != 0) return "unknown";
   return name;
+}
+
+LibraryVersions mpi_library() {
+  char text[MPI_MAX_LIBRARY_VERSION_STRING] = "";
+  int length = 0;
+  if (MPI_Get_library_version(text, &length) != MPI_SUCCESS) length = 0;
+  std::string loaded(text, static_cast<std::size_t>(length));
+  loaded = loaded.substr(0, loaded.find_first_of(",\n"));
+#ifdef OMPI_MAJOR_VERSION
+  const std::string compiled =
+      concat("Open MPI v", OMPI_MAJOR_VERSION, ".", OMPI_MINOR_VERSION, ".", OMPI_RELEASE_VERSION);
+#elif defined(MPICH_VERSION)
+  const std::string compiled = concat("MPICH Version: ", MPICH_VERSION);
+#else
+  const std::string compiled = "another MPI";
+#endif
+  return {"MPI", compiled, loaded};
 }
 
 void require_launcher_agrees(int announced, int world_size) {

@@ -49,13 +49,18 @@ std::optional<StepCost> measure_step(const RestoreJob& job) {
 
 }  // namespace
 
+std::uint64_t disk_bytes(const ResultsLayout& layout) {
+  std::uint64_t image = 256 + 128 + 32;  // its records
+  for (const DatasetLayout& dataset : layout.datasets) image += dataset.row_bytes();
+  return layout.images.size() * image;
+}
+
 void print_plan(const RestoreJob& job, const GridPlace& place, int ranks) {
   const FlowOptions& flow = job.flow();
   const ResultsLayout layout = job.layout("");
   const ParticleShare share = share_particles(flow.particles, flow.micro_batch, 0, place.group_size);
   const std::int64_t steps = step_count(flow);
-  std::uint64_t disk = layout.images.size() * (256 + 128 + 32);
-  for (const DatasetLayout& dataset : layout.datasets) disk += layout.images.size() * dataset.row_bytes();
+  const std::uint64_t disk = disk_bytes(layout);
 
   std::printf("# effective options\n%s\n# plan\n", job.settings().ini().c_str());
   std::printf("ranks               %d in %d group%s of up to %d\n", ranks, place.groups,

@@ -22,8 +22,7 @@ std::vector<std::int64_t> broadcast_list(std::vector<std::int64_t> list, Collect
 
 }  // namespace
 
-ImageKeeper::ImageKeeper(KeeperContext context, Communicator& group, std::string name,
-                         Checkpoints checkpoints)
+ImageKeeper::ImageKeeper(KeeperContext context, Collective& group, std::string name, Checkpoints checkpoints)
     : context_(context),
       group_(group),
       name_(std::move(name)),
@@ -37,6 +36,7 @@ ImageKeeper::~ImageKeeper() {
 }
 
 void ImageKeeper::begin(FlowState& state, Monitor& monitor) {
+  context_.watchdog.at(name_, 0);
   std::vector<std::int64_t> steps;
   if (group_.rank() == 0) steps = checkpoints_.steps();
   steps = broadcast_list(std::move(steps), group_);
@@ -62,6 +62,7 @@ void ImageKeeper::begin(FlowState& state, Monitor& monitor) {
 
 bool ImageKeeper::at_step_boundary(const FlowState& state, const Monitor& monitor) {
   context_.progress.step_done();
+  context_.watchdog.at(name_, state.step);
   std::int64_t outcome[votes] = {0, 0};
   if (pending_) {
     std::exchange(pending_, nullptr)->wait();

@@ -28,6 +28,33 @@ int announced_tasks() {
   return announced;
 }
 
+int allocated_tasks() {
+  if (announced_tasks() > 0) return 0;
+  const char* value = std::getenv("SLURM_NTASKS");
+  return value ? static_cast<int>(parse_int64(value).value_or(0)) : 0;
+}
+
+std::string launcher_identity() {
+  const auto variable = [](const char* name) {
+    const char* value = std::getenv(name);
+    return std::string(value ? value : "");
+  };
+  std::string text;
+  if (const std::string job = variable("SLURM_JOB_ID"); !job.empty()) {
+    text = "Slurm job " + job;
+    if (const std::string array = variable("SLURM_ARRAY_JOB_ID"); !array.empty())
+      text += concat(" (task ", variable("SLURM_ARRAY_TASK_ID"), " of array ", array, ")");
+    if (const std::string restarts = variable("SLURM_RESTART_COUNT"); !restarts.empty())
+      text += concat(", restart ", restarts);
+    text += ", ";
+  }
+  if (!variable("OMPI_COMM_WORLD_SIZE").empty() && variable("SLURM_STEP_NUM_TASKS").empty())
+    return text + "mpirun";
+  if (!variable("SLURM_STEP_ID").empty()) return text + "srun step " + variable("SLURM_STEP_ID");
+  if (!variable("PMI_SIZE").empty()) return text + "hydra";
+  return text + "alone";
+}
+
 std::string version() {
   return DWGF_VERSION;
 }

@@ -137,6 +137,9 @@ std::vector<OptionSpec> restore_options() {
                       "many nodes do not read the file system")),
           integer("run.threads", "1", 1, 4096, "threads a rank; part of a result's identity"),
 
+          layout(real("run.watchdog_minutes", "30", 0, 1e6,
+                      "a step, or waiting for other ranks, that takes longer ends the job with exit code 71 "
+                      "[minutes]; 0: never")),
           layout(real("run.checkpoint_seconds", "300", 0, 1e9,
                       "time between checkpoints inside an image [s]; 0: only when a signal asks for one")),
 
@@ -155,6 +158,13 @@ std::vector<OptionSpec> restore_options() {
           flag("dry-run", "print the effective options, the plan and what it will cost, and stop"),
           flag("help-operators", "list the forward operators with their equations"),
       });
+}
+
+/// The same without flags, for a command that only looks at the job.
+std::vector<OptionSpec> job_options() {
+  std::vector<OptionSpec> options = restore_options();
+  std::erase_if(options, [](const OptionSpec& option) { return option.kind == OptionKind::flag; });
+  return options;
 }
 
 }  // namespace
@@ -197,6 +207,9 @@ const std::vector<CommandSpec>& command_table() {
        {text("to", "", "the results file to write; not there yet")},
        1,
        true},
+      {"doctor", "[--config FILE]... [--section.key value]...",
+       "what would go wrong on this machine or allocation, before it does; takes the options of restore",
+       job_options(), 0},
   };
   return table;
 }

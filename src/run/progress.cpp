@@ -85,6 +85,7 @@ void Progress::collect() {
   for (;;) {
     const std::vector<std::int64_t> message = world_.poll(kMessage);
     if (message.size() != kMessage) return;
+    ++heard_;
     groups_[static_cast<std::size_t>(message[0])] = {message[1], message[2], message[3], message[4],
                                                      message[5]};
   }

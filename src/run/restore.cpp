@@ -1,8 +1,10 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <functional>
 #include <optional>
 #include <thread>
+#include <utility>
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
@@ -10,6 +12,8 @@
 #include <dwgf/base/random.hpp>
 #include <dwgf/base/text.hpp>
 #include <dwgf/comm/grid.hpp>
+#include <dwgf/comm/watchdog.hpp>
+#include <dwgf/comm/work_queue.hpp>
 #include <dwgf/flow/diverged.hpp>
 #include <dwgf/run/compute_device.hpp>
 #include <dwgf/run/dry_run.hpp>
@@ -44,11 +48,18 @@ class Restoration {
  public:
   Restoration(const RestoreJob& job, ResultsFile& results, Communicator& group, TensorGroup& tensors,
               KeeperContext context)
-      : job_(job), results_(results), group_(group), tensors_(tensors), context_(context) {}
+      : job_(job),
+        results_(results),
+        group_(group),
+        tensors_(tensors),
+        watched_(group, context.watchdog),
+        context_(context) {}
 
   Outcome restore(std::int64_t row) {
     const Clock::time_point start = Clock::now();
     Outcome outcome;
+    context_.watchdog.at(name(row), -1);
+    context_.watchdog.enter("reading and measuring an image");
     try {
       ImageProblem image;
       together(group_, [&] { image = job_.prepare(row); });
@@ -73,10 +84,12 @@ class Restoration {
   bool solved_and_written(std::int64_t row, const ImageProblem& image, Clock::time_point start) {
     const Problem problem{job_.prior(), *image.forward, image.y, image.shape, entry(row).id};
     for (int attempt = 1;; ++attempt) {
-      ImageKeeper keeper(context_, group_, name(row), checkpoints(row, image));
+      context_.watchdog.enter("computing");
+      ImageKeeper keeper(context_, watched_, name(row), checkpoints(row, image));
       try {
         const Solution solution = solved(problem, keeper);
         if (!solution.complete) return false;
+        context_.watchdog.enter("writing an image");
         write_image(results_, row, job_, image, solution, group_, seconds_since(start));
         keeper.finish();
         return true;
@@ -90,9 +103,9 @@ class Restoration {
   }
 
   Solution solved(const Problem& problem, ImageKeeper& keeper) {
-    if (group_.size() > 1) return solve(problem, job_.flow(), tensors_.with(group_), keeper);
+    if (group_.size() > 1) return solve(problem, job_.flow(), tensors_.with(watched_), keeper);
     try {
-      return solve(problem, job_.flow(), tensors_.with(group_), keeper);
+      return solve(problem, job_.flow(), tensors_.with(watched_), keeper);
     } catch (const std::exception& error) {
       if (const auto shortage = shortage_of_memory(error, job_.flow().micro_batch))
         throw AgreedError(ExitCode::some_images_failed, *shortage);
@@ -113,6 +126,7 @@ class Restoration {
   ResultsFile& results_;
   Communicator& group_;
   TensorGroup& tensors_;
+  WatchedCollective watched_;
   KeeperContext context_;
 };
 
@@ -148,6 +162,29 @@ void print_start(const OpenResults& open, const std::vector<ImageEntry>& images)
   }
 }
 
+/// The lowest rank that complains is the first to speak; the others are ended by then.
+[[noreturn]] void end_hanging_job(int rank, const std::string& complaint) {
+  std::this_thread::sleep_for(std::chrono::milliseconds(150) * std::min(rank, 20));
+  std::fprintf(stderr, "dwgf restore: %s\n", complaint.c_str());
+  end_all_ranks(static_cast<int>(ExitCode::rank_failed));
+}
+
+/// However long the others' images take: rank 0 hears from them every step, and the rest wait for rank 0.
+void wait_for_the_others(const Communicator& world, Progress& progress, Watchdog& watchdog,
+                         const std::function<void()>& meanwhile) {
+  if (world.rank() == 0) {
+    watchdog.enter("waiting for the other groups", true);
+  } else {
+    watchdog.rest();
+  }
+  std::int64_t heard = progress.heard();
+  progress.finish([&] {
+    meanwhile();
+    if (std::exchange(heard, progress.heard()) != progress.heard()) watchdog.at("", -1);
+  });
+  watchdog.rest();
+}
+
 /// What the groups counted, summed over the world.
 struct Tally {
   std::int64_t failed = 0, failed_for_input = 0, stopped = 0;
@@ -157,8 +194,14 @@ struct Tally {
 
 ExitCode restore(Communicator& world, const Settings& settings, ScopedSignals& signals) {
   at::set_num_threads(static_cast<int>(settings.integer("run.threads")));
+  Watchdog watchdog({world.rank(), world.size(), host_name()},
+                    Watchdog::Seconds(60.0 * settings.real("run.watchdog_minutes")));
+  const WatchdogThread watching(
+      watchdog, [rank = world.rank()](const std::string& complaint) { end_hanging_job(rank, complaint); });
+
   // 1. The job, and the file it goes on with.
   const c10::Device device = compute_device(world, settings);
+  watchdog.enter("reading the weights and listing the images");
   std::optional<RestoreJob> job;
   {
     const std::unique_ptr<StagedFolder> staged = stage_prior(world, settings);
@@ -175,37 +218,41 @@ ExitCode restore(Communicator& world, const Settings& settings, ScopedSignals& s
     return ExitCode::ok;
   }
 
+  watchdog.enter("opening the results file");
   OpenResults open = open_results(world, *job);
   if (world.rank() == 0) {
     print_warnings(*job, place);
     print_start(open, job->images());
   }
 
-  // 2. The images, every group its own, until all are done or someone asks to stop.
+  // 2. The images, from one queue, until all are done or someone asks to stop.
   Progress progress(world, place.groups, place.group, place.group_rank == 0,
                     static_cast<std::int64_t>(open.rows.size()), step_count(job->flow()),
                     [&](const std::string& text) { open.lock->say(text); });
   StopRelay relay(world);
+  WorkQueue queue(world, static_cast<std::int64_t>(open.rows.size()));
   TensorGroup tensors(grid.group(), device);
   Restoration restoration(*job, open.file, grid.group(), tensors,
-                          {signals, relay, progress, settings.real("run.checkpoint_seconds")});
+                          {signals, relay, progress, watchdog, settings.real("run.checkpoint_seconds")});
   Tally tally;
-  for (std::size_t i = static_cast<std::size_t>(place.group); i < open.rows.size();
-       i += static_cast<std::size_t>(place.groups)) {
+  for (;;) {
+    watchdog.enter("taking an image from the queue", true);
     std::int64_t stop[1] = {relay.stopping(signals.stop_requested())};
     grid.group().all_reduce_max(stop);
     if (stop[0]) {
       ++tally.stopped;
       break;
     }
-    const Outcome outcome = restoration.restore(open.rows[i]);
+    const std::optional<std::int64_t> item = take_together(queue, grid.group());
+    if (!item) break;
+    const Outcome outcome = restoration.restore(open.rows[static_cast<std::size_t>(*item)]);
     tally.stopped += outcome.stopped;
     if (outcome.stopped) break;
     tally.failed += outcome.failure.has_value();
     tally.failed_for_input += outcome.failure && outcome.failure->code() != ExitCode::some_images_failed;
     progress.image_done(outcome.failure.has_value());
   }
-  progress.finish([&] { relay.stopping(signals.stop_requested()); });
+  wait_for_the_others(world, progress, watchdog, [&] { relay.stopping(signals.stop_requested()); });
 
   // 3. What came of it, counted by the groups' first ranks.
   const bool counts = place.group_rank == 0;

@@ -132,5 +132,22 @@ TEST_F(Kills, OneRankThatCrashesEndsAllWithinSeconds) {
   EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(15));
 }
 
+TEST_F(Kills, ARankThatHangsEndsTheJobAndWhoWaitsForItSaysSo) {
+  const fs::path out = folder / "r.h5";
+  const Arguments hanging = {"--flow.particles",       "20",  "--run.ranks_per_image", "3",
+                             "--run.watchdog_minutes", "0.05"};
+  Process process = start(3, job(out) + hanging);
+  ASSERT_TRUE(wait_for_images(process, out, 1));
+  const std::vector<pid_t> ranks = process.below("dwgf");
+  ASSERT_EQ(ranks.size(), 3u);
+  kill(ranks[1], SIGSTOP);
+  const Finished finished = process.wait(std::chrono::seconds(60));
+  expect_code(finished, 71);
+  expect_readable(finished);
+  for (const char* part : {"of 3 on ", "no progress for", "run.watchdog_minutes = 0.05", "; image '"})
+    EXPECT_TRUE(contains(finished.err, part)) << part << " is missing in:\n" << finished.err;
+  EXPECT_TRUE(contains(finished.err, "It waits for other ranks")) << finished.err;
+}
+
 }  // namespace
 }  // namespace dwgf::test

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include <dwgf/base/versions.hpp>
 #include <dwgf/comm/mpi.hpp>
 
 namespace dwgf {
@@ -19,10 +20,7 @@ struct Device {
 /// The devices that this process sees. Throws RankError (there is a driver, but it does not answer).
 std::vector<Device> visible_devices();
 
-/// A library of the GPU path: its version when this program was compiled, and the one that was loaded.
-struct LibraryVersions {
-  std::string name, compiled, loaded;
-};
+/// The CUDA runtime and NCCL.
 std::vector<LibraryVersions> gpu_libraries();
 
 /// The index of the device that a rank takes. Where each rank of a node sees one (the launcher bound them), it

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include <dwgf/base/versions.hpp>
 #include <dwgf/comm/collective.hpp>
 
 namespace dwgf {
@@ -64,14 +65,17 @@ class MpiSession {
   ~MpiSession();
   MpiSession(const MpiSession&) = delete;
   MpiSession& operator=(const MpiSession&) = delete;
-
-  /// Ends every rank of the job that can be reached, at once, with this exit code, and this one within seconds
-  /// in any case. From any thread. Does not return.
-  [[noreturn]] void abort(int code) const;
 };
+
+/// Ends every rank of the job that can be reached, at once, with this exit code, and this one within seconds in
+/// any case. From any thread; also before MPI runs. Does not return.
+[[noreturn]] void end_all_ranks(int code);
 
 /// The name of this host.
 std::string host_name();
+
+/// The MPI that this program was compiled with and the one that runs it.
+LibraryVersions mpi_library();
 
 /// Throws UsageError if a launcher announces several tasks (`announced` from its environment) while MPI sees
 /// one rank: the program was built for another MPI and would run as silent singletons. `announced` <= 1 is

@@ -10,6 +10,9 @@ namespace dwgf {
 /// one micro-batch of the first readable image, to standard output.
 void print_plan(const RestoreJob& job, const GridPlace& place, int ranks);
 
+/// Bytes that the results take.
+std::uint64_t disk_bytes(const ResultsLayout& layout);
+
 /// What is allowed but probably not meant, to standard error.
 void print_warnings(const RestoreJob& job, const GridPlace& place);
 

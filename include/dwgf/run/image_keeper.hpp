@@ -15,7 +15,7 @@
 
 #include <dwgf/base/signals.hpp>
 #include <dwgf/base/snapshot.hpp>
-#include <dwgf/comm/mpi.hpp>
+#include <dwgf/comm/watchdog.hpp>
 #include <dwgf/flow/observer.hpp>
 #include <dwgf/run/progress.hpp>
 #include <dwgf/run/stop_relay.hpp>
@@ -28,6 +28,7 @@ struct KeeperContext {
   ScopedSignals& signals;
   StopRelay& relay;
   Progress& progress;
+  Watchdog& watchdog;
   double checkpoint_seconds = 0.0;  ///< 0: only when asked
 };
 
@@ -35,7 +36,7 @@ class ImageKeeper final : public FlowObserver {
  public:
   /// @param name  the image's, for messages; @param checkpoints  of this image
   /// @pre the group and what the context refers to outlive it; one at a time.
-  ImageKeeper(KeeperContext context, Communicator& group, std::string name, Checkpoints checkpoints);
+  ImageKeeper(KeeperContext context, Collective& group, std::string name, Checkpoints checkpoints);
   ~ImageKeeper() override;
 
   void begin(FlowState& state, Monitor& monitor) override;
@@ -55,7 +56,7 @@ class ImageKeeper final : public FlowObserver {
   void write(const Snapshot& snapshot);
 
   KeeperContext context_;
-  Communicator& group_;
+  Collective& group_;
   std::string name_;
 
   std::mutex mutex_;  // the three below, also used by the thread that answers SIGTERM

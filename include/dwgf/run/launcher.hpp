@@ -13,6 +13,13 @@ void prepare_launch();
 /// The number of tasks that the launcher announces to this process; 0 when it announces none.
 int announced_tasks();
 
+/// The number of tasks that a batch job was given, as seen by a program that was not started as a step of it:
+/// 0 outside of a batch job, or inside of a step.
+int allocated_tasks();
+
+/// Who started this process, for logs: "Slurm job 12 (task 3 of array 10), step 0, srun" or "mpirun", "alone".
+std::string launcher_identity();
+
 std::string version();
 std::string unknown_command(const std::string& name);
 

@@ -29,6 +29,8 @@ class Progress {
   /// On every rank after its last image; rank 0 stays, prints, and calls `meanwhile` now and then, until all
   /// groups have finished.
   void finish(const std::function<void()>& meanwhile);
+  /// On rank 0: how many messages of other groups have come in.
+  std::int64_t heard() const { return heard_; }
 
   /// What `dwgf status` shows of a job that runs: images (of this run), groups, images_per_hour and
   /// seconds_left (null before the first step), slowest (the group under way with the lowest rate: its first
@@ -58,6 +60,7 @@ class Progress {
   std::int64_t started_ = 0;  // seconds since 1970
   bool terminal_;
   int told_failures_ = 0;
+  std::int64_t heard_ = 0;
 };
 
 }  // namespace dwgf

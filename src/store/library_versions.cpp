@@ -1,0 +1,19 @@
+#include <hdf5.h>
+#include <png.h>
+#include <zlib.h>
+
+#include <dwgf/base/error.hpp>
+#include <dwgf/store/library_versions.hpp>
+
+namespace dwgf {
+
+std::vector<LibraryVersions> file_libraries() {
+  unsigned major = 0, minor = 0, release = 0;
+  H5get_libversion(&major, &minor, &release);
+  return {{"HDF5", concat(H5_VERS_MAJOR, ".", H5_VERS_MINOR, ".", H5_VERS_RELEASE),
+           concat(major, ".", minor, ".", release)},
+          {"zlib", ZLIB_VERSION, zlibVersion()},
+          {"libpng", PNG_LIBPNG_VER_STRING, png_get_libpng_ver(nullptr)}};
+}
+
+}  // namespace dwgf
