@@ -62,7 +62,7 @@ class Restoration {
     context_.watchdog.enter("reading and measuring an image");
     try {
       ImageProblem image;
-      together(group_, [&] { image = job_.prepare(row); });
+      together(watched_, [&] { image = job_.prepare(row); });
       outcome.stopped = !solved_and_written(row, image, start);
     } catch (const AgreedError& error) {
       outcome.failure = error;

@@ -3,7 +3,7 @@
 
 namespace dwgf {
 
-void together(Communicator& group, const std::function<void()>& work) {
+void together(Collective& group, const std::function<void()>& work) {
   try {
     agree(group, work);
   } catch (const Error& error) {

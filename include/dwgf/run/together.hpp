@@ -6,7 +6,7 @@
 #include <string>
 
 #include <dwgf/base/error.hpp>
-#include <dwgf/comm/mpi.hpp>
+#include <dwgf/comm/collective.hpp>
 
 namespace dwgf {
 
@@ -16,6 +16,6 @@ struct AgreedError : Error {
 };
 
 /// Collective: `agree` (dwgf/comm/agree.hpp), with AgreedError as what is thrown.
-void together(Communicator& group, const std::function<void()>& work);
+void together(Collective& group, const std::function<void()>& work);
 
 }  // namespace dwgf
