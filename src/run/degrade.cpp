@@ -27,7 +27,7 @@ void grow(std::vector<std::int64_t>& shape, at::IntArrayRef other) {
 /// The images' measurements as they are written.
 class DegradeJob {
  public:
-  explicit DegradeJob(const Settings& given) : settings_(given), source_(settings_) {
+  DegradeJob(const Settings& given, Communicator& ranks) : settings_(given), source_(settings_, ranks) {
     if (settings_.text("store.out").empty())
       throw UsageError(
           "store.out is not set: name the measurements file to write, for example --store.out y.h5");
@@ -128,7 +128,7 @@ class DegradeJob {
 ExitCode degrade(Communicator& world, const Settings& settings) {
   at::set_num_threads(1);
   std::optional<DegradeJob> job;
-  together(world, [&] { job.emplace(settings); });
+  together(world, [&] { job.emplace(settings, world); });
   std::optional<MeasurementsWriter> writer;
   const std::string path = job->settings().text("store.out");
   together(world, [&] { writer.emplace(path, job->layout(), world); });

@@ -32,13 +32,13 @@ void take(Settings& settings, const std::string& key, const std::string& value, 
 
 }  // namespace
 
-ProblemSource::ProblemSource(Settings& settings) {
+ProblemSource::ProblemSource(Settings& settings, Communicator& ranks) {
   const std::string& data = settings.text("input.data");
   if (is_measurements_file(data)) {
     measurements_.emplace(data);
     take_from_measurements(settings);
   } else {
-    source_ = open_images(data);
+    source_ = open_images(data, ranks);
   }
   spec_ = settings.text("problem.operator");
   noise_ = settings.text("problem.noise");

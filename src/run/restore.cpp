@@ -206,7 +206,7 @@ ExitCode restore(Communicator& world, const Settings& settings, ScopedSignals& s
   {
     const std::unique_ptr<StagedFolder> staged = stage_prior(world, settings);
     const PriorPlace place{device, staged ? staged->path().string() : ""};
-    together(world, [&] { job.emplace(settings, place); });
+    together(world, [&] { job.emplace(settings, world, place); });
   }
   ProcessGrid grid(
       world, static_cast<int>(std::min<std::int64_t>(settings.integer("run.ranks_per_image"), world.size())));

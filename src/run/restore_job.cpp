@@ -22,7 +22,7 @@ NumberType stored_type(const Settings& settings, const std::string& key) {
 
 }  // namespace
 
-RestoreJob::RestoreJob(const Settings& settings, const PriorPlace& place)
+RestoreJob::RestoreJob(const Settings& settings, Communicator& ranks, const PriorPlace& place)
     : settings_(settings), flow_(flow_options(settings)) {
   if (settings_.text("input.data").empty()) {
     throw UsageError(
@@ -32,7 +32,7 @@ RestoreJob::RestoreJob(const Settings& settings, const PriorPlace& place)
     throw UsageError(
         "store.out is not set: name the results file to write, for example --store.out results.h5");
   }
-  source_.emplace(settings_);
+  source_.emplace(settings_, ranks);
   prior_ = build_prior(settings_, place);
 
   if (const auto channels = source_->channels(); channels && *channels != prior_->geometry().image_channels) {

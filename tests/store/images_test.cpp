@@ -57,7 +57,7 @@ TEST_F(Images, AFolderIsListedInOrderOfItsPaths) {
   png("a/z.PNG", 1, 1, 1, {255});
   png("a.png", 4, 5, 3, std::vector<std::uint16_t>(60, 0));
   png("\xC3\xA4 .png", 1, 1, 1, {0});
-  std::ofstream(in("photo.jpg")) << "x";
+  std::ofstream(in("photo.webp")) << "x";
   std::ofstream(in("a/README")) << "x";
   const auto source = open_images(folder_);
   std::vector<std::string> names;
@@ -71,6 +71,51 @@ TEST_F(Images, AFolderIsListedInOrderOfItsPaths) {
   // The identity is that of the path in the folder, wherever the folder is and however it is spelled.
   EXPECT_EQ(open_images(folder_ + "/./")->entries()[1].id, source->entries()[1].id);
   EXPECT_EQ(open_images(folder_ + "/")->entries()[1].name, "a/z.PNG");
+}
+
+TEST_F(Images, ReadAheadGivesTheSameInAnyOrder) {
+  for (int k = 0; k < 9; ++k) png(std::to_string(k) + ".png", 1, 1, 1, {static_cast<std::uint16_t>(k * 20)});
+  std::ofstream(in("5.png")) << "damaged";
+  const auto source = open_images(folder_);
+  // In order, by strides, back, twice, with other channels, over a damaged one and past the end.
+  for (const std::int64_t k : {0, 1, 2, 4, 6, 8, 3, 3, 4, 5, 6, 5, 8, 0, 7, 8}) {
+    for (const std::int64_t channels : {1, 3}) {
+      if (k == 5) {
+        EXPECT_THROW(source->read(k, channels), DataError);
+        continue;
+      }
+      const std::vector<float> values = source->read(k, channels).values;
+      EXPECT_EQ(values, std::vector<float>(static_cast<std::size_t>(channels),
+                                           static_cast<float>(static_cast<double>(k) * 20 / 127.5 - 1)));
+    }
+  }
+}
+
+TEST(ImagesOfAllRanks, AreListedTogether) {
+  Communicator world = Communicator::world();
+  const std::string folder = temporary("listed-together");
+  if (world.rank() == 0) {
+    fs::create_directories(folder + "/deep/er");
+    for (int k = 0; k < 7; ++k) {
+      const std::string place = k % 2 ? "/deep/er/" : "/";
+      write_png(folder + place + std::to_string(k) + ".png",
+                {k + 1, 2, 1, 8, std::vector<std::uint16_t>(2 * static_cast<std::size_t>(k + 1), 0)});
+    }
+    std::ofstream(folder + "/deep/bad.jpg") << "not a picture";
+    std::ofstream(folder + "/deep/notes.txt") << "x";
+  }
+  world.barrier();
+  const auto together = open_images(folder, world);
+  const auto alone = open_images(folder);
+  ASSERT_EQ(together->entries().size(), 8u);
+  EXPECT_EQ(together->ignored(), 1);
+  for (std::size_t k = 0; k < 8; ++k) {
+    EXPECT_EQ(together->entries()[k].name, alone->entries()[k].name);
+    EXPECT_EQ(together->entries()[k].id, alone->entries()[k].id);
+    EXPECT_EQ(together->entries()[k].height, alone->entries()[k].height);
+    EXPECT_EQ(together->entries()[k].height == 0, together->entries()[k].name == "deep/bad.jpg");
+  }
+  EXPECT_THROW(open_images(folder + "/deep/none", world), NotFoundError);
 }
 
 TEST_F(Images, ADamagedFileFailsWhenReadNotWhenListed) {
@@ -88,7 +133,7 @@ TEST_F(Images, ADamagedFileFailsWhenReadNotWhenListed) {
 }
 
 TEST_F(Images, AnEmptyFolderIsAnError) {
-  std::ofstream(in("photo.jpg")) << "x";
+  std::ofstream(in("photo.webp")) << "x";
   const std::string text = message_of<DataError>([&] { open_images(folder_); });
   EXPECT_NE(text.find("1 files of other kinds"), std::string::npos) << text;
 }

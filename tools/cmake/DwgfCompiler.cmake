@@ -8,6 +8,13 @@ if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
 endif()
 set(CMAKE_CXX_FLAGS_RELEASE "-O2")
 
+# For tools/fuzz; of everything that is built here, whatever the target.
+set(DWGF_SANITIZE "" CACHE STRING "Sanitizers to build with, as -fsanitize= takes them")
+if(DWGF_SANITIZE)
+  add_compile_options(-fsanitize=${DWGF_SANITIZE} -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=${DWGF_SANITIZE})
+endif()
+
 find_program(CCACHE_PROGRAM ccache)
 if(CCACHE_PROGRAM AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
   # Pre-compiled headers need these two liberties (ccache manual, "Precompiled headers").

@@ -40,7 +40,9 @@ target_link_libraries(dwgf_hdf5 INTERFACE hdf5::hdf5)
 find_package(Boost REQUIRED COMPONENTS program_options)
 find_package(nlohmann_json REQUIRED)
 find_package(OpenSSL REQUIRED COMPONENTS Crypto)
+find_package(JPEG REQUIRED)
 find_package(PNG REQUIRED)
+find_package(TIFF 4.5 REQUIRED)
 find_package(ZLIB REQUIRED)
 
 # utf8proc comes with a CMake package in its newer versions only; its pkg-config file is there in all.

@@ -11,6 +11,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <dwgf/comm/mpi.hpp>
 #include <dwgf/operators/noise.hpp>
 #include <dwgf/operators/operator.hpp>
 #include <dwgf/operators/operator_arrays.hpp>
@@ -34,7 +35,8 @@ class ProblemSource {
   /// Lists the images of the slice and reads what the measurements file says of operator and noise into
   /// `settings`, so that they record what was done. Throws UsageError (also where options contradict the
   /// file), NotFoundError, DataError.
-  explicit ProblemSource(Settings& settings);
+  /// Collective over `ranks`, which share the listing of a folder.
+  ProblemSource(Settings& settings, Communicator& ranks);
 
   const std::vector<ImageEntry>& images() const { return images_; }
   std::int64_t ignored() const { return source_ ? source_->ignored() : 0; }

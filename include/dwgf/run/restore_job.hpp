@@ -18,7 +18,8 @@ namespace dwgf {
 class RestoreJob {
  public:
   /// Loads the prior and lists the images of the slice. Throws what makes the whole job impossible.
-  explicit RestoreJob(const Settings& settings, const PriorPlace& place = {});
+  /// Collective over `ranks`.
+  RestoreJob(const Settings& settings, Communicator& ranks, const PriorPlace& place = {});
 
   const Settings& settings() const { return settings_; }
   const FlowOptions& flow() const { return flow_; }
