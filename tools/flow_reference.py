@@ -119,7 +119,8 @@ def interaction_score(kind, z, z_t, eps, a, s, strength):
 
 
 def solve(prior, spec, truth, *, sigma=0.05, image=0, seed=0, particles=4, grid=50, steps=10, interaction="mixture", repulsion=1.0, weight=0.15,
-          consistency=0.1, decoder_std=0.01, rate=1.0, encode="mean", dtype=torch.float64):
+          consistency=0.1, decoder_std=0.01, rate=1.0, encode="mean", context=None, dtype=torch.float64):
+    """`context` [1, tokens, dim]: a prompt's embedding, by default one token of zeros. Networks see one particle at a time: little memory."""
     from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 
     unet = UNet2DConditionModel.from_pretrained(prior, subfolder="unet", torch_dtype=dtype).requires_grad_(False).eval()
@@ -143,47 +144,58 @@ def solve(prior, spec, truth, *, sigma=0.05, image=0, seed=0, particles=4, grid=
     factor = 2 ** (len(vae.config.block_out_channels) - 1)
     z = torch.empty(particles, unet.config.in_channels, truth.shape[1] // factor, truth.shape[2] // factor, dtype=dtype)
     z = ensemble_normals(z, seed, image, 0, "init")
-    context = torch.zeros(particles, 1, unet.config.cross_attention_dim, dtype=dtype)
+    context = torch.zeros(1, 1, unet.config.cross_attention_dim, dtype=dtype) if context is None else context.to(dtype)
+    each = lambda network, batch: torch.cat([network(sample[None]) for sample in batch])
     optimiser_state = torch.nn.Parameter(z)
     adam = torch.optim.Adam([optimiser_state], lr=rate)
     scale, shift = vae.config.scaling_factor, getattr(vae.config, "shift_factor", None) or 0.0
     log = {"misfit": [], "prior_gradient": [], "neighbours": []}
+    first_gradient = None
     for step, t in enumerate(times):
         a, s = math.sqrt(abar[t].item()), math.sqrt(1.0 - abar[t].item())
         z = optimiser_state.detach()
         eps = ensemble_normals(z, seed, image, step, "noising")
         z_t = a * z + s * eps
         with torch.no_grad():
-            predicted = unet(z_t, t, context).sample
+            predicted = each(lambda sample: unet(sample, t, context).sample, z_t)
             if config.prediction_type == "v_prediction":
                 predicted = a * predicted + s * z_t
             score, neighbours = interaction_score(interaction, z, z_t, eps, a, s, repulsion)
             prior_gradient = weight * (s / a) * s * (score + predicted / s) / z[0].numel()
 
-        leaf = z.clone().requires_grad_()
-        x = vae.decode(leaf / scale + shift).sample
-        noisy = x.detach() + decoder_std * ensemble_normals(x.detach(), seed, image, step, "decoder")
+        with torch.no_grad():
+            x = each(lambda sample: vae.decode(sample / scale + shift).sample, z)
+        noisy = x + decoder_std * ensemble_normals(x, seed, image, step, "decoder")
         noisy.requires_grad_()
         half_square = 0.5 * ((operator(noisy) - y.to(dtype)) ** 2).sum()
         (cotangent,) = torch.autograd.grad(half_square, noisy)
         cotangent = cotangent / observed
         if consistency > 0:
             with torch.no_grad():
-                posterior = vae.encode(noisy).latent_dist
-                code = posterior.mean
+                posterior = [vae.encode(sample[None]).latent_dist for sample in noisy]
+                code = torch.cat([one.mean for one in posterior])
                 if encode == "sample":
-                    code = code + posterior.std * ensemble_normals(code, seed, image, step, "encoder")
-                cotangent = cotangent + consistency * (x - vae.decode(code).sample) / x[0].numel()
-        (data_gradient,) = torch.autograd.grad(x, leaf, cotangent)
+                    std = torch.cat([one.std for one in posterior])
+                    code = code + std * ensemble_normals(code, seed, image, step, "encoder")
+                again = each(lambda sample: vae.decode(sample).sample, code)
+                cotangent = cotangent + consistency * (x - again) / x[0].numel()
+
+        def pull_back(sample, sample_cotangent):
+            leaf = sample[None].clone().requires_grad_()
+            return torch.autograd.grad(vae.decode(leaf / scale + shift).sample, leaf, sample_cotangent[None])[0]
+
+        data_gradient = torch.cat([pull_back(*pair) for pair in zip(z, cotangent)])
         optimiser_state.grad = data_gradient + prior_gradient
+        if step == 0:
+            first_gradient = optimiser_state.grad.clone()
         adam.step()
         log["misfit"].append(half_square.item() / observed / particles)
         log["prior_gradient"].append(prior_gradient.square().mean().sqrt().item())
         log["neighbours"].append(neighbours)
     z = optimiser_state.detach()
     with torch.no_grad():
-        x = vae.decode(z / scale + shift).sample
-    return {"y": y[0], "z": z, "mean": x.mean(0), **{k: torch.tensor(v, dtype=torch.float64) for k, v in log.items()}}
+        x = each(lambda sample: vae.decode(sample / scale + shift).sample, z)
+    return {"y": y[0], "z": z, "mean": x.mean(0), "first_gradient": first_gradient, **{k: torch.tensor(v, dtype=torch.float64) for k, v in log.items()}}
 
 
 GOLDEN_CASES = {
@@ -211,7 +223,7 @@ def golden(prior, out):
     for name, changes in GOLDEN_CASES.items():
         options = dict(dict(spec="mean:4", image=3, seed=7), **changes)
         result = solve(prior, options.pop("spec"), truth, **options)
-        tensors.update({f"{name}.{key}": value.contiguous() for key, value in result.items() if key != "mean"})
+        tensors.update({f"{name}.{key}": value.contiguous() for key, value in result.items() if key not in ("mean", "first_gradient")})
         print(f"{name:16s} misfit {result['misfit'][0]:.4e} -> {result['misfit'][-1]:.4e}  neighbours {result['neighbours'][-1]:.3f}")
     out.parent.mkdir(parents=True, exist_ok=True)
     save_file(tensors, out)

@@ -19,7 +19,8 @@ at::Tensor mean_square(const at::Tensor& v) {
 }  // namespace
 
 std::vector<std::string> Diagnostics::names() {
-  return {"data_gradient", "ensemble_mean", "ensemble_spread", "misfit", "neighbours", "prior_gradient"};
+  return {"data_gradient", "ensemble_mean", "ensemble_spread", "misfit", "neighbours", "prior_gradient",
+          "redone"};
 }
 
 const std::vector<double>& Diagnostics::named(const std::string& name) const {
@@ -29,6 +30,7 @@ const std::vector<double>& Diagnostics::named(const std::string& name) const {
   if (name == "misfit") return misfit;
   if (name == "neighbours") return neighbours;
   if (name == "prior_gradient") return prior_gradient;
+  if (name == "redone") return redone;
   throw InternalError("no diagnostic is named " + name);
 }
 
@@ -52,11 +54,12 @@ bool Monitor::wants(std::int64_t step) const {
 }
 
 void Monitor::observe(const ParticleBatch& batch, const at::Tensor& misfit, const at::Tensor& data_gradient,
-                      const at::Tensor& prior_gradient, const at::Tensor& neighbours) {
-  const at::Tensor columns = at::stack({misfit.cpu(), mean_square(data_gradient).cpu(),
-                                        mean_square(prior_gradient).cpu(), neighbours.cpu()},
-                                       1)
-                                 .contiguous();  // [M, quantities]
+                      const at::Tensor& prior_gradient, const at::Tensor& neighbours, std::int64_t redone) {
+  const at::Tensor columns =
+      at::stack({misfit.cpu(), mean_square(data_gradient).cpu(), mean_square(prior_gradient).cpu(),
+                 neighbours.cpu(), at::full({misfit.size(0)}, static_cast<double>(redone), at::kDouble)},
+                1)
+          .contiguous();  // [M, quantities]
   const double* value = columns.data_ptr<double>();
   own_.insert(own_.end(), value, value + columns.numel());
 }
@@ -118,6 +121,7 @@ void Monitor::complete() {
   diagnostics_.data_gradient.push_back(std::sqrt(sums[1]));
   diagnostics_.prior_gradient.push_back(std::sqrt(sums[2]));
   diagnostics_.neighbours.push_back(sums[3]);
+  diagnostics_.redone.push_back(sums[4]);
   moments_->wait();
   diagnostics_.ensemble_mean.push_back(std::sqrt(moments_->mean().square().mean().item<double>()));
   diagnostics_.ensemble_spread.push_back(std::sqrt(moments_->variance().mean().item<double>()));

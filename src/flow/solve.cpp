@@ -49,11 +49,14 @@ Solution solve(const Problem& problem, const FlowOptions& options, const RankGro
     interaction->begin(state);
     std::vector<NoisedBatch> noised;
     std::vector<at::Tensor> predicted;  // eps_theta(z_t, t)
+    std::vector<std::int64_t> redone;   // network calls of this step, by batch
     for (const ParticleBatch& batch : state.batches) {
       noised.push_back(add_noise(
           batch, prior.schedule(), t,
           {options.seed, problem.image, 0, static_cast<std::uint32_t>(state.step), Purpose::noising}));
+      const std::int64_t before = prior.calls_redone();
       predicted.push_back(prior.predict_noise(noised.back().z_t, t));
+      redone.push_back(prior.calls_redone() - before);
     }
     interaction->finish(state);
     for (std::size_t b = 0; b < state.batches.size(); ++b) {
@@ -61,10 +64,12 @@ Solution solve(const Problem& problem, const FlowOptions& options, const RankGro
       const InteractionScore score = interaction->score(state, b, noised[b]);
       const at::Tensor prior_gradient =
           regulariser_gradient(score.score, predicted[b], noised[b], options.weight);
+      const std::int64_t before = prior.calls_redone();
       const DataGradient data = data_term.gradient(batch.z, batch.first, state.step);
+      redone[b] += prior.calls_redone() - before;
       adam.move(batch, data.gradient + prior_gradient, state.step);
       if (monitor.wants(state.step)) {
-        monitor.observe(batch, data.misfit, data.gradient, prior_gradient, score.neighbours);
+        monitor.observe(batch, data.misfit, data.gradient, prior_gradient, score.neighbours, redone[b]);
       }
     }
     monitor.finish_step(state);

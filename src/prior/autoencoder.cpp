@@ -1,3 +1,4 @@
+#include <cmath>
 #include <utility>
 
 #include <ATen/ATen.h>
@@ -37,6 +38,8 @@ class MiddleBlock : public torch::nn::Module {
     if (!attentions_->empty()) h = (*attentions_)[0].forward(h);
     return (*residuals_)[1].forward(h, {});
   }
+  const ResidualBlock& block(std::size_t i) const { return (*residuals_)[i]; }
+  const ImageAttention* attention() const { return attentions_->empty() ? nullptr : &(*attentions_)[0]; }
 
  private:
   std::shared_ptr<ModuleVector<ResidualBlock>> residuals_;
@@ -58,6 +61,8 @@ class LevelBlock : public torch::nn::Module {
     for (std::size_t i = 0; i < residuals_->size(); ++i) h = (*residuals_)[i].forward(h, {});
     return h;
   }
+  std::size_t size() const { return residuals_->size(); }
+  const ResidualBlock& block(std::size_t i) const { return (*residuals_)[i]; }
   const Resample* resample() const { return resample_.get(); }
 
  private:
@@ -134,15 +139,39 @@ class AutoencoderDecoder : public torch::nn::Module {
         "conv_out", std::make_shared<Convolution>(channels[0], config.image_channels, 3, 1, 1, tensors));
   }
 
-  at::Tensor forward(const at::Tensor& z) const {  // [B, c, h, w] -> [B, C, H, W]
-    at::Tensor h = middle_->forward(conv_in_->forward(z));
+  /// The stages live as long as this decoder.
+  void append_to(Autoencoder::DecoderStages& stages) const {
+    const auto add = [&stages](auto stage) { stages.all.emplace_back(std::move(stage)); };
+    add([this](const at::Tensor& h, const Normaliser&) { return middle_->block(0).forward(h, {}); });
+    if (middle_->attention() != nullptr)
+      add([this](const at::Tensor& h, const Normaliser&) { return middle_->attention()->forward(h); });
+    add([this](const at::Tensor& h, const Normaliser&) { return middle_->block(1).forward(h, {}); });
+    stages.coarse = stages.all.size();
+
+    double reach = 0.0, spacing = 1.0;  // of the positions, in units of the latents' grid
     for (std::size_t i = 0; i < levels_->size(); ++i) {
       const auto& level = (*levels_)[i];
-      h = level.residuals(h);
-      if (level.resample() != nullptr) h = level.resample()->forward(h, 2 * h.size(2), 2 * h.size(3));
+      for (std::size_t j = 0; j < level.size(); ++j) {
+        add([&block = level.block(j)](const at::Tensor& h, const Normaliser& normalise) {
+          return block.forward(h, {}, normalise);
+        });
+        reach += 2.0 * spacing;  // two convolutions of 3 x 3
+      }
+      if (const Upsample* const upsample = level.resample(); upsample != nullptr) {
+        add([upsample](const at::Tensor& h, const Normaliser&) {
+          return upsample->forward(h, 2 * h.size(2), 2 * h.size(3));
+        });
+        spacing /= 2.0;
+        reach += spacing;
+        stages.factor *= 2;
+      }
     }
-    return conv_out_->forward(activate(norm_out_->forward(h)));
+    add([this](const at::Tensor& h, const Normaliser& normalise) {
+      return conv_out_->forward(activate(normalise(*norm_out_, h)));
+    });
+    stages.reach = static_cast<std::int64_t>(std::ceil(reach + spacing));
   }
+  at::Tensor enter(const at::Tensor& z) const { return conv_in_->forward(z); }
 
  private:
   std::shared_ptr<Convolution> conv_in_, conv_out_;
@@ -166,10 +195,17 @@ Autoencoder::Autoencoder(const AutoencoderParts& parts, const at::TensorOptions&
     post_quant_conv_ =
         register_module("post_quant_conv", std::make_shared<Convolution>(c, c, 1, 1, 0, options));
   }
+  stages_.all.emplace_back(
+      [decoder = decoder_, post_quant = post_quant_conv_](const at::Tensor& z, const Normaliser&) {
+        return decoder->enter(post_quant ? post_quant->forward(z) : z);
+      });
+  decoder_->append_to(stages_);
 }
 
 at::Tensor Autoencoder::decode(const at::Tensor& z) const {
-  return decoder_->forward(post_quant_conv_ ? post_quant_conv_->forward(z) : z);
+  at::Tensor h = z;
+  for (const auto& stage : stages_.all) h = stage(h, {});
+  return h;
 }
 
 Autoencoder::Moments Autoencoder::encode(const at::Tensor& x) const {

@@ -20,8 +20,9 @@ ResidualBlock::ResidualBlock(const Options& options, const at::TensorOptions& te
     shortcut_ = register_module("conv_shortcut", std::make_shared<Convolution>(in, out, 1, 1, 0, tensors));
 }
 
-at::Tensor ResidualBlock::forward(const at::Tensor& x, const at::Tensor& activated_time) const {
-  at::Tensor h = activate(norm1_->forward(x));  // [B, in, H, W]
+at::Tensor ResidualBlock::forward(const at::Tensor& x, const at::Tensor& activated_time,
+                                  const Normaliser& normalise) const {
+  at::Tensor h = activate(normalise(*norm1_, x));  // [B, in, H, W]
   if (time_projection_) {
     // One time for all samples: its projection is an offset of each channel, which the convolution adds at no
     // cost.
@@ -29,7 +30,7 @@ at::Tensor ResidualBlock::forward(const at::Tensor& x, const at::Tensor& activat
   } else {
     h = conv1_->forward(h);  // [B, out, H, W]
   }
-  h = conv2_->forward(activate(norm2_->forward(h)));  // [B, out, H, W]
+  h = conv2_->forward(activate(normalise(*norm2_, h)));  // [B, out, H, W]
   return h.add_(shortcut_ ? shortcut_->forward(x)
                           : x);  // a convolution's result is not needed by its backward pass
 }

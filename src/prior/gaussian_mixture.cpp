@@ -7,9 +7,9 @@
 #include <dwgf/base/error.hpp>
 #include <dwgf/prior/differentiate.hpp>
 #include <dwgf/prior/gaussian_mixture.hpp>
+#include <dwgf/prior/sha256.hpp>
 
 #include "loading.hpp"
-#include "sha256.hpp"
 
 namespace dwgf {
 namespace {

@@ -5,7 +5,7 @@
 #include <string>
 
 #include <dwgf/base/error.hpp>
-#include <dwgf/prior/safetensors.hpp>
+#include <dwgf/prior/mapped_file.hpp>
 
 namespace dwgf {
 namespace {

@@ -52,6 +52,41 @@ at::Tensor GroupNorm::forward(const at::Tensor& x) const {
   return at::group_norm(x, groups_, weight_, bias_, eps_);
 }
 
+GroupNorm::Affine GroupNorm::affine(const at::Tensor& x) const {
+  const auto batch = x.size(0), channels = x.size(1);
+  const auto type = x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
+  const at::Tensor groups = x.reshape({batch, groups_, -1}).to(type);  // [B, G, n]
+  const auto [variance, mean] =
+      at::var_mean(groups, at::OptionalIntArrayRef{2}, std::int64_t{0}, true);  // [B, G, 1]
+  const at::Tensor rate = (variance + eps_).rsqrt();                            // [B, G, 1]
+  const at::Tensor scale = (rate * weight_.to(type).view({1, groups_, -1})).view({batch, channels, 1, 1});
+  const at::Tensor shift =
+      bias_.to(type).view({1, channels, 1, 1}) -
+      (mean.expand({batch, groups_, channels / groups_}).reshape({batch, channels, 1, 1}) * scale);
+  return {scale, shift};
+}
+
+Normaliser Normaliser::noting(NormStatistics& statistics) {
+  Normaliser normaliser;
+  normaliser.noted_here_ = &statistics;
+  return normaliser;
+}
+
+Normaliser Normaliser::as_noted(const NormStatistics& statistics) {
+  Normaliser normaliser;
+  normaliser.noted_ = &statistics;
+  return normaliser;
+}
+
+at::Tensor Normaliser::operator()(const GroupNorm& norm, const at::Tensor& x) const {
+  if (noted_ != nullptr) {
+    const GroupNorm::Affine& affine = noted_->at(&norm);
+    return at::addcmul(affine.shift, x.to(affine.scale.scalar_type()), affine.scale).to(x.scalar_type());
+  }
+  if (noted_here_ != nullptr) noted_here_->insert_or_assign(&norm, norm.affine(x));
+  return norm.forward(x);
+}
+
 LayerNorm::LayerNorm(std::int64_t channels, const at::TensorOptions& options) {
   weight_ = register_parameter("weight", without_values({channels}, options), false);
   bias_ = register_parameter("bias", without_values({channels}, options), false);

@@ -27,4 +27,11 @@ std::unique_ptr<Prior> guarded_load(const std::string& path,
   }
 }
 
+std::unique_ptr<Prior> require_same_weights(std::unique_ptr<Prior> prior, const std::string& sha256,
+                                            const std::string& path) {
+  if (prior->sha256() == sha256) return prior;
+  throw DataError(concat("prior: the weights in ", path,
+                         " changed while they were in use; start again with one version of them"));
+}
+
 }  // namespace dwgf

@@ -14,4 +14,8 @@ namespace dwgf {
 std::unique_ptr<Prior> guarded_load(const std::string& path,
                                     const std::function<std::unique_ptr<Prior>()>& load);
 
+/// `prior`, if its weights are those with this hash. Throws DataError naming `path` where they are others by now.
+std::unique_ptr<Prior> require_same_weights(std::unique_ptr<Prior> prior, const std::string& sha256,
+                                            const std::string& path);
+
 }  // namespace dwgf

@@ -1,4 +1,5 @@
 #include <filesystem>
+#include <utility>
 
 #include <ATen/ATen.h>
 
@@ -7,10 +8,13 @@
 #include <dwgf/prior/differentiate.hpp>
 #include <dwgf/prior/model_config.hpp>
 #include <dwgf/prior/pixel_diffusion.hpp>
+#include <dwgf/prior/redo_in_float.hpp>
 #include <dwgf/prior/unet.hpp>
 #include <dwgf/prior/weights.hpp>
 
+#include "half_precision.hpp"
 #include "loading.hpp"
+#include "tf32.hpp"
 
 namespace dwgf {
 namespace {
@@ -32,8 +36,11 @@ fs::path unet_folder(const fs::path& directory) {
 
 class PixelDiffusion final : public Prior {
  public:
-  PixelDiffusion(const fs::path& directory, const at::TensorOptions& options)
+  PixelDiffusion(const fs::path& directory, const at::TensorOptions& options, at::ScalarType unet_type,
+                 bool tf32, FileHashes& hashes)
       : options_(options),
+        unet_type_(unet_type),
+        tf32_(tf32),
         schedule_(
             read_schedule_config(folder_with("scheduler_config.json", {directory / "scheduler", directory}) /
                                  "scheduler_config.json")) {
@@ -41,8 +48,8 @@ class PixelDiffusion final : public Prior {
     geometry_ = {
         .image_channels = config.latent_channels, .latent_channels = config.latent_channels, .factor = 1};
     const Weights weights(unet_folder(directory), "diffusion_pytorch_model");
-    unet_ = load_model<UNet>(config, weights, current_attention_name, options_);
-    sha256_ = dwgf::sha256({&weights});
+    unet_ = load_model<UNet>(config, weights, current_attention_name, options_.dtype(unet_type), hashes);
+    sha256_ = dwgf::sha256({&weights}, hashes);
   }
 
   const PriorGeometry& geometry() const override { return geometry_; }
@@ -52,13 +59,15 @@ class PixelDiffusion final : public Prior {
 
   at::Tensor predict_noise(const at::Tensor& z_t, std::int64_t time) const override {
     const at::NoGradGuard no_grad;
+    const ScopedTf32 multiplication(tf32_, options_.device());
     return noise_from_prediction(z_t, time);
   }
 
   PredictedNoise predict_noise_with_pull_back(const at::Tensor& z_t, std::int64_t time) const override {
+    const ScopedTf32 multiplication(tf32_, options_.device());
     auto [noise, pull_back] =
         differentiate([&](const at::Tensor& z) { return noise_from_prediction(z, time); }, z_t);
-    return {noise, pull_back};
+    return {noise, in_tf32(within_range(std::move(pull_back), unet_type_), tf32_, options_.device())};
   }
 
   at::Tensor decode(const at::Tensor& z) const override { return z; }
@@ -70,12 +79,15 @@ class PixelDiffusion final : public Prior {
  private:
   at::Tensor noise_from_prediction(const at::Tensor& z_t, std::int64_t time) const {
     const double a = schedule_.signal(time), s = schedule_.noise(time);  // refuse a time outside the schedule
-    const at::Tensor prediction = unet_->forward(z_t, time);             // [B, C, H, W]
+    const at::Tensor prediction =
+        unet_->forward(z_t.to(unet_type_), time).to(z_t.scalar_type());  // [B, C, H, W]
     if (schedule_.prediction() == PredictionType::epsilon) return prediction;
     return prediction.mul(a).add(z_t, s);  // arXiv 2202.00512, appendix D
   }
 
   at::TensorOptions options_;
+  at::ScalarType unet_type_;
+  bool tf32_;
   NoiseSchedule schedule_;
   PriorGeometry geometry_;
   std::string sha256_;
@@ -88,8 +100,19 @@ bool is_pixel_diffusion(const std::string& directory) {
   return config_class(unet_folder(directory) / "config.json") == "UNet2DModel";
 }
 
-std::unique_ptr<Prior> load_pixel_diffusion(const std::string& directory, const at::TensorOptions& options) {
-  return guarded_load(directory, [&] { return std::make_unique<PixelDiffusion>(directory, options); });
+std::unique_ptr<Prior> load_pixel_diffusion(const std::string& directory, const at::TensorOptions& options,
+                                            std::optional<at::ScalarType> unet_type, FileHashes* hashes, bool tf32) {
+  return guarded_load(directory, [&]() -> std::unique_ptr<Prior> {
+    const at::ScalarType type = unet_type.value_or(options.dtype().toScalarType());
+    FileHashes unshared;
+    auto prior =
+        std::make_unique<PixelDiffusion>(directory, options, type, tf32, hashes != nullptr ? *hashes : unshared);
+    if (!is_half(type)) return prior;
+    const auto in_float = [directory, options, sha256 = prior->sha256()] {
+      return require_same_weights(load_pixel_diffusion(directory, options), sha256, directory);
+    };
+    return redo_in_float(std::move(prior), {.denoiser = in_float, .codec = {}});
+  });
 }
 
 }  // namespace dwgf

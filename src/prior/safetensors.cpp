@@ -1,15 +1,10 @@
 #include <algorithm>
 #include <bit>
-#include <cerrno>
 #include <cstring>
 #include <optional>
 #include <utility>
 
 #include <ATen/ATen.h>
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <dwgf/base/error.hpp>
 #include <dwgf/prior/safetensors.hpp>
@@ -25,11 +20,6 @@ constexpr std::uint64_t kMostHeaderBytes = 100'000'000;  // the limit of the for
 constexpr std::size_t kLengthBytes = 8;
 constexpr std::uint64_t kMostBits = std::uint64_t{1} << 62;
 constexpr std::size_t kMostDimensions = 64;  // LibTorch's own limit in its kernels
-
-struct Descriptor {
-  int value;
-  ~Descriptor() { ::close(value); }
-};
 
 /// Bits of one element; nothing for a type that is not in the format.
 std::optional<std::uint64_t> bits_of(const std::string& dtype) {
@@ -162,42 +152,6 @@ class HeaderReader {
 
 }  // namespace
 
-MappedFile::MappedFile(const std::filesystem::path& path) {
-  // Non-blocking, so that opening a pipe cannot wait for ever; it does not matter to a regular file.
-  const Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
-  if (file.value < 0) {
-    const std::string reason = std::strerror(errno);
-    if (errno == ENOENT || errno == ENOTDIR) throw NotFoundError(concat("no such file: ", path.string()));
-    throw IoError(concat("cannot open ", path.string(), " (", reason, ")"));
-  }
-  struct stat status {};
-  if (::fstat(file.value, &status) != 0)
-    throw IoError(concat("cannot examine ", path.string(), " (", std::strerror(errno), ")"));
-  if (!S_ISREG(status.st_mode)) throw DataError(concat(path.string(), " is not a regular file"));
-  size_ = static_cast<std::size_t>(status.st_size);
-  if (size_ == 0) throw DataError(concat(path.string(), " is empty; fetch it again"));
-  void* const address = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, file.value, 0);
-  if (address == MAP_FAILED)
-    throw IoError(concat("cannot map ", path.string(), " into memory (", std::strerror(errno), ")"));
-  data_ = static_cast<const std::byte*>(address);
-}
-
-MappedFile::~MappedFile() {
-  if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_);
-}
-
-MappedFile::MappedFile(MappedFile&& other) noexcept
-    : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
-
-MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
-  if (this != &other) {
-    if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_);
-    data_ = std::exchange(other.data_, nullptr);
-    size_ = std::exchange(other.size_, 0);
-  }
-  return *this;
-}
-
 SafetensorsFile::SafetensorsFile(const std::filesystem::path& path) : path_(path), file_(path) {
   const HeaderReader reader(path_, file_.bytes());
   const std::string_view header = reader.header();
@@ -233,7 +187,7 @@ at::Tensor SafetensorsFile::view(const StoredTensor& tensor) const {
   const std::size_t size = tensor.end - tensor.begin;
   if (size == 0) return at::empty(tensor.shape, options);
   // Only reading goes through this pointer; LibTorch has no tensor of const data.
-  auto* const data = const_cast<std::byte*>(file_.bytes().data()) + data_begin_ + tensor.begin;
+  auto* const data = const_cast<std::byte*>(bytes(tensor).data());
   if (reinterpret_cast<std::uintptr_t>(data) % c10::elementSize(type->second) != 0) {
     const at::Tensor aligned = at::empty(tensor.shape, options);  // a file whose header was not padded
     std::memcpy(aligned.data_ptr(), data, size);

@@ -1,10 +1,9 @@
-#include "sha256.hpp"
-
 #include <array>
 
 #include <openssl/evp.h>
 
 #include <dwgf/base/error.hpp>
+#include <dwgf/prior/sha256.hpp>
 
 namespace dwgf {
 
@@ -36,6 +35,12 @@ std::string Sha256::finish() {
   std::string text;
   for (unsigned int i = 0; i < length; ++i) text += {kDigits[digest[i] >> 4], kDigits[digest[i] & 15]};
   return text;
+}
+
+std::string sha256_of(std::string_view text) {
+  Sha256 hash;
+  hash.update(std::as_bytes(std::span(text)));
+  return hash.finish();
 }
 
 }  // namespace dwgf

@@ -1,5 +1,6 @@
 #include <filesystem>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include <ATen/ATen.h>
@@ -7,13 +8,17 @@
 #include <dwgf/base/error.hpp>
 #include <dwgf/prior/autoencoder.hpp>
 #include <dwgf/prior/differentiate.hpp>
+#include <dwgf/prior/memory.hpp>
 #include <dwgf/prior/model_config.hpp>
+#include <dwgf/prior/redo_in_float.hpp>
 #include <dwgf/prior/stable_diffusion.hpp>
 #include <dwgf/prior/text_encoder.hpp>
 #include <dwgf/prior/unet.hpp>
 #include <dwgf/prior/weights.hpp>
 
+#include "half_precision.hpp"
 #include "loading.hpp"
+#include "tf32.hpp"
 
 namespace dwgf {
 namespace {
@@ -31,6 +36,9 @@ class StableDiffusion final : public Prior {
   const NoiseSchedule& schedule() const override { return schedule_; }
   const std::string& sha256() const override { return sha256_; }
   at::TensorOptions options() const override { return options_; }
+  std::vector<std::string> warnings() const override;
+  std::optional<std::uint64_t> step_bytes(std::int64_t batch, std::int64_t latent_height,
+                                          std::int64_t latent_width) const override;
 
   at::Tensor predict_noise(const at::Tensor& z_t, std::int64_t time) const override;
   PredictedNoise predict_noise_with_pull_back(const at::Tensor& z_t, std::int64_t time) const override;
@@ -40,16 +48,22 @@ class StableDiffusion final : public Prior {
 
  private:
   at::Tensor noise_from_prediction(const at::Tensor& z_t, std::int64_t time) const;
-  at::Tensor decode_unscaled(const at::Tensor& z) const;
+  at::Tensor to_autoencoder(const at::Tensor& z) const;
+  DecoderGradient gradient_for(const at::Tensor& z) const;
   void set_context(const at::Tensor& context, std::int64_t channels, const fs::path& directory);
   at::Tensor encode_prompt(const std::string& prompt, const Weights& weights, std::int64_t channels,
-                           const fs::path& directory) const;
+                           const fs::path& directory, FileHashes& hashes) const;
+  void check_latents(const at::Tensor& z_t, std::int64_t time) const;
   void check(const at::Tensor& tensor, std::int64_t channels, const char* what) const;
 
   at::TensorOptions options_;
+  at::ScalarType unet_type_, autoencoder_type_;
+  bool unet_tf32_, autoencoder_tf32_;
+  std::optional<DecoderGradient> decoder_gradient_;
   NoiseSchedule schedule_;
   AutoencoderConfig autoencoder_config_;
   PriorGeometry geometry_;
+  UNetConfig unet_config_;
   bool has_encoder_;
   std::string sha256_;
   std::shared_ptr<UNet> unet_;
@@ -58,13 +72,18 @@ class StableDiffusion final : public Prior {
 
 StableDiffusion::StableDiffusion(const fs::path& directory, const StableDiffusionOptions& options)
     : options_(at::TensorOptions(options.dtype).device(options.device)),
+      unet_type_(options.unet_type.value_or(options.dtype)),
+      autoencoder_type_(options.autoencoder_type.value_or(options.dtype)),
+      unet_tf32_(options.unet_tf32),
+      autoencoder_tf32_(options.autoencoder_tf32),
+      decoder_gradient_(options.decoder_gradient),
       schedule_(read_schedule_config(directory / "scheduler" / "scheduler_config.json")),
       autoencoder_config_(read_autoencoder_config(directory / "vae" / "config.json")),
+      unet_config_(read_unet_config(directory / "unet" / "config.json")),
       has_encoder_(options.need_encoder) {
-  const UNetConfig unet_config = read_unet_config(directory / "unet" / "config.json");
-  if (unet_config.latent_channels != autoencoder_config_.latent_channels) {
+  if (unet_config_.latent_channels != autoencoder_config_.latent_channels) {
     throw DataError(concat("prior: the U-Net in ", directory.string(), " works on ",
-                           unet_config.latent_channels, " latent channels but its autoencoder on ",
+                           unet_config_.latent_channels, " latent channels but its autoencoder on ",
                            autoencoder_config_.latent_channels, "; take both from one model"));
   }
   geometry_ = {.image_channels = autoencoder_config_.image_channels,
@@ -82,6 +101,8 @@ StableDiffusion::StableDiffusion(const fs::path& directory, const StableDiffusio
                "the prompt's embedding, or leave the prompt out"));
   }
 
+  FileHashes unshared;
+  FileHashes& hashes = options.hashes != nullptr ? *options.hashes : unshared;
   const Weights unet_weights(directory / "unet", kWeightsStem);
   const Weights autoencoder_weights(directory / "vae", kWeightsStem);
   at::Tensor context = options.context;
@@ -89,21 +110,28 @@ StableDiffusion::StableDiffusion(const fs::path& directory, const StableDiffusio
   std::optional<Weights> text_weights;
   if (!context.defined() && has_text_encoder) {
     text_weights.emplace(directory / "text_encoder", kTextWeightsStem);
-    context = encode_prompt(options.prompt, *text_weights, unet_config.context_channels, directory);
     all_weights.push_back(&*text_weights);
+    if (options.need_unet)
+      context =
+          encode_prompt(options.prompt, *text_weights, unet_config_.context_channels, directory, hashes);
   }
-  unet_ = load_model<UNet>(unet_config, unet_weights, same_name, options_);
-  autoencoder_ = load_model<Autoencoder>(
-      AutoencoderParts{autoencoder_config_, has_encoder_}, autoencoder_weights,
-      [&](const std::string& name) { return autoencoder_parameter(name, has_encoder_); }, options_);
-  sha256_ = dwgf::sha256(all_weights);
-  set_context(context, unet_config.context_channels, directory);
+  if (options.need_unet) {
+    unet_ = load_model<UNet>(unet_config_, unet_weights, same_name, options_.dtype(unet_type_), hashes);
+    set_context(context, unet_config_.context_channels, directory);
+  }
+  if (options.need_autoencoder) {
+    autoencoder_ = load_model<Autoencoder>(
+        AutoencoderParts{autoencoder_config_, has_encoder_}, autoencoder_weights,
+        [&](const std::string& name) { return autoencoder_parameter(name, has_encoder_); },
+        options_.dtype(autoencoder_type_), hashes);
+  }
+  sha256_ = dwgf::sha256(all_weights, hashes);
 }
 
 void StableDiffusion::set_context(const at::Tensor& context, std::int64_t channels,
                                   const fs::path& directory) {
   if (!context.defined()) {
-    unet_->set_context(at::zeros({1, 1, channels}, options_));
+    unet_->set_context(at::zeros({1, 1, channels}, options_.dtype(unet_type_)));
     return;
   }
   if (context.dim() != 3 || context.size(0) != 1 || context.size(1) < 1 || context.size(2) != channels) {
@@ -111,11 +139,12 @@ void StableDiffusion::set_context(const at::Tensor& context, std::int64_t channe
                            ", but the U-Net in ", directory.string(), " needs [1, tokens, ", channels,
                            "]: it was made by another model's text encoder"));
   }
-  unet_->set_context(context.detach().to(options_));
+  unet_->set_context(context.detach().to(options_.dtype(unet_type_)));
 }
 
 at::Tensor StableDiffusion::encode_prompt(const std::string& prompt, const Weights& weights,
-                                          std::int64_t channels, const fs::path& directory) const {
+                                          std::int64_t channels, const fs::path& directory,
+                                          FileHashes& hashes) const {
   const TextEncoderConfig config = read_text_encoder_config(weights.folder() / "config.json");
   if (config.channels != channels) {
     throw DataError(concat("prior: the text encoder in ", weights.folder().string(), " makes embeddings of ",
@@ -124,8 +153,7 @@ at::Tensor StableDiffusion::encode_prompt(const std::string& prompt, const Weigh
                            " (its cross_attention_dim); take both from one model"));
   }
   // Run once, so that half precision would save nothing.
-  const auto type = options_.dtype() == at::kDouble ? at::kDouble : at::kFloat;
-  return dwgf::encode_prompt(directory, config, weights, prompt, options_.dtype(type));
+  return dwgf::encode_prompt(directory, config, weights, prompt, options_, hashes);
 }
 
 void StableDiffusion::check(const at::Tensor& tensor, std::int64_t channels, const char* what) const {
@@ -138,47 +166,82 @@ void StableDiffusion::check(const at::Tensor& tensor, std::int64_t channels, con
 }
 
 at::Tensor StableDiffusion::noise_from_prediction(const at::Tensor& z_t, std::int64_t time) const {
-  const at::Tensor prediction = unet_->forward(z_t, time);  // [B, c, h, w]
+  const auto type = options_.dtype().toScalarType();
+  const at::Tensor prediction = unet_->forward(z_t.to(unet_type_), time).to(type);  // [B, c, h, w]
   if (schedule_.prediction() == PredictionType::epsilon) return prediction;
   return prediction.mul(schedule_.signal(time))
       .add(z_t, schedule_.noise(time));  // arXiv 2202.00512, appendix D
 }
 
-at::Tensor StableDiffusion::predict_noise(const at::Tensor& z_t, std::int64_t time) const {
+void StableDiffusion::check_latents(const at::Tensor& z_t, std::int64_t time) const {
+  if (!unet_) throw InternalError("prior: predict_noise() of a prior that was loaded without its U-Net");
   check(z_t, geometry_.latent_channels, "latents");
   schedule_.alpha_bar(time);  // refuses a time outside the schedule
+}
+
+at::Tensor StableDiffusion::predict_noise(const at::Tensor& z_t, std::int64_t time) const {
+  check_latents(z_t, time);
   const at::NoGradGuard no_grad;
+  const ScopedTf32 multiplication(unet_tf32_, options_.device());
   return noise_from_prediction(z_t, time);
 }
 
 PredictedNoise StableDiffusion::predict_noise_with_pull_back(const at::Tensor& z_t, std::int64_t time) const {
-  check(z_t, geometry_.latent_channels, "latents");
-  schedule_.alpha_bar(time);
+  check_latents(z_t, time);
+  const ScopedTf32 multiplication(unet_tf32_, options_.device());
   auto [noise, pull_back] =
       differentiate([&](const at::Tensor& z) { return noise_from_prediction(z, time); }, z_t);
-  return {noise, pull_back};
+  return {noise, in_tf32(within_range(std::move(pull_back), unet_type_), unet_tf32_, options_.device())};
 }
 
-at::Tensor StableDiffusion::decode_unscaled(const at::Tensor& z) const {
+at::Tensor StableDiffusion::to_autoencoder(const at::Tensor& z) const {
+  if (!autoencoder_)
+    throw InternalError("prior: decode() of a prior that was loaded without its autoencoder");
+  check(z, geometry_.latent_channels, "latents");
   const at::Tensor scaled = z / autoencoder_config_.scaling_factor;
-  return autoencoder_->decode(
-      autoencoder_config_.shift_factor == 0.0 ? scaled : scaled + autoencoder_config_.shift_factor);
+  return (autoencoder_config_.shift_factor == 0.0 ? scaled : scaled + autoencoder_config_.shift_factor)
+      .to(autoencoder_type_);
 }
 
 at::Tensor StableDiffusion::decode(const at::Tensor& z) const {
-  check(z, geometry_.latent_channels, "latents");
   const at::NoGradGuard no_grad;
-  return decode_unscaled(z);
+  const ScopedTf32 multiplication(autoencoder_tf32_, options_.device());
+  return autoencoder_->decode(to_autoencoder(z)).to(options_.dtype().toScalarType());
 }
 
 DecodedImage StableDiffusion::decode_with_pull_back(const at::Tensor& z) const {
-  check(z, geometry_.latent_channels, "latents");
-  auto [x, pull_back] = differentiate([&](const at::Tensor& latent) { return decode_unscaled(latent); }, z);
-  return {x, pull_back};
+  const auto type = options_.dtype().toScalarType();
+  const ScopedTf32 multiplication(autoencoder_tf32_, options_.device());
+  auto [x, pull_back] =
+      differentiate_decoder(autoencoder_->decoder_stages(), to_autoencoder(z.detach()), gradient_for(z));
+  const auto to_latents = [type, network = autoencoder_type_, scale = autoencoder_config_.scaling_factor,
+                           pull_back = std::move(pull_back)](const at::Tensor& cotangent) {
+    return pull_back(cotangent.to(network)).to(type) / scale;
+  };
+  return {x.to(type), in_tf32(within_range(to_latents, autoencoder_type_), autoencoder_tf32_, options_.device())};
+}
+
+DecoderGradient StableDiffusion::gradient_for(const at::Tensor& z) const {
+  if (decoder_gradient_) return *decoder_gradient_;
+  const std::uint64_t plain =
+      decoder_gradient_bytes(autoencoder_config_, DecoderGradient::plain,
+                             {z.size(0), z.size(2), z.size(3), c10::elementSize(autoencoder_type_)})
+          .peak;
+  return plain > kPlainGradientBytes ? DecoderGradient::recompute : DecoderGradient::plain;
+}
+
+std::vector<std::string> StableDiffusion::warnings() const {
+  return {};
+}
+
+std::optional<std::uint64_t> StableDiffusion::step_bytes(std::int64_t batch, std::int64_t latent_height,
+                                                         std::int64_t latent_width) const {
+  return std::nullopt;
 }
 
 LatentDistribution StableDiffusion::encode(const at::Tensor& x) const {
-  if (!has_encoder_) throw InternalError("prior: encode() of a prior that was loaded without its encoder");
+  if (!has_encoder_ || !autoencoder_)
+    throw InternalError("prior: encode() of a prior that was loaded without its encoder");
   check(x, geometry_.image_channels, "images");
   if (x.size(2) % geometry_.factor != 0 || x.size(3) % geometry_.factor != 0) {
     throw DataError(concat("prior: an image of ", x.size(2), " x ", x.size(3),
@@ -186,7 +249,10 @@ LatentDistribution StableDiffusion::encode(const at::Tensor& x) const {
                            " in both directions: crop or pad it"));
   }
   const at::NoGradGuard no_grad;
-  auto [mean, log_variance] = autoencoder_->encode(x);  // [B, c, h, w] each
+  const ScopedTf32 multiplication(autoencoder_tf32_, options_.device());
+  auto [mean, log_variance] = autoencoder_->encode(x.to(autoencoder_type_));  // [B, c, h, w] each
+  mean = mean.to(x.scalar_type());
+  log_variance = log_variance.to(x.scalar_type());
   const double scale = autoencoder_config_.scaling_factor;
   return {(mean - autoencoder_config_.shift_factor).mul_(scale), log_variance.mul_(0.5).exp_().mul_(scale)};
 }
@@ -201,7 +267,23 @@ std::unique_ptr<Prior> load_stable_diffusion(const std::string& directory,
       throw NotFoundError(concat("prior: no such directory: ", directory,
                                  "; name a diffusers directory with unet/, vae/ and scheduler/"));
     }
-    return std::make_unique<StableDiffusion>(directory, options);
+    auto prior = std::make_unique<StableDiffusion>(directory, options);
+    const auto in_float = [directory, options, sha256 = prior->sha256()](bool unet) {
+      StableDiffusionOptions wide = options;
+      wide.unet_type = wide.autoencoder_type = options.dtype;
+      wide.need_unet = unet;
+      wide.need_autoencoder = !unet;
+      wide.unet_tf32 = wide.autoencoder_tf32 = false;
+      wide.hashes = nullptr;
+      return require_same_weights(load_stable_diffusion(directory, wide), sha256, directory);
+    };
+    FloatNetworks again;
+    if (options.need_unet && is_half(options.unet_type.value_or(options.dtype)))
+      again.denoiser = [in_float] { return in_float(true); };
+    if (options.need_autoencoder && is_half(options.autoencoder_type.value_or(options.dtype)))
+      again.codec = [in_float] { return in_float(false); };
+    if (!again.denoiser && !again.codec) return prior;
+    return redo_in_float(std::move(prior), std::move(again));
   });
 }
 

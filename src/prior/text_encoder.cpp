@@ -137,8 +137,8 @@ at::Tensor TextEncoder::forward(const at::Tensor& tokens) const {
 }
 
 at::Tensor encode_prompt(const std::filesystem::path& directory, const TextEncoderConfig& config,
-                         const Weights& weights, const std::string& prompt,
-                         const at::TensorOptions& options) {
+                         const Weights& weights, const std::string& prompt, const at::TensorOptions& options,
+                         FileHashes& hashes) {
   const Tokenizer tokenizer(directory / "tokenizer");
   if (tokenizer.vocabulary_size() != config.vocabulary) {
     throw DataError(concat("prior: the tokenizer's vocabulary ", tokenizer.vocabulary_file().string(),
@@ -155,7 +155,7 @@ at::Tensor encode_prompt(const std::filesystem::path& directory, const TextEncod
   }
   const auto numbers = tokenizer.encode(prompt, length);
   const at::NoGradGuard no_grad;
-  const auto encoder = load_model<TextEncoder>(config, weights, text_encoder_parameter, options);
+  const auto encoder = load_model<TextEncoder>(config, weights, text_encoder_parameter, options, hashes);
   const at::Tensor tokens =
       at::tensor(at::ArrayRef<std::int64_t>(numbers), at::kLong).unsqueeze(0).to(options.device());  // [1, T]
   return encoder->forward(tokens);

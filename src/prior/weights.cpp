@@ -1,15 +1,14 @@
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <map>
-#include <memory>
+#include <optional>
 #include <set>
 #include <system_error>
 
 #include <ATen/ATen.h>
-#include <openssl/evp.h>
 
 #include <dwgf/base/error.hpp>
+#include <dwgf/prior/sha256.hpp>
 #include <dwgf/prior/weights.hpp>
 
 #include "json_file.hpp"
@@ -148,28 +147,32 @@ bool serves(const std::vector<std::int64_t>& stored, at::IntArrayRef wanted) {
          stored[2] == 1 && stored[3] == 1;
 }
 
-/// One pass without another tensor: a sum is finite where all its terms are, unless it overflows.
-void require_finite(const at::Tensor& parameter, const std::string& name, const fs::path& folder) {
-  if (parameter.numel() == 0 || std::isfinite(parameter.sum().item<double>())) return;
-  if (parameter.isfinite().all().item<bool>()) return;
-  throw DataError(concat("prior: tensor '", printable(name), "' in ", folder.string(),
-                         " has values that are not finite (NaN or infinity, or out of range of "
-                         "flow.precision); fetch it again"));
+void fill(const at::Tensor& parameter, const SafetensorsFile& file, const StoredTensor& tensor) {
+  const at::Tensor stored = file.view(tensor);  // refuses types that are not weights, also when only checking
+  if (parameter.is_meta()) return;
+  // A sum is the fastest way to see that nothing is wrong; a finite one may still overflow, so look again.
+  const auto finite = [&] {
+    const auto wide = stored.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
+    return std::isfinite(stored.sum(wide).item<double>()) || at::isfinite(stored).all().item<bool>();
+  };
+  if (!finite()) {
+    throw DataError(concat("prior: tensor '", printable(tensor.name), "' in ", file.path().string(),
+                           " has values that are not finite (NaN or infinity: a damaged file, or a training "
+                           "that failed); fetch it again"));
+  }
+  parameter.copy_(stored.view(parameter.sizes()));
 }
 
 }  // namespace
 
-void load_parameters(torch::nn::Module& module, const Weights& weights, const NameRule& rule) {
+void load_parameters(torch::nn::Module& module, const Weights& weights, const NameRule& rule,
+                     FileHashes& hashes) {
   const at::NoGradGuard no_grad;
   std::map<std::string, at::Tensor> parameters;
   for (const auto& item : module.named_parameters()) parameters.emplace(item.key(), item.value());
 
-  struct Pair {
-    const SafetensorsFile* file;
-    const StoredTensor* stored;
-    at::Tensor parameter;
-  };
-  std::vector<Pair> pairs;
+  std::map<std::string, at::Tensor> wanted;  // by stored name
+  bool only_checked = true;
   Listing missing, unexpected, mismatched;
   for (const auto& file : weights.files()) {
     for (const auto& stored : file.tensors()) {
@@ -184,7 +187,8 @@ void load_parameters(torch::nn::Module& module, const Weights& weights, const Na
         mismatched.add(
             concat(stored.name, " is ", at::IntArrayRef(stored.shape), ", not ", found->second.sizes()));
       }
-      pairs.push_back({&file, &stored, found->second});
+      only_checked = only_checked && found->second.is_meta();
+      wanted.emplace(stored.name, found->second);
       parameters.erase(found);
     }
   }
@@ -195,33 +199,33 @@ void load_parameters(torch::nn::Module& module, const Weights& weights, const Na
                            unexpected.text("unexpected"), mismatched.text("of another shape"),
                            "; fetch the directory again, whole and from one revision"));
   }
-  for (auto& pair : pairs) {
-    const at::Tensor stored =
-        pair.file->view(*pair.stored);  // refuses types that are not weights, also when only checking
-    if (pair.parameter.is_meta()) continue;
-    pair.parameter.copy_(stored.view(pair.parameter.sizes()));
-    require_finite(pair.parameter, pair.stored->name, weights.folder());
+  for (const auto& file : weights.files()) {
+    std::optional<Sha256> hash;
+    if (!only_checked && !hashes.find(file.file().identity())) hash.emplace().update(file.header());
+    for (const auto& stored : file.tensors()) {
+      if (const auto found = wanted.find(stored.name); found != wanted.end())
+        fill(found->second, file, stored);
+      if (hash) hash->update(file.bytes(stored));
+      file.file().release(file.bytes(stored));
+    }
+    if (hash) hashes.learn(file.file().identity(), hash->finish());
   }
 }
 
-std::string sha256(const std::vector<const Weights*>& weights) {
-  const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(), &EVP_MD_CTX_free);
-  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
-  unsigned int size = 0;
-  bool good = context != nullptr && EVP_DigestInit_ex(context.get(), EVP_sha256(), nullptr) == 1;
+std::string sha256(const std::vector<const Weights*>& weights, FileHashes& hashes) {
+  std::string lines;
   for (const auto* one : weights) {
     for (const auto& file : one->files()) {
-      good = good && EVP_DigestUpdate(context.get(), file.bytes().data(), file.bytes().size()) == 1;
+      const FileIdentity& identity = file.file().identity();
+      if (!hashes.find(identity)) {
+        Sha256 hash;
+        hash.update(file.file().bytes());
+        hashes.learn(identity, hash.finish());
+      }
+      lines += *hashes.find(identity) + "\n";
     }
   }
-  good = good && EVP_DigestFinal_ex(context.get(), digest.data(), &size) == 1;
-  if (!good) throw InternalError("prior: OpenSSL failed to compute a SHA-256");
-  std::string text;
-  for (unsigned int i = 0; i < size; ++i) {
-    text += "0123456789abcdef"[digest[i] >> 4];
-    text += "0123456789abcdef"[digest[i] & 15];
-  }
-  return text;
+  return sha256_of(lines);
 }
 
 }  // namespace dwgf

@@ -119,7 +119,33 @@ std::string prior_directory(const std::string& path) {
   throw NotFoundError(concat("prior.path: there is no built-in prior '", name, "'; known: builtin:fashion"));
 }
 
-std::unique_ptr<Prior> build_prior(const Settings& settings, const PriorPlace& place) {
+namespace {
+
+/// Of a network: `key`, or flow.precision where that says so.
+const std::string& network_precision(const Settings& settings, const std::string& key) {
+  const std::string& own = settings.text(key);
+  return own == "flow" ? settings.text("flow.precision") : own;
+}
+
+at::ScalarType network_type(const std::string& precision) {
+  if (precision == "fp64") return at::kDouble;
+  if (precision == "bf16") return at::kBFloat16;
+  if (precision == "fp16") return at::kHalf;
+  return at::kFloat;  // fp32, and tf32, which is a way of GPUs to multiply it
+}
+
+std::optional<DecoderGradient> decoder_gradient(const std::string& name) {
+  if (name == "plain") return DecoderGradient::plain;
+  if (name == "recompute") return DecoderGradient::recompute;
+  if (name == "tiled") return DecoderGradient::tiled;
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::unique_ptr<Prior> build_prior(const Settings& settings, FileHashes& hashes, const PriorPlace& place) {
+  const std::string& unet = network_precision(settings, "prior.unet_precision");
+  const std::string& autoencoder = network_precision(settings, "prior.autoencoder_precision");
   const std::string& path = settings.text("prior.path");
   const auto dtype = settings.text("flow.precision") == "fp64" ? at::kDouble : at::kFloat;
   const std::string& context = settings.text("prior.context");
@@ -131,11 +157,18 @@ std::unique_ptr<Prior> build_prior(const Settings& settings, const PriorPlace& p
       throw UsageError(concat(key, ": the prior '", path, "' takes no prompt; leave it out"));
     }
     const auto tensors = at::TensorOptions(dtype).device(place.device);
-    return mixture ? load_mixture(path, tensors) : load_pixel_diffusion(directory, tensors);
+    return mixture ? load_mixture(path, tensors)
+                   : load_pixel_diffusion(directory, tensors, network_type(unet), &hashes, unet == "tf32");
   }
   StableDiffusionOptions options;
   options.dtype = dtype;
   options.device = place.device;
+  options.unet_type = network_type(unet);
+  options.autoencoder_type = network_type(autoencoder);
+  options.unet_tf32 = unet == "tf32";
+  options.autoencoder_tf32 = autoencoder == "tf32";
+  options.decoder_gradient = decoder_gradient(settings.text("prior.decoder_gradient"));
+  options.hashes = &hashes;
   if (!context.empty()) {
     const NpyFile array(context);
     if (array.shape().size() != 3 || array.shape()[0] != 1) {

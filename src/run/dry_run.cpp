@@ -94,6 +94,8 @@ void print_plan(const RestoreJob& job, const GridPlace& place, int ranks) {
 
 void print_warnings(const RestoreJob& job, const GridPlace& place) {
   const FlowOptions& flow = job.flow();
+  for (const std::string& warning : job.warnings())
+    std::fprintf(stderr, "restore: warning: %s\n", warning.c_str());
   const std::int64_t first_time = job.prior().schedule().times(flow.grid).front();
   if (first_time < 900) {
     std::fprintf(stderr,

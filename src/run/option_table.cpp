@@ -98,6 +98,16 @@ std::vector<OptionSpec> restore_options() {
                "a .npy [1, tokens, dim] in place of a prompt; a prior without text encoder takes one zero "
                "token"),
 
+          choice("prior.unet_precision", "flow", {"flow", "fp64", "fp32", "tf32", "bf16", "fp16"},
+                 "number format of the U-Net; flow: as flow.precision"),
+          choice("prior.autoencoder_precision", "flow", {"flow", "fp64", "fp32", "tf32", "bf16", "fp16"},
+                 "number format of the autoencoder; flow: as flow.precision"),
+          choice(
+              "prior.decoder_gradient", "auto", {"auto", "plain", "recompute", "tiled"},
+              "memory of the decoder's gradient: plain keeps everything, recompute runs blocks twice for the "
+              "same bits, tiled is approximate and for images beyond memory; auto: recompute where plain "
+              "would take over 2 GiB"),
+
           choice("flow.preset", "paper", {"paper", "fast"},
                  "a consistent group of the options below; single ones override it"),
           choice("flow.method", "dwgf", {"dwgf"}, "how the posterior is approached"),
@@ -122,8 +132,10 @@ std::vector<OptionSpec> restore_options() {
                  "what the encoder hands to the consistency term"),
           integer("flow.micro_batch", "1", 1, 65536,
                   "samples in every network call, exactly; part of a result's identity"),
-          choice("flow.precision", "fp32", {"fp64", "fp32"},
-                 "number format of the networks and the particles"),
+          choice("flow.precision", "fp32", {"fp64", "fp32", "tf32", "bf16", "fp16"},
+             "number format of the networks; particles, Adam and all sums of the flow are fp64 with fp64, else "
+             "fp32; what overflows in bf16 or fp16 is redone in fp32 and counted in /diagnostics/redone; tf32 "
+             "is fp32 where there is no such GPU"),
           integer("flow.seed", "0", 0, 18446744073709551615.0, "seed of every random number, 64 bits"),
 
           layout(integer("run.ranks_per_image", "1", 1, kLargestCount,

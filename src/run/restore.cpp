@@ -221,6 +221,7 @@ ExitCode restore(Communicator& world, const Settings& settings, ScopedSignals& s
   watchdog.enter("opening the results file");
   OpenResults open = open_results(world, *job);
   if (world.rank() == 0) {
+    job->remember_hashes();
     print_warnings(*job, place);
     print_start(open, job->images());
   }
@@ -256,7 +257,8 @@ ExitCode restore(Communicator& world, const Settings& settings, ScopedSignals& s
 
   // 3. What came of it, counted by the groups' first ranks.
   const bool counts = place.group_rank == 0;
-  std::int64_t sums[3] = {counts * tally.failed, counts * tally.failed_for_input, counts * tally.stopped};
+  std::int64_t sums[4] = {counts * tally.failed, counts * tally.failed_for_input, counts * tally.stopped,
+                          job->prior().calls_redone()};
   // A rank that has nothing left to do may be the one that is asked to stop the others.
   const auto counted = world.start_all_reduce_sum(sums);
   while (!counted->advance()) {
@@ -265,6 +267,13 @@ ExitCode restore(Communicator& world, const Settings& settings, ScopedSignals& s
   }
   open.file.close();
   tally = {sums[0], sums[1], sums[2]};
+  if (world.rank() == 0 && sums[3] > 0) {
+    std::fprintf(stderr,
+                 "restore: %lld network calls left the range of half precision and were redone in fp32, which "
+                 "is slower; the results hold the fp32 values (/diagnostics/redone says where). A wider "
+                 "prior.unet_precision or prior.autoencoder_precision avoids it\n",
+                 static_cast<long long>(sums[3]));
+  }
   if (tally.stopped) {
     if (world.rank() == 0)
       std::fprintf(stderr, "restore: stopped on request; the same command goes on from there\n");

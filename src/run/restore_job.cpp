@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <filesystem>
 #include <map>
 #include <optional>
 #include <set>
@@ -15,6 +16,9 @@
 namespace dwgf {
 
 namespace {
+
+/// In the folder of the results.
+constexpr const char* kHashesName = ".dwgf-weights.json";
 
 NumberType stored_type(const Settings& settings, const std::string& key) {
   return number_type_from_name(settings.text(key)).value_or(NumberType::none);
@@ -33,7 +37,10 @@ RestoreJob::RestoreJob(const Settings& settings, Communicator& ranks, const Prio
         "store.out is not set: name the results file to write, for example --store.out results.h5");
   }
   source_.emplace(settings_, ranks);
-  prior_ = build_prior(settings_, place);
+  // A staged copy is new in every run.
+  if (place.folder.empty())
+    hashes_ = FileHashes(std::filesystem::path(settings_.text("store.out")).parent_path() / kHashesName);
+  prior_ = build_prior(settings_, hashes_, place);
 
   if (const auto channels = source_->channels(); channels && *channels != prior_->geometry().image_channels) {
     throw DataError(concat("input.data: '", settings_.text("input.data"),
@@ -58,6 +65,17 @@ RestoreJob::RestoreJob(const Settings& settings, Communicator& ranks, const Prio
   if (first_error) throw *first_error;
   source_->read(0, prior_->geometry().image_channels);  // says why not even the first has a size
   throw DataError(concat("input.data: no image in '", settings_.text("input.data"), "' can be read"));
+}
+
+std::vector<std::string> RestoreJob::warnings() const {
+  std::vector<std::string> warnings = prior_->warnings();
+  if (!hashes_.warning().empty()) warnings.push_back(hashes_.warning());
+  for (const char* key : {"flow.precision", "prior.unet_precision", "prior.autoencoder_precision"}) {
+    if (settings_.text(key) == "tf32" && prior_->options().device().is_cpu())
+      warnings.push_back(
+          concat(key, " = tf32 is a way of GPUs to multiply; on a CPU it is the same as fp32"));
+  }
+  return warnings;
 }
 
 std::shared_ptr<const ForwardOperator> RestoreJob::forward_for(std::int64_t row) const {

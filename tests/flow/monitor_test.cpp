@@ -32,7 +32,7 @@ class MonitorTest : public ::testing::Test {
         if (!monitor.wants(state.step)) continue;
         const at::Tensor one = at::ones({2}, at::kDouble);
         monitor.observe(batch, misfit(state.step) * one, 3 * at::ones_like(batch.z),
-                        4 * at::ones_like(batch.z), 2 * one);
+                        4 * at::ones_like(batch.z), 2 * one, 0);
       }
       monitor.finish_step(state);
     }
@@ -94,7 +94,7 @@ TEST_F(MonitorTest, SaysNotANumberWhereTheEnsembleIsTooWideForFixedPoint) {
   for (ParticleBatch& batch : state.batches) {
     batch.z.fill_(1e6);
     const at::Tensor one = at::ones({2}, at::kDouble);
-    monitor.observe(batch, one, at::ones_like(batch.z), at::ones_like(batch.z), one);
+    monitor.observe(batch, one, at::ones_like(batch.z), at::ones_like(batch.z), one, 0);
   }
   monitor.finish_step(state);
   const Diagnostics diagnostics = monitor.finish();

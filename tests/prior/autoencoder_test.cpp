@@ -10,9 +10,11 @@ namespace fs = std::filesystem;
 
 std::shared_ptr<Autoencoder> load(const fs::path& folder, at::ScalarType type, bool encoder = true) {
   const Weights weights(folder, "diffusion_pytorch_model");
+  FileHashes hashes;
   return load_model<Autoencoder>(
       AutoencoderParts{read_autoencoder_config(folder / "config.json"), encoder}, weights,
-      [&](const std::string& name) { return autoencoder_parameter(name, encoder); }, at::TensorOptions(type));
+      [&](const std::string& name) { return autoencoder_parameter(name, encoder); }, at::TensorOptions(type),
+      hashes);
 }
 
 TEST(Autoencoder, OldNamesOfAttentionAreTaken) {

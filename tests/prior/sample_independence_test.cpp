@@ -80,6 +80,16 @@ TEST(StableDiffusion, ASampleDependsOnNeitherPlaceNorNeighbours) {
   }
 }
 
+TEST(StableDiffusion, ASampleDependsOnNeitherPlaceNorNeighboursInHalfPrecision) {
+  const OneThread one;
+  for (const auto type : {at::kBFloat16, at::kHalf}) {
+    SCOPED_TRACE(type);
+    expect_independent_everywhere(
+        *load_stable_diffusion(test::data("sd2").string(), {.unet_type = type, .autoencoder_type = type}), 3,
+        8);
+  }
+}
+
 TEST(BuiltInPrior, LoadsAndDecodesToFiniteValues) {
   const fs::path directory = fs::path(DWGF_SOURCE_DIR) / "configs" / "priors" / "fashion";
   if (!fs::exists(directory / "unet" / "diffusion_pytorch_model.safetensors"))

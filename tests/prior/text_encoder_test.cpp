@@ -27,8 +27,9 @@ class WithTextEncoder : public ::testing::TestWithParam<const char*> {
   const fs::path& root() const { return folder_.path(); }
   at::Tensor encode(const std::string& prompt, at::ScalarType type) const {
     const Weights weights(root() / "text_encoder", "model");
+    FileHashes hashes;
     return encode_prompt(root(), read_text_encoder_config(root() / "text_encoder" / "config.json"), weights,
-                         prompt, at::TensorOptions(type));
+                         prompt, at::TensorOptions(type), hashes);
   }
   std::unique_ptr<Prior> load(const StableDiffusionOptions& options) const {
     return load_stable_diffusion(root().string(), options);

@@ -8,8 +8,9 @@ namespace {
 
 std::shared_ptr<UNet> load(const std::string& like, at::ScalarType type) {
   const Weights weights(test::data(like) / "unet", "diffusion_pytorch_model");
+  FileHashes hashes;
   return load_model<UNet>(read_unet_config(test::data(like) / "unet" / "config.json"), weights, same_name,
-                          at::TensorOptions(type));
+                          at::TensorOptions(type), hashes);
 }
 
 class UNetParity : public ::testing::TestWithParam<std::tuple<const char*, at::ScalarType>> {};

@@ -94,9 +94,10 @@ TEST_F(WeightsFolder, HashesAllBytesInOrder) {
   put("model.safetensors", {{"a", one_}});
   // The SHA-256 of "" and of "abc" are in FIPS 180-4's examples; files here are never empty, so "abc" it is.
   const Weights weights = open();
-  EXPECT_EQ(sha256({}), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
-  EXPECT_EQ(sha256({&weights}).size(), 64U);
-  EXPECT_NE(sha256({&weights}), sha256({&weights, &weights}));
+  FileHashes hashes;
+  EXPECT_EQ(sha256({}, hashes), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+  EXPECT_EQ(sha256({&weights}, hashes).size(), 64U);
+  EXPECT_NE(sha256({&weights}, hashes), sha256({&weights, &weights}, hashes));
 }
 
 struct Tiny : torch::nn::Module {
@@ -108,36 +109,38 @@ TEST_F(WeightsFolder, LoadsStrictlyAndInTheParametersOwnType) {
   const at::Tensor values = at::arange(6, at::kHalf).view({2, 3});
   put("model.safetensors", {{"weight", values}, {"embeddings.position_ids", at::arange(7)}});
   Tiny tiny;
-  load_parameters(tiny, open(), same_name);
+  FileHashes hashes;
+  load_parameters(tiny, open(), same_name, hashes);
   EXPECT_TRUE(at::equal(tiny.weight, values.to(at::kFloat)));
   EXPECT_FALSE(tiny.weight.requires_grad());
 
   put("model.safetensors", {{"weight", values.view({2, 3, 1, 1})}});
-  load_parameters(tiny, open(), same_name);
+  load_parameters(tiny, open(), same_name, hashes);
   for (const auto& wrong :
        {values.view({3, 2}), values.view({6}), values.view({2, 3, 1}), values.view({2, 1, 3, 1})}) {
     put("model.safetensors", {{"weight", wrong}});
-    EXPECT_THROW(load_parameters(tiny, open(), same_name), DataError);
+    EXPECT_THROW(load_parameters(tiny, open(), same_name, hashes), DataError);
   }
   put("model.safetensors", {{"weight", values}, {"old.weight", values}});
   const auto both = [](const std::string&) { return std::optional<std::string>("weight"); };
-  EXPECT_NE(message_of<DataError>([&] { load_parameters(tiny, open(), both); }).find("unexpected"),
+  EXPECT_NE(message_of<DataError>([&] { load_parameters(tiny, open(), both, hashes); }).find("unexpected"),
             std::string::npos);
 }
 
 TEST_F(WeightsFolder, RefusesValuesThatAreNotFiniteAndNamesTheTensor) {
   Tiny tiny;
+  FileHashes hashes;
   for (const float bad : {std::numeric_limits<float>::quiet_NaN(), -std::numeric_limits<float>::infinity()}) {
     at::Tensor values = at::ones({2, 3});
     values[1][2] = bad;
     put("model.safetensors", {{"weight", values}});
-    const std::string text = message_of<DataError>([&] { load_parameters(tiny, open(), same_name); });
+    const std::string text = message_of<DataError>([&] { load_parameters(tiny, open(), same_name, hashes); });
     EXPECT_NE(text.find("'weight'"), std::string::npos) << text;
     EXPECT_NE(text.find("not finite"), std::string::npos) << text;
   }
   // Large ones whose sum overflows are weights all the same.
   put("model.safetensors", {{"weight", at::full({2, 3}, std::numeric_limits<float>::max())}});
-  EXPECT_NO_THROW(load_parameters(tiny, open(), same_name));
+  EXPECT_NO_THROW(load_parameters(tiny, open(), same_name, hashes));
 }
 
 }  // namespace

@@ -25,6 +25,7 @@ struct Diagnostics {
   std::vector<double> prior_gradient;  ///< root mean square of g_R over particles and entries
   std::vector<double> data_gradient;   ///< root mean square of J_D^T c over particles and entries
   std::vector<double> neighbours;      ///< mean effective number of neighbours
+  std::vector<double> redone;          ///< mean over particles of the network calls made again in float32
   std::vector<double> ensemble_mean;   ///< root mean square of the ensemble's mean latent over its entries
   std::vector<double>
       ensemble_spread;  ///< root mean square of the unbiased standard deviation over the entries; 0 at N = 1
@@ -41,7 +42,7 @@ std::vector<std::int64_t> recorded_steps(std::int64_t steps, std::int64_t record
 
 class Monitor {
  public:
-  static constexpr std::size_t quantities = 4;     ///< scalars a particle and record
+  static constexpr std::size_t quantities = 5;     ///< scalars a particle and record
   static constexpr std::size_t stall_window = 10;  ///< records that `stalled` averages over
 
   /// What it knows between two steps.
@@ -57,7 +58,7 @@ class Monitor {
   /// True when this step is recorded: `observe` is then called for every batch.
   bool wants(std::int64_t step) const;
   void observe(const ParticleBatch& batch, const at::Tensor& misfit, const at::Tensor& data_gradient,
-               const at::Tensor& prior_gradient, const at::Tensor& neighbours);
+               const at::Tensor& prior_gradient, const at::Tensor& neighbours, std::int64_t redone);
   /// After all batches of a step: starts the exchange of what was observed, and completes the one before.
   /// Throws Diverged on every rank of the group alike.
   void finish_step(const FlowState& state);

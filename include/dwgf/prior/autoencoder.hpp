@@ -4,9 +4,11 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include <ATen/core/Tensor.h>
 #include <torch/nn/module.h>
@@ -33,6 +35,20 @@ class Autoencoder : public torch::nn::Module {
   /// z [B, c, h, w] -> image [B, C, H, W]. Differentiable in z.
   at::Tensor decode(const at::Tensor& z) const;
 
+  /// decode as a chain, z -> stages[0] -> ... -> image: each a block of its own, differentiable, its result
+  /// fresh memory.
+  struct DecoderStages {
+    using Stage = std::function<at::Tensor(const at::Tensor&, const Normaliser&)>;
+    std::vector<Stage> all;
+    /// The first so many act on the latents' grid and mix all its positions (attention); they use no
+    /// normaliser. Those after them see a neighbourhood only, but for their norms.
+    std::size_t coarse = 0;
+    /// How far, in positions of the latents' grid, an image point can see behind the coarse stages.
+    std::int64_t reach = 0;
+    std::int64_t factor = 1;  ///< H / h
+  };
+  const DecoderStages& decoder_stages() const { return stages_; }
+
   /// Mean and log-variance (clamped to [-30, 20]) of the posterior of x [B, C, H, W], [B, c, h, w] each.
   /// @pre built with its encoder; H and W are multiples of the factor.
   struct Moments {
@@ -44,6 +60,7 @@ class Autoencoder : public torch::nn::Module {
   std::shared_ptr<AutoencoderEncoder> encoder_;
   std::shared_ptr<AutoencoderDecoder> decoder_;
   std::shared_ptr<Convolution> quant_conv_, post_quant_conv_;
+  DecoderStages stages_;
 };
 
 /// Stored name -> parameter, accepting the attention's old names (query, key, value, proj_attn) beside the

@@ -34,7 +34,8 @@ class ResidualBlock : public torch::nn::Module {
   };
   ResidualBlock(const Options& options, const at::TensorOptions& tensors);
   /// x [B, in, H, W] and silu(temb) [1, E], the same for all samples (undefined if E = 0) -> [B, out, H, W]
-  at::Tensor forward(const at::Tensor& x, const at::Tensor& activated_time) const;
+  at::Tensor forward(const at::Tensor& x, const at::Tensor& activated_time,
+                     const Normaliser& normalise = {}) const;
 
  private:
   std::shared_ptr<GroupNorm> norm1_, norm2_;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -42,11 +43,19 @@ class Convolution : public torch::nn::Module {
   std::int64_t stride_, padding_;
 };
 
-/// Group normalisation over x [B, C, ...], arXiv 1803.08494.
+/// Group normalisation over x [B, C, ...], arXiv 1803.08494. Sums over a group are formed in float32 where x
+/// is of half precision.
 class GroupNorm : public torch::nn::Module {
  public:
+  /// y = scale x + shift, [B, C, 1, 1] each: what the norm does once its groups' mean and variance are known.
+  struct Affine {
+    at::Tensor scale, shift;
+  };
+
   GroupNorm(std::int64_t groups, std::int64_t channels, double eps, const at::TensorOptions& options);
   at::Tensor forward(const at::Tensor& x) const;
+  /// Of x [B, C, H, W], computed in float32 or wider.
+  Affine affine(const at::Tensor& x) const;
 
  private:
   at::Tensor weight_, bias_;
@@ -62,6 +71,27 @@ class LayerNorm : public torch::nn::Module {
 
  private:
   at::Tensor weight_, bias_;
+};
+
+/// What every norm of a network did to one whole input, so that parts of that input can be passed through the
+/// network on their own and come out as they do within the whole.
+using NormStatistics = std::map<const GroupNorm*, GroupNorm::Affine>;
+
+/// How the norms of a network are applied: each on its own input, which may be noted, or as noted before.
+class Normaliser {
+ public:
+  /// Each norm on its own input.
+  Normaliser() = default;
+  /// The same, noted in `statistics`.
+  static Normaliser noting(NormStatistics& statistics);
+  /// As noted; statistics count as constants in a gradient. @pre every norm was noted
+  static Normaliser as_noted(const NormStatistics& statistics);
+
+  at::Tensor operator()(const GroupNorm& norm, const at::Tensor& x) const;
+
+ private:
+  NormStatistics* noted_here_ = nullptr;
+  const NormStatistics* noted_ = nullptr;
 };
 
 /// silu(x) = x sigmoid(x). Takes x over and overwrites it where no gradient is asked for.

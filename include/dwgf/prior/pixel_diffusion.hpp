@@ -4,10 +4,12 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include <ATen/core/Tensor.h>
 
+#include <dwgf/prior/file_hashes.hpp>
 #include <dwgf/prior/prior.hpp>
 
 namespace dwgf {
@@ -17,6 +19,12 @@ bool is_pixel_diffusion(const std::string& directory);
 
 /// Images have as many channels as the U-Net, and any size: where a level's size is odd, the U-Net goes up again to the size of its
 /// skip connection. Throws as load_stable_diffusion does.
-std::unique_ptr<Prior> load_pixel_diffusion(const std::string& directory, const at::TensorOptions& options);
+///
+/// `options`: type (float or double) and device of the tensors taken and returned; `unet_type`: in which the U-Net computes, with
+/// what is not finite redone in float32 where it is of half precision; `hashes`: as in StableDiffusionOptions; `tf32`:
+/// whether GPUs may multiply float32 as TF32.
+std::unique_ptr<Prior> load_pixel_diffusion(const std::string& directory, const at::TensorOptions& options,
+                                            std::optional<at::ScalarType> unet_type = {},
+                                            FileHashes* hashes = nullptr, bool tf32 = false);
 
 }  // namespace dwgf

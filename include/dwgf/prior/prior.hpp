@@ -4,11 +4,14 @@
 /// Shapes: B samples a call, images [B, C, H, W] on [-1, 1], latents [B, c, h, w]; which sizes belong together, geometry.hpp says.
 /// Latents are always on the denoiser's scale (Stable Diffusion: the autoencoder's latents times `scaling_factor`).
 /// Every call is pure: the result depends on the arguments alone, and no call needs or leaves an autograd graph.
+/// Networks may work in another precision than the tensors they are given; the results are of the tensors' own.
 #pragma once
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include <ATen/core/Tensor.h>
 
@@ -49,6 +52,18 @@ class Prior {
   virtual const std::string& sha256() const = 0;
   /// The type and device of every tensor taken and returned.
   virtual at::TensorOptions options() const = 0;
+
+  /// What of the prior's files is allowed but probably not meant, one sentence each. May take a network call.
+  virtual std::vector<std::string> warnings() const { return {}; }
+  /// How many calls so far were computed again at a higher precision, because their result was not finite at
+  /// the one asked for.
+  virtual std::int64_t calls_redone() const { return 0; }
+  /// The memory that one step of the flow takes beside the weights, at its peak, for B samples of latents
+  /// [B, c, h, w]: an estimate, in bytes, for the CPU. Nothing where none can be given.
+  virtual std::optional<std::uint64_t> step_bytes(std::int64_t batch, std::int64_t latent_height,
+                                                  std::int64_t latent_width) const {
+    return std::nullopt;
+  }
 
   /// eps_theta(z_t, t) [B, c, h, w]: the noise the denoiser sees in z_t, whatever it was trained to predict
   /// (v-prediction: eps = a v + s z_t). @pre 0 <= time < schedule().train_steps()

@@ -19,26 +19,9 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <dwgf/prior/mapped_file.hpp>
+
 namespace dwgf {
-
-/// A whole file mapped read-only. Move-only; the destructor unmaps it.
-class MappedFile {
- public:
-  /// Throws NotFoundError where there is no such file, DataError where it is not a regular file, IoError
-  /// otherwise.
-  explicit MappedFile(const std::filesystem::path& path);
-  ~MappedFile();
-  MappedFile(MappedFile&& other) noexcept;
-  MappedFile& operator=(MappedFile&& other) noexcept;
-  MappedFile(const MappedFile&) = delete;
-  MappedFile& operator=(const MappedFile&) = delete;
-
-  std::span<const std::byte> bytes() const { return {data_, size_}; }
-
- private:
-  const std::byte* data_ = nullptr;
-  std::size_t size_ = 0;
-};
 
 /// What the header says of one tensor.
 struct StoredTensor {
@@ -59,8 +42,13 @@ class SafetensorsFile {
   /// In the order of their bytes.
   const std::vector<StoredTensor>& tensors() const { return tensors_; }
   const std::map<std::string, std::string>& metadata() const { return metadata_; }
-  /// The whole file.
-  std::span<const std::byte> bytes() const { return file_.bytes(); }
+  const MappedFile& file() const { return file_; }
+  /// What stands before the tensors' bytes.
+  std::span<const std::byte> header() const { return file_.bytes().first(data_begin_); }
+  /// One tensor's bytes.
+  std::span<const std::byte> bytes(const StoredTensor& tensor) const {
+    return file_.bytes().subspan(data_begin_ + tensor.begin, tensor.end - tensor.begin);
+  }
 
   /// The tensor as stored (F64, F32, F16 or BF16), on the CPU. It normally shares the mapped memory: it must
   /// not be written to and must not outlive this object. Throws DataError for any other type.

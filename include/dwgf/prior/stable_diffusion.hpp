@@ -3,16 +3,21 @@
 /// it has them, or comes as its embedding.
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include <ATen/core/Tensor.h>
 
+#include <dwgf/prior/decoder_gradient.hpp>
+#include <dwgf/prior/file_hashes.hpp>
 #include <dwgf/prior/prior.hpp>
 
 namespace dwgf {
 
 struct StableDiffusionOptions {
+  /// Of the tensors taken and returned, float or double: latents, images, gradients.
   at::ScalarType dtype = at::kFloat;
   at::Device device = at::Device(at::kCPU);
   /// The prompt's embedding [1, tokens, dim]; undefined: of `prompt`, or one token of zeros where the
@@ -21,7 +26,22 @@ struct StableDiffusionOptions {
   /// UTF-8; the empty prompt is one too. Not empty: a text encoder is needed, and no `context`.
   std::string prompt = {};
   bool need_encoder = true;  ///< without it, encode() may not be called
+  /// In which the networks compute and hold their weights; nothing: as `dtype`. Norms and attention form
+  /// their sums in float32 also in half precision, and what is not finite there is redone in float32
+  /// (redo_in_float.hpp).
+  std::optional<at::ScalarType> unet_type = {}, autoencoder_type = {};
+  bool unet_tf32 = false, autoencoder_tf32 = false;  ///< GPUs may multiply float32 as TF32
+  /// Nothing: `recompute` where `plain` would take more than kPlainGradientBytes, else `plain`; the bits are
+  /// the same.
+  std::optional<DecoderGradient> decoder_gradient = {};
+  bool need_unet = true;         ///< without it, predict_noise() may not be called
+  bool need_autoencoder = true;  ///< without it, decode() and encode() may not be called
+  FileHashes* hashes =
+      nullptr;  ///< of files seen before; learns those of new ones. Outlives the loading only
 };
+
+/// What `plain` may take for the decoder's gradient before `recompute` is chosen: an estimate is compared.
+inline constexpr std::uint64_t kPlainGradientBytes = std::uint64_t{2} << 30;
 
 /// Latents are on the U-Net's scale: D(z) = decoder(z / scaling_factor + shift_factor), and the encoder's
 /// mean m and standard deviation s become (m - shift_factor) * scaling_factor and s * scaling_factor.

@@ -59,6 +59,7 @@ class TextEncoder : public torch::nn::Module {
 /// loaded, run once, and freed. Throws what reading either throws; DataError too where the two do not belong
 /// together, UsageError where the prompt is not UTF-8.
 at::Tensor encode_prompt(const std::filesystem::path& directory, const TextEncoderConfig& config,
-                         const Weights& weights, const std::string& prompt, const at::TensorOptions& options);
+                         const Weights& weights, const std::string& prompt, const at::TensorOptions& options,
+                         FileHashes& hashes);
 
 }  // namespace dwgf

@@ -13,6 +13,7 @@
 #include <ATen/core/Tensor.h>
 #include <torch/nn/module.h>
 
+#include <dwgf/prior/file_hashes.hpp>
 #include <dwgf/prior/safetensors.hpp>
 
 namespace dwgf {
@@ -42,26 +43,32 @@ using NameRule = std::function<std::optional<std::string>(const std::string& sto
 std::optional<std::string> same_name(const std::string& stored_name);
 
 /// Copies every stored tensor into the module's parameter of that name, straight from the file into the
-/// parameter's type and device. A 1x1 convolution's weight [a, b, 1, 1] also serves a linear layer [a, b].
+/// parameter's type and device, in the order of the bytes; what was read is released at once, so that memory
+/// holds the parameters and one stored tensor at most. A 1x1 convolution's weight [a, b, 1, 1] also serves a
+/// linear layer [a, b]. Files that `hashes` does not know are hashed in the same pass, tensors left out
+/// included.
 /// Throws DataError listing what is missing, unexpected or of another shape, unless names and shapes agree
-/// one to one; parameters on the meta device are checked only.
-void load_parameters(torch::nn::Module& module, const Weights& weights, const NameRule& rule);
+/// one to one, and naming a tensor with a value that is not finite; parameters on the meta device are checked
+/// only, without reading.
+void load_parameters(torch::nn::Module& module, const Weights& weights, const NameRule& rule,
+                     FileHashes& hashes);
 
 /// Builds a module and loads it. Names and shapes are checked on a plan without memory first, so that a
 /// configuration which does not belong to the weights is refused before anything is allocated.
 /// @pre Model(config, at::TensorOptions) creates parameters without initialising them.
 template <class Model, class Config>
 std::shared_ptr<Model> load_model(const Config& config, const Weights& weights, const NameRule& rule,
-                                  const at::TensorOptions& options) {
+                                  const at::TensorOptions& options, FileHashes& hashes) {
   Model plan(config, at::TensorOptions(options).device(at::kMeta));
-  load_parameters(plan, weights, rule);
+  load_parameters(plan, weights, rule, hashes);
   auto model = std::make_shared<Model>(config, options);
-  load_parameters(*model, weights, rule);
+  load_parameters(*model, weights, rule, hashes);
   return model;
 }
 
-/// SHA-256 over the bytes of all files, in the order given and by name within each, in lower-case
-/// hexadecimal.
-std::string sha256(const std::vector<const Weights*>& weights);
+/// SHA-256 of the SHA-256 of every file, each as a line of lower-case hexadecimal, in the order given and by
+/// name within each: what `sha256sum FILES | cut -c1-64 | sha256sum` prints. Hashes the files that `hashes`
+/// does not know.
+std::string sha256(const std::vector<const Weights*>& weights, FileHashes& hashes);
 
 }  // namespace dwgf

@@ -11,6 +11,7 @@
 #include <dwgf/flow/options.hpp>
 #include <dwgf/operators/linear_mmse.hpp>
 #include <dwgf/operators/noise.hpp>
+#include <dwgf/prior/file_hashes.hpp>
 #include <dwgf/prior/prior.hpp>
 #include <dwgf/run/settings.hpp>
 #include <dwgf/store/images.hpp>
@@ -33,7 +34,8 @@ std::string prior_directory(const std::string& path);
 /// Whether prior.path names the file of a Gaussian mixture, and no folder.
 bool is_mixture(const std::string& prior_path);
 
-std::unique_ptr<Prior> build_prior(const Settings& settings, const PriorPlace& place = {});
+/// `hashes`: of weight files, known and learnt.
+std::unique_ptr<Prior> build_prior(const Settings& settings, FileHashes& hashes, const PriorPlace& place = {});
 
 /// statistics.safetensors of the prior's directory, or nothing where there is none.
 std::optional<GaussianImages> image_statistics(const std::string& prior_path);

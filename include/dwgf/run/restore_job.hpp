@@ -25,6 +25,10 @@ class RestoreJob {
   const FlowOptions& flow() const { return flow_; }
   const Prior& prior() const { return *prior_; }
   const std::vector<ImageEntry>& images() const { return source_->images(); }
+  /// What is allowed but probably not meant, one sentence each.
+  std::vector<std::string> warnings() const;
+  /// Keeps the hashes of the prior's files for later runs, beside the results. For one rank.
+  void remember_hashes() const { hashes_.remember(); }
 
   /// The structure of the results file. `system` describes the machine, for the attribute of that name.
   ResultsLayout layout(const std::string& system) const;
@@ -38,6 +42,7 @@ class RestoreJob {
 
   Settings settings_;
   FlowOptions flow_;
+  FileHashes hashes_;
   std::unique_ptr<Prior> prior_;
   std::optional<ProblemSource> source_;
 };

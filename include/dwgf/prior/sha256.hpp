@@ -1,10 +1,11 @@
-/// SHA-256 of bytes that come in pieces (FIPS 180-4, by OpenSSL). Private to the prior layer.
+/// SHA-256 of bytes that come in pieces (FIPS 180-4, by OpenSSL).
 #pragma once
 
 #include <cstddef>
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 
 namespace dwgf {
 
@@ -20,5 +21,7 @@ class Sha256 {
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };
+
+std::string sha256_of(std::string_view text);
 
 }  // namespace dwgf

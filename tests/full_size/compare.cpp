@@ -1,0 +1,110 @@
+// What the C++ prior and the first step of the flow make of the inputs in a file, against what that file says
+// (tools/check_full_size.py makes it with diffusers). Prints `name relative-error` lines; errors are relative L2.
+//   compare_full_size PRIOR NETWORKS.safetensors FLOW.safetensors OPERATOR
+#include <cstdio>
+#include <map>
+#include <string>
+#include <thread>
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+
+#include <dwgf/base/error.hpp>
+#include <dwgf/flow/data_term.hpp>
+#include <dwgf/flow/draws.hpp>
+#include <dwgf/flow/interaction.hpp>
+#include <dwgf/flow/regulariser.hpp>
+#include <dwgf/operators/operator.hpp>
+#include <dwgf/prior/safetensors.hpp>
+#include <dwgf/prior/stable_diffusion.hpp>
+
+namespace {
+
+using namespace dwgf;
+using Tensors = std::map<std::string, at::Tensor>;
+
+Tensors read(const std::string& path) {
+  const SafetensorsFile file(path);
+  Tensors tensors;
+  for (const StoredTensor& tensor : file.tensors()) tensors[tensor.name] = file.view(tensor).clone();
+  return tensors;
+}
+
+void report(const std::string& name, const at::Tensor& got, const at::Tensor& expected) {
+  const at::Tensor exact = expected.to(at::kDouble);
+  const double error = ((got.to(at::kDouble) - exact).norm() / exact.norm()).item<double>();
+  std::printf("%s %.3e\n", name.c_str(), error);
+  std::fflush(stdout);
+}
+
+void compare_networks(const Prior& prior, const Tensors& t) {
+  const at::Tensor& z = t.at("z");
+  for (const char* time : {"999", "500", "1"})
+    report(concat("unet.", time), prior.predict_noise(z, std::stol(time)), t.at(concat("unet.", time)));
+  const DecodedImage decoded = prior.decode_with_pull_back(z);
+  report("decoded", decoded.x, t.at("decoded"));
+  report("gradient", decoded.pull_back(t.at("cotangent")), t.at("gradient"));
+  const LatentDistribution code = prior.encode(t.at("x"));
+  report("encoded.mean", code.mean, t.at("mean"));
+  report("encoded.std", code.std, t.at("std"));
+}
+
+/// The gradient of the flow's first step, as solve() forms it: particles and measurement as tools/flow_reference.py has them.
+void compare_first_gradient(const Prior& prior, const Tensors& networks, const Tensors& flow,
+                            const std::string& spec) {
+  FlowOptions options;
+  options.particles = flow.at("z").size(0);
+  options.encode = EncodeMode::sample;
+  const at::Tensor& image = networks.at("x");  // [1, C, H, W]
+  const ImageShape shape{image.size(1), image.size(2), image.size(3)};
+  const auto forward = make_operator(spec, {shape, options.seed, 0});
+  const Problem problem{prior, *forward, flow.at("y"), shape, 0};
+  FlowState state = initial_state(share_particles(options.particles, 1, 0, 1), flow.at("z")[0].sizes().vec(),
+                                  options.seed, 0, prior.options());
+  SelfCollective self;
+  const auto interaction = make_interaction(options, self);
+  const DataTerm data_term(problem, options);
+  const std::int64_t time = prior.schedule().times(options.grid).front();
+  interaction->begin(state);
+  interaction->finish(state);
+  std::vector<at::Tensor> gradients;
+  for (std::size_t b = 0; b < state.batches.size(); ++b) {
+    const ParticleBatch& batch = state.batches[b];
+    const NoisedBatch noised =
+        add_noise(batch, prior.schedule(), time, {options.seed, 0, 0, 0, Purpose::noising});
+    const at::Tensor predicted = prior.predict_noise(noised.z_t, time);
+    const InteractionScore score = interaction->score(state, b, noised);
+    gradients.push_back(data_term.gradient(batch.z, batch.first, 0).gradient +
+                        regulariser_gradient(score.score, predicted, noised, options.weight));
+  }
+  report("first_gradient", at::cat(gradients), flow.at("first_gradient"));
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc != 5) {
+    std::fputs("usage: compare_full_size PRIOR NETWORKS.safetensors FLOW.safetensors OPERATOR\n", stderr);
+    return static_cast<int>(ExitCode::usage);
+  }
+  try {
+    at::set_num_threads(static_cast<int>(std::thread::hardware_concurrency()));
+    const Tensors networks = read(argv[2]), flow = read(argv[3]);
+    StableDiffusionOptions options{.context = networks.at("context"),
+                                   .decoder_gradient = DecoderGradient::plain};
+    {
+      const auto prior = load_stable_diffusion(argv[1], options);
+      compare_networks(*prior, networks);
+      compare_first_gradient(*prior, networks, flow, argv[4]);
+    }
+    options.need_unet = false;
+    options.decoder_gradient = DecoderGradient::recompute;
+    const auto prior = load_stable_diffusion(argv[1], options);
+    const DecodedImage decoded = prior->decode_with_pull_back(networks.at("z"));
+    report("recomputed_gradient", decoded.pull_back(networks.at("cotangent")), networks.at("gradient"));
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "compare_full_size: %s\n", error.what());
+    return static_cast<int>(ExitCode::internal);
+  }
+  return 0;
+}
