@@ -38,9 +38,10 @@ class Reader {
   std::size_t at_ = 0;
 };
 
-std::array<std::vector<double>*, 6> all_series(Diagnostics& diagnostics) {
+std::array<std::vector<double>*, 7> all_series(Diagnostics& diagnostics) {
   return {&diagnostics.misfit,     &diagnostics.prior_gradient, &diagnostics.data_gradient,
-          &diagnostics.neighbours, &diagnostics.ensemble_mean,  &diagnostics.ensemble_spread};
+          &diagnostics.neighbours, &diagnostics.ensemble_mean,  &diagnostics.ensemble_spread,
+          &diagnostics.redone};
 }
 
 }  // namespace

@@ -1,95 +1,162 @@
 #include <algorithm>
-#include <cstdint>
+#include <cmath>
+#include <vector>
 
 #include <dwgf/prior/memory.hpp>
 
 namespace dwgf {
 namespace {
 
-/// Numbers, not bytes, until the end.
+/// How many numbers are held; bytes in the end.
 using Numbers = double;
 
-/// A convolution in -> out at P positions: copies of input and result in blocks of channels, and of the weights.
-Numbers convolution(double in, double out, double positions, double kernel = 9) {
-  return positions * (in + out) + kernel * in * out;
+/// Of a 3x3 convolution at P positions: LibTorch's copies of input, result and weights, in blocks of channels.
+Numbers convolution(Numbers in, Numbers out, Numbers positions) {
+  return positions * (in + out) + 9 * in * out;
 }
 
-/// What a residual block holds beside its input and its result at its worst moment: two tensors of `out` and the second convolution.
-Numbers residual_peak(double in, double out, double positions) {
+/// What a residual block holds beside its input and its result at the worst moment of its forward pass.
+Numbers residual_inner(Numbers in, Numbers out, Numbers positions) {
   const Numbers first = positions * (in + out) + convolution(in, out, positions);
   const Numbers second = positions * 2 * out + convolution(out, out, positions);
   return std::max(first, second);
 }
 
-/// What a residual block keeps for its backward pass: the inputs of its norms, activations and convolutions.
-Numbers residual_kept(double in, double out, double positions) {
+/// What it keeps for its backward pass: results of norms, activations and convolutions.
+Numbers residual_kept(Numbers in, Numbers out, Numbers positions) {
   return positions * (2 * in + 4 * out);
 }
 
-struct Decoder {
-  Numbers forward = 0;   // the worst block: input, result, inner
-  Numbers graph = 0;     // all that plain keeps
-  Numbers inputs = 0;    // all that recompute keeps
-  Numbers again = 0;     // inputs kept up to a block and its graph, at the worst block
-  Numbers backward = 0;  // the worst block's inner gradients
+/// One of the decoder's blocks.
+struct Block {
+  Numbers input = 0, result = 0;
+  Numbers inner = 0;  ///< beside both, at the worst moment of either pass
+  Numbers kept = 0;   ///< for the backward pass
 };
 
-Decoder decoder_numbers(const AutoencoderConfig& config, double positions, bool fine_only) {
-  Decoder sums;
-  const auto block = [&](double in, double out, double p, bool upsample) {
-    const double q = upsample ? 4 * p : p;
-    const Numbers inner = upsample ? q * in + convolution(in, out, q) : residual_peak(in, out, p);
-    const Numbers kept = upsample ? q * (in + out) : residual_kept(in, out, p);
-    sums.forward = std::max(sums.forward, p * in + q * out + inner);
-    sums.inputs += p * in;
-    sums.graph += kept;
-    const Numbers gradients = q * out + inner;
-    sums.backward = std::max(sums.backward, gradients);
-    sums.again = std::max(sums.again, sums.inputs + kept + gradients);
+std::vector<Block> decoder_blocks(const AutoencoderConfig& config, Numbers positions, bool coarse,
+                                  bool fine) {
+  std::vector<Block> blocks;
+  const auto residual = [&](Numbers in, Numbers out, Numbers p) {
+    blocks.push_back({p * in, p * out, residual_inner(in, out, p), residual_kept(in, out, p)});
   };
-  const auto& channels = config.channels;
-  double in = static_cast<double>(channels.back()), p = positions;
-  if (!fine_only) {
-    block(in, in, p, false);
-    if (config.middle_attention) block(in, in, p, false);
-    block(in, in, p, false);
+  Numbers in = static_cast<Numbers>(config.channels.back()), p = positions;
+  if (coarse) {
+    for (int i = 0; i < (config.middle_attention ? 3 : 2); ++i) residual(in, in, p);
   }
-  for (std::size_t i = channels.size(); i-- > 0;) {
-    const auto out = static_cast<double>(channels[i]);
+  if (!fine) return blocks;
+  for (std::size_t i = config.channels.size(); i-- > 0;) {
+    const auto out = static_cast<Numbers>(config.channels[i]);
     for (std::int64_t j = 0; j <= config.layers; ++j) {
-      block(in, out, p, false);
+      residual(in, out, p);
       in = out;
     }
-    if (i > 0) {
-      block(in, in, p, true);
-      p *= 4;
-    }
+    if (i == 0) break;
+    blocks.push_back({p * in, 4 * p * in, 4 * p * in + convolution(in, in, 4 * p), 4 * p * 2 * in});
+    p *= 4;
   }
-  block(in, static_cast<double>(config.image_channels), p, false);
+  const auto image = static_cast<Numbers>(config.image_channels);
+  blocks.push_back({p * in, p * image, p * in + convolution(in, image, p), p * 2 * in});
+  return blocks;
+}
+
+Numbers forward_peak(const std::vector<Block>& blocks) {
+  Numbers peak = 0;
+  for (const Block& block : blocks) peak = std::max(peak, block.input + block.result + block.inner);
+  return peak;
+}
+
+/// With everything kept.
+struct Gradient {
+  Numbers kept = 0, peak = 0;
+};
+
+Gradient plain_gradient(const std::vector<Block>& blocks) {
+  Gradient sums;
+  Numbers inner = 0;
+  for (const Block& block : blocks) {
+    sums.kept += block.kept;
+    inner = std::max(inner, block.result + block.inner);
+  }
+  sums.peak = sums.kept + inner;
   return sums;
 }
 
-std::uint64_t bytes(Numbers numbers, const CallSize& size) {
-  return static_cast<std::uint64_t>(numbers * static_cast<double>(size.element));
+/// With the blocks' inputs kept, each block run again.
+Gradient recomputed_gradient(const std::vector<Block>& blocks) {
+  Gradient sums;
+  for (const Block& block : blocks) {
+    sums.kept += block.input;
+    sums.peak = std::max(sums.peak, sums.kept + block.kept + block.result + block.inner);
+  }
+  return sums;
 }
 
-double positions_of(const CallSize& size) {
-  return static_cast<double>(size.batch) * static_cast<double>(size.latent_height) *
-         static_cast<double>(size.latent_width);
+Numbers positions_of(const CallSize& size) {
+  return static_cast<Numbers>(size.batch) * static_cast<Numbers>(size.latent_height) *
+         static_cast<Numbers>(size.latent_width);
+}
+
+std::uint64_t bytes(Numbers numbers, const CallSize& size) {
+  return static_cast<std::uint64_t>(numbers * static_cast<Numbers>(size.element));
 }
 
 }  // namespace
 
+std::uint64_t unet_bytes(const UNetConfig& config, const CallSize& size) {
+  Numbers skips = 0, inner = 0, p = positions_of(size);
+  for (const UNetLevel& level : config.levels) {
+    const auto channels = static_cast<Numbers>(level.channels);
+    skips += p * channels * static_cast<Numbers>(level.layers + 1);
+    inner = std::max(inner, p * 2 * channels + residual_inner(2 * channels, channels, p));
+    // A transformer's widest moment: 8 channels each for its feed-forward layer, 4 for what is kept of them.
+    if (level.attention_down || level.attention_up) inner = std::max(inner, p * 14 * channels);
+    p /= 4;
+  }
+  return bytes(skips + inner, size);
+}
+
+std::uint64_t encoder_bytes(const AutoencoderConfig& config, const CallSize& size) {
+  // Its blocks are the decoder's in reverse order, one less a level; where channels grow, the narrower side counts.
+  Numbers p = positions_of(size), peak = 0;
+  for (std::size_t i = config.channels.size(); i-- > 0;) {
+    const auto channels = static_cast<Numbers>(config.channels[i]);
+    peak = std::max(peak, p * 3 * channels + residual_inner(channels, channels, p));
+    p *= 4;
+  }
+  return bytes(peak, size);
+}
+
 std::uint64_t decoder_bytes(const AutoencoderConfig& config, const CallSize& size) {
-  return bytes(decoder_numbers(config, positions_of(size), false).forward, size);
+  return bytes(forward_peak(decoder_blocks(config, positions_of(size), true, true)), size);
 }
 
 GradientBytes decoder_gradient_bytes(const AutoencoderConfig& config, DecoderGradient how,
                                      const CallSize& size) {
-  const Decoder whole = decoder_numbers(config, positions_of(size), false);
+  const Numbers positions = positions_of(size);
+  const auto result = [&](const Gradient& gradient) {
+    return GradientBytes{bytes(gradient.kept, size), bytes(gradient.peak, size)};
+  };
   if (how == DecoderGradient::plain)
-    return {bytes(whole.graph, size), bytes(whole.graph + whole.backward, size)};
-  return {bytes(whole.inputs, size), bytes(whole.again, size)};
+    return result(plain_gradient(decoder_blocks(config, positions, true, true)));
+  if (how == DecoderGradient::recompute)
+    return result(recomputed_gradient(decoder_blocks(config, positions, true, true)));
+
+  const Numbers factor = static_cast<Numbers>(std::int64_t{1} << (config.channels.size() - 1));
+  Numbers reach = 1 / factor, spacing = 1;
+  for (std::size_t i = 0; i < config.channels.size(); ++i, spacing /= 2)
+    reach += 2 * static_cast<Numbers>(config.layers + 1) * spacing + (i > 0 ? spacing : 0);
+  const auto edge = [&](std::int64_t whole) {
+    return std::min(static_cast<Numbers>(whole), static_cast<Numbers>(kTile) + 2 * std::ceil(reach));
+  };
+  const Numbers seen = static_cast<Numbers>(size.batch) * edge(size.latent_height) * edge(size.latent_width);
+  const Gradient coarse = recomputed_gradient(decoder_blocks(config, positions, true, false));
+  const Gradient tile = recomputed_gradient(decoder_blocks(config, seen, false, true));
+  const Numbers grid = 2 * positions * static_cast<Numbers>(config.channels.back());
+  const Numbers forward = forward_peak(decoder_blocks(config, positions, true, true));
+  const Numbers kept = coarse.kept + grid;
+  const Numbers image = 3 * positions * factor * factor * static_cast<Numbers>(config.image_channels);
+  return result({kept, std::max({kept + forward, kept + image + tile.peak, kept + coarse.peak})});
 }
 
 }  // namespace dwgf

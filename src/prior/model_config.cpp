@@ -90,6 +90,7 @@ UNetConfig read_unet_config(const std::filesystem::path& path) {
     file.fail("in_channels", concat(config.latent_channels, " where out_channels is ", out),
               "equal ones (inpainting and depth models take further inputs)");
   }
+  config.sample_size = file.integers("sample_size", 0, 2, 0, kMostChannels).front();
   config.linear_projection = file.boolean("use_linear_projection", false);
   file.boolean("upcast_attention", false);  // nothing to do: see Attention
   config.norm_groups = file.integer("norm_num_groups", 32, 1, kMostChannels);

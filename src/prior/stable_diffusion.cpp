@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <filesystem>
 #include <optional>
 #include <utility>
@@ -6,10 +7,12 @@
 #include <ATen/ATen.h>
 
 #include <dwgf/base/error.hpp>
+#include <dwgf/base/random.hpp>
 #include <dwgf/prior/autoencoder.hpp>
 #include <dwgf/prior/differentiate.hpp>
 #include <dwgf/prior/memory.hpp>
 #include <dwgf/prior/model_config.hpp>
+#include <dwgf/prior/published_models.hpp>
 #include <dwgf/prior/redo_in_float.hpp>
 #include <dwgf/prior/stable_diffusion.hpp>
 #include <dwgf/prior/text_encoder.hpp>
@@ -49,7 +52,8 @@ class StableDiffusion final : public Prior {
  private:
   at::Tensor noise_from_prediction(const at::Tensor& z_t, std::int64_t time) const;
   at::Tensor to_autoencoder(const at::Tensor& z) const;
-  DecoderGradient gradient_for(const at::Tensor& z) const;
+  DecoderGradient gradient_for(std::int64_t batch, std::int64_t latent_height,
+                               std::int64_t latent_width) const;
   void set_context(const at::Tensor& context, std::int64_t channels, const fs::path& directory);
   at::Tensor encode_prompt(const std::string& prompt, const Weights& weights, std::int64_t channels,
                            const fs::path& directory, FileHashes& hashes) const;
@@ -212,31 +216,63 @@ at::Tensor StableDiffusion::decode(const at::Tensor& z) const {
 DecodedImage StableDiffusion::decode_with_pull_back(const at::Tensor& z) const {
   const auto type = options_.dtype().toScalarType();
   const ScopedTf32 multiplication(autoencoder_tf32_, options_.device());
-  auto [x, pull_back] =
-      differentiate_decoder(autoencoder_->decoder_stages(), to_autoencoder(z.detach()), gradient_for(z));
+  auto [x, pull_back] = differentiate_decoder(autoencoder_->decoder_stages(), to_autoencoder(z.detach()),
+                                              gradient_for(z.size(0), z.size(2), z.size(3)));
   const auto to_latents = [type, network = autoencoder_type_, scale = autoencoder_config_.scaling_factor,
                            pull_back = std::move(pull_back)](const at::Tensor& cotangent) {
     return pull_back(cotangent.to(network)).to(type) / scale;
   };
-  return {x.to(type), in_tf32(within_range(to_latents, autoencoder_type_), autoencoder_tf32_, options_.device())};
+  return {x.to(type),
+          in_tf32(within_range(to_latents, autoencoder_type_), autoencoder_tf32_, options_.device())};
 }
 
-DecoderGradient StableDiffusion::gradient_for(const at::Tensor& z) const {
+DecoderGradient StableDiffusion::gradient_for(std::int64_t batch, std::int64_t height,
+                                              std::int64_t width) const {
   if (decoder_gradient_) return *decoder_gradient_;
-  const std::uint64_t plain =
-      decoder_gradient_bytes(autoencoder_config_, DecoderGradient::plain,
-                             {z.size(0), z.size(2), z.size(3), c10::elementSize(autoencoder_type_)})
-          .peak;
-  return plain > kPlainGradientBytes ? DecoderGradient::recompute : DecoderGradient::plain;
+  const CallSize size{batch, height, width, c10::elementSize(autoencoder_type_)};
+  const GradientBytes plain = decoder_gradient_bytes(autoencoder_config_, DecoderGradient::plain, size);
+  return plain.peak > kPlainGradientBytes ? DecoderGradient::recompute : DecoderGradient::plain;
 }
 
 std::vector<std::string> StableDiffusion::warnings() const {
-  return {};
+  std::vector<std::string> warnings =
+      published_model_warnings(unet_config_, autoencoder_config_, schedule_.config());
+  for (const auto& [network, type] : {std::pair("U-Net", unet_type_), {"autoencoder", autoencoder_type_}}) {
+    if (type == at::kHalf && options_.device().is_cpu()) {
+      warnings.push_back(
+          concat("the ", network,
+                 " computes in fp16, which is slow on CPUs (20 times slower than "
+                 "fp32 where it was measured: most have no arithmetic for it); bf16 or fp32 is "
+                 "faster"));
+    }
+  }
+  if (!unet_) return warnings;
+  // A fixed noise, of a size that costs little; the networks take any.
+  const std::int64_t size =
+      unet_config_.sample_size > 0 ? std::min<std::int64_t>(unet_config_.sample_size, 32) : 32;
+  const std::int64_t last = schedule_.train_steps() - 1;
+  at::Tensor noise = at::empty({1, geometry_.latent_channels, size, size}, at::kFloat);
+  fill_normals({}, {noise.data_ptr<float>(), static_cast<std::size_t>(noise.numel())});
+  noise = noise.to(options_);
+  const at::NoGradGuard no_grad;
+  const at::Tensor prediction =
+      unet_->forward(noise.to(unet_type_), last).to(options_);  // [1, c, size, size]
+  const double correlation = ((noise * prediction).sum() / (noise.norm() * prediction.norm())).item<double>();
+  if (auto warning = prediction_warning(schedule_.prediction(), correlation, schedule_.noise(last)))
+    warnings.push_back(std::move(*warning));
+  return warnings;
 }
 
 std::optional<std::uint64_t> StableDiffusion::step_bytes(std::int64_t batch, std::int64_t latent_height,
                                                          std::int64_t latent_width) const {
-  return std::nullopt;
+  const CallSize unet{batch, latent_height, latent_width, c10::elementSize(unet_type_)};
+  const CallSize codec{batch, latent_height, latent_width, c10::elementSize(autoencoder_type_)};
+  const GradientBytes gradient =
+      decoder_gradient_bytes(autoencoder_config_, gradient_for(batch, latent_height, latent_width), codec);
+  // The decoder's gradient waits while the consistency term encodes and decodes.
+  const std::uint64_t consistency = gradient.kept + std::max(encoder_bytes(autoencoder_config_, codec),
+                                                             decoder_bytes(autoencoder_config_, codec));
+  return std::max({unet_bytes(unet_config_, unet), gradient.peak, consistency});
 }
 
 LatentDistribution StableDiffusion::encode(const at::Tensor& x) const {

@@ -1,7 +1,7 @@
 /// What the networks take beside their weights, estimated from their shapes: bytes at the peak of one call on
 /// the CPU, for B samples of latents [B, c, h, w]. Counted are the tensors that a call holds at once, and the
-/// copies in a layout of their own that LibTorch's convolutions (oneDNN) make of input, result and weights;
-/// coefficients were fitted to nothing: tests hold the sums to measurements.
+/// copies in a layout of their own that LibTorch's convolutions (oneDNN) make of input, result and weights.
+/// Nothing was fitted; a test holds the sum to what is measured.
 #pragma once
 
 #include <cstddef>

@@ -39,6 +39,7 @@ struct UNetConfig {
   bool pad_below_right =
       false;  ///< where a level is left, zeros only below and to the right (downsample_padding 0)
   bool middle_attention = true;
+  std::int64_t sample_size = 0;  ///< of the latents it was trained on; 0: not said. Any size is computed
 };
 
 struct AutoencoderConfig {
