@@ -128,7 +128,8 @@ std::vector<Finding> check_inputs(Communicator& world, const Settings& settings,
   findings.push_back(shared(world, "weights", concat("prior.path = ", settings.text("prior.path"), " loads"),
                             "see the message; every host needs to see the same files", [&] {
                               const std::string directory = prior_directory(settings.text("prior.path"));
-                              if (world.rank() == 0 && !whole_job) build_prior(settings);
+                              FileHashes hashes;
+                              if (world.rank() == 0 && !whole_job) build_prior(settings, hashes);
                               if (access(directory.c_str(), R_OK | X_OK) != 0)
                                 throw NotFoundError(
                                     concat(directory, " is not readable on host ", host_name()));
@@ -138,7 +139,8 @@ std::vector<Finding> check_inputs(Communicator& world, const Settings& settings,
     Finding finding =
         shared(world, "job", "", "see the message; `dwgf restore --help` lists the options", [&] {
           if (world.rank() != 0) return;
-          const RestoreJob job(settings);
+          Communicator alone = Communicator::self();
+          const RestoreJob job(settings, alone);
           images = static_cast<std::int64_t>(job.images().size());
           bytes = static_cast<std::int64_t>(disk_bytes(job.layout("")));
         });
