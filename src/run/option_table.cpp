@@ -155,6 +155,11 @@ std::vector<OptionSpec> restore_options() {
           layout(real("run.checkpoint_seconds", "300", 0, 1e9,
                       "time between checkpoints inside an image [s]; 0: only when a signal asks for one")),
 
+          layout(
+              text("log.file", "",
+                   "a file that every rank appends its events to, a JSON object a line; %r in it becomes the "
+                   "rank")),
+
           layout(text("store.out", "", "the results file to write (HDF5)")),
           layout(choice(
               "store.verify", "committed", {"committed", "none"},

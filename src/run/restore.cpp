@@ -17,8 +17,10 @@
 #include <dwgf/flow/diverged.hpp>
 #include <dwgf/run/compute_device.hpp>
 #include <dwgf/run/dry_run.hpp>
+#include <dwgf/run/event_log.hpp>
 #include <dwgf/run/image_keeper.hpp>
 #include <dwgf/run/image_writer.hpp>
+#include <dwgf/run/launcher.hpp>
 #include <dwgf/run/open_results.hpp>
 #include <dwgf/run/out_of_memory.hpp>
 #include <dwgf/run/progress.hpp>
@@ -47,12 +49,13 @@ struct Outcome {
 class Restoration {
  public:
   Restoration(const RestoreJob& job, ResultsFile& results, Communicator& group, TensorGroup& tensors,
-              KeeperContext context)
+              EventLog& log, KeeperContext context)
       : job_(job),
         results_(results),
         group_(group),
         tensors_(tensors),
         watched_(group, context.watchdog),
+        log_(log),
         context_(context) {}
 
   Outcome restore(std::int64_t row) {
@@ -60,6 +63,7 @@ class Restoration {
     Outcome outcome;
     context_.watchdog.at(name(row), -1);
     context_.watchdog.enter("reading and measuring an image");
+    log_.event("image begins", {{"image", name(row)}, {"row", row}});
     try {
       ImageProblem image;
       together(watched_, [&] { image = job_.prepare(row); });
@@ -73,6 +77,13 @@ class Restoration {
       context_.progress.tell_failure(name(row), outcome.failure->what());
       results_.fail(row, outcome.failure->what(), static_cast<float>(seconds_since(start)));
     }
+    log_.event(outcome.failure   ? "image failed"
+               : outcome.stopped ? "image interrupted"
+                                 : "image done",
+               {{"image", name(row)},
+                {"row", row},
+                {"seconds", seconds_since(start)},
+                {"reason", std::string(outcome.failure ? outcome.failure->what() : "")}});
     return outcome;
   }
 
@@ -127,6 +138,7 @@ class Restoration {
   Communicator& group_;
   TensorGroup& tensors_;
   WatchedCollective watched_;
+  EventLog& log_;
   KeeperContext context_;
 };
 
@@ -163,7 +175,8 @@ void print_start(const OpenResults& open, const std::vector<ImageEntry>& images)
 }
 
 /// The lowest rank that complains is the first to speak; the others are ended by then.
-[[noreturn]] void end_hanging_job(int rank, const std::string& complaint) {
+[[noreturn]] void end_hanging_job(int rank, const std::string& complaint, EventLog& log) {
+  log.event("hangs", {{"text", complaint}});
   std::this_thread::sleep_for(std::chrono::milliseconds(150) * std::min(rank, 20));
   std::fprintf(stderr, "dwgf restore: %s\n", complaint.c_str());
   end_all_ranks(static_cast<int>(ExitCode::rank_failed));
@@ -192,12 +205,15 @@ struct Tally {
 
 }  // namespace
 
-ExitCode restore(Communicator& world, const Settings& settings, ScopedSignals& signals) {
+namespace {
+
+ExitCode restore_logged(Communicator& world, const Settings& settings, ScopedSignals& signals,
+                        EventLog& log) {
   at::set_num_threads(static_cast<int>(settings.integer("run.threads")));
   Watchdog watchdog({world.rank(), world.size(), host_name()},
                     Watchdog::Seconds(60.0 * settings.real("run.watchdog_minutes")));
   const WatchdogThread watching(
-      watchdog, [rank = world.rank()](const std::string& complaint) { end_hanging_job(rank, complaint); });
+      watchdog, [&](const std::string& complaint) { end_hanging_job(world.rank(), complaint, log); });
 
   // 1. The job, and the file it goes on with.
   const c10::Device device = compute_device(world, settings);
@@ -233,7 +249,7 @@ ExitCode restore(Communicator& world, const Settings& settings, ScopedSignals& s
   StopRelay relay(world);
   WorkQueue queue(world, static_cast<std::int64_t>(open.rows.size()));
   TensorGroup tensors(grid.group(), device);
-  Restoration restoration(*job, open.file, grid.group(), tensors,
+  Restoration restoration(*job, open.file, grid.group(), tensors, log,
                           {signals, relay, progress, watchdog, settings.real("run.checkpoint_seconds")});
   Tally tally;
   for (;;) {
@@ -282,6 +298,25 @@ ExitCode restore(Communicator& world, const Settings& settings, ScopedSignals& s
   if (tally.failed == 0) return ExitCode::ok;
   const bool all_bad = tally.failed_for_input == static_cast<std::int64_t>(job->images().size());
   return all_bad ? ExitCode::bad_data : ExitCode::some_images_failed;
+}
+
+}  // namespace
+
+ExitCode restore(Communicator& world, const Settings& settings, ScopedSignals& signals) {
+  std::optional<EventLog> log;
+  together(world, [&] { log.emplace(settings.text("log.file"), world.rank(), host_name()); });
+  log->event("begins", {{"version", version()},
+                        {"started_by", launcher_identity()},
+                        {"ranks", std::int64_t{world.size()}},
+                        {"results", settings.text("store.out")}});
+  try {
+    const ExitCode code = restore_logged(world, settings, signals, *log);
+    log->event("ends", {{"code", std::int64_t{static_cast<int>(code)}}});
+    return code;
+  } catch (const std::exception& error) {
+    log->event("error", {{"text", first_line(error.what())}});
+    throw;
+  }
 }
 
 }  // namespace dwgf

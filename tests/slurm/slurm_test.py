@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """The scripts of slurm/ on a real Slurm: four virtual nodes on this machine (tools/mini-slurm).
 
-    python3 tests/slurm/slurm_test.py PROGRAM
+    python3 tests/slurm/slurm_test.py PROGRAM            all scenarios, submitted at once and looked at one after the other
+    python3 tests/slurm/slurm_test.py PROGRAM --limit    a job of minutes under a time limit of one, requeued until it is done
 
-All scenarios are submitted at once and looked at one after the other. Exit code 77: skipped, with the reason. Needs h5dump (Debian: hdf5-tools).
+Exit code 77: skipped, with the reason. Needs h5dump (Debian: hdf5-tools).
 """
 import json
 import os
@@ -19,7 +20,7 @@ SOURCE = pathlib.Path(__file__).resolve().parent.parent.parent
 DATASETS = ["/image/id", "/image/crc32", "/image/state", "/posterior/mean", "/posterior/std", "/particles/z", "/measurement/y",
             "/diagnostics/misfit"]
 # For a machine that is busy with other tests; nothing is expected to be fast.
-PATIENCE = 240
+PATIENCE = 600
 
 
 def run(*words, check=True, **more):
@@ -49,8 +50,8 @@ def ended(job):
     def states():
         lines = run("scontrol", "show", "job", "-o", job).stdout.splitlines()
         found = [word.split("=")[1] for line in lines for word in line.split() if word.startswith("JobState=")]
-        busy = ("PENDING", "RUNNING", "COMPLETING", "CONFIGURING", "SUSPENDED", "REQUEUED")
-        return set(found) if found and not any(state in busy for state in found) else None
+        final = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY", "BOOT_FAIL", "DEADLINE")
+        return set(found) if found and all(state in final for state in found) else None
     return wait_until(f"the end of job {job}", states)
 
 
@@ -127,7 +128,7 @@ def main():
         return 77
     slurm = Slurm(program)
     try:
-        scenarios(slurm)
+        time_limit(slurm) if "--limit" in sys.argv[2:] else scenarios(slurm)
     finally:
         slurm.remove()
     print("all scenarios passed")
@@ -144,8 +145,12 @@ def scenarios(slurm):
     # Slices, two at a time, and their merge.
     array = slurm.submit("array", "--images", "6", "--slice", "2", "--at-once", "2", "--ntasks=2", "--", *slurm.job("sliced.h5",
                                                                                                              input__count=None))
-    # Cancelled in mid-run; one that loses a node.
+    # Cancelled in mid-run; warned of its time limit in mid-run; one that loses a node in mid-run.
     endless = dict(flow__particles=4, flow__grid=999, flow__steps=900)
+    longer = dict(flow__particles=4, flow__grid=500, flow__steps=80, input__count=3)
+    warned = slurm.submit("restore", "--ntasks=2", "--", *slurm.job("warned.h5", **longer, run__ranks_per_image=2))["restore"]
+    widowed = slurm.submit("restore", "--nodes=2", "--ntasks-per-node=1", "--", *slurm.job("widowed.h5", **longer,
+                                                                                       run__checkpoint_seconds=0.5))["restore"]
     cancelled = slurm.submit("restore", "--ntasks=1", "--", *slurm.job("cancelled.h5", **endless, input__count=1))["restore"]
 
     started("restore, evaluate, export on 4 nodes")
@@ -170,6 +175,43 @@ def scenarios(slurm):
     assert field(cancelled, "Restarts") == "0", "a cancelled job was requeued"
     assert run(slurm.program, "verify", "cancelled.h5", check=False).returncode == 3, "the file is not sound after scancel"
     wait_until("the end of the cancelled job's ranks", lambda: not left_over(slurm, "cancelled.h5"))
+
+
+    started("the warning before a time limit, and a node set down, in mid-run")
+    # The warning is the signal that --signal=B:USR1 has Slurm send to the batch script.
+    wait_until("the first image", lambda: in_mid_run(slurm, "warned.h5"))
+    run("scancel", "--batch", "--signal=USR1", warned)
+    wait_until("the first image", lambda: in_mid_run(slurm, "widowed.h5"))
+    node = run("scontrol", "show", "hostnames", field(widowed, "NodeList")).stdout.split()[1]
+    run("scontrol", "update", f"NodeName={node}", "State=DOWN", "Reason=test")
+    wait_until("the requeue", lambda: field(warned, "Restarts") == "1")
+    wait_until("the requeue", lambda: field(widowed, "Restarts") == "1")
+    run("scontrol", "update", f"NodeName={node}", "State=RESUME", check=False)  # it may have come back by itself
+    for job, name in ((warned, "warned.h5"), (widowed, "widowed.h5")):
+        expect_state(slurm, job, "COMPLETED")
+        slurm.expect_complete(name, 3)
+    assert "stopped with a checkpoint; requeued" in slurm.log(warned), slurm.log(warned)
+    assert "goes on after step" in slurm.log(warned), slurm.log(warned)
+    slurm.expect_same_bits("warned.h5", "widowed.h5")  # other ranks, other interruptions
+
+
+def time_limit(slurm):
+    long = dict(flow__particles=4, flow__grid=999, flow__steps=900, input__count=2, run__ranks_per_image=2)
+    job = slurm.submit("restore", "--ntasks=2", "--time=1", "--signal=B:USR1@25", "--", *slurm.job("limited.h5", **long))["restore"]
+    expect_state(slurm, job, "COMPLETED")
+    slurm.expect_complete("limited.h5", 2)
+    restarts = int(field(job, "Restarts"))
+    assert restarts > 0, "the job was done before its time limit: nothing was tested"
+    print(f"{restarts} restarts:\n{slurm.log(job)}")
+
+
+def in_mid_run(slurm, out):
+    """Whether some image is done and some is not."""
+    if not (slurm.folder / out).exists():
+        return False
+    counts = json.loads(run(slurm.program, "status", out, "--json").stdout)
+    assert counts["left"] > 0, f"{out} was done before anything could happen to it"
+    return counts["done"] > 0
 
 
 def left_over(slurm, words):
