@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <map>
@@ -77,7 +78,10 @@ void print_table(const Evaluation& evaluation) {
       {"linear_mmse", "linear MMSE"},
       {"mean", "posterior mean"},
       {"particle", "one particle"}};
-  std::printf("%-16s %10s %8s\n", "", "PSNR [dB]", "SSIM");
+  std::size_t longest = 16;
+  for (const auto& [name, title] : titles) longest = std::max(longest, title.size());
+  const int margin = static_cast<int>(longest);
+  std::printf("%-*s %10s %8s\n", margin, "", "PSNR [dB]", "SSIM");
   const auto cell = [](const std::optional<double>& value, int width, int digits) {
     if (value) {
       std::printf(" %*.*f", width, digits, *value);
@@ -86,7 +90,7 @@ void print_table(const Evaluation& evaluation) {
     }
   };
   for (const auto& [name, field] : kColumns) {
-    std::printf("%-16s", titles.at(name).c_str());
+    std::printf("%-*s", margin, titles.at(name).c_str());
     cell(evaluation.psnr.*field, 10, 2);
     cell(evaluation.ssim.*field, 8, 3);
     std::printf("\n");
