@@ -11,6 +11,7 @@ Watchdog::Watchdog(RankIdentity identity, Seconds limit) : identity_(std::move(i
 
 void Watchdog::enter(std::string phase, bool waits) {
   const std::lock_guard lock(mutex_);
+  if (waits_) waited_ += Clock::now() - since_;
   phase_ = std::move(phase);
   waits_ = waits;
   resting_ = false;
@@ -20,6 +21,7 @@ void Watchdog::enter(std::string phase, bool waits) {
 void Watchdog::at(const std::string& image, std::int64_t step) {
   const std::lock_guard lock(mutex_);
   if (image_ != image) image_ = image;
+  if (waits_) waited_ += Clock::now() - since_;
   step_ = step;
   since_ = Clock::now();
 }
@@ -28,6 +30,11 @@ void Watchdog::rest() {
   const std::lock_guard lock(mutex_);
   phase_ = "done";
   resting_ = true;
+}
+
+Watchdog::Seconds Watchdog::waited() const {
+  const std::lock_guard lock(mutex_);
+  return waited_;
 }
 
 std::string Watchdog::phase() const {

@@ -19,8 +19,8 @@ at::Tensor mean_square(const at::Tensor& v) {
 }  // namespace
 
 std::vector<std::string> Diagnostics::names() {
-  return {"data_gradient", "ensemble_mean", "ensemble_spread", "misfit", "neighbours", "prior_gradient",
-          "redone"};
+  return {"data_gradient", "ensemble_mean",  "ensemble_spread", "misfit",
+          "neighbours",    "prior_gradient", "redone"};
 }
 
 const std::vector<double>& Diagnostics::named(const std::string& name) const {

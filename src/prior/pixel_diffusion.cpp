@@ -101,12 +101,13 @@ bool is_pixel_diffusion(const std::string& directory) {
 }
 
 std::unique_ptr<Prior> load_pixel_diffusion(const std::string& directory, const at::TensorOptions& options,
-                                            std::optional<at::ScalarType> unet_type, FileHashes* hashes, bool tf32) {
+                                            std::optional<at::ScalarType> unet_type, FileHashes* hashes,
+                                            bool tf32) {
   return guarded_load(directory, [&]() -> std::unique_ptr<Prior> {
     const at::ScalarType type = unet_type.value_or(options.dtype().toScalarType());
     FileHashes unshared;
-    auto prior =
-        std::make_unique<PixelDiffusion>(directory, options, type, tf32, hashes != nullptr ? *hashes : unshared);
+    auto prior = std::make_unique<PixelDiffusion>(directory, options, type, tf32,
+                                                  hashes != nullptr ? *hashes : unshared);
     if (!is_half(type)) return prior;
     const auto in_float = [directory, options, sha256 = prior->sha256()] {
       return require_same_weights(load_pixel_diffusion(directory, options), sha256, directory);

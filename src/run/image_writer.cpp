@@ -34,10 +34,27 @@ struct Checksum {
   }
 };
 
+/// What a group's first rank hears of every rank.
+struct RankPart {
+  Checksum x, z;
+  ImageTiming timing;
+};
+
+/// The mean and the largest over the ranks, float64 [2].
+at::Tensor mean_and_largest(const std::vector<RankPart>& parts,
+                            const std::function<double(const ImageTiming&)>& seconds) {
+  double sum = 0.0, largest = 0.0;
+  for (const RankPart& part : parts) {
+    sum += seconds(part.timing);
+    largest = std::max(largest, seconds(part.timing));
+  }
+  return at::tensor({sum / static_cast<double>(parts.size()), largest}, at::kDouble);
+}
+
 }  // namespace
 
 void write_image(ResultsFile& results, std::int64_t row, const RestoreJob& job, const ImageProblem& image,
-                 const Solution& solution, Communicator& group, double seconds) {
+                 const Solution& solution, Communicator& group, const ImageTiming& timing) {
   const Prior& prior = job.prior();
   const ResultsLayout& layout = results.layout();
   const DatasetLayout* x_dataset = layout.find("/particles/x");
@@ -71,10 +88,11 @@ void write_image(ResultsFile& results, std::int64_t row, const RestoreJob& job, 
   if (moments.diverged()) throw Diverged(solution.state.step);
 
   // The parts of all ranks, in rank order, which is particle order.
-  const std::int64_t mine[4] = {own["/particles/x"].crc, own["/particles/x"].bytes, own["/particles/z"].crc,
-                                own["/particles/z"].bytes};
-  std::vector<std::int64_t> parts(4 * static_cast<std::size_t>(group.size()));
-  group.all_gather(std::as_bytes(std::span(mine)), std::as_writable_bytes(std::span(parts)));
+  const RankPart mine{{static_cast<std::int64_t>(own["/particles/x"].crc), own["/particles/x"].bytes},
+                      {static_cast<std::int64_t>(own["/particles/z"].crc), own["/particles/z"].bytes},
+                      timing};
+  std::vector<RankPart> parts(static_cast<std::size_t>(group.size()));
+  group.all_gather(std::as_bytes(std::span(&mine, 1)), std::as_writable_bytes(std::span(parts)));
   // Every rank's particles are on disk before the commit record is; the first rank's own sync covers only its
   // host.
   if (group.rank() != 0 && (x_dataset || z_dataset)) results.sync();
@@ -88,6 +106,9 @@ void write_image(ResultsFile& results, std::int64_t row, const RestoreJob& job, 
   if (layout.find("/problem/sigma")) values["/problem/sigma"] = at::scalar_tensor(image.sigma, at::kFloat);
   for (const auto& [name, array] : image.arrays)
     if (layout.find("/problem/" + name)) values["/problem/" + name] = array;
+  values["/timing/compute"] =
+      mean_and_largest(parts, [](const ImageTiming& t) { return t.total - t.waited; });
+  values["/timing/wait"] = mean_and_largest(parts, [](const ImageTiming& t) { return t.waited; });
   for (const std::string& name : Diagnostics::names()) {
     values["/diagnostics/" + name] =
         at::tensor(at::ArrayRef<double>(solution.diagnostics.named(name)), at::kDouble);
@@ -99,13 +120,13 @@ void write_image(ResultsFile& results, std::int64_t row, const RestoreJob& job, 
     results.write(path, row, 0, bytes);
     checksums[path].append(bytes);
   }
-  for (std::size_t rank = 0; rank < static_cast<std::size_t>(group.size()); ++rank) {
-    checksums["/particles/x"].append(Checksum{parts[4 * rank], parts[4 * rank + 1]});
-    checksums["/particles/z"].append(Checksum{parts[4 * rank + 2], parts[4 * rank + 3]});
+  for (const RankPart& part : parts) {
+    checksums["/particles/x"].append(part.x);
+    checksums["/particles/z"].append(part.z);
   }
   Checksum whole;
   for (const DatasetLayout& dataset : checksummed_datasets(layout)) whole.append(checksums[dataset.path]);
-  results.commit(row, static_cast<std::uint32_t>(whole.crc), static_cast<float>(seconds));
+  results.commit(row, static_cast<std::uint32_t>(whole.crc), static_cast<float>(timing.total));
 }
 
 }  // namespace dwgf

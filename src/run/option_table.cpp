@@ -133,9 +133,11 @@ std::vector<OptionSpec> restore_options() {
           integer("flow.micro_batch", "1", 1, 65536,
                   "samples in every network call, exactly; part of a result's identity"),
           choice("flow.precision", "fp32", {"fp64", "fp32", "tf32", "bf16", "fp16"},
-             "number format of the networks; particles, Adam and all sums of the flow are fp64 with fp64, else "
-             "fp32; what overflows in bf16 or fp16 is redone in fp32 and counted in /diagnostics/redone; tf32 "
-             "is fp32 where there is no such GPU"),
+                 "number format of the networks; particles, Adam and all sums of the flow are fp64 with "
+                 "fp64, else "
+                 "fp32; what overflows in bf16 or fp16 is redone in fp32 and counted in /diagnostics/redone; "
+                 "tf32 "
+                 "is fp32 where there is no such GPU"),
           integer("flow.seed", "0", 0, 18446744073709551615.0, "seed of every random number, 64 bits"),
 
           layout(integer("run.ranks_per_image", "1", 1, kLargestCount,

@@ -96,12 +96,14 @@ class Restoration {
     const Problem problem{job_.prior(), *image.forward, image.y, image.shape, entry(row).id};
     for (int attempt = 1;; ++attempt) {
       context_.watchdog.enter("computing");
+      const auto waited_before = context_.watchdog.waited();
       ImageKeeper keeper(context_, watched_, name(row), checkpoints(row, image));
       try {
         const Solution solution = solved(problem, keeper);
         if (!solution.complete) return false;
         context_.watchdog.enter("writing an image");
-        write_image(results_, row, job_, image, solution, group_, seconds_since(start));
+        const std::chrono::duration<double> waited = context_.watchdog.waited() - waited_before;
+        write_image(results_, row, job_, image, solution, group_, {seconds_since(start), waited.count()});
         keeper.finish();
         return true;
       } catch (const Diverged& error) {
@@ -284,11 +286,12 @@ ExitCode restore_logged(Communicator& world, const Settings& settings, ScopedSig
   open.file.close();
   tally = {sums[0], sums[1], sums[2]};
   if (world.rank() == 0 && sums[3] > 0) {
-    std::fprintf(stderr,
-                 "restore: %lld network calls left the range of half precision and were redone in fp32, which "
-                 "is slower; the results hold the fp32 values (/diagnostics/redone says where). A wider "
-                 "prior.unet_precision or prior.autoencoder_precision avoids it\n",
-                 static_cast<long long>(sums[3]));
+    std::fprintf(
+        stderr,
+        "restore: %lld network calls left the range of half precision and were redone in fp32, which "
+        "is slower; the results hold the fp32 values (/diagnostics/redone says where). A wider "
+        "prior.unet_precision or prior.autoencoder_precision avoids it\n",
+        static_cast<long long>(sums[3]));
   }
   if (tally.stopped) {
     if (world.rank() == 0)

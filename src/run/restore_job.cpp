@@ -129,6 +129,8 @@ ResultsLayout RestoreJob::layout(const std::string& system) const {
     layout.datasets.push_back(
         {"/particles/z", type, {flow_.particles, geometry.latent_channels, latent_height, latent_width}});
   }
+  for (const char* name : {"/timing/compute", "/timing/wait"})
+    layout.datasets.push_back({name, NumberType::float32, {2}});
   for (const std::string& name : Diagnostics::names()) {
     layout.datasets.push_back({"/diagnostics/" + name, NumberType::float32, {records}});
   }

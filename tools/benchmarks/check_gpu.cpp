@@ -33,8 +33,10 @@ std::span<std::byte> bytes_of(const at::Tensor& tensor) {
 
 void check_draws() {
   const DrawAddress address{~std::uint64_t{0}, 0xFEDCBA9876543210, 0xFFFFFFF0, 17, Purpose::noising};
-  const at::Tensor host = philox_words(8, 4096, address, at::kCPU), device = philox_words(8, 4096, address, kGpu).cpu();
-  check("random integers are the host's bits", at::equal(host, device), (host - device).abs().max().item<double>());
+  const at::Tensor host = philox_words(8, 4096, address, at::kCPU),
+                   device = philox_words(8, 4096, address, kGpu).cpu();
+  check("random integers are the host's bits", at::equal(host, device),
+        (host - device).abs().max().item<double>());
 
   const at::Tensor like = at::empty({8, 4, 64, 64}, at::kFloat);
   const at::Tensor expected = normals_like(like, address), found = normals_like(like.to(kGpu), address).cpu();
@@ -54,23 +56,28 @@ void check_moments() {
   host.wait();
   device.wait();
   check("the ensemble's sums are the host's bits",
-        at::equal(host.mean(), device.mean().cpu()) && at::equal(host.variance(), device.variance().cpu()), 0.0);
+        at::equal(host.mean(), device.mean().cpu()) && at::equal(host.variance(), device.variance().cpu()),
+        0.0);
 }
 
 void check_interactions() {
   SelfCollective self;
   const NoiseSchedule schedule{NoiseScheduleConfig{}};
-  for (const auto kind : {InteractionKind::mixture, InteractionKind::gaussian, InteractionKind::repulsion, InteractionKind::none}) {
+  for (const auto kind : {InteractionKind::mixture, InteractionKind::gaussian, InteractionKind::repulsion,
+                          InteractionKind::none}) {
     FlowOptions options;
     options.interaction = kind;
     options.particles = 16;
     options.micro_batch = 4;
     const auto score_on = [&](const at::Device& device) {
-      const FlowState state = initial_state(share_particles(16, 4, 0, 1), {4, 16, 16}, 1, 2, at::TensorOptions(at::kFloat).device(device));
+      const FlowState state = initial_state(share_particles(16, 4, 0, 1), {4, 16, 16}, 1, 2,
+                                            at::TensorOptions(at::kFloat).device(device));
       const auto interaction = make_interaction(options, self);
       interaction->begin(state);
       interaction->finish(state);
-      return interaction->score(state, 1, add_noise(state.batches[1], schedule, 600, {1, 2, 0, 3, Purpose::noising})).score.cpu();
+      return interaction
+          ->score(state, 1, add_noise(state.batches[1], schedule, 600, {1, 2, 0, 3, Purpose::noising}))
+          .score.cpu();
     };
     const at::Tensor host = score_on(at::kCPU), device = score_on(kGpu);
     const double error = ((host - device).norm() / host.norm()).item<double>();

@@ -42,6 +42,8 @@ class Watchdog {
 
   /// What to say if the limit is exceeded at `now`: rank, host, phase, image, step, time, what to do.
   std::optional<std::string> complaint(Clock::time_point now) const;
+  /// The time this rank has spent in phases that wait for other ranks, those that have ended.
+  Seconds waited() const;
   /// What this rank is doing, for a log.
   std::string phase() const;
 
@@ -53,6 +55,7 @@ class Watchdog {
   std::string image_;
   std::int64_t step_ = -1;
   bool waits_ = false;
+  Seconds waited_{0};
   bool resting_ = false;
   Clock::time_point since_ = Clock::now();
 };

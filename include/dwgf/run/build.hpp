@@ -35,7 +35,8 @@ std::string prior_directory(const std::string& path);
 bool is_mixture(const std::string& prior_path);
 
 /// `hashes`: of weight files, known and learnt.
-std::unique_ptr<Prior> build_prior(const Settings& settings, FileHashes& hashes, const PriorPlace& place = {});
+std::unique_ptr<Prior> build_prior(const Settings& settings, FileHashes& hashes,
+                                   const PriorPlace& place = {});
 
 /// statistics.safetensors of the prior's directory, or nothing where there is none.
 std::optional<GaussianImages> image_statistics(const std::string& prior_path);

@@ -9,9 +9,15 @@
 
 namespace dwgf {
 
+/// What one rank spent on an image until it was written, in seconds.
+struct ImageTiming {
+  double total = 0.0;
+  double waited = 0.0;  ///< of it, for the group's other ranks
+};
+
 /// Collective over `group`. Throws Diverged on all ranks alike when a decoded particle is not finite;
 /// IoError.
 void write_image(ResultsFile& results, std::int64_t row, const RestoreJob& job, const ImageProblem& image,
-                 const Solution& solution, Communicator& group, double seconds);
+                 const Solution& solution, Communicator& group, const ImageTiming& timing);
 
 }  // namespace dwgf
