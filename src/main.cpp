@@ -21,6 +21,7 @@
 #include <dwgf/run/inspect.hpp>
 #include <dwgf/run/launcher.hpp>
 #include <dwgf/run/merge.hpp>
+#include <dwgf/run/rerun.hpp>
 #include <dwgf/run/restore.hpp>
 #include <dwgf/run/settings.hpp>
 #include <dwgf/run/together.hpp>
@@ -80,7 +81,10 @@ ExitCode run(Communicator& world, const std::vector<std::string>& arguments,
   }
 
   const Settings settings = parse_settings(*command, rest);
-  if (command->name == "restore") return restore(world, settings, signals.value());
+  if (command->name == "restore") {
+    const bool again = !settings.text("rerun").empty();
+    return again ? rerun(world, settings, signals.value()) : restore(world, settings, signals.value());
+  }
   if (command->name == "degrade") return degrade(world, settings);
   if (command->name == "doctor") return doctor(world, settings);
   return on_first_rank(world, [&] {

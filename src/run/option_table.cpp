@@ -175,6 +175,11 @@ std::vector<OptionSpec> restore_options() {
                   "steps between diagnostics records; the last step is always recorded"),
 
           flag("dry-run", "print the effective options, the plan and what it will cost, and stop"),
+          layout(
+              text("rerun", "",
+                   "a results file: does its images over again from what it carries itself, into store.out "
+                   "(FILE.rerun.h5), and compares the bits")),
+          layout(integer("image", "0", 0, 9e15, "with --rerun: only this image [row]; all where not given")),
           flag("help-operators", "list the forward operators with their equations"),
       });
 }

@@ -33,8 +33,11 @@ void take(Settings& settings, const std::string& key, const std::string& value, 
 }  // namespace
 
 ProblemSource::ProblemSource(Settings& settings, Communicator& ranks) {
-  const std::string& data = settings.text("input.data");
-  if (is_measurements_file(data)) {
+  const bool rerun = settings.command().name == "restore" && !settings.text("rerun").empty();
+  const std::string& data = settings.text(rerun ? "rerun" : "input.data");
+  if (rerun) {
+    results_.emplace(data);
+  } else if (is_measurements_file(data)) {
     measurements_.emplace(data);
     take_from_measurements(settings);
   } else {
@@ -45,20 +48,23 @@ ProblemSource::ProblemSource(Settings& settings, Communicator& ranks) {
   estimate_ = settings.text("problem.sigma") == "estimate";
   sigma_ = estimate_ ? 0 : settings.real("problem.sigma");
   seed_ = settings.unsigned_integer("flow.seed");
-  if (estimate_ && !measurements_) {
+  if (estimate_ && source_) {
     throw UsageError(
         "problem.sigma: 'estimate' is for measurements, and these are clean images, which are measured with "
         "the sigma "
         "given; set a number, or give a file made by `dwgf degrade`");
   }
 
-  const auto& all = measurements_ ? measurements_->entries() : source_->entries();
+  const auto& all = results_        ? results_->file().layout().images
+                    : measurements_ ? measurements_->entries()
+                                    : source_->entries();
   const auto total = static_cast<std::int64_t>(all.size());
-  first_ = settings.integer("input.first");
-  const std::int64_t count = settings.integer("input.count");
+  const char* const first_key = rerun ? "image" : "input.first";
+  first_ = settings.integer(first_key);
+  const std::int64_t count = rerun ? settings.given("image") : settings.integer("input.count");
   if (first_ >= total) {
     throw UsageError(
-        concat("input.first = ", first_, " lies behind the last image: '", data, "' has ", total));
+        concat(first_key, " = ", first_, " lies behind the last image: '", data, "' has ", total));
   }
   const std::int64_t last = count == 0 ? total : std::min(total, first_ + count);
   images_.assign(all.begin() + first_, all.begin() + last);
@@ -88,12 +94,23 @@ void ProblemSource::take_from_measurements(Settings& settings) {
   }
 }
 
+bool ProblemSource::has_truth() const {
+  if (results_) return results_->file().layout().find("/truth/x") != nullptr;
+  return !measurements_ || measurements_->has_truth();
+}
+
 std::optional<std::int64_t> ProblemSource::channels() const {
+  if (results_) return results_->file().layout().find("/posterior/mean")->row_shape[0];
   return measurements_ ? std::optional(measurements_->channels()) : std::nullopt;
 }
 
 std::vector<ProblemSource::CarriedArray> ProblemSource::arrays() const {
   std::vector<CarriedArray> carried;
+  if (results_) {
+    for (const auto& [name, per_image] : results_->carried_arrays())
+      carried.push_back({{"", results_->file().path(), name}, per_image});
+    return carried;
+  }
   for (ArrayUse& use : array_uses(spec_)) {
     bool per_image = use.reference.empty();
     if (use.reference.starts_with("@") && measurements_) {
@@ -137,10 +154,11 @@ ProblemSource::Built ProblemSource::build(std::int64_t k, std::int64_t channels)
 }
 
 std::shared_ptr<const ForwardOperator> ProblemSource::forward(std::int64_t k, std::int64_t channels) const {
-  return build(k, channels).forward;
+  return results_ ? results_->forward_for(first_ + k) : build(k, channels).forward;
 }
 
 ImageProblem ProblemSource::read(std::int64_t k, std::int64_t channels) const {
+  if (results_) return results_->problem(first_ + k);
   const ImageEntry& image = images_[static_cast<std::size_t>(k)];
   ImageProblem problem;
   ImagePixels pixels;

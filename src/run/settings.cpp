@@ -202,6 +202,7 @@ std::string Settings::ini() const {
   for (const OptionSpec& option : command_->options) {
     if (option.kind == OptionKind::flag) continue;
     const auto [section, name] = section_and_name(option.key);
+    if (section.empty()) continue;  // of this one run, not of the job
     if (section != current) out << (current.empty() ? "" : "\n") << "[" << section << "]\n";
     current = section;
     out << name << " = " << text(option.key) << "\n";

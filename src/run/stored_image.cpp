@@ -74,6 +74,35 @@ std::string StoredImages::baseline_name() const {
   return {};
 }
 
+std::map<std::string, bool> StoredImages::carried_arrays() const {
+  std::map<std::string, bool> names;
+  for (const auto& [name, shape] : file_.layout().constants) names[name] = false;
+  const std::string folder = "/problem/";
+  for (const DatasetLayout& dataset : file_.layout().datasets) {
+    if (dataset.path.starts_with(folder) && dataset.path != folder + "sigma")
+      names[dataset.path.substr(folder.size())] = true;
+  }
+  return names;
+}
+
+ImageProblem StoredImages::problem(std::int64_t row) const {
+  const ImageEntry& entry = file_.layout().images[static_cast<std::size_t>(row)];
+  if (file_.state(row) != ImageState::committed)
+    throw DataError(concat("image '", entry.name, "' is not committed in ", file_.path(),
+                           ", so that there is nothing to do over again"));
+  ImageProblem problem;
+  problem.forward = forward_for(row);
+  problem.shape = {file_.layout().find("/posterior/mean")->row_shape[0], entry.height, entry.width};
+  problem.y = cut(array("/measurement/y", row), problem.forward->measurement_shape());
+  if (const at::Tensor truth = array("/truth/x", row); truth.defined())
+    problem.truth = cut(truth, {problem.shape.channels, problem.shape.height, problem.shape.width});
+  problem.sigma = sigma(row);
+  for (const auto& [name, per_image] : carried_arrays()) {
+    problem.arrays[name] = per_image ? array("/problem/" + name, row) : as_tensor(file_.read_constant(name));
+  }
+  return problem;
+}
+
 at::Tensor StoredImages::array(const std::string& dataset, std::int64_t row) const {
   const DatasetLayout* layout = file_.layout().find(dataset);
   if (!layout) return {};

@@ -41,6 +41,24 @@ TEST_F(Restore, FromTheJobInItsResultsGivesTheSameBits) {
   EXPECT_TRUE(read_text(results()) == before);
 }
 
+TEST_F(Restore, OverAgainFromItsOwnFileGivesTheSameBits) {
+  const fs::path hidden = folder / "hidden";
+  fs::rename(pictures(), hidden);  // the file alone has to do
+  const Finished all = run(2, {"restore", "--rerun", results(), "--store.out", folder / "rerun.h5"});
+  const Finished one = run(0, {"restore", "--rerun", results(), "--image", "1"});
+  const Finished other = run(0, {"restore", "--rerun", results(), "--flow.seed", "1"});
+  const Finished behind = run(0, {"restore", "--rerun", results(), "--image", "3"});
+  fs::rename(hidden, pictures());
+  expect_code(all, 0);
+  EXPECT_EQ(difference(bits_of(folder / "rerun.h5"), bits_of(results())), "");
+  expect_code(one, 0);
+  EXPECT_EQ(one.out, "same      1  b c.png\n");
+  EXPECT_EQ(committed(results().string() + ".rerun.h5"), 1);
+  expect_code(other, 64);
+  EXPECT_TRUE(contains(other.err, "flow.seed")) << other.err;
+  expect_code(behind, 64);
+}
+
 TEST_F(Restore, LaterFilesWinAndTheCommandLineLast) {
   write_text(folder / "one.ini", "[flow]\nseed = 1\nparticles = 2\nsteps = 1\n");
   write_text(folder / "two.ini", "[flow]\nparticles = 3\nseed = 2\n");

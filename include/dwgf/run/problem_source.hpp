@@ -1,5 +1,5 @@
-/// Where the inverse problems of a job come from: clean images that are measured on the fly, or a
-/// measurements file. Either way an image's y, operator, noise level and, where known, truth.
+/// Where the inverse problems of a job come from: clean images that are measured on the fly, a measurements
+/// file, or, for a rerun, a results file. Either way an image's y, operator, noise level and, where known, truth.
 #pragma once
 
 #include <map>
@@ -15,20 +15,13 @@
 #include <dwgf/operators/noise.hpp>
 #include <dwgf/operators/operator.hpp>
 #include <dwgf/operators/operator_arrays.hpp>
+#include <dwgf/run/image_problem.hpp>
 #include <dwgf/run/settings.hpp>
+#include <dwgf/run/stored_image.hpp>
 #include <dwgf/store/images.hpp>
 #include <dwgf/store/measurements.hpp>
 
 namespace dwgf {
-
-struct ImageProblem {
-  ImageShape shape;
-  at::Tensor truth;  ///< [C, H, W] float32; undefined where it is not known
-  at::Tensor y;      ///< [...] float32
-  std::shared_ptr<const ForwardOperator> forward;
-  double sigma = 0;                          ///< given or estimated
-  std::map<std::string, at::Tensor> arrays;  ///< the operator's, by the names of `array_uses`
-};
 
 class ProblemSource {
  public:
@@ -40,7 +33,7 @@ class ProblemSource {
 
   const std::vector<ImageEntry>& images() const { return images_; }
   std::int64_t ignored() const { return source_ ? source_->ignored() : 0; }
-  bool has_truth() const { return !measurements_ || measurements_->has_truth(); }
+  bool has_truth() const;
   /// Of a measurements file's images; nothing for clean images, which take on what is asked for.
   std::optional<std::int64_t> channels() const;
   bool estimates_sigma() const { return estimate_; }
@@ -74,6 +67,7 @@ class ProblemSource {
   std::int64_t first_ = 0;
   std::unique_ptr<ImageSource> source_;
   std::optional<MeasurementsFile> measurements_;
+  std::optional<StoredImages> results_;
   std::vector<ImageEntry> images_;
   bool shared_ = true;  ///< one operator for all images of a shape
   mutable std::map<std::vector<std::int64_t>, Built> built_;

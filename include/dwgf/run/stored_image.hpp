@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -10,6 +11,7 @@
 
 #include <dwgf/operators/linear_mmse.hpp>
 #include <dwgf/operators/operator.hpp>
+#include <dwgf/run/image_problem.hpp>
 #include <dwgf/run/settings.hpp>
 #include <dwgf/store/results.hpp>
 
@@ -42,8 +44,13 @@ class StoredImages {
 
   StoredImage read(std::int64_t row);
 
- private:
+  /// The inverse problem of an image as the file carries it. Throws DataError (not committed).
+  ImageProblem problem(std::int64_t row) const;
   std::shared_ptr<const ForwardOperator> forward_for(std::int64_t row) const;
+  /// The arrays of the operator that the file carries: names, and whether each image has its own.
+  std::map<std::string, bool> carried_arrays() const;
+
+ private:
   /// True where all images of one shape were measured alike.
   bool one_operator() const;
   double sigma(std::int64_t row) const;

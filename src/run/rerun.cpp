@@ -1,0 +1,66 @@
+#include <cstdio>
+
+#include <dwgf/run/rerun.hpp>
+#include <dwgf/run/restore.hpp>
+#include <dwgf/run/together.hpp>
+#include <dwgf/store/results.hpp>
+
+namespace dwgf {
+
+namespace {
+
+Settings job_of(const std::string& path, const Settings& settings) {
+  const ResultsFile file = ResultsFile::open_for_reading(path);
+  const auto job = file.layout().attributes.find("job");
+  if (job == file.layout().attributes.end())
+    throw DataError(concat("rerun: ", path, " does not say which job made it (it has no attribute 'job')"));
+  Settings again = parse_job_text(job->second);
+  again.set("store.out", path + ".rerun.h5", "rerun");
+  for (const OptionSpec& option : settings.command().options) {
+    if (!settings.given(option.key)) continue;
+    if (option.identity || option.key.starts_with("input."))
+      throw UsageError(concat(option.key, " cannot be given with --rerun, which takes it from ", path,
+                              "; leave it out"));
+    again.set(option.key, settings.text(option.key), "command line");
+  }
+  return again;
+}
+
+/// One line an image; true where all are the same.
+bool compare(const std::string& path, const Settings& again) {
+  const ResultsFile before = ResultsFile::open_for_reading(path),
+                    after = ResultsFile::open_for_reading(again.text("store.out"));
+  if (before.layout().attributes.at("prior_sha256") != after.layout().attributes.at("prior_sha256"))
+    std::printf("the prior's weights are not those of %s\n", path.c_str());
+  const std::int64_t first = again.integer("image");
+  bool all = true;
+  for (std::size_t k = 0; k < after.layout().images.size(); ++k) {
+    const auto row = static_cast<std::int64_t>(k);
+    const bool done = after.state(row) == ImageState::committed;
+    const bool same = done && after.stored_crc32(row) == before.stored_crc32(first + row);
+    std::printf("%-9s %lld  %s\n", same ? "same" : done ? "different" : "failed",
+                static_cast<long long>(first + row), after.layout().images[k].name.c_str());
+    all = all && same;
+  }
+  if (!all)
+    std::printf("other bits come from another kind of processor, version of LibTorch or weights, or from a "
+                "fault\n");
+  return all;
+}
+
+}  // namespace
+
+ExitCode rerun(Communicator& world, const Settings& settings, ScopedSignals& signals) {
+  const std::string& path = settings.text("rerun");
+  const Settings again = job_of(path, settings);
+  const ExitCode code = restore(world, again, signals);
+  if (settings.flag("dry-run") || (code != ExitCode::ok && code != ExitCode::some_images_failed)) return code;
+  std::int64_t same = 0;
+  together(world, [&] {
+    if (world.rank() == 0) same = compare(path, again);
+  });
+  world.broadcast(std::as_writable_bytes(std::span(&same, 1)), 0);
+  return code == ExitCode::ok && !same ? ExitCode::some_images_failed : code;
+}
+
+}  // namespace dwgf
