@@ -1,5 +1,7 @@
-// evaluate, status and verify.
+// evaluate, status, verify, doctor, and the log.
 #include <cstring>
+#include <fstream>
+#include <map>
 #include <thread>
 
 #include <gtest/gtest.h>
@@ -148,6 +150,48 @@ TEST_F(Inspect, OnSeveralRanksEverythingIsPrintedOnce) {
     expect_code(finished, 0);
     EXPECT_EQ(finished.out, printed({command, results()}));
   }
+}
+
+TEST_F(Inspect, DoctorFindsASoundJobSoundAndLeavesNothing) {
+  const fs::path place = new_folder("doctor");
+  Arguments job = small_job(pictures(), place / "r.h5");
+  job.front() = "doctor";
+  const Finished sound = run(2, job);
+  expect_code(sound, 0);
+  expect_readable(sound);
+  for (const char* part : {"started by", "2 ranks on 1 host", "processors", "devices", "clocks", "HDF5",
+                           "MPI-IO", "3 images, all options fit together", "the results take"})
+    EXPECT_TRUE(contains(sound.out, part)) << part << " is missing in:\n" << sound.out;
+  EXPECT_FALSE(contains(sound.out, "PROBLEM")) << sound.out;
+  EXPECT_TRUE(fs::is_empty(place));
+}
+
+TEST_F(Inspect, DoctorNamesEveryProblemWithWhatToDo) {
+  const Finished finished =
+      run(2, {"doctor", "--store.out", folder / "not there/r.h5", "--prior.path", folder / "no prior"});
+  EXPECT_FALSE(finished.timed_out);
+  EXPECT_EQ(finished.code, 66) << finished.out << finished.err;  // the first problem's
+  expect_readable(finished);
+  for (const char* part : {"PROBLEM  weights", "PROBLEM  directory", "-> "})
+    EXPECT_TRUE(contains(finished.out, part)) << part << " is missing in:\n" << finished.out;
+}
+
+TEST_F(Inspect, TheLogHasTheEventsOfEveryRank) {
+  const fs::path log = folder / "events.log", out = folder / "logged.h5";
+  for (const fs::path& path : {log, out}) fs::remove(path);
+  expect_code(run(2, small_job(pictures(), out, {"--log.file", log})), 0);
+  std::map<std::string, int> events;
+  std::ifstream in(log);
+  for (std::string text; std::getline(in, text);) {
+    const json line = json::parse(text);
+    ++events[line.at("event")];
+    EXPECT_LT(line.at("rank").get<int>(), 2);
+    if (line.at("event") == "begins") {
+      EXPECT_EQ(line.at("started_by"), "mpirun");
+    }
+  }
+  EXPECT_EQ(events,
+            (std::map<std::string, int>{{"begins", 2}, {"image begins", 3}, {"image done", 3}, {"ends", 2}}));
 }
 
 }  // namespace
