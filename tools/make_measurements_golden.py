@@ -5,6 +5,7 @@
 
 Two images of 8 x 8, measured by `mask:@ | kernel:@` without noise: float64 measurements, a boolean mask for each image, names as
 variable-length texts, no identities, no truth, no sigma. The values are multiples of 1/8.
+fixed-texts.h5 is the same with truth, identities and texts of fixed length: the seed of tools/fuzz.
 """
 import pathlib
 
@@ -29,6 +30,18 @@ def main():
         file["operator/mask"] = mask
         file["operator/kernel"] = kernel
         file["image/name"] = ["left.png", "höher.png"]
+    print(path, path.stat().st_size, "bytes")
+    path = path.with_name("fixed-texts.h5")
+    with h5py.File(path, "w") as file:
+        file.attrs["dwgf_measurements"] = 1
+        file.attrs["operator"] = np.bytes_("mask:@ | kernel:@")
+        file.attrs["sigma"] = 0.1
+        file["measurement/y"] = y.astype(np.float32)
+        file["truth/x"] = x.astype(np.float32)
+        file["operator/mask"] = mask
+        file["operator/kernel"] = kernel
+        file["image/id"] = np.arange(2, dtype=np.uint64) + 5
+        file["image/name"] = np.array([b"left.png", b"right.png"])
     print(path, path.stat().st_size, "bytes")
 
 

@@ -5,9 +5,8 @@
 #include <system_error>
 
 #include <fcntl.h>
-#include <unistd.h>
-
 #include <nlohmann/json.hpp>
+#include <unistd.h>
 
 #include <dwgf/base/error.hpp>
 #include <dwgf/run/event_log.hpp>
@@ -32,7 +31,8 @@ std::string utc_now() {
 
 }  // namespace
 
-EventLog::EventLog(const std::string& path, int rank, std::string host) : rank_(rank), host_(std::move(host)) {
+EventLog::EventLog(const std::string& path, int rank, std::string host)
+    : rank_(rank), host_(std::move(host)) {
   if (path.empty()) return;
   std::string name = path;
   if (const std::size_t at = name.find("%r"); at != std::string::npos)
@@ -54,8 +54,7 @@ void EventLog::event(const std::string& name, Fields fields) {
   for (const auto& [key, value] : fields)
     std::visit([&, key = key](const auto& content) { line[key] = content; }, value);
   // A name of a file need not be UTF-8; JSON has to be.
-  const std::string text =
-      line.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+  const std::string text = line.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
   [[maybe_unused]] const ssize_t written = ::write(descriptor_, text.data(), text.size());
 }
 

@@ -19,8 +19,8 @@ Settings job_of(const std::string& path, const Settings& settings) {
   for (const OptionSpec& option : settings.command().options) {
     if (!settings.given(option.key)) continue;
     if (option.identity || option.key.starts_with("input."))
-      throw UsageError(concat(option.key, " cannot be given with --rerun, which takes it from ", path,
-                              "; leave it out"));
+      throw UsageError(
+          concat(option.key, " cannot be given with --rerun, which takes it from ", path, "; leave it out"));
     again.set(option.key, settings.text(option.key), "command line");
   }
   return again;
@@ -38,13 +38,17 @@ bool compare(const std::string& path, const Settings& again) {
     const auto row = static_cast<std::int64_t>(k);
     const bool done = after.state(row) == ImageState::committed;
     const bool same = done && after.stored_crc32(row) == before.stored_crc32(first + row);
-    std::printf("%-9s %lld  %s\n", same ? "same" : done ? "different" : "failed",
+    std::printf("%-9s %lld  %s\n",
+                same   ? "same"
+                : done ? "different"
+                       : "failed",
                 static_cast<long long>(first + row), after.layout().images[k].name.c_str());
     all = all && same;
   }
   if (!all)
-    std::printf("other bits come from another kind of processor, version of LibTorch or weights, or from a "
-                "fault\n");
+    std::printf(
+        "other bits come from another kind of processor, version of LibTorch or weights, or from a "
+        "fault\n");
   return all;
 }
 

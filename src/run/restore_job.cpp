@@ -78,13 +78,16 @@ std::vector<std::string> RestoreJob::warnings() const {
   return warnings;
 }
 
-std::shared_ptr<const ForwardOperator> RestoreJob::forward_for(std::int64_t row) const {
-  const ImageEntry& image = images()[static_cast<std::size_t>(row)];
+void RestoreJob::require_canvas(const ImageEntry& image) const {
   try {
     prior_->geometry().canvas(image.height, image.width);
   } catch (const DataError& error) {
     throw DataError(concat("image '", image.name, "': ", error.what()));
   }
+}
+
+std::shared_ptr<const ForwardOperator> RestoreJob::forward_for(std::int64_t row) const {
+  require_canvas(images()[static_cast<std::size_t>(row)]);
   return source_->forward(row, prior_->geometry().image_channels);
 }
 
@@ -176,7 +179,9 @@ void RestoreJob::add_operator_arrays(ResultsLayout& layout) const {
 }
 
 ImageProblem RestoreJob::prepare(std::int64_t row) const {
-  forward_for(row);  // a size that the prior does not take is told as such
+  const ImageEntry& image = images()[static_cast<std::size_t>(row)];
+  // Of one without a size, reading it says what is wrong.
+  if (image.height > 0 && image.width > 0) require_canvas(image);
   return source_->read(row, prior_->geometry().image_channels);
 }
 

@@ -34,6 +34,14 @@ StoredImages::~StoredImages() = default;
 
 std::shared_ptr<const ForwardOperator> StoredImages::forward_for(std::int64_t row) const {
   const ImageEntry& image = file_.layout().images[static_cast<std::size_t>(row)];
+  if (!one_operator()) return build_forward(row);
+  auto& known = forwards_[{image.height, image.width}];
+  if (!known) known = build_forward(row);
+  return known;
+}
+
+std::shared_ptr<const ForwardOperator> StoredImages::build_forward(std::int64_t row) const {
+  const ImageEntry& image = file_.layout().images[static_cast<std::size_t>(row)];
   const std::int64_t channels = file_.layout().find("/posterior/mean")->row_shape[0];
   OperatorContext context{
       {channels, image.height, image.width}, job_.unsigned_integer("flow.seed"), image.id};

@@ -30,14 +30,17 @@ TEST(Jobs, AreReadAndTheirOperatorsBuilt) {
     };
     const auto forward = make_operator(settings.text("problem.operator"), context);
     EXPECT_GT(forward->observed_count(), 0) << name;
-    EXPECT_NO_THROW(make_noise_model(settings.text("problem.noise"), settings.real("problem.sigma"), *forward)) << name;
+    EXPECT_NO_THROW(
+        make_noise_model(settings.text("problem.noise"), settings.real("problem.sigma"), *forward))
+        << name;
   }
   EXPECT_GE(jobs, 12);
 }
 
 TEST(OperatorFiles, AreScaledByWhatTheyAre) {
   const std::string levels = DWGF_TEST_DATA "/pictures/levels.npy";
-  const at::Tensor kernel = load_operator_file("kernel", levels), matrix = load_operator_file("matrix", levels);
+  const at::Tensor kernel = load_operator_file("kernel", levels),
+                   matrix = load_operator_file("matrix", levels);
   EXPECT_TRUE(at::equal(matrix, kernel / 127.5 - 1));
   EXPECT_GT(kernel.max().item<double>(), 100);
   const at::Tensor mask = load_operator_file("mask", DWGF_SOURCE_DIR "/jobs/data/mri-mask.png");

@@ -108,6 +108,16 @@ TEST(Measurements, OfH5pyAreRead) {
   EXPECT_THROW(file.is_per_image("matrix", "mask"), DataError);
 }
 
+TEST(Measurements, MayHaveTextsOfFixedLength) {
+  const MeasurementsFile file(DWGF_TEST_DATA "/measurements/fixed-texts.h5");
+  EXPECT_EQ(file.operator_spec(), "mask:@ | kernel:@");
+  EXPECT_EQ(file.entries()[1].name, "right.png");
+  EXPECT_EQ(file.entries()[1].id, 6u);
+  EXPECT_EQ(file.entries()[1].height, 8u);  // from the truth, as there is no image_shape
+  EXPECT_EQ(file.sigma(), 0.1);
+  EXPECT_EQ(file.truth(0).shape, (std::vector<std::int64_t>{1, 8, 8}));
+}
+
 TEST(Measurements, AreNotWhatIsNoHdf5FileOrHasNoMark) {
   EXPECT_FALSE(is_measurements_file(DWGF_TEST_DATA));
   EXPECT_FALSE(is_measurements_file(DWGF_TEST_DATA "/operators/operators.json"));

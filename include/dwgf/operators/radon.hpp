@@ -15,8 +15,8 @@
 /// The trivial inverse is the filtered back-projection with the ramp filter of Ram and Lak, band-limited in
 /// space (Kak and Slaney, Principles of computerized tomographic imaging, 1988, eq. 61).
 ///
-/// scikit-image's `radon` turns the image by bilinear interpolation instead and does not divide; its detectors
-/// are mirrored about the horizontal: see tools/make_operator_golden.py.
+/// scikit-image's `radon` turns the image by bilinear interpolation instead, does not divide, has a column for
+/// a view, and means -t by the angle t: see tools/make_operator_golden.py.
 #pragma once
 
 #include <dwgf/operators/operator_arguments.hpp>

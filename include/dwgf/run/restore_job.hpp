@@ -37,6 +37,8 @@ class RestoreJob {
   ImageProblem prepare(std::int64_t row) const;
 
  private:
+  /// Throws DataError for an image of a size that the prior does not take.
+  void require_canvas(const ImageEntry& image) const;
   std::shared_ptr<const ForwardOperator> forward_for(std::int64_t row) const;
   void add_operator_arrays(ResultsLayout& layout) const;
 

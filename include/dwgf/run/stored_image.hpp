@@ -51,6 +51,7 @@ class StoredImages {
   std::map<std::string, bool> carried_arrays() const;
 
  private:
+  std::shared_ptr<const ForwardOperator> build_forward(std::int64_t row) const;
   /// True where all images of one shape were measured alike.
   bool one_operator() const;
   double sigma(std::int64_t row) const;
@@ -59,6 +60,8 @@ class StoredImages {
   ResultsFile file_;
   Settings job_;
   std::optional<GaussianImages> statistics_;
+  /// By height and width, where all images of one size share theirs.
+  mutable std::map<std::pair<std::uint32_t, std::uint32_t>, std::shared_ptr<const ForwardOperator>> forwards_;
   std::optional<LinearMmse> linear_mmse_;  // kept while the operator stays the same
   std::string linear_mmse_key_;
 };
