@@ -51,17 +51,20 @@ void read_hdf5_images(const std::string& path) {
 
 int main(int argc, char** argv) {
   MpiSession session(argc, argv);
-  return fuzz_main(
-      argc, argv,
-      {{"png", files_in(source + "/jobs/data/fashion", ".png"), read_pictures_file},
-       {"jpeg",
-        {data + "/pictures/colour.jpeg", data + "/pictures/grey.jpg", data + "/pictures/progressive.jpg",
-         data + "/pictures/subsampled.JPG"},
-        read_pictures_file},
-       {"tiff", tiffs(), read_pictures_file},
-       {"npy", files_in(data + "/pictures", ".npy"), read_npy},
-       // Texts of fixed length: HDF5 1.10.8 trusts the lengths in its heap of variable ones, and reads beyond
-       // its own buffer where they are damaged, before anything here sees them.
-       {"measurements", {data + "/measurements/fixed-texts.h5"}, read_measurements},
-       {"hdf5-images", {data + "/measurements/fixed-texts.h5"}, read_hdf5_images}});
+  return fuzz_main(argc, argv,
+                   {{"png", files_in(source + "/jobs/data/fashion", ".png"), read_pictures_file},
+                    {"jpeg",
+                     {data + "/pictures/colour.jpeg", data + "/pictures/grey.jpg",
+                      data + "/pictures/progressive.jpg", data + "/pictures/subsampled.JPG"},
+                     read_pictures_file},
+                    {"tiff", tiffs(), read_pictures_file},
+                    {"npy", files_in(data + "/pictures", ".npy"), read_npy},
+                    {"measurements",
+                     {data + "/measurements/fixed-texts.h5", data + "/measurements/h5py.h5"},
+                     read_measurements,
+                     /*by_hdf5=*/true},
+                    {"hdf5-images",
+                     {data + "/measurements/fixed-texts.h5"},
+                     read_hdf5_images,
+                     /*by_hdf5=*/true}});
 }
