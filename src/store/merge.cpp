@@ -139,6 +139,10 @@ class Merge {
     const ResultsFile& slice = open_[index];
     const ResultsLayout& layout = slice.layout();
     widen(datasets_, layout.datasets, slice.path());
+    std::map<std::string, FloatArray> constants;
+    for (const auto& [name, array] : layout.constants) constants[name] = slice.read_constant(name);
+    if (index == 0) constants_ = constants;
+    require_same_constants(constants, slice.path());
     const std::vector<ImageState> states = slice.states();
     for (std::size_t k = 0; k < states.size(); ++k) {
       const std::int64_t row = slices_[index].first + static_cast<std::int64_t>(k);
@@ -154,13 +158,23 @@ class Merge {
     }
   }
 
-  ResultsLayout layout(const std::map<std::string, std::string>& attributes) {
+  // A mask or kernel that changed between two slices, under the same name.
+  void require_same_constants(const std::map<std::string, FloatArray>& constants,
+                              const std::string& path) const {
+    const auto same = [](const auto& a, const auto& b) {
+      return a.first == b.first && a.second.shape == b.second.shape && a.second.values == b.second.values;
+    };
+    if (std::equal(constants.begin(), constants.end(), constants_.begin(), constants_.end(), same)) return;
+    throw DataError(concat(path, " was measured by another operator (mask, kernel or matrix) than ",
+                           slices_.front().path, "; merge the results of one job only"));
+  }
+
+  ResultsLayout layout(const std::map<std::string, std::string>& attributes) const {
     ResultsLayout layout;
     for (const auto& [row, merged] : rows_) layout.images.push_back(merged.image);
     layout.datasets = datasets_;
     layout.attributes = attributes;
-    const ResultsFile& any = open_[0];
-    for (const auto& [name, array] : any.layout().constants) layout.constants[name] = any.read_constant(name);
+    layout.constants = constants_;
     return layout;
   }
 
@@ -261,7 +275,8 @@ class Merge {
   const std::vector<ResultsSlice>& slices_;
   OpenSlices open_;
   std::vector<DatasetLayout> datasets_;
-  std::map<std::int64_t, MergedRow> rows_;  // by row of the data set
+  std::map<std::string, FloatArray> constants_;  // the same in all slices
+  std::map<std::int64_t, MergedRow> rows_;       // by row of the data set
   MergeReport report_;
 };
 

@@ -180,6 +180,23 @@ TEST_F(MergeTest, SlicesOfAnotherDataSetOrStructureAreRefused) {
             std::string::npos);
 }
 
+TEST_F(MergeTest, TheOperatorOfAllSlicesIsOneAndIsCarriedOver) {
+  const auto write = [](const std::string& name, std::int64_t first, float kernel) {
+    ResultsLayout layout = layout_of(first, first + 2);
+    layout.constants["kernel"] = {{2}, {kernel, 0.5f}};
+    const std::string path = temporary_of_rank(name);
+    ResultsFile::create(path, layout, Communicator::self()).close();
+    return ResultsSlice{path, first};
+  };
+  const ResultsSlice a = write("kernel-a", 0, 0.25f), b = write("kernel-b", 2, 0.25f),
+                     c = write("kernel-c", 4, 1.0f);
+  merge_results({a, b}, target("kernel"), {});
+  EXPECT_EQ(ResultsFile::open_for_reading(target("kernel")).read_constant("kernel").values,
+            (std::vector<float>{0.25f, 0.5f}));
+  const std::string text = message_of<DataError>([&] { merge_results({a, b, c}, target("kernels"), {}); });
+  EXPECT_NE(text.find(c.path), std::string::npos) << text;
+}
+
 TEST_F(MergeTest, SmallerImagesAreFilledAsInAnUndividedFile) {
   const auto write = [](const std::string& name, std::int64_t height, std::int64_t width, float value) {
     ResultsLayout layout;
