@@ -1,6 +1,7 @@
 #include <chrono>
 #include <cmath>
 #include <cstdio>
+#include <fstream>
 #include <optional>
 #include <thread>
 
@@ -47,6 +48,49 @@ std::optional<StepCost> measure_step(const RestoreJob& job) {
   return std::nullopt;
 }
 
+/// Kibibytes that the kernel reports under this name; 0 where it does not.
+std::uint64_t reported(const char* file, const std::string& name) {
+  std::ifstream in(file);
+  std::string word;
+  std::uint64_t value = 0;
+  while (in >> word) {
+    if (word == name && in >> value) return value * 1024;
+  }
+  return 0;
+}
+
+/// What LibTorch's and oneDNN's code and buffers take more once every kind of call was made: 60 to 90 MiB were
+/// seen.
+constexpr std::uint64_t kLibraries = std::uint64_t{64} << 20;
+
+/// What a rank takes, from what it has in memory now, with its weights loaded, and the shapes of a step.
+struct MemoryPlan {
+  std::uint64_t now = 0, step = 0;
+  std::uint64_t peak() const { return now + step; }
+};
+
+/// For the largest image; nothing where the prior cannot say, and on a GPU.
+std::optional<MemoryPlan> expected_memory(const RestoreJob& job, std::int64_t batches) {
+  const FlowOptions& flow = job.flow();
+  if (!job.prior().options().device().is_cpu()) return std::nullopt;
+  Canvas largest;
+  for (const ImageEntry& image : job.images()) {
+    if (image.height == 0 || image.width == 0) continue;
+    const Canvas canvas = job.prior().geometry().canvas(image.height, image.width);
+    if (canvas.height * canvas.width > largest.height * largest.width) largest = canvas;
+  }
+  const auto step = job.prior().step_bytes(flow.micro_batch, largest.latent_height, largest.latent_width);
+  const std::uint64_t now = reported("/proc/self/status", "VmRSS:");
+  if (!step || now == 0 || largest.height == 0) return std::nullopt;
+  // Positions and two moments of every particle, and a few images of one micro-batch.
+  const PriorGeometry& geometry = job.prior().geometry();
+  const std::int64_t state = 3 * batches * flow.micro_batch * geometry.latent_channels *
+                             largest.latent_height * largest.latent_width;
+  const std::int64_t images = 6 * flow.micro_batch * geometry.image_channels * largest.height * largest.width;
+  const auto element = static_cast<std::uint64_t>(job.prior().options().dtype().itemsize());
+  return MemoryPlan{now + kLibraries, *step + static_cast<std::uint64_t>(state + images) * element};
+}
+
 }  // namespace
 
 std::uint64_t disk_bytes(const ResultsLayout& layout) {
@@ -80,10 +124,21 @@ void print_plan(const RestoreJob& job, const GridPlace& place, int ranks) {
   std::printf("disk                %s\n", human_bytes(disk).c_str());
   std::fflush(stdout);
   print_warnings(job, place);
-  if (const std::optional<StepCost> cost = measure_step(job)) {
+  const std::optional<MemoryPlan> memory = expected_memory(job, share.batches_per_rank);
+  if (memory) {
+    std::printf("memory              %s a rank expected: %s for the program and the weights, %s for a step\n",
+                human_bytes(memory->peak()).c_str(), human_bytes(memory->now).c_str(),
+                human_bytes(memory->step).c_str());
+    std::fflush(stdout);
+  }
+  const std::uint64_t available = reported("/proc/meminfo", "MemAvailable:");
+  if (memory && available > 0 && memory->step > available) {
+    std::printf("memory, cost        not measured: this host has only %s available\n",
+                human_bytes(available).c_str());
+  } else if (const std::optional<StepCost> cost = measure_step(job)) {
     const double per_image = cost->seconds * static_cast<double>(share.batches_per_rank * steps);
     const double rounds = std::ceil(static_cast<double>(layout.images.size()) / place.groups);
-    std::printf("memory              %s a rank (peak of one measured step)\n",
+    std::printf("memory              %s a rank measured (the peak of one step)\n",
                 human_bytes(cost->peak_bytes).c_str());
     std::printf("cost                %.3g s a step of one micro-batch (measured), %s an image, %s in all\n",
                 cost->seconds, human_duration(per_image).c_str(), human_duration(per_image * rounds).c_str());

@@ -89,6 +89,33 @@ TEST_F(Restore, DryRunPrintsThePlanAndWritesNothing) {
   EXPECT_EQ(listing(), before);
 }
 
+/// "NUMBER UNIT" after `label` on a line of the plan that also holds `word`, in MiB.
+double mebibytes(const std::string& plan, const std::string& word) {
+  std::istringstream lines(plan);
+  std::string line, label, unit;
+  while (std::getline(lines, line)) {
+    if (line.rfind("memory ", 0) != 0 || !contains(line, word)) continue;
+    double value = 0.0;
+    std::istringstream(line) >> label >> value >> unit;
+    return value * (unit == "GiB" ? 1024.0 : 1.0);
+  }
+  ADD_FAILURE() << "no line of memory with '" << word << "' in:\n" << plan;
+  return 0.0;
+}
+
+/// Images so large that the step, not what every process has, takes most of the memory.
+TEST_F(Restore, DryRunExpectsTheMemoryThatAStepTakes) {
+  const fs::path image = make_array(folder / "large.npy", 1, 1, 192);
+  const Finished finished =
+      run(0, {"restore", "--input.data", image, "--store.out", folder / "never.h5", "--prior.path",
+              "builtin:fashion", "--flow.particles", "4", "--flow.micro_batch", "4", "--flow.steps", "1",
+              "--prior.decoder_gradient", "plain", "--dry-run"});
+  expect_code(finished, 0);
+  const double expected = mebibytes(finished.out, "expected"), measured = mebibytes(finished.out, "measured");
+  EXPECT_GT(measured, 400.0) << "too small to tell";
+  EXPECT_NEAR(expected / measured, 1.0, 0.2) << finished.out;
+}
+
 TEST_F(Restore, ARelativeResultsPathIsTakenFromTheFolderItIsStartedIn) {
   expect_code(run(2, small_job(pictures(), "relative.h5")), 0);
   EXPECT_EQ(committed(workplace() / "relative.h5"), 3);

@@ -33,10 +33,13 @@ void write(const std::string& path, const std::string& content) {
 }
 
 /// Input `number` of a target: one of its seeds, changed.
-std::string damaged(const std::vector<std::string>& seeds, std::uint32_t number) {
-  Mutator mutator(number);
-  std::string content = content_of(seeds[number % seeds.size()]);
-  mutator.change(content);
+std::string damaged(const FuzzTarget& target, std::uint32_t number) {
+  std::string content = content_of(target.seeds[number % target.seeds.size()]);
+  if (target.change) {
+    target.change(content, number);
+  } else {
+    Mutator(number).change(content);
+  }
   return content;
 }
 
@@ -105,7 +108,7 @@ int fuzz_main(int argc, char** argv, const std::vector<FuzzTarget>& targets) {
   for (std::uint32_t number = first; number < first + count; ++number) {
     const std::string& seed = target->seeds[number % target->seeds.size()];
     const std::string path = (folder / ("input" + fs::path(seed).extension().string())).string();
-    write(path, damaged(target->seeds, number));
+    write(path, damaged(*target, number));
     ++count_of[target->by_hdf5 ? try_in_a_process(*target, path, number)
                                : try_reading(*target, path, number)];
   }

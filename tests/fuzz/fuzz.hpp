@@ -2,6 +2,7 @@
 /// other exception, and what a sanitizer sees, is a fault.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <vector>
@@ -15,6 +16,8 @@ struct FuzzTarget {
   /// HDF5 1.10 does not withstand every damaged file. Then each input is read by a process of its own, and one
   /// that does not return from HDF5 is counted as such and not as a fault.
   bool by_hdf5 = false;
+  /// Damages a sound file's content, for input `number` of the target; empty: as Mutator does.
+  std::function<void(std::string& content, std::uint32_t number)> change = {};
 };
 
 /// `PROGRAM TARGET COUNT [FIRST]`: the inputs FIRST ... FIRST + COUNT - 1 of a target, the same ones in every run, and

@@ -6,8 +6,9 @@
 
 namespace dwgf {
 
-/// Effective options, ranks and groups, particles a rank, disk, and time and memory measured on one step of
-/// one micro-batch of the first readable image, to standard output.
+/// Effective options, ranks and groups, particles a rank, disk, the memory that is expected (within 20 % on a
+/// CPU where the prior gives an estimate), and time and memory measured on one step of one micro-batch of the
+/// first readable image, unless this host has no room for it; to standard output.
 void print_plan(const RestoreJob& job, const GridPlace& place, int ranks);
 
 /// Bytes that the results take.
