@@ -163,6 +163,9 @@ std::vector<OptionSpec> restore_options() {
                    "rank")),
 
           layout(text("store.out", "", "the results file to write (HDF5)")),
+          layout(integer("store.alignment", "0", 0, 1e9,
+                         "large datasets begin at multiples of it: the size of a stripe of a parallel file "
+                         "system [bytes]; 0: as it comes")),
           layout(choice(
               "store.verify", "committed", {"committed", "none"},
               "what is compared with its checksum before a job goes on with a file; damaged images are "

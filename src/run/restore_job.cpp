@@ -141,6 +141,7 @@ ResultsLayout RestoreJob::layout(const std::string& system) const {
                        {"version", version()},
                        {"prior_sha256", prior_->sha256()},
                        {"system", system}};
+  layout.alignment = settings_.unsigned_integer("store.alignment");
   return layout;
 }
 

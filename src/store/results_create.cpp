@@ -77,11 +77,12 @@ void reserve(const std::string& path, std::uint64_t bytes) {
                        "(store.particles, store.latents)"));
 }
 
-Hdf5Handle create_file(const std::string& path, MPI_Comm comm) {
+Hdf5Handle create_file(const std::string& path, std::uint64_t alignment, MPI_Comm comm) {
   prepare_hdf5();
   const std::string what = concat("creating ", path);
   const auto access_list = handle_of(H5Pcreate(H5P_FILE_ACCESS), H5Pclose, what);
   checked(H5Pset_fapl_mpio(access_list.id(), comm, MPI_INFO_NULL), what);
+  if (alignment > 1) checked(H5Pset_alignment(access_list.id(), alignment, alignment), what);
   return handle_of(H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access_list.id()), H5Fclose, what);
 }
 
@@ -193,7 +194,7 @@ ResultsFile ResultsFile::create(const std::string& path, const ResultsLayout& la
       // Before HDF5 as a trial: a file of its that cannot be finished takes the process down when MPI ends.
       reserve(aside, file_bytes(layout));
       fs::remove(aside);
-      Hdf5Handle file = create_file(aside, self.handle().value);
+      Hdf5Handle file = create_file(aside, layout.alignment, self.handle().value);
       create_structure(file.id(), layout);
       write_records(file.id(), layout, aside);
       // With the MPI-IO driver this is also an fsync.

@@ -69,7 +69,8 @@ std::uint64_t file_bytes(const ResultsLayout& layout) {
   std::uint64_t text = 0;
   for (const auto& [name, value] : layout.attributes) text += name.size() + value.size();
   for (const auto& [name, array] : layout.constants) text += array.values.size() * sizeof(float) + 512;
-  return row * layout.images.size() + text + (std::uint64_t{1} << 16);
+  const std::uint64_t padding = layout.alignment * (layout.datasets.size() + 1);
+  return row * layout.images.size() + text + padding + (std::uint64_t{1} << 16);
 }
 
 std::string fixed_text(const std::string& text, std::size_t bytes, bool keep_tail) {

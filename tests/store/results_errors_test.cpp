@@ -3,6 +3,7 @@
 #include <functional>
 
 #include <gtest/gtest.h>
+#include <hdf5.h>
 #include <sys/stat.h>
 
 #include <dwgf/base/error.hpp>
@@ -50,6 +51,23 @@ TEST(Results, AFileThatWasRemovedMeanwhileTakesNoCommit) {
   fs::rename(path + ".copy", path);
   EXPECT_THROW(file.commit(2, 1, 1), IoError);
   file.close();
+}
+
+TEST(Results, LargeDatasetsBeginAtMultiplesOfTheAlignment) {
+  if (!on_one_rank()) return;
+  const std::string path = temporary("aligned.h5");
+  ResultsLayout layout = small_layout(3);
+  layout.alignment = 4096;
+  const std::vector<std::string> large = {"/particles/a", "/particles/b", "/particles/c"};
+  for (const std::string& name : large) layout.datasets.push_back({name, NumberType::uint8, {5001}});
+  ResultsFile::create(path, layout, world()).close();
+  const hid_t file = H5Fopen(path.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT);
+  for (const std::string& name : large) {
+    const hid_t dataset = H5Dopen2(file, name.c_str(), H5P_DEFAULT);
+    EXPECT_EQ(H5Dget_offset(dataset) % 4096, 0u) << name;
+    H5Dclose(dataset);
+  }
+  H5Fclose(file);
 }
 
 TEST(Results, TakeTheirSpaceWhenTheyAreMade) {

@@ -56,6 +56,9 @@ struct ResultsLayout {
   /// Arrays that all images share, as /operator/NAME (the operator's mask, kernel, matrix): written when the
   /// file is created. Of an open file the shapes only; `read_constant` gives the values.
   std::map<std::string, FloatArray> constants = {};
+  /// When the file is created: datasets of at least so many bytes begin at multiples of it (a stripe of a
+  /// parallel file system), so that what ranks write apart lies apart; 0: as it comes. Not stored.
+  std::uint64_t alignment = 0;
 
   const DatasetLayout* find(const std::string& path) const;
 };
