@@ -14,9 +14,11 @@ if(DWGF_CUDA)
   # From a CUDA toolkit, a module, or the wheels nvidia-cuda-runtime and nvidia-nccl (tools/check-cuda): any prefix that
   # CMAKE_PREFIX_PATH names and that has include/ and lib/.
   find_path(DWGF_CUDART_INCLUDE cuda_runtime_api.h PATHS /usr/local/cuda PATH_SUFFIXES include)
-  find_library(DWGF_CUDART_LIBRARY NAMES cudart libcudart.so.13 libcudart.so.12 PATHS /usr/local/cuda PATH_SUFFIXES lib lib64)
+  # The library that the header belongs to, where several toolkits are installed.
+  find_library(DWGF_CUDART_LIBRARY NAMES cudart libcudart.so.13 libcudart.so.12 NAMES_PER_DIR
+               HINTS ${DWGF_CUDART_INCLUDE}/.. PATHS /usr/local/cuda PATH_SUFFIXES lib lib64)
   find_path(DWGF_NCCL_INCLUDE nccl.h)
-  find_library(DWGF_NCCL_LIBRARY NAMES nccl libnccl.so.2)
+  find_library(DWGF_NCCL_LIBRARY NAMES nccl libnccl.so.2 NAMES_PER_DIR HINTS ${DWGF_NCCL_INCLUDE}/.. PATH_SUFFIXES lib lib64)
   foreach(part CUDART_INCLUDE CUDART_LIBRARY NCCL_INCLUDE NCCL_LIBRARY)
     if(NOT DWGF_${part})
       message(FATAL_ERROR "DWGF_CUDA=ON needs the CUDA runtime and NCCL; DWGF_${part} was not found. Name their folders in "
