@@ -348,8 +348,9 @@ std::string help_text(const CommandSpec& command) {
     current = section;
     const bool is_flag = option.kind == OptionKind::flag;
     const std::string head = concat("  --", option.key, is_flag ? "" : " VALUE");
-    out << head << std::string(head.size() < 32 ? 32 - head.size() : 1, ' ') << wrapped(option.help, 32, 110)
-        << "\n";
+    // A long key has a line of its own, so that the explanations stay in their column.
+    out << head << (head.size() < 32 ? std::string(32 - head.size(), ' ') : "\n" + std::string(32, ' '))
+        << wrapped(option.help, 32, 110) << "\n";
     if (is_flag) continue;
     const std::string allowed = allowed_values(option);
     std::string details = concat("default: ", option.default_value.empty() ? "none" : option.default_value);
