@@ -115,14 +115,15 @@ class Restoration {
     }
   }
 
+  /// Memory that a rank of its own does not find costs its image only; the others of a group would wait for it.
   Solution solved(const Problem& problem, ImageKeeper& keeper) {
-    if (group_.size() > 1) return solve(problem, job_.flow(), tensors_.with(watched_), keeper);
     try {
       return solve(problem, job_.flow(), tensors_.with(watched_), keeper);
     } catch (const std::exception& error) {
-      if (const auto shortage = shortage_of_memory(error, job_.flow().micro_batch))
-        throw AgreedError(ExitCode::some_images_failed, *shortage);
-      throw;
+      const auto shortage = shortage_of_memory(error, job_.flow().micro_batch);
+      if (!shortage) throw;
+      if (group_.size() > 1) throw RankError(*shortage);
+      throw AgreedError(ExitCode::some_images_failed, *shortage);
     }
   }
 
