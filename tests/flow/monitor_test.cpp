@@ -32,7 +32,7 @@ class MonitorTest : public ::testing::Test {
         if (!monitor.wants(state.step)) continue;
         const at::Tensor one = at::ones({2}, at::kDouble);
         monitor.observe(batch, misfit(state.step) * one, 3 * at::ones_like(batch.z),
-                        4 * at::ones_like(batch.z), 2 * one, 0);
+                        4 * at::ones_like(batch.z), 2 * one, 3 + batch.first);
       }
       monitor.finish_step(state);
     }
@@ -65,6 +65,10 @@ TEST_F(MonitorTest, RecordsTheEnsembleAsItWasAtEachRecordedStep) {
     EXPECT_NEAR(diagnostics.data_gradient[k], 3.0, 1e-12);
     EXPECT_NEAR(diagnostics.prior_gradient[k], 4.0, 1e-12);
     EXPECT_NEAR(diagnostics.neighbours[k], 2.0, 1e-12);
+    double redone = 0.0;  // of the micro-batch of 2 that a particle is in
+    for (std::int64_t particle = 0; particle < kParticles; ++particle)
+      redone += static_cast<double>(3 + particle / 2 * 2);
+    EXPECT_NEAR(diagnostics.redone[k], redone / kParticles, 1e-12);
   }
 }
 
