@@ -31,9 +31,11 @@ TEST(Measured, InTwoStepsGivesTheBitsOfOne) {
                     two = ResultsFile::open_for_reading(folder / "two.h5");
   EXPECT_NE(two.layout().find("/problem/mask"), nullptr);
   EXPECT_EQ(one.layout().find("/problem/mask"), nullptr);
-  for (const DatasetLayout& dataset : one.layout().datasets)
+  for (const DatasetLayout& dataset : one.layout().datasets) {
+    if (dataset.path.starts_with("/timing/")) continue;
     for (const std::int64_t row : {0, 1})
       EXPECT_TRUE(one.read(dataset.path, row) == two.read(dataset.path, row)) << dataset.path;
+  }
 
   // What the operator was built from is in the results: the file is no longer needed.
   std::filesystem::remove(folder / "y.h5");
