@@ -37,9 +37,10 @@ c10::Device compute_device(Communicator& world, const Settings& settings) {
   if (wanted == "auto" && !(at::Context::hasCUDA() && all_see_a_device(world))) return at::kCPU;
   if (!at::Context::hasCUDA()) {
     throw UsageError(
-        "run.device = cuda: the LibTorch that this program was built with computes on the CPU alone; build "
-        "with a CUDA LibTorch and "
-        "-DDWGF_CUDA=ON, or set run.device = cpu");
+        "run.device = cuda: LibTorch finds no GPU. Either the one that this program was built with computes "
+        "on the CPU alone (build with a "
+        "CUDA LibTorch and -DDWGF_CUDA=ON), or this host has no GPU or no driver for it; or set run.device = "
+        "cpu");
   }
   const c10::Device device(c10::DeviceType::CUDA, static_cast<c10::DeviceIndex>(device_of_rank(world).index));
   cuda_guard().setDevice(device);
