@@ -88,7 +88,7 @@ TEST_F(Inspect, StatusCountsTheImages) {
 }
 
 TEST_F(Inspect, StatusWorksWhileTheJobRunsAndVerifyNamesWhatIsMissingAfterAKill) {
-  const fs::path images = make_array(folder / "images.npy", 6), out = folder / "running.h5";
+  const fs::path images = make_array(folder / "images.npy", 60), out = folder / "running.h5";
   fs::remove(out);
   Process process = start(2, small_job(images, out, {"--flow.grid", "100", "--flow.steps", "40"}));
   ASSERT_TRUE(wait_for_images(process, out, 1));
@@ -101,7 +101,7 @@ TEST_F(Inspect, StatusWorksWhileTheJobRunsAndVerifyNamesWhatIsMissingAfterAKill)
   ASSERT_TRUE(was_running) << "the job ended before its status was asked for";
   EXPECT_GE(counts.at("done").get<int>(), 1);
   EXPECT_GE(counts.at("left").get<int>(), 1);
-  EXPECT_EQ(counts.at("done").get<int>() + counts.at("left").get<int>(), 6);
+  EXPECT_EQ(counts.at("done").get<int>() + counts.at("left").get<int>(), 60);
   EXPECT_TRUE(counts.at("seconds_per_image").is_number());
   EXPECT_EQ(counts.at("running"), true);
   EXPECT_TRUE(contains(words, "a job is writing it")) << words;
@@ -109,7 +109,7 @@ TEST_F(Inspect, StatusWorksWhileTheJobRunsAndVerifyNamesWhatIsMissingAfterAKill)
   const json dead = json::parse(printed({"status", out, "--json"}));
   EXPECT_EQ(dead.at("running"), false);
   EXPECT_TRUE(dead.at("seconds_left").is_null());
-  EXPECT_EQ(dead.at("done").get<int>() + dead.at("left").get<int>(), 6);
+  EXPECT_EQ(dead.at("done").get<int>() + dead.at("left").get<int>(), 60);
   EXPECT_TRUE(contains(printed({"status", out}), "no job is writing it"));
 
   const std::int64_t done = committed(out);
@@ -117,7 +117,7 @@ TEST_F(Inspect, StatusWorksWhileTheJobRunsAndVerifyNamesWhatIsMissingAfterAKill)
   expect_code(verified, 3);
   EXPECT_TRUE(contains(verified.out, "missing")) << verified.out;
   EXPECT_TRUE(contains(verified.out, std::to_string(done) + " right, 0 damaged, 0 failed, " +
-                                         std::to_string(6 - done) + " missing"))
+                                         std::to_string(60 - done) + " missing"))
       << verified.out;
 }
 

@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <dwgf/store/job_lock.hpp>
 #include <dwgf/store/results.hpp>
 
 #include "killing.hpp"
@@ -117,6 +118,8 @@ TEST_F(Signals, ASecondJobOnTheSameResultsIsRefusedUntilTheFirstIsDead) {
   expect_refused(run(0, job(out, 1)), 64, {"store.out", "r.h5", "another job"});
   kill(process.pid(), SIGKILL);
   finished(process);
+  // The ranks of a killed mpirun notice that it is gone within a second or so.
+  for (int k = 0; k < 2000 && look_for_job(out).running == true; ++k) std::this_thread::sleep_for(10ms);
   expect_undisturbed_bits(2, 1);
 }
 
