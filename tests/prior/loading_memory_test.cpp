@@ -50,15 +50,18 @@ TEST(Loading, PeakMemoryIsTheWeightsAndOneTensor) {
         tensors["t" + std::to_string(i)] = at::full({kNumbers}, 0.5, stored);
       test::write_bytes(folder.path() / "model.safetensors", test::safetensors_bytes(tensors));
     }
+    // Pages that other tests freed and the heap kept would be taken again without being counted.
+    ::malloc_trim(0);
     if (!restart_peak()) GTEST_SKIP() << "the peak cannot be reset here";
-    const double before = memory("VmRSS:");
+    const double before = memory("VmRSS:"), before_of_own = memory("RssAnon:");
     FileHashes hashes;
     const Weights weights(folder.path(), "model");
     const auto model = load_model<Large>(0, weights, same_name, at::TensorOptions(at::kFloat), hashes);
     const double taken = memory("VmHWM:") - before, working = kTensors * kNumbers * 4.0 / (1 << 20);
     std::filesystem::remove(folder.path() / "model.safetensors");
     if (!std::exchange(warm, true)) continue;
-    EXPECT_GT(taken, 0.9 * working) << "what is measured is not the weights";
+    // Of anonymous memory alone: the kernel may take back pages of the program's own files at any time.
+    EXPECT_GT(memory("RssAnon:") - before_of_own, 0.9 * working) << "what is measured is not the weights";
     EXPECT_LE(taken, working + 4.0 + 12.0) << "a tensor is 4 MiB, the slack of allocators three times that";
     EXPECT_EQ(hashes.find(weights.files()[0].file().identity()).value().size(), 64U);
   }
