@@ -2,6 +2,7 @@
 
 #include <dwgf/base/error.hpp>
 #include <dwgf/operators/batch_shape.hpp>
+#include <dwgf/operators/hybrid_input_output.hpp>
 #include <dwgf/operators/phase_retrieval.hpp>
 
 namespace dwgf {
@@ -32,6 +33,11 @@ class PhaseRetrieval final : public ForwardOperator {
   }
 
   bool is_linear() const override { return false; }
+  at::Tensor trivial_inverse(const at::Tensor& y, double) const override {
+    expect_batch(y, measurement_shape(), "a measurement");
+    return hybrid_input_output(y, padding_);
+  }
+  std::string trivial_inverse_name() const override { return "hybrid input-output"; }
   std::vector<std::int64_t> measurement_shape() const override {
     return {shape_.channels, shape_.height + 2 * padding_, shape_.width + 2 * padding_};
   }

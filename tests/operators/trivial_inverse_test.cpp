@@ -133,7 +133,18 @@ TEST(TrivialInverse, IsNamedWhereItIsDefinedAndFitsTheImage) {
   }
   EXPECT_EQ(make({"box:0,0,2,2 | blur:3,1 | mean:3", {1, 9, 15}})->trivial_inverse_name(),
             "bicubic, Wiener filter, harmonic fill");
-  EXPECT_EQ(make({"mean:3 | phase", {1, 9, 24}})->trivial_inverse_name(), "");
+  EXPECT_EQ(make({"mean:3 | phase", {1, 9, 24}})->trivial_inverse_name(), "hybrid input-output, bicubic");
+}
+
+TEST(TrivialInverse, HybridInputOutputFindsAnImageOfTheMeasuredMagnitudes) {
+  const ImageShape shape{2, 16, 16};
+  const auto forward = make({"phase:8", shape});
+  at::Tensor x = at::full({2, 2, 16, 16}, -1.0, at::kDouble);
+  x.narrow(2, 3, 8).narrow(3, 5, 6).copy_(image_batch(2, {2, 8, 6}, 4).clamp(-1, 1));
+  const at::Tensor y = forward->apply(x), found = forward->trivial_inverse(y, 0.05);
+  EXPECT_LE(found.abs().max().item<double>(), 1);
+  EXPECT_LT(relative_error(forward->apply(found), y), 0.05);
+  EXPECT_TRUE(at::equal(found[1], forward->trivial_inverse(y.narrow(0, 1, 1), 0.05)[0]));
 }
 
 }  // namespace

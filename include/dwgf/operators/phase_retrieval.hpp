@@ -2,7 +2,7 @@
 /// and zero padding of p = floor(oversample W / 8) pixels on each of the four sides: [C, H + 2p, W + 2p].
 ///
 /// Nonlinear: with f = F(pad((x + 1) / 2)), A'(x)^T r = (1 / 2) crop(Re F^-1(r f / |f|)), with 0 for
-/// f / |f| where f = 0. Half precisions are transformed in float32. No trivial inverse.
+/// f / |f| where f = 0. Half precisions are transformed in float32. Trivial inverse: hybrid input-output.
 #pragma once
 
 #include <dwgf/operators/operator_arguments.hpp>
