@@ -21,10 +21,12 @@
 #include <dwgf/run/inspect.hpp>
 #include <dwgf/run/launcher.hpp>
 #include <dwgf/run/merge.hpp>
+#include <dwgf/run/probe_inputs.hpp>
 #include <dwgf/run/rerun.hpp>
 #include <dwgf/run/restore.hpp>
 #include <dwgf/run/settings.hpp>
 #include <dwgf/run/together.hpp>
+#include <dwgf/store/hdf5_probe.hpp>
 
 namespace {
 
@@ -81,6 +83,9 @@ ExitCode run(Communicator& world, const std::vector<std::string>& arguments,
   }
 
   const Settings settings = parse_settings(*command, rest);
+  together(world, [&] {
+    if (first) probe_inputs(settings);
+  });
   if (command->name == "restore") {
     const bool again = !settings.text("rerun").empty();
     return again ? rerun(world, settings, signals.value()) : restore(world, settings, signals.value());
@@ -99,6 +104,7 @@ ExitCode run(Communicator& world, const std::vector<std::string>& arguments,
 }  // namespace
 
 int main(int argc, char** argv) {
+  if (argc == 3 && std::string(argv[1]) == probe_argument) return answer_probe(argv[2]);
   // 1. MPI, on any number of ranks, one included. A job that can be stopped and gone on with heeds signals from
   // the first moment on.
   prepare_launch();
