@@ -27,6 +27,7 @@
 #include <dwgf/run/settings.hpp>
 #include <dwgf/run/together.hpp>
 #include <dwgf/store/hdf5_probe.hpp>
+#include <dwgf/store/library_versions.hpp>
 
 namespace {
 
@@ -131,6 +132,8 @@ int main(int argc, char** argv) {
   } catch (const AgreedError& error) {
     if (world.rank() == 0) tell(command, error.what());
     code = error.code();
+    world.barrier();
+    if (any_hdf5_file_is_open()) end_all_ranks(static_cast<int>(code));
   } catch (const Error& error) {
     fail_alone(world, command, error.what(), error.code());
   } catch (const std::exception& error) {

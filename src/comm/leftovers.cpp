@@ -1,8 +1,8 @@
-#include <cctype>
 #include <cerrno>
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
+#include <memory>
 #include <optional>
 #include <set>
 #include <sstream>
@@ -62,10 +62,12 @@ class FilesInUse {
   }
 
  private:
-  /// Whether it matters that a process cannot be looked into: it is there, and this user's.
+  /// Whether it matters that a process cannot be looked into: it is there, this user's, and not the first of all, which
+  /// is no rank (were it this one, it could look into itself). Ranks are dumpable; of others the kernel says that they
+  /// are root's.
   static bool matters(const fs::path& process) {
     struct stat status {};
-    return lstat(process.c_str(), &status) == 0 && status.st_uid == geteuid();
+    return process.filename() != "1" && lstat(process.c_str(), &status) == 0 && status.st_uid == geteuid();
   }
 
   bool add_open(const fs::path& process) {
@@ -83,11 +85,13 @@ class FilesInUse {
 
   // "7fc26e200000-7fc26e601000 rw-s 00000000 fe:00 2146898    /dev/shm/NAME"
   bool add_mapped(const fs::path& process) {
-    std::ifstream maps(process / "maps");
-    if (!maps) return !matters(process) || !fs::exists(process);
+    const std::string name = process / "maps";
+    const std::unique_ptr<std::FILE, int (*)(std::FILE*)> maps(std::fopen(name.c_str(), "re"), std::fclose);
+    // The kernel's own processes and those that have ended have no memory.
+    if (!maps) return errno == ENOENT || errno == ESRCH || !matters(process);
     ++processes_;
-    std::string line;
-    while (std::getline(maps, line)) {
+    char line[8192];
+    while (std::fgets(line, sizeof line, maps.get())) {
       std::istringstream words(line);
       std::string range, rights, offset, device, path;
       ino_t inode = 0;

@@ -64,10 +64,12 @@ bool FlatDataset::has_fixed_place() const {
   if (H5Dget_offset(dataset_.id()) != HADDR_UNDEF) return true;
   const std::string what = concat("examining ", path_, " of ", file_name_);
   const auto list = handle_of(H5Dget_create_plist(dataset_.id()), H5Pclose, what);
-  H5D_space_status_t status = H5D_SPACE_STATUS_NOT_ALLOCATED;
-  checked(H5Dget_space_status(dataset_.id(), &status), what);
-  return H5Pget_layout(list.id()) == H5D_CHUNKED && H5Pget_nfilters(list.id()) == 0 &&
-         status == H5D_SPACE_STATUS_ALLOCATED;
+  if (H5Pget_layout(list.id()) != H5D_CHUNKED || H5Pget_nfilters(list.id()) != 0) return false;
+  std::vector<hsize_t> chunk(shape_.size());
+  checked(H5Pget_chunk(list.id(), static_cast<int>(chunk.size()), chunk.data()), what);
+  hsize_t bytes = value_bytes_;
+  for (std::size_t d = 0; d < shape_.size(); ++d) bytes *= (shape_[d] + chunk[d] - 1) / chunk[d] * chunk[d];
+  return H5Dget_storage_size(dataset_.id()) == bytes;
 }
 
 template <class Transfer>

@@ -235,6 +235,7 @@ void ResultsFile::close() {
     };
     impl.group ? agree(*impl.group, close) : close();
   }
+  impl.master.close(concat("closing ", impl.path));
 }
 
 }  // namespace dwgf

@@ -1,7 +1,7 @@
 // A job that is killed at the k-th system call that changes one of its files, for chosen k or for every one:
 // the results that are there open, what is committed is intact, and going on gives the bits of an undisturbed
 // run. With a checkpoint after every step, so that those are hit as well. tools/torture runs every (K-th) one;
-// DWGF_TEST_INJECTIONS is read here only.
+// DWGF_TEST_INJECTIONS and DWGF_TEST_INJECTIONS_FROM are read here only.
 #include <cstdlib>
 #include <iostream>
 
@@ -18,6 +18,16 @@ struct Job {
   int ranks;   // 0: without mpirun
   int victim;  // the rank that is killed
 };
+
+int stride_asked_for() {
+  const char* text = std::getenv("DWGF_TEST_INJECTIONS");
+  return text ? std::max(std::atoi(text), 1) : 0;
+}
+
+int first_asked_for() {
+  const char* text = std::getenv("DWGF_TEST_INJECTIONS_FROM");
+  return text ? std::atoi(text) : 0;
+}
 
 class Injection : public testing::Test {
  protected:
@@ -73,7 +83,7 @@ class Injection : public testing::Test {
       EXPECT_EQ(file.path().extension(), ".h5") << file.path() << " is left behind";
   }
 
-  /// Every `stride`-th call; 0: a sample of the given size.
+  /// Every `stride`-th call, the first of which is asked for too; 0: a sample of the given size.
   void kill_at_calls(Job which, int stride, std::size_t sample) {
     const fs::path count = folder / ("count" + std::to_string(points));
     const fs::path counted = folder / ("counted" + std::to_string(points)) / "r.h5";
@@ -84,7 +94,7 @@ class Injection : public testing::Test {
     std::vector<long> chosen;
     for (long at = 1; at <= calls; ++at) chosen.push_back(at);
     if (stride > 0) {
-      std::erase_if(chosen, [&](long at) { return at % stride != 0; });
+      std::erase_if(chosen, [&](long at) { return at % stride != first_asked_for() % stride; });
     } else {
       std::shuffle(chosen.begin(), chosen.end(), random);
       chosen.resize(sample);
@@ -112,11 +122,6 @@ class Injection : public testing::Test {
 
   std::mt19937 random{11};
 };
-
-int stride_asked_for() {
-  const char* text = std::getenv("DWGF_TEST_INJECTIONS");
-  return text ? std::max(std::atoi(text), 1) : 0;
-}
 
 TEST_F(Injection, AtAnyWriteLosesNothingAndChangesNoBits) {
   expect_code(run(0, job(folder / "undisturbed.h5", 1)), 0);
