@@ -21,8 +21,7 @@ namespace {
 namespace fs = std::filesystem;
 
 bool is_number(const std::string& text) {
-  return !text.empty() && text.size() < 10 &&
-         text.find_first_not_of("0123456789") == std::string::npos;
+  return !text.empty() && text.size() < 10 && text.find_first_not_of("0123456789") == std::string::npos;
 }
 
 /// A file or folder of this user's own, not a link.
@@ -127,14 +126,16 @@ std::vector<std::string> remove_leftovers(const LeftoverPlaces& places) {
   const std::string segment_start = concat("vader_segment.", owner, ".");
   std::vector<fs::path> segments, sessions;
   for (const fs::path& path : entries(places.segments)) {
-    if (path.filename().string().starts_with(segment_start) && is_own(path, S_IFREG)) segments.push_back(path);
+    if (path.filename().string().starts_with(segment_start) && is_own(path, S_IFREG))
+      segments.push_back(path);
   }
   for (const std::string& root : places.roots) {
     const fs::path own = fs::path(root) / concat("ompi.", owner);
     if (!is_own(own, S_IFDIR)) continue;
     for (const fs::path& path : entries(own)) {
       const std::string name = path.filename();
-      if (name.starts_with("pid.") && is_number(name.substr(4)) && is_own(path, S_IFDIR) && is_gone(name.substr(4)))
+      if (name.starts_with("pid.") && is_number(name.substr(4)) && is_own(path, S_IFDIR) &&
+          is_gone(name.substr(4)))
         sessions.push_back(path);
     }
   }

@@ -42,8 +42,11 @@ PredictedNoise ContainedPrior::predict_noise_with_pull_back(const at::Tensor& z_
   const at::Tensor none = at::full_like(z_t, kNan);
   const auto nothing = [none](const at::Tensor&) { return none; };
   PredictedNoise predicted = contained([&] { return prior_.predict_noise_with_pull_back(z_t, time); },
-                                       [&] { return PredictedNoise{none, nothing}; });
-  return {predicted.noise, [this, nothing, pull_back = std::move(predicted.pull_back)](const at::Tensor& cotangent) {
+                                       [&] {
+                                         return PredictedNoise{none, nothing};
+                                       });
+  return {predicted.noise,
+          [this, nothing, pull_back = std::move(predicted.pull_back)](const at::Tensor& cotangent) {
             return contained([&] { return pull_back(cotangent); }, [&] { return nothing(cotangent); });
           }};
 }
@@ -56,22 +59,25 @@ DecodedImage ContainedPrior::decode_with_pull_back(const at::Tensor& z) const {
   const at::Tensor none = at::full_like(z, kNan);
   const auto nothing = [none](const at::Tensor&) { return none; };
   DecodedImage decoded = contained([&] { return prior_.decode_with_pull_back(z); },
-                                   [&] { return DecodedImage{no_image(z), nothing}; });
+                                   [&] {
+                                     return DecodedImage{no_image(z), nothing};
+                                   });
   return {decoded.x, [this, nothing, pull_back = std::move(decoded.pull_back)](const at::Tensor& cotangent) {
             return contained([&] { return pull_back(cotangent); }, [&] { return nothing(cotangent); });
           }};
 }
 
 LatentDistribution ContainedPrior::encode(const at::Tensor& x) const {
-  return contained([&] { return prior_.encode(x); },
-                   [&] {
-                     const PriorGeometry& sizes = geometry();
-                     const std::int64_t height = sizes.only ? sizes.only->latent_height : x.size(2) / sizes.factor;
-                     const std::int64_t width = sizes.only ? sizes.only->latent_width : x.size(3) / sizes.factor;
-                     const at::Tensor none = at::full({x.size(0), sizes.latent_channels, height, width}, kNan,
-                                                      x.options());  // [B, c, h, w]
-                     return LatentDistribution{none, none};
-                   });
+  return contained(
+      [&] { return prior_.encode(x); },
+      [&] {
+        const PriorGeometry& sizes = geometry();
+        const std::int64_t height = sizes.only ? sizes.only->latent_height : x.size(2) / sizes.factor;
+        const std::int64_t width = sizes.only ? sizes.only->latent_width : x.size(3) / sizes.factor;
+        const at::Tensor none = at::full({x.size(0), sizes.latent_channels, height, width}, kNan,
+                                         x.options());  // [B, c, h, w]
+        return LatentDistribution{none, none};
+      });
 }
 
 }  // namespace dwgf

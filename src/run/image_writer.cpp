@@ -54,7 +54,8 @@ at::Tensor mean_and_largest(const std::vector<RankPart>& parts,
 }  // namespace
 
 void write_image(ResultsFile& results, std::int64_t row, const RestoreJob& job, const Prior& prior,
-                 const ImageProblem& image, const Solution& solution, Communicator& group, const ImageTiming& timing) {
+                 const ImageProblem& image, const Solution& solution, Communicator& group,
+                 const ImageTiming& timing) {
   const ResultsLayout& layout = results.layout();
   const DatasetLayout* x_dataset = layout.find("/particles/x");
   const DatasetLayout* z_dataset = layout.find("/particles/z");

@@ -173,13 +173,14 @@ std::vector<OptionSpec> restore_options() {
           layout(integer("store.alignment", "0", 0, 1e9,
                          "large datasets begin at multiples of it: the size of a stripe of a parallel file "
                          "system [bytes]; 0: as it comes")),
-          layout(integer("store.chunk", "0", 0, 1073741824,
-                         "datasets are stored in chunks of at most so many bytes, whole images where one fits, "
-                         "all allocated at once [bytes]; 0: each in one piece, which is faster to write")),
-          layout(integer_or(
-              "store.shards", "1", 1, 100000, {"auto"},
-              "files that the images are divided among, STORE.OUT.shards/K.h5, with store.out as one file over "
-              "all of them; auto: one a group of ranks")),
+          layout(
+              integer("store.chunk", "0", 0, 1073741824,
+                      "datasets are stored in chunks of at most so many bytes, whole images where one fits, "
+                      "all allocated at once [bytes]; 0: each in one piece, which is faster to write")),
+          layout(integer_or("store.shards", "1", 1, 100000, {"auto"},
+                            "files that the images are divided among, STORE.OUT.shards/K.h5, with store.out "
+                            "as one file over "
+                            "all of them; auto: one a group of ranks")),
           layout(choice(
               "store.verify", "committed", {"committed", "none"},
               "what is compared with its checksum before a job goes on with a file; damaged images are "

@@ -13,8 +13,9 @@ namespace {
 std::string file_of(const std::string& data) {
   std::error_code ignored;
   const std::size_t colon = data.rfind(":/");
-  return colon == std::string::npos || colon == 0 || std::filesystem::exists(data, ignored) ? data
-                                                                                            : data.substr(0, colon);
+  return colon == std::string::npos || colon == 0 || std::filesystem::exists(data, ignored)
+             ? data
+             : data.substr(0, colon);
 }
 
 void probe(const std::string& what, const std::string& path) {
@@ -32,8 +33,8 @@ void probe(const std::string& what, const std::string& path) {
 void probe_inputs(const Settings& settings) {
   const auto& options = settings.command().options;
   for (const char* key : {"input.data", "prior.path", "rerun"}) {
-    const bool known =
-        std::any_of(options.begin(), options.end(), [&](const OptionSpec& option) { return option.key == key; });
+    const bool known = std::any_of(options.begin(), options.end(),
+                                   [&](const OptionSpec& option) { return option.key == key; });
     if (known) probe(concat(key, ": "), file_of(settings.text(key)));
   }
   if (settings.command().name == "verify") probe("", settings.positionals.front());

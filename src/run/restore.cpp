@@ -170,8 +170,8 @@ std::unique_ptr<StagedFolder> stage_prior(Communicator& world, const Settings& s
 
 void print_start(const OpenResults& open, const std::vector<ImageEntry>& images) {
   for (const ResultsShard& shard : open.missing) {
-    std::fprintf(stderr, "restore: %s was missing and is made again, with its %lld images\n", shard.path.c_str(),
-                 static_cast<long long>(shard.rows));
+    std::fprintf(stderr, "restore: %s was missing and is made again, with its %lld images\n",
+                 shard.path.c_str(), static_cast<long long>(shard.rows));
   }
   for (const std::int64_t row : open.damaged) {
     std::fprintf(stderr, "restore: %s does not agree with its checksum and is restored again\n",

@@ -104,8 +104,8 @@ void FlatDataset::write(hsize_t first, std::span<const std::byte> bytes) {
   for_each_box(first, bytes.size() / value_bytes_, [&](hid_t memory, hsize_t done) {
     checked(H5Dwrite(dataset_.id(), type_.id(), memory, space_.id(), H5P_DEFAULT,
                      bytes.data() + done * value_bytes_),
-            concat(path_, " of ", file_name_, " cannot be written (", bytes.size(), " bytes from value ", first,
-                   " on; is the disk full, or a quota?)"));
+            concat(path_, " of ", file_name_, " cannot be written (", bytes.size(), " bytes from value ",
+                   first, " on; is the disk full, or a quota?)"));
   });
 }
 

@@ -81,7 +81,8 @@ void read_some(const FlatDataset& data) {
     read(data.size() - piece, piece);
     return;
   }
-  for (hsize_t first = 0; first < data.size(); first += piece) read(first, std::min(piece, data.size() - first));
+  for (hsize_t first = 0; first < data.size(); first += piece)
+    read(first, std::min(piece, data.size() - first));
 }
 
 /// Goes on where something is refused, so that all of it is seen.
@@ -174,9 +175,10 @@ void require_survivable(const std::string& path) {
   if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return;
   const int signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
   const std::string how = signal ? std::string(strsignal(signal)) : concat("exit code ", WEXITSTATUS(status));
-  throw DataError(concat(path, signal == SIGXCPU || signal == SIGKILL
-                                   ? " keeps the HDF5 library busy without end"
-                                   : " makes the HDF5 library crash (" + how + ")",
+  throw DataError(concat(path,
+                         signal == SIGXCPU || signal == SIGKILL
+                             ? " keeps the HDF5 library busy without end"
+                             : " makes the HDF5 library crash (" + how + ")",
                          ": it is damaged; copy it again from where it came from, or write it anew"));
 }
 

@@ -87,10 +87,12 @@ void ResultsFile::Impl::set_field(const char* name, std::int64_t row, Value valu
   at.dataset.write(at.row, std::as_bytes(std::span(&value, 1)));
 }
 
-void ResultsFile::Impl::read_column(const char* name, std::span<std::byte> all, std::size_t value_bytes) const {
+void ResultsFile::Impl::read_column(const char* name, std::span<std::byte> all,
+                                    std::size_t value_bytes) const {
   for (const Part& part : parts) {
     if (!part.shard.problem.empty()) continue;
-    const auto first = static_cast<std::size_t>(part.shard.first), rows = static_cast<std::size_t>(part.shard.rows);
+    const auto first = static_cast<std::size_t>(part.shard.first),
+               rows = static_cast<std::size_t>(part.shard.rows);
     part.datasets.at(name)->read(0, all.subspan(first * value_bytes, rows * value_bytes));
   }
 }

@@ -1,4 +1,6 @@
 // A results file is made aside, complete and on the disk, before it appears under its name.
+#include "results_create.hpp"
+
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
@@ -19,7 +21,6 @@
 #include "../comm/mpi_handle.hpp"
 #include "hdf5_types.hpp"
 #include "replace_file.hpp"
-#include "results_create.hpp"
 #include "results_impl.hpp"
 #include "shards.hpp"
 
@@ -51,11 +52,11 @@ void require_space(const std::string& path, const ResultsLayout& layout) {
   const std::uint64_t largest = needed / std::max<std::uint64_t>(1, planned_shards(path, layout).size());
   rlimit limit{};
   if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY && largest > limit.rlim_cur) {
-    throw IoError(
-        concat("the results file ", path, " needs ", largest, " bytes, but files here are limited to ",
-               limit.rlim_cur,
-               " (ulimit -f, or the batch system); raise the limit, or choose more files (store.shards), fewer "
-               "images or smaller types (store.particles, store.latents)"));
+    throw IoError(concat(
+        "the results file ", path, " needs ", largest, " bytes, but files here are limited to ",
+        limit.rlim_cur,
+        " (ulimit -f, or the batch system); raise the limit, or choose more files (store.shards), fewer "
+        "images or smaller types (store.particles, store.latents)"));
   }
   const std::uint64_t available = std::uint64_t{system.f_bavail} * system.f_frsize;
   if (needed <= available) return;
@@ -111,13 +112,12 @@ struct Placement {
 };
 
 // What is in no shard reads as "not done" and NaN.
-void place_virtually(hid_t create_list, const std::string& path, hid_t type, const std::vector<hsize_t>& shape,
-                     const std::vector<ShardPlace>& shards) {
+void place_virtually(hid_t create_list, const std::string& path, hid_t type,
+                     const std::vector<hsize_t>& shape, const std::vector<ShardPlace>& shards) {
   const std::string what = concat("creating ", path);
   map_onto_shards(create_list, path, shape, shards);
   const float nan = std::numeric_limits<float>::quiet_NaN();
-  if (H5Tget_class(type) == H5T_FLOAT)
-    checked(H5Pset_fill_value(create_list, H5T_NATIVE_FLOAT, &nan), what);
+  if (H5Tget_class(type) == H5T_FLOAT) checked(H5Pset_fill_value(create_list, H5T_NATIVE_FLOAT, &nan), what);
 }
 
 void create_dataset(hid_t file, const std::string& path, hid_t type, const std::vector<hsize_t>& shape,
@@ -249,7 +249,8 @@ void create_master(const std::string& path, const ResultsLayout& layout,
   const std::string what = concat("creating ", aside);
   prepare_hdf5();
   try {
-    Hdf5Handle file = handle_of(H5Fcreate(aside.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT), H5Fclose, what);
+    Hdf5Handle file =
+        handle_of(H5Fcreate(aside.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT), H5Fclose, what);
     create_structure(file.id(), layout, shards);
     write_records(file.id(), layout, aside, true);
     file.close(concat("closing ", aside));

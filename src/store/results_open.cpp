@@ -192,10 +192,9 @@ void require_fixed_places(const std::map<std::string, std::unique_ptr<FlatDatase
                           const std::string& path) {
   for (const auto& [name, dataset] : datasets) {
     if (dataset->has_fixed_place()) continue;
-    throw DataError(
-        concat(name, " of ", path,
-               " is stored in compressed or separate pieces, which cannot be written "
-               "safely while ranks may be killed; go on with the file as this program wrote it"));
+    throw DataError(concat(name, " of ", path,
+                           " is stored in compressed or separate pieces, which cannot be written "
+                           "safely while ranks may be killed; go on with the file as this program wrote it"));
   }
 }
 

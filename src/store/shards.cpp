@@ -112,8 +112,8 @@ void map_onto_shards(hid_t create_list, const std::string& dataset, const std::v
     count[0] = static_cast<hsize_t>(place.rows);
     const auto part =
         handle_of(H5Screate_simple(static_cast<int>(count.size()), count.data(), nullptr), H5Sclose, what);
-    checked(
-        H5Sselect_hyperslab(whole.id(), H5S_SELECT_SET, start.data(), nullptr, count.data(), nullptr), what);
+    checked(H5Sselect_hyperslab(whole.id(), H5S_SELECT_SET, start.data(), nullptr, count.data(), nullptr),
+            what);
     checked(H5Pset_virtual(create_list, whole.id(), escaped(place.file).c_str(), dataset.c_str(), part.id()),
             what);
   }

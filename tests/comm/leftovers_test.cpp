@@ -79,8 +79,8 @@ TEST_F(Leftovers, ThatAProcessHasOpenOrMappedStay) {
     const int file = open(mapped.c_str(), O_RDWR);
     mmap(nullptr, 4096, PROT_READ, MAP_SHARED, file, 0);
     close(file);
-    const bool ready = open(open_one.c_str(), O_RDONLY) >= 0 &&
-                       open((session_folder / "1/0/file").c_str(), O_RDONLY) >= 0;
+    const bool ready =
+        open(open_one.c_str(), O_RDONLY) >= 0 && open((session_folder / "1/0/file").c_str(), O_RDONLY) >= 0;
     close(to_child[1]);
     _exit(!(ready && write(to_parent[1], "x", 1) == 1 && read(to_child[0], &byte, 1) == 0));
   }

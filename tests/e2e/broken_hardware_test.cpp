@@ -17,8 +17,9 @@ TEST_P(BrokenDisk, IsAnErrorThatNamesThePlaceAndTheBytesAndCostsNothingCommitted
   const int ranks = GetParam();
   const fs::path folder = new_folder("broken"), images = make_array(folder / "images.npy", 3);
   const auto job = [&](const fs::path& out) {
-    return small_job(images, out, {"--store.latents", "float64", "--run.ranks_per_image",
-                                   std::to_string(std::max(ranks, 1))});
+    return small_job(
+        images, out,
+        {"--store.latents", "float64", "--run.ranks_per_image", std::to_string(std::max(ranks, 1))});
   };
   const auto run_with = [&](const fs::path& out, long at, const fs::path& count) {
     const Arguments variables = {"env",
@@ -56,15 +57,15 @@ TEST(ShortMemory, OfOneRankCostsTheImageThatNeedsItAndNoOther) {
   make_picture(pictures / "a.png", 1);
   make_picture(pictures / "b.png", 2, 160, 160);
   make_picture(pictures / "c.png", 3);
-  const Arguments job = small_job(pictures, out,
-                                  {"--flow.particles", "8", "--flow.micro_batch", "4",
-                                   "--run.ranks_per_image", "2"});
+  const Arguments job = small_job(
+      pictures, out, {"--flow.particles", "8", "--flow.micro_batch", "4", "--run.ranks_per_image", "2"});
   const Arguments variables = {"env", std::string("LD_PRELOAD=") + DWGF_MEMORY_LIMITER, "DWGF_MEMORY_RANK=1",
                                "DWGF_MEMORY_LARGEST=4000000"};
   const Finished finished = start_command(variables + command_line(2, job)).wait(std::chrono::seconds(70));
   expect_code(finished, 3);
   expect_readable(finished);
-  for (const char* part : {"b.png", "rank 1: out of memory", "bytes more were needed", "flow.micro_batch = 2"})
+  for (const char* part :
+       {"b.png", "rank 1: out of memory", "bytes more were needed", "flow.micro_batch = 2"})
     EXPECT_TRUE(contains(finished.err, part)) << part << " is missing in:\n" << finished.err;
   EXPECT_EQ(intact(out).size(), 2u);
   // On other ranks, or elsewhere, the same command finds it.

@@ -38,9 +38,10 @@ class Kills : public testing::Test {
   Tally tally;
 
   Arguments job(const fs::path& out, int ranks_per_image = 1) const {
-    return small_job(images, out,
-                     kJob + Arguments{"--run.ranks_per_image", std::to_string(ranks_per_image), "--store.shards",
-                                      std::to_string(from_environment("DWGF_TEST_SHARDS", 1))});
+    return small_job(
+        images, out,
+        kJob + Arguments{"--run.ranks_per_image", std::to_string(ranks_per_image), "--store.shards",
+                         std::to_string(from_environment("DWGF_TEST_SHARDS", 1))});
   }
 
   /// A run that is killed after some more images and a while; whether it was still running then.

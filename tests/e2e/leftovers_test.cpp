@@ -24,8 +24,9 @@ TEST(Leftovers, OfAKilledJobGoWithTheNextStartAndALivingOneKeepsItsOwn) {
                  common = folder / "common";
   fs::create_directory(common);
   const auto job = [&](const std::string& out, int particles) {
-    return small_job(images, folder / out, {"--flow.grid", "400", "--flow.steps", "399", "--flow.particles",
-                                            std::to_string(particles)});
+    return small_job(
+        images, folder / out,
+        {"--flow.grid", "400", "--flow.steps", "399", "--flow.particles", std::to_string(particles)});
   };
   const auto start_there = [&](int ranks, const Arguments& arguments) {
     return start_command(Arguments{"env", "TMPDIR=" + common.string(),

@@ -60,7 +60,8 @@ std::vector<std::byte> plainly_read(const std::string& path, const std::string& 
   const hid_t file = H5Fopen(path.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT);
   const hid_t data = H5Dopen2(file, dataset.c_str(), H5P_DEFAULT);
   const hid_t type = H5Dget_type(data), space = H5Dget_space(data);
-  std::vector<std::byte> bytes(H5Tget_size(type) * static_cast<std::size_t>(H5Sget_simple_extent_npoints(space)));
+  std::vector<std::byte> bytes(H5Tget_size(type) *
+                               static_cast<std::size_t>(H5Sget_simple_extent_npoints(space)));
   EXPECT_GE(H5Dread(data, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, bytes.data()), 0) << dataset;
   H5Sclose(space);
   H5Tclose(type);
@@ -71,9 +72,9 @@ std::vector<std::byte> plainly_read(const std::string& path, const std::string& 
 
 void expect_reads_like(const std::string& path, const std::string& single) {
   const auto layout = ResultsFile::open_for_reading(single).layout();
-  std::vector<std::string> names = {"/image/id",    "/image/name",  "/image/height",  "/image/width",
-                                    "/image/state", "/image/crc32", "/image/seconds", "/image/reason",
-                                    "/operator/mask"};
+  std::vector<std::string> names = {"/image/id",      "/image/name",   "/image/height",
+                                    "/image/width",   "/image/state",  "/image/crc32",
+                                    "/image/seconds", "/image/reason", "/operator/mask"};
   for (const auto& dataset : layout.datasets) names.push_back(dataset.path);
   for (const auto& name : names) EXPECT_EQ(plainly_read(path, name), plainly_read(single, name)) << name;
   EXPECT_EQ(ResultsFile::open_for_reading(path).layout().attributes, layout.attributes);
@@ -127,7 +128,8 @@ TEST(Shards, GoOnAfterReopeningAndMoveWithTheirFile) {
     EXPECT_EQ(whole.state(2), ImageState::not_done);
   }
   std::vector<std::byte> states = plainly_read(moved, "/image/state");
-  EXPECT_EQ(states, (std::vector<std::byte>{std::byte{1}, std::byte{1}, std::byte{0}, std::byte{1}, std::byte{1}}));
+  EXPECT_EQ(states,
+            (std::vector<std::byte>{std::byte{1}, std::byte{1}, std::byte{0}, std::byte{1}, std::byte{1}}));
 }
 
 TEST(Shards, AMissingOneIsNamedReadsAsNotDoneAndIsMadeAgain) {
@@ -141,10 +143,11 @@ TEST(Shards, AMissingOneIsNamedReadsAsNotDoneAndIsMadeAgain) {
     EXPECT_TRUE(file.shards()[1].missing);
     EXPECT_EQ(file.shards()[1].first, 3);
     EXPECT_EQ(file.layout().images[4].id, small_layout(5).images[4].id);
-    EXPECT_EQ(file.states(), (std::vector<ImageState>{ImageState::committed, ImageState::committed,
-                                                      ImageState::committed, ImageState::not_done,
-                                                      ImageState::not_done}));
-    EXPECT_NE(message_of<DataError>([&] { file.read("/posterior/mean", 4); }).find("1.h5"), std::string::npos);
+    EXPECT_EQ(file.states(),
+              (std::vector<ImageState>{ImageState::committed, ImageState::committed, ImageState::committed,
+                                       ImageState::not_done, ImageState::not_done}));
+    EXPECT_NE(message_of<DataError>([&] { file.read("/posterior/mean", 4); }).find("1.h5"),
+              std::string::npos);
   }
   EXPECT_EQ(plainly_read(path, "/image/state")[4], std::byte{0});
   const auto mean = plainly_read(path, "/posterior/mean");
@@ -230,7 +233,8 @@ TEST(Shards, ACreationThatWasCutShortIsMadeGoodAndResultsAreNotOverwritten) {
 TEST(Chunks, HoldTheSameBytesAndAreAllAllocatedAtOnce) {
   const std::string single = written("contiguous.h5", sharded(7, 1));
   for (const std::uint64_t bytes : {1u, 100u, 1000u, 1000000u}) {
-    const std::string path = written(concat("chunks", bytes, ".h5"), sharded(7, bytes == 100u ? 2 : 1, bytes));
+    const std::string path =
+        written(concat("chunks", bytes, ".h5"), sharded(7, bytes == 100u ? 2 : 1, bytes));
     world().barrier();
     expect_reads_like(path, single);
     auto file = ResultsFile::open_for_writing(path, world());

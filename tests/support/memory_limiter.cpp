@@ -11,7 +11,8 @@
 #include <dlfcn.h>
 
 extern "C" int posix_memalign(void** memory, size_t alignment, size_t size) noexcept {
-  static const auto next = reinterpret_cast<int (*)(void**, size_t, size_t)>(dlsym(RTLD_NEXT, "posix_memalign"));
+  static const auto next =
+      reinterpret_cast<int (*)(void**, size_t, size_t)>(dlsym(RTLD_NEXT, "posix_memalign"));
   static const char* const own = std::getenv("OMPI_COMM_WORLD_RANK");
   static const char* const rank = std::getenv("DWGF_MEMORY_RANK");
   static const char* const largest = std::getenv("DWGF_MEMORY_LARGEST");

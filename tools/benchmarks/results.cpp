@@ -123,8 +123,9 @@ void measure_writing(const std::string& folder) {
     ratio.push_back(by_results.back() / by_pwrite.back());
   }
   if (world.rank() != 0) return;
-  std::printf("| %d | %.0f | %.0f | %.0f | %.0f %% (%.0f ... %.0f) |\n", world.size(), mebibytes, median(by_pwrite),
-              median(by_results), 100 * median(ratio), 100 * *std::min_element(ratio.begin(), ratio.end()),
+  std::printf("| %d | %.0f | %.0f | %.0f | %.0f %% (%.0f ... %.0f) |\n", world.size(), mebibytes,
+              median(by_pwrite), median(by_results), 100 * median(ratio),
+              100 * *std::min_element(ratio.begin(), ratio.end()),
               100 * *std::max_element(ratio.begin(), ratio.end()));
 }
 

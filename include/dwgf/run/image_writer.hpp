@@ -18,6 +18,7 @@ struct ImageTiming {
 /// Collective over `group`. `prior` decodes: the job's own, or one around it. Throws Diverged on all ranks alike when a decoded particle is not finite;
 /// IoError.
 void write_image(ResultsFile& results, std::int64_t row, const RestoreJob& job, const Prior& prior,
-                 const ImageProblem& image, const Solution& solution, Communicator& group, const ImageTiming& timing);
+                 const ImageProblem& image, const Solution& solution, Communicator& group,
+                 const ImageTiming& timing);
 
 }  // namespace dwgf
