@@ -21,10 +21,13 @@
 #include <dwgf/run/inspect.hpp>
 #include <dwgf/run/launcher.hpp>
 #include <dwgf/run/merge.hpp>
+#include <dwgf/run/probe_inputs.hpp>
 #include <dwgf/run/rerun.hpp>
 #include <dwgf/run/restore.hpp>
 #include <dwgf/run/settings.hpp>
 #include <dwgf/run/together.hpp>
+#include <dwgf/store/hdf5_probe.hpp>
+#include <dwgf/store/library_versions.hpp>
 
 namespace {
 
@@ -81,6 +84,9 @@ ExitCode run(Communicator& world, const std::vector<std::string>& arguments,
   }
 
   const Settings settings = parse_settings(*command, rest);
+  together(world, [&] {
+    if (first) probe_inputs(settings);
+  });
   if (command->name == "restore") {
     const bool again = !settings.text("rerun").empty();
     return again ? rerun(world, settings, signals.value()) : restore(world, settings, signals.value());
@@ -99,6 +105,7 @@ ExitCode run(Communicator& world, const std::vector<std::string>& arguments,
 }  // namespace
 
 int main(int argc, char** argv) {
+  if (argc == 3 && std::string(argv[1]) == probe_argument) return answer_probe(argv[2]);
   // 1. MPI, on any number of ranks, one included. A job that can be stopped and gone on with heeds signals from
   // the first moment on.
   prepare_launch();
@@ -125,6 +132,8 @@ int main(int argc, char** argv) {
   } catch (const AgreedError& error) {
     if (world.rank() == 0) tell(command, error.what());
     code = error.code();
+    world.barrier();
+    if (any_hdf5_file_is_open()) end_all_ranks(static_cast<int>(code));
   } catch (const Error& error) {
     fail_alone(world, command, error.what(), error.code());
   } catch (const std::exception& error) {

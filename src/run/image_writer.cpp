@@ -53,9 +53,9 @@ at::Tensor mean_and_largest(const std::vector<RankPart>& parts,
 
 }  // namespace
 
-void write_image(ResultsFile& results, std::int64_t row, const RestoreJob& job, const ImageProblem& image,
-                 const Solution& solution, Communicator& group, const ImageTiming& timing) {
-  const Prior& prior = job.prior();
+void write_image(ResultsFile& results, std::int64_t row, const RestoreJob& job, const Prior& prior,
+                 const ImageProblem& image, const Solution& solution, Communicator& group,
+                 const ImageTiming& timing) {
   const ResultsLayout& layout = results.layout();
   const DatasetLayout* x_dataset = layout.find("/particles/x");
   const DatasetLayout* z_dataset = layout.find("/particles/z");
@@ -95,7 +95,7 @@ void write_image(ResultsFile& results, std::int64_t row, const RestoreJob& job, 
   group.all_gather(std::as_bytes(std::span(&mine, 1)), std::as_writable_bytes(std::span(parts)));
   // Every rank's particles are on disk before the commit record is; the first rank's own sync covers only its
   // host.
-  if (group.rank() != 0 && (x_dataset || z_dataset)) results.sync();
+  if (group.rank() != 0 && (x_dataset || z_dataset)) results.sync(row);
   group.barrier();
   if (group.rank() != 0) return;
 

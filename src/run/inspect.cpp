@@ -21,12 +21,13 @@ struct Counts {
 Counts count(const ResultsFile& results) {
   Counts counts;
   const std::vector<ImageState> states = results.states();
+  const std::vector<float> seconds = results.seconds();
   counts.total = static_cast<std::int64_t>(states.size());
   for (std::size_t row = 0; row < states.size(); ++row) {
     if (states[row] == ImageState::failed) ++counts.failed;
     if (states[row] != ImageState::committed) continue;
     ++counts.done;
-    counts.seconds += results.seconds(static_cast<std::int64_t>(row));
+    counts.seconds += seconds[row];
   }
   return counts;
 }
@@ -105,6 +106,11 @@ ExitCode status_command(const Settings& settings) {
               static_cast<long long>(counts.total), static_cast<long long>(counts.done),
               static_cast<long long>(counts.failed), static_cast<long long>(counts.left()));
   if (counts.done) std::printf("%s an image and group\n", human_duration(per_image).c_str());
+  for (const ResultsShard& shard : results.shards()) {
+    if (!shard.problem.empty())
+      std::printf("the shard %s, with %lld of the images, %s\n", shard.path.c_str(),
+                  static_cast<long long>(shard.rows), shard.problem.c_str());
+  }
   print_job(job, counts.left());
   return ExitCode::ok;
 }
@@ -112,9 +118,18 @@ ExitCode status_command(const Settings& settings) {
 ExitCode verify_command(const Settings& settings) {
   const ResultsFile results = ResultsFile::open_for_reading(settings.positionals.front());
   const std::vector<ImageState> states = results.states();
+  const std::vector<ResultsShard> shards = results.shards();
   std::int64_t right = 0, damaged = 0, failed = 0, missing = 0;
+  for (const ResultsShard& shard : shards) {
+    if (!shard.problem.empty())
+      std::printf("damaged  shard %s, with rows %lld ... %lld, %s\n", shard.path.c_str(),
+                  static_cast<long long>(shard.first), static_cast<long long>(shard.first + shard.rows - 1),
+                  shard.problem.c_str());
+  }
+  auto shard = shards.begin();
   for (std::size_t index = 0; index < states.size(); ++index) {
     const auto row = static_cast<std::int64_t>(index);
+    if (row == shard->first + shard->rows) ++shard;
     const char* name = results.layout().images[index].name.c_str();
     switch (states[index]) {
       case ImageState::committed:
@@ -131,6 +146,11 @@ ExitCode verify_command(const Settings& settings) {
                     results.reason(row).c_str());
         break;
       case ImageState::not_done:
+        if (!shard->problem.empty()) {
+          ++damaged;
+          std::printf("damaged  %lld  %s  (its shard)\n", static_cast<long long>(row), name);
+          break;
+        }
         ++missing;
         std::printf("missing  %lld  %s\n", static_cast<long long>(row), name);
         break;

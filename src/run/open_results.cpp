@@ -43,10 +43,15 @@ void require_same_job(const ResultsFile& results, const RestoreJob& job, const R
              "\nName another store.out, or set the options as they were to go on with this one"));
 }
 
-/// Looks at a file that is there without touching it.
-void require_same_job(const std::string& path, const RestoreJob& job, const ResultsLayout& wanted) {
+/// Looks at a file that is there without touching it; its shards that are missing.
+std::vector<ResultsShard> require_same_job(const std::string& path, const RestoreJob& job,
+                                           const ResultsLayout& wanted) {
   try {
-    require_same_job(ResultsFile::open_for_reading(path), job, wanted);
+    const auto results = ResultsFile::open_for_reading(path);
+    require_same_job(results, job, wanted);
+    std::vector<ResultsShard> shards = results.shards();
+    std::erase_if(shards, [](const ResultsShard& shard) { return !shard.missing; });
+    return shards;
   } catch (const DataError& error) {
     throw DataError(
         concat("store.out: ", error.what(), ". The file is left as it is; name another store.out"));
@@ -100,17 +105,32 @@ std::vector<ImageState> states_of(Communicator& world, const ResultsFile& file) 
   return states;
 }
 
+/// The first rows of all shards, then the second ones, and so on.
+std::vector<std::int64_t> rows_across_shards(const ResultsFile& file) {
+  std::vector<std::int64_t> rows;
+  const std::vector<ResultsShard> shards = file.shards();
+  const std::size_t images = file.layout().images.size();
+  for (std::int64_t turn = 0; rows.size() < images; ++turn) {
+    for (const ResultsShard& shard : shards)
+      if (turn < shard.rows) rows.push_back(shard.first + turn);
+  }
+  return rows;
+}
+
 }  // namespace
 
-OpenResults open_results(Communicator& world, const RestoreJob& job) {
+OpenResults open_results(Communicator& world, const RestoreJob& job, int groups) {
   const std::string path = job.settings().text("store.out");
-  const ResultsLayout layout = job.layout(describe_system(world));
+  ResultsLayout layout = job.layout(describe_system(world));
+  layout.shards =
+      job.settings().text("store.shards") == "auto" ? groups : job.settings().integer("store.shards");
   std::optional<JobLock> lock;
+  std::vector<ResultsShard> missing;
   std::int64_t there = 0;
   together(world, [&] {
     if (world.rank() != 0) return;
     require_place_for_results(path);
-    if (exists(path)) require_same_job(path, job, layout);
+    if (exists(path)) missing = require_same_job(path, job, layout);
     try {
       lock = JobLock::acquire(path);
     } catch (const UsageError& error) {
@@ -131,14 +151,15 @@ OpenResults open_results(Communicator& world, const RestoreJob& job) {
   }
   together(world, [&] { test_mpi_io(path + ".iotest", world); });
 
-  OpenResults open{std::move(lock), std::move(*file), {}, {}};
+  OpenResults open{std::move(lock), std::move(*file), {}, {}, std::move(missing)};
   std::vector<ImageState> states = states_of(world, open.file);
   if (job.settings().text("store.verify") != "none") open.damaged = damaged_rows(world, open.file, states);
   for (const std::int64_t row : open.damaged) states[static_cast<std::size_t>(row)] = ImageState::not_done;
   std::vector<std::uint64_t> ids;
-  for (std::size_t k = 0; k < states.size(); ++k) {
+  for (const std::int64_t row : rows_across_shards(open.file)) {
+    const auto k = static_cast<std::size_t>(row);
     if (states[k] == ImageState::committed) continue;
-    open.rows.push_back(static_cast<std::int64_t>(k));
+    open.rows.push_back(row);
     ids.push_back(layout.images[k].id);
   }
   together(world, [&] {

@@ -43,6 +43,13 @@ OptionSpec real_or(std::string key, std::string value, double least, double most
   return option;
 }
 
+OptionSpec integer_or(std::string key, std::string value, double least, double most,
+                      std::vector<std::string> words, std::string help) {
+  OptionSpec option = integer(std::move(key), std::move(value), least, most, std::move(help));
+  option.choices = std::move(words);
+  return option;
+}
+
 /// What `restore` and `degrade` both take: which images, and what is done to them.
 std::vector<OptionSpec> problem_options() {
   return {
@@ -166,6 +173,14 @@ std::vector<OptionSpec> restore_options() {
           layout(integer("store.alignment", "0", 0, 1e9,
                          "large datasets begin at multiples of it: the size of a stripe of a parallel file "
                          "system [bytes]; 0: as it comes")),
+          layout(
+              integer("store.chunk", "0", 0, 1073741824,
+                      "datasets are stored in chunks of at most so many bytes, whole images where one fits, "
+                      "all allocated at once [bytes]; 0: each in one piece, which is faster to write")),
+          layout(integer_or("store.shards", "1", 1, 100000, {"auto"},
+                            "files that the images are divided among, STORE.OUT.shards/K.h5, with store.out "
+                            "as one file over "
+                            "all of them; auto: one a group of ranks")),
           layout(choice(
               "store.verify", "committed", {"committed", "none"},
               "what is compared with its checksum before a job goes on with a file; damaged images are "

@@ -16,6 +16,7 @@
 #include <dwgf/comm/work_queue.hpp>
 #include <dwgf/flow/diverged.hpp>
 #include <dwgf/run/compute_device.hpp>
+#include <dwgf/run/contained_prior.hpp>
 #include <dwgf/run/dry_run.hpp>
 #include <dwgf/run/event_log.hpp>
 #include <dwgf/run/image_keeper.hpp>
@@ -93,7 +94,8 @@ class Restoration {
 
   /// False when it was stopped.
   bool solved_and_written(std::int64_t row, const ImageProblem& image, Clock::time_point start) {
-    const Problem problem{job_.prior(), *image.forward, image.y, image.shape, entry(row).id};
+    const ContainedPrior prior(job_.prior(), job_.flow().micro_batch);
+    const Problem problem{prior, *image.forward, image.y, image.shape, entry(row).id};
     for (int attempt = 1;; ++attempt) {
       context_.watchdog.enter("computing");
       const auto waited_before = context_.watchdog.waited();
@@ -103,11 +105,15 @@ class Restoration {
         if (!solution.complete) return false;
         context_.watchdog.enter("writing an image");
         const std::chrono::duration<double> waited = context_.watchdog.waited() - waited_before;
-        write_image(results_, row, job_, image, solution, group_, {seconds_since(start), waited.count()});
+        write_image(results_, row, job_, prior, image, solution, group_,
+                    {seconds_since(start), waited.count()});
         keeper.finish();
         return true;
       } catch (const Diverged& error) {
         keeper.finish();
+        together(watched_, [&] {
+          if (prior.shortage()) throw Error(ExitCode::some_images_failed, *prior.shortage());
+        });
         // Once more, from the start: what a faulty processor or device made of it does not come again.
         if (attempt == 2) throw;
         context_.progress.tell_people(concat(name(row), ": ", error.what(), "; trying once more"));
@@ -115,7 +121,8 @@ class Restoration {
     }
   }
 
-  /// Memory that a rank of its own does not find costs its image only; the others of a group would wait for it.
+  /// Memory that a rank of its own does not find costs its image only; the others of a group would wait for it. (Where
+  /// the prior lacks it, which takes by far the most, all go on: see ContainedPrior.)
   Solution solved(const Problem& problem, ImageKeeper& keeper) {
     try {
       return solve(problem, job_.flow(), tensors_.with(watched_), keeper);
@@ -162,6 +169,10 @@ std::unique_ptr<StagedFolder> stage_prior(Communicator& world, const Settings& s
 }
 
 void print_start(const OpenResults& open, const std::vector<ImageEntry>& images) {
+  for (const ResultsShard& shard : open.missing) {
+    std::fprintf(stderr, "restore: %s was missing and is made again, with its %lld images\n",
+                 shard.path.c_str(), static_cast<long long>(shard.rows));
+  }
   for (const std::int64_t row : open.damaged) {
     std::fprintf(stderr, "restore: %s does not agree with its checksum and is restored again\n",
                  images[static_cast<std::size_t>(row)].name.c_str());
@@ -238,7 +249,7 @@ ExitCode restore_logged(Communicator& world, const Settings& settings, ScopedSig
   }
 
   watchdog.enter("opening the results file");
-  OpenResults open = open_results(world, *job);
+  OpenResults open = open_results(world, *job, place.groups);
   if (world.rank() == 0) {
     job->remember_hashes();
     print_warnings(*job, place);
@@ -306,6 +317,17 @@ ExitCode restore_logged(Communicator& world, const Settings& settings, ScopedSig
 
 }  // namespace
 
+namespace {
+
+/// By one rank a node.
+void clear_leftovers(const Communicator& world, EventLog& log) {
+  if (nodes_of_ranks(world)[static_cast<std::size_t>(world.rank())] != world.rank()) return;
+  for (const std::string& path : remove_leftovers(leftover_places()))
+    log.event("removed what a killed job left", {{"path", path}});
+}
+
+}  // namespace
+
 ExitCode restore(Communicator& world, const Settings& settings, ScopedSignals& signals) {
   std::optional<EventLog> log;
   together(world, [&] { log.emplace(settings.text("log.file"), world.rank(), host_name()); });
@@ -313,6 +335,7 @@ ExitCode restore(Communicator& world, const Settings& settings, ScopedSignals& s
                         {"started_by", launcher_identity()},
                         {"ranks", std::int64_t{world.size()}},
                         {"results", settings.text("store.out")}});
+  clear_leftovers(world, *log);
   try {
     const ExitCode code = restore_logged(world, settings, signals, *log);
     log->event("ends", {{"code", std::int64_t{static_cast<int>(code)}}});

@@ -142,6 +142,7 @@ ResultsLayout RestoreJob::layout(const std::string& system) const {
                        {"prior_sha256", prior_->sha256()},
                        {"system", system}};
   layout.alignment = settings_.unsigned_integer("store.alignment");
+  layout.chunk_bytes = settings_.unsigned_integer("store.chunk");
   return layout;
 }
 

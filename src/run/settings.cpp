@@ -150,6 +150,7 @@ void Settings::set(const std::string& key, const std::string& value, const std::
       }
       break;
     case OptionKind::integer: {
+      if (std::find(option.choices.begin(), option.choices.end(), value) != option.choices.end()) break;
       std::uint64_t whole = 0;
       const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), whole);
       if (error != std::errc{} || end != value.data() + value.size())

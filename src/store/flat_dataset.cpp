@@ -61,7 +61,15 @@ FlatDataset::FlatDataset(hid_t file, const std::string& path, const std::string&
 }
 
 bool FlatDataset::has_fixed_place() const {
-  return H5Dget_offset(dataset_.id()) != HADDR_UNDEF;
+  if (H5Dget_offset(dataset_.id()) != HADDR_UNDEF) return true;
+  const std::string what = concat("examining ", path_, " of ", file_name_);
+  const auto list = handle_of(H5Dget_create_plist(dataset_.id()), H5Pclose, what);
+  if (H5Pget_layout(list.id()) != H5D_CHUNKED || H5Pget_nfilters(list.id()) != 0) return false;
+  std::vector<hsize_t> chunk(shape_.size());
+  checked(H5Pget_chunk(list.id(), static_cast<int>(chunk.size()), chunk.data()), what);
+  hsize_t bytes = value_bytes_;
+  for (std::size_t d = 0; d < shape_.size(); ++d) bytes *= (shape_[d] + chunk[d] - 1) / chunk[d] * chunk[d];
+  return H5Dget_storage_size(dataset_.id()) == bytes;
 }
 
 template <class Transfer>
@@ -96,7 +104,8 @@ void FlatDataset::write(hsize_t first, std::span<const std::byte> bytes) {
   for_each_box(first, bytes.size() / value_bytes_, [&](hid_t memory, hsize_t done) {
     checked(H5Dwrite(dataset_.id(), type_.id(), memory, space_.id(), H5P_DEFAULT,
                      bytes.data() + done * value_bytes_),
-            concat(path_, " of ", file_name_, " cannot be written (is the disk full, or a quota?)"));
+            concat(path_, " of ", file_name_, " cannot be written (", bytes.size(), " bytes from value ",
+                   first, " on; is the disk full, or a quota?)"));
   });
 }
 

@@ -35,7 +35,8 @@ class FlatDataset {
   hsize_t size() const { return size_; }
   /// Forgets the HDF5 object without closing it.
   void abandon() { dataset_.abandon(); }
-  /// Whether all of its bytes have one fixed place in the file, given when it was created.
+  /// Whether all of its bytes have one fixed place in the file, given when it was created: in one piece, or in pieces
+  /// that are all allocated and not compressed.
   bool has_fixed_place() const;
 
   /// Values [first, first + bytes.size() / value_bytes()), as stored; independent of other ranks.

@@ -8,7 +8,7 @@
 
 namespace dwgf {
 
-Hdf5Handle open_hdf5(const std::string& path) {
+Hdf5Handle open_hdf5(const std::string& path, bool cache_chunks) {
   prepare_hdf5();
   try {
     PosixFile::open_for_reading(path);  // says what the system says; HDF5 does not
@@ -20,6 +20,7 @@ Hdf5Handle open_hdf5(const std::string& path) {
   const std::string what = concat("opening ", path);
   const auto access_list = handle_of(H5Pcreate(H5P_FILE_ACCESS), H5Pclose, what);
   checked(H5Pset_sieve_buf_size(access_list.id(), 0), what);
+  if (!cache_chunks) checked(H5Pset_cache(access_list.id(), 0, 0, 0, 0.0), what);
 #if H5_VERSION_GE(1, 10, 7)
   checked(H5Pset_file_locking(access_list.id(), false, true), what);
 #endif

@@ -16,4 +16,8 @@ std::vector<LibraryVersions> file_libraries() {
           {"libpng", PNG_LIBPNG_VER_STRING, png_get_libpng_ver(nullptr)}};
 }
 
+bool any_hdf5_file_is_open() {
+  return H5Fget_obj_count(static_cast<hid_t>(H5F_OBJ_ALL), H5F_OBJ_FILE) > 0;
+}
+
 }  // namespace dwgf

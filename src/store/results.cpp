@@ -35,14 +35,28 @@ const ResultsLayout& ResultsFile::layout() const {
 // next.
 ResultsFile::Impl::~Impl() {
   if (!group || group->size() == 1 || std::uncaught_exceptions() == 0) return;
-  for (auto& [path, dataset] : datasets) dataset->abandon();
-  file.abandon();
+  for (Part& part : parts) {
+    for (auto& [name, dataset] : part.datasets) dataset->abandon();
+    part.file.abandon();
+  }
 }
 
-FlatDataset& ResultsFile::Impl::dataset(const std::string& name) const {
-  const auto found = datasets.find(name);
-  if (found == datasets.end()) throw InternalError(concat(path, " has no dataset ", name));
-  return *found->second;
+ResultsFile::Impl::Part& ResultsFile::Impl::part_of(std::int64_t row) {
+  require_row(row);
+  const auto after = std::upper_bound(parts.begin(), parts.end(), row,
+                                      [](std::int64_t r, const Part& part) { return r < part.shard.first; });
+  return *std::prev(after);
+}
+
+ResultsFile::Impl::Place ResultsFile::Impl::place(const std::string& name, std::int64_t row) {
+  Part& part = part_of(row);
+  if (!part.shard.problem.empty()) {
+    throw DataError(
+        concat("row ", row, " of ", path, " lies in ", part.shard.path, ", which ", part.shard.problem));
+  }
+  const auto found = part.datasets.find(name);
+  if (found == part.datasets.end()) throw InternalError(concat(path, " has no dataset ", name));
+  return {*found->second, static_cast<hsize_t>(row - part.shard.first)};
 }
 
 const DatasetLayout& ResultsFile::Impl::described(const std::string& name) const {
@@ -60,21 +74,38 @@ void ResultsFile::Impl::require_writable() const {
 }
 
 template <class Value>
-Value ResultsFile::Impl::field(const char* name, std::int64_t row) const {
-  require_row(row);
+Value ResultsFile::Impl::field(const char* name, std::int64_t row) {
   Value value{};
-  dataset(name).read(static_cast<hsize_t>(row), std::as_writable_bytes(std::span(&value, 1)));
+  const Place at = place(name, row);
+  at.dataset.read(at.row, std::as_writable_bytes(std::span(&value, 1)));
   return value;
 }
 
 template <class Value>
 void ResultsFile::Impl::set_field(const char* name, std::int64_t row, Value value) {
-  dataset(name).write(static_cast<hsize_t>(row), std::as_bytes(std::span(&value, 1)));
+  const Place at = place(name, row);
+  at.dataset.write(at.row, std::as_bytes(std::span(&value, 1)));
+}
+
+void ResultsFile::Impl::read_column(const char* name, std::span<std::byte> all,
+                                    std::size_t value_bytes) const {
+  for (const Part& part : parts) {
+    if (!part.shard.problem.empty()) continue;
+    const auto first = static_cast<std::size_t>(part.shard.first),
+               rows = static_cast<std::size_t>(part.shard.rows);
+    part.datasets.at(name)->read(0, all.subspan(first * value_bytes, rows * value_bytes));
+  }
+}
+
+std::vector<ResultsShard> ResultsFile::shards() const {
+  std::vector<ResultsShard> shards;
+  for (const Impl::Part& part : impl_->parts) shards.push_back(part.shard);
+  return shards;
 }
 
 std::vector<ImageState> ResultsFile::states() const {
-  std::vector<std::uint8_t> codes(layout().images.size());
-  impl_->dataset("/image/state").read(0, std::as_writable_bytes(std::span(codes)));
+  std::vector<std::uint8_t> codes(layout().images.size(), static_cast<std::uint8_t>(ImageState::not_done));
+  impl_->read_column("/image/state", std::as_writable_bytes(std::span(codes)), 1);
   std::vector<ImageState> states;
   states.reserve(codes.size());
   for (const std::uint8_t code : codes) {
@@ -84,6 +115,7 @@ std::vector<ImageState> ResultsFile::states() const {
 }
 
 ImageState ResultsFile::state(std::int64_t row) const {
+  if (!impl_->part_of(row).shard.problem.empty()) return ImageState::not_done;
   return state_from(impl_->field<std::uint8_t>("/image/state", row), row, path());
 }
 
@@ -99,6 +131,12 @@ float ResultsFile::seconds(std::int64_t row) const {
   return impl_->field<float>("/image/seconds", row);
 }
 
+std::vector<float> ResultsFile::seconds() const {
+  std::vector<float> all(layout().images.size());
+  impl_->read_column("/image/seconds", std::as_writable_bytes(std::span(all)), sizeof(float));
+  return all;
+}
+
 void ResultsFile::write(const std::string& dataset, std::int64_t row, std::int64_t offset,
                         std::span<const std::byte> bytes) {
   impl_->require_writable();
@@ -111,19 +149,22 @@ void ResultsFile::write(const std::string& dataset, std::int64_t row, std::int64
     throw InternalError(concat(bytes.size(), " bytes from value ", offset, " on do not fit the rows of ",
                                dataset, ", which have ", values, " values of ", name_of(described.type)));
   }
-  impl_->dataset(dataset).write(static_cast<hsize_t>(row * values + offset), bytes);
+  const Impl::Place at = impl_->place(dataset, row);
+  at.dataset.write(at.row * static_cast<hsize_t>(values) + static_cast<hsize_t>(offset), bytes);
 }
 
 std::vector<std::byte> ResultsFile::read(const std::string& dataset, std::int64_t row) const {
   impl_->require_row(row);
   const DatasetLayout& described = impl_->described(dataset);
   std::vector<std::byte> bytes(described.row_bytes());
-  impl_->dataset(dataset).read(static_cast<hsize_t>(row * described.row_values()), bytes);
+  const Impl::Place at = impl_->place(dataset, row);
+  at.dataset.read(at.row * static_cast<hsize_t>(described.row_values()), bytes);
   return bytes;
 }
 
 FloatArray ResultsFile::read_constant(const std::string& name) const {
-  const FlatDataset constant(impl_->file.id(), "/operator/" + name, impl_->path);
+  const hid_t file = impl_->master ? impl_->master.id() : impl_->parts.front().file.id();
+  const FlatDataset constant(file, "/operator/" + name, impl_->path);
   return {{constant.shape().begin(), constant.shape().end()}, constant.read_floats(0, constant.size())};
 }
 
@@ -134,12 +175,13 @@ std::vector<float> ResultsFile::read_floats(const std::string& dataset, std::int
 void ResultsFile::Impl::finish(std::int64_t row, std::uint32_t crc32, float seconds,
                                const std::string& reason, ImageState state) {
   require_writable();
-  require_row(row);
+  const PosixFile& sync_file = part_of(row).sync_file;
   sync_file.require_in_place();
   set_field("/image/crc32", row, crc32);
   set_field("/image/seconds", row, seconds);
   const std::string text = fixed_text(reason, reason_bytes, false);
-  dataset("/image/reason").write(static_cast<hsize_t>(row), std::as_bytes(std::span(text)));
+  const Place at = place("/image/reason", row);
+  at.dataset.write(at.row, std::as_bytes(std::span(text)));
   if (durability == Durability::power_safe) sync_file.sync();
   set_field("/image/state", row, static_cast<std::uint8_t>(state));
 }
@@ -156,12 +198,17 @@ void ResultsFile::withdraw(std::int64_t row) {
   impl_->require_writable();
   impl_->require_row(row);
   impl_->set_field("/image/state", row, static_cast<std::uint8_t>(ImageState::not_done));
-  if (impl_->durability == Durability::power_safe) impl_->sync_file.sync();
+  if (impl_->durability == Durability::power_safe) sync(row);
 }
 
 void ResultsFile::sync() const {
   impl_->require_writable();
-  impl_->sync_file.sync();
+  for (const Impl::Part& part : impl_->parts) part.sync_file.sync();
+}
+
+void ResultsFile::sync(std::int64_t row) const {
+  impl_->require_writable();
+  impl_->part_of(row).sync_file.sync();
 }
 
 std::uint32_t ResultsFile::compute_crc32(std::int64_t row) const {
@@ -173,8 +220,8 @@ std::uint32_t ResultsFile::compute_crc32(std::int64_t row) const {
     const std::size_t all = described.row_bytes(), value = size_of(described.type);
     for (std::size_t first = 0; first < all; first += piece) {
       bytes.resize(std::min(piece, all - first));
-      const auto place = static_cast<std::size_t>(row) * (all / value) + first / value;
-      impl_->dataset(described.path).read(place, bytes);
+      const Impl::Place at = impl_->place(described.path, row);
+      at.dataset.read(at.row * (all / value) + first / value, bytes);
       crc = crc32_combine(crc, crc32_of(bytes), bytes.size());
     }
   }
@@ -183,11 +230,14 @@ std::uint32_t ResultsFile::compute_crc32(std::int64_t row) const {
 
 void ResultsFile::close() {
   Impl& impl = *impl_;
-  const auto close = [&] {
-    impl.datasets.clear();
-    impl.file.close(concat("closing ", impl.path));
-  };
-  impl.group ? agree(*impl.group, close) : close();
+  for (Impl::Part& part : impl.parts) {
+    const auto close = [&] {
+      part.datasets.clear();
+      part.file.close(concat("closing ", part.shard.path));
+    };
+    impl.group ? agree(*impl.group, close) : close();
+  }
+  impl.master.close(concat("closing ", impl.path));
 }
 
 }  // namespace dwgf

@@ -1,7 +1,7 @@
 // Opening a results file: every part of its structure is checked before anything is read or written.
 #include <algorithm>
 #include <cstring>
-#include <set>
+#include <filesystem>
 
 #include <unistd.h>
 
@@ -12,7 +12,9 @@
 #include "../comm/mpi_handle.hpp"
 #include "hdf5_open.hpp"
 #include "hdf5_types.hpp"
+#include "results_create.hpp"
 #include "results_impl.hpp"
+#include "shards.hpp"
 
 namespace dwgf {
 namespace {
@@ -117,11 +119,17 @@ std::vector<ImageEntry> read_images(hid_t file, hsize_t images, const std::strin
   const auto ids = column<std::uint64_t>(file, "/image/id", images, path);
   const auto heights = column<std::uint32_t>(file, "/image/height", images, path);
   const auto widths = column<std::uint32_t>(file, "/image/width", images, path);
-  const auto names = column<std::array<char, name_bytes>>(file, "/image/name", images, path);
+  const FlatDataset names(file, "/image/name", path);
+  constexpr std::size_t piece = 4096;  // names at a time
+  std::vector<std::array<char, name_bytes>> some;
   std::vector<ImageEntry> entries;
   entries.reserve(images);
   for (std::size_t k = 0; k < images; ++k) {
-    entries.push_back({ids[k], text_of_field(names[k].data(), name_bytes), heights[k], widths[k]});
+    if (k % piece == 0) {
+      some.resize(std::min<std::size_t>(piece, images - k));
+      names.read(k, std::as_writable_bytes(std::span(some)));
+    }
+    entries.push_back({ids[k], text_of_field(some[k % piece].data(), name_bytes), heights[k], widths[k]});
   }
   return entries;
 }
@@ -153,38 +161,98 @@ bool is_record(const std::string& path) {
                      [&](const RecordField& field) { return path == field.path; });
 }
 
-}  // namespace
+/// One file with its layout, all of which was checked; what of it is virtual is not looked into.
+struct OpenFile {
+  Hdf5Handle file;
+  ResultsLayout layout;
+};
 
-std::unique_ptr<ResultsFile::Impl> ResultsFile::Impl::open_serially(const std::string& path) {
-  auto impl = std::make_unique<Impl>();
-  impl->path = path;
-  impl->file = open_hdf5(path);
-  const hid_t file = impl->file.id();
+OpenFile open_checked(const std::string& path) {
+  OpenFile open;
+  open.file = open_hdf5(path, /*cache_chunks=*/false);
+  const hid_t file = open.file.id();
   check_format(file, path);
   const hsize_t images = check_records(file, path);
   for (const auto& name : dataset_paths(file, path)) {
     if (is_record(name)) continue;
     if (name.starts_with(constants_group)) {
       const FlatDataset constant(file, name, path);
-      impl->layout.constants[name.substr(constants_group.size())] = {
+      open.layout.constants[name.substr(constants_group.size())] = {
           {constant.shape().begin(), constant.shape().end()}, {}};
       continue;
     }
-    impl->layout.datasets.push_back(read_dataset_layout(FlatDataset(file, name, path), images, path));
+    open.layout.datasets.push_back(read_dataset_layout(FlatDataset(file, name, path), images, path));
   }
-  impl->layout.images = read_images(file, images, path);
-  impl->layout.attributes = text_attributes(file, path);
-  impl->open_datasets();
-  return impl;
+  open.layout.images = read_images(file, images, path);
+  open.layout.attributes = text_attributes(file, path);
+  return open;
 }
 
-void ResultsFile::Impl::open_datasets() {
-  for (const auto& field : record_fields()) {
-    datasets[field.path] = std::make_unique<FlatDataset>(file.id(), field.path, path);
+void require_fixed_places(const std::map<std::string, std::unique_ptr<FlatDataset>>& datasets,
+                          const std::string& path) {
+  for (const auto& [name, dataset] : datasets) {
+    if (dataset->has_fixed_place()) continue;
+    throw DataError(concat(name, " of ", path,
+                           " is stored in compressed or separate pieces, which cannot be written "
+                           "safely while ranks may be killed; go on with the file as this program wrote it"));
   }
-  for (const auto& dataset : layout.datasets) {
-    datasets[dataset.path] = std::make_unique<FlatDataset>(file.id(), dataset.path, path);
+}
+
+/// By one rank: shards that are not there, as they were when they were made.
+void make_missing_shards(const std::string& path) {
+  const auto results = ResultsFile::open_for_reading(path);
+  const std::vector<ResultsShard> shards = results.shards();
+  for (std::size_t k = 0; k < shards.size(); ++k) {
+    if (!shards[k].missing) continue;
+    std::error_code error;
+    std::filesystem::create_directory(std::filesystem::path(shards[k].path).parent_path(), error);
+    const ShardPlace place{shards[k].path, shards[k].first, shards[k].rows};
+    create_file_of_rows(shards[k].path, layout_of_shard(results.layout(), place, k, shards.size()));
   }
+}
+
+}  // namespace
+
+void ResultsFile::Impl::Part::open_datasets(const ResultsLayout& layout) {
+  for (const auto& field : record_fields())
+    datasets[field.path] = std::make_unique<FlatDataset>(file.id(), field.path, shard.path);
+  for (const auto& dataset : layout.datasets)
+    datasets[dataset.path] = std::make_unique<FlatDataset>(file.id(), dataset.path, shard.path);
+}
+
+std::unique_ptr<ResultsFile::Impl> ResultsFile::Impl::open_serially(const std::string& path) {
+  auto impl = std::make_unique<Impl>();
+  impl->path = path;
+  OpenFile open = open_checked(path);
+  impl->layout = std::move(open.layout);
+  const auto images = static_cast<std::int64_t>(impl->layout.images.size());
+  const std::vector<ShardPlace> places = read_shards(open.file.id(), path, impl->layout.images.size());
+  if (places.empty()) {
+    Part& whole = impl->parts.emplace_back();
+    whole.shard = {path, 0, images, {}};
+    whole.file = std::move(open.file);
+    whole.open_datasets(impl->layout);
+    return impl;
+  }
+  impl->master = std::move(open.file);
+  for (std::size_t k = 0; k < places.size(); ++k) {
+    Part& part = impl->parts.emplace_back();
+    part.shard = {path_of_shard(path, places[k]), places[k].first, places[k].rows, {}};
+    try {
+      OpenFile shard = open_checked(part.shard.path);
+      part.shard.problem =
+          why_foreign(shard.layout, layout_of_shard(impl->layout, places[k], k, places.size()));
+      if (!part.shard.problem.empty()) continue;
+      part.file = std::move(shard.file);
+      part.open_datasets(impl->layout);
+    } catch (const NotFoundError&) {
+      part.shard.problem = "is missing";
+      part.shard.missing = true;
+    } catch (const Error& error) {
+      part.shard.problem = concat("cannot be read: ", error.what());
+    }
+  }
+  return impl;
 }
 
 ResultsFile ResultsFile::open_for_reading(const std::string& path) {
@@ -195,27 +263,33 @@ ResultsFile ResultsFile::open_for_writing(const std::string& path, const Communi
                                           Durability durability) {
   Communicator group = comm.split(0, comm.rank());
   std::unique_ptr<Impl> impl;
+  agree_on_root(group, [&] { make_missing_shards(path); });
   agree(group, [&] {
     impl = Impl::open_serially(path);
-    for (const auto& [name, dataset] : impl->datasets) {
-      if (dataset->has_fixed_place()) continue;
-      throw DataError(
-          concat(name, " of ", path,
-                 " is stored in compressed or separate pieces, which cannot be written "
-                 "safely while ranks may be killed; go on with the file as this program wrote it"));
-    }
-    impl->sync_file = PosixFile::open_for_writing(path);
     impl->durability = durability;
-    impl->datasets.clear();
-    impl->file.close(concat("closing ", path));
+    for (Impl::Part& part : impl->parts) {
+      if (!part.shard.problem.empty()) {
+        throw DataError(concat(part.shard.path, ", a shard of ", path, ", ", part.shard.problem,
+                               ". Put the right one back, or remove it: its ", part.shard.rows,
+                               " images are then restored again"));
+      }
+      require_fixed_places(part.datasets, part.shard.path);
+      part.sync_file = PosixFile::open_for_writing(part.shard.path);
+      part.datasets.clear();
+      part.file.close(concat("closing ", part.shard.path));
+    }
   });
+  for (Impl::Part& part : impl->parts) {
+    agree(group, [&] {
+      const std::string what = concat("opening ", part.shard.path, " for writing");
+      const auto access_list = handle_of(H5Pcreate(H5P_FILE_ACCESS), H5Pclose, what);
+      checked(H5Pset_fapl_mpio(access_list.id(), group.handle().value, MPI_INFO_NULL), what);
+      part.file = handle_of(H5Fopen(part.shard.path.c_str(), H5F_ACC_RDWR, access_list.id()), H5Fclose, what);
+    });
+  }
   agree(group, [&] {
-    const std::string what = concat("opening ", path, " for writing");
-    const auto access_list = handle_of(H5Pcreate(H5P_FILE_ACCESS), H5Pclose, what);
-    checked(H5Pset_fapl_mpio(access_list.id(), group.handle().value, MPI_INFO_NULL), what);
-    impl->file = handle_of(H5Fopen(path.c_str(), H5F_ACC_RDWR, access_list.id()), H5Fclose, what);
+    for (Impl::Part& part : impl->parts) part.open_datasets(impl->layout);
   });
-  agree(group, [&] { impl->open_datasets(); });
   impl->group.emplace(std::move(group));
   return ResultsFile(std::move(impl));
 }

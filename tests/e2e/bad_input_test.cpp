@@ -6,6 +6,7 @@
 #include <dwgf/store/npy.hpp>
 
 #include "refusals.hpp"
+#include "store/mutation.hpp"
 
 namespace dwgf::test {
 namespace {
@@ -156,6 +157,25 @@ TEST_F(BadInput, ContextsThatDoNotFitThePriorAreNamed) {
       {"another width", job("wide.npy"), 65, {"[1, 2, 12]", "[1, tokens, 8]"}},
       {"two axes", job("flat.npy"), 65, {"prior.context", "flat.npy", "[1, tokens, dim]"}},
       {"not finite", job("nan.npy"), 65, {"prior.context", "nan.npy", "finite"}},
+  });
+}
+
+// Two of the damaged files that libhdf5 1.10 does not survive: a process of its own reads them first.
+TEST_F(BadInput, FilesThatCrashTheHdf5LibraryAreRefusedInWords) {
+  const fs::path whole = fs::path(DWGF_TEST_DATA) / "measurements";
+  const auto damaged = [&](const std::string& name, const std::string& from, std::uint32_t number) {
+    std::string content = read_text(whole / from);
+    Mutator(number).change(content);
+    write_text(folder / name, content);
+    return folder / name;
+  };
+  const fs::path measured = damaged("measured.h5", "h5py.h5", 1467);
+  const std::string pictures = damaged("pictures.h5", "fixed-texts.h5", 68).string() + ":/measurement/y";
+  expect_refusals({
+      {"measurements", data(measured), 65, {"input.data", "measured.h5", "damaged"}},
+      {"images", data(pictures), 65, {"input.data", "pictures.h5", "damaged"}},
+      {"prior", prior(measured), 65, {"prior.path", "measured.h5", "damaged"}},
+      {"results", {"verify", measured}, 65, {"measured.h5", "damaged"}},
   });
 }
 

@@ -1,7 +1,7 @@
 // A job that is killed at the k-th system call that changes one of its files, for chosen k or for every one:
 // the results that are there open, what is committed is intact, and going on gives the bits of an undisturbed
 // run. With a checkpoint after every step, so that those are hit as well. tools/torture runs every (K-th) one;
-// DWGF_TEST_INJECTIONS is read here only.
+// DWGF_TEST_INJECTIONS and DWGF_TEST_INJECTIONS_FROM are read here only.
 #include <cstdlib>
 #include <iostream>
 
@@ -19,16 +19,29 @@ struct Job {
   int victim;  // the rank that is killed
 };
 
+int stride_asked_for() {
+  const char* text = std::getenv("DWGF_TEST_INJECTIONS");
+  return text ? std::max(std::atoi(text), 1) : 0;
+}
+
+int first_asked_for() {
+  const char* text = std::getenv("DWGF_TEST_INJECTIONS_FROM");
+  return text ? std::atoi(text) : 0;
+}
+
 class Injection : public testing::Test {
  protected:
   fs::path folder = new_folder("injection");
   fs::path images = make_array(folder / "images.npy", 3);
-  int runs = 0, killed = 0, checked = 0;
+  int runs = 0, killed = 0, checked = 0, points = 0;
+  std::string shards = "1";
+  ResultsBits expected;
 
   Arguments job(const fs::path& out, int ranks) const {
     return small_job(images, out,
                      {"--store.latents", "float64", "--flow.particles", "3", "--run.ranks_per_image",
-                      std::to_string(std::max(ranks, 1)), "--run.checkpoint_seconds", "0.000001"});
+                      std::to_string(std::max(ranks, 1)), "--run.checkpoint_seconds", "0.000001",
+                      "--store.shards", shards});
   }
 
   /// Kills at call `at`; 0: never. Returns what is told of the run.
@@ -45,7 +58,7 @@ class Injection : public testing::Test {
         .wait(std::chrono::seconds(70));
   }
 
-  void kill_and_go_on(Job which, long at, bool torn, const ResultsBits& expected) {
+  void kill_and_go_on(Job which, long at, bool torn) {
     SCOPED_TRACE("rank " + std::to_string(which.victim) + " of " + std::to_string(which.ranks) +
                  ", killed at call " + std::to_string(at) + (torn ? ", torn" : ""));
     const fs::path place = folder / "place", out = place / "r.h5";
@@ -62,20 +75,16 @@ class Injection : public testing::Test {
     expect_readable(again);
     EXPECT_EQ(difference(bits_of(out), expected), "");
     for (const auto& file : fs::directory_iterator(place))
-      EXPECT_TRUE(file.path().filename() == "r.h5" || file.path().filename() == ".dwgf-weights.json")
+      EXPECT_TRUE(file.path().filename() == "r.h5" || file.path().filename() == ".dwgf-weights.json" ||
+                  (file.path().filename() == "r.h5.shards" && shards != "1"))
           << file.path() << " is left behind";
+    if (shards == "1") return;
+    for (const auto& file : fs::directory_iterator(place / "r.h5.shards"))
+      EXPECT_EQ(file.path().extension(), ".h5") << file.path() << " is left behind";
   }
-};
 
-TEST_F(Injection, AtAnyWriteLosesNothingAndChangesNoBits) {
-  const char* text = std::getenv("DWGF_TEST_INJECTIONS");
-  const int stride = text ? std::max(std::atoi(text), 1) : 0;  // 0: a sample
-  expect_code(run(0, job(folder / "undisturbed.h5", 1)), 0);
-  const ResultsBits expected = bits_of(folder / "undisturbed.h5");
-
-  int points = 0;
-  std::mt19937 random(11);
-  for (const Job which : {Job{0, 0}, Job{2, 0}, Job{2, 1}}) {
+  /// Every `stride`-th call, the first of which is asked for too; 0: a sample of the given size.
+  void kill_at_calls(Job which, int stride, std::size_t sample) {
     const fs::path count = folder / ("count" + std::to_string(points));
     const fs::path counted = folder / ("counted" + std::to_string(points)) / "r.h5";
     fs::create_directory(counted.parent_path());
@@ -85,15 +94,15 @@ TEST_F(Injection, AtAnyWriteLosesNothingAndChangesNoBits) {
     std::vector<long> chosen;
     for (long at = 1; at <= calls; ++at) chosen.push_back(at);
     if (stride > 0) {
-      std::erase_if(chosen, [&](long at) { return at % stride != 0; });
+      std::erase_if(chosen, [&](long at) { return at % stride != first_asked_for() % stride; });
     } else {
       std::shuffle(chosen.begin(), chosen.end(), random);
-      chosen.resize(which.ranks == 0 ? 4 : 1);
+      chosen.resize(sample);
     }
     for (const long at : chosen) {
       for (const bool torn : {false, true}) {
         if (stride == 0 && torn != (at % 2 == 0)) continue;
-        kill_and_go_on(which, at, torn, expected);
+        kill_and_go_on(which, at, torn);
         ++points;
         ASSERT_FALSE(HasFailure());
       }
@@ -102,10 +111,32 @@ TEST_F(Injection, AtAnyWriteLosesNothingAndChangesNoBits) {
               << chosen.size() << " of " << calls << " calls\n"
               << std::flush;
   }
-  EXPECT_GT(killed, 0);
-  EXPECT_GE(killed * 10, points * 9) << "most runs ended before they could be killed";
-  std::cout << "torture: " << points << " points, " << runs << " runs, " << killed << " killed, " << checked
-            << " committed images checked, 0 lost\n";
+
+  void report() const {
+    EXPECT_GT(killed, 0);
+    EXPECT_GE(killed * 10, points * 9) << "most runs ended before they could be killed";
+    std::cout << "torture: " << points << " points, " << runs << " runs, " << killed << " killed, " << checked
+              << " committed images checked, 0 lost" << (shards == "1" ? "" : ", in " + shards + " shards")
+              << "\n";
+  }
+
+  std::mt19937 random{11};
+};
+
+TEST_F(Injection, AtAnyWriteLosesNothingAndChangesNoBits) {
+  expect_code(run(0, job(folder / "undisturbed.h5", 1)), 0);
+  expected = bits_of(folder / "undisturbed.h5");
+  for (const Job which : {Job{0, 0}, Job{2, 0}, Job{2, 1}})
+    kill_at_calls(which, stride_asked_for(), which.ranks == 0 ? 4 : 1);
+  report();
+}
+
+TEST_F(Injection, OfShardsLosesNothingEither) {
+  expect_code(run(0, job(folder / "undisturbed.h5", 1)), 0);
+  expected = bits_of(folder / "undisturbed.h5");
+  shards = "2";
+  kill_at_calls({0, 0}, stride_asked_for(), 3);
+  report();
 }
 
 }  // namespace

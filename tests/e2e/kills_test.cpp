@@ -1,6 +1,6 @@
 // A job may be killed at any moment, in any way: what was committed stays, and going on gives the bits of a
-// run that nobody disturbed. tools/torture runs this with more kills; DWGF_TEST_KILLS and DWGF_TEST_RANKS are
-// read here only.
+// run that nobody disturbed. tools/torture runs this with more kills; DWGF_TEST_KILLS, DWGF_TEST_RANKS
+// and DWGF_TEST_SHARDS are read here only.
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
@@ -38,7 +38,10 @@ class Kills : public testing::Test {
   Tally tally;
 
   Arguments job(const fs::path& out, int ranks_per_image = 1) const {
-    return small_job(images, out, kJob + Arguments{"--run.ranks_per_image", std::to_string(ranks_per_image)});
+    return small_job(
+        images, out,
+        kJob + Arguments{"--run.ranks_per_image", std::to_string(ranks_per_image), "--store.shards",
+                         std::to_string(from_environment("DWGF_TEST_SHARDS", 1))});
   }
 
   /// A run that is killed after some more images and a while; whether it was still running then.
@@ -81,6 +84,7 @@ class Kills : public testing::Test {
     expect_code(run(ranks, job(out)), 0);
     EXPECT_EQ(difference(bits_of(out), expected), "") << "after kills, in " << out;
     fs::remove(out);
+    fs::remove_all(out.string() + ".shards");
   }
 };
 

@@ -1,4 +1,8 @@
 // The readers of `store`: pictures, arrays, measurements.
+#include <string_view>
+
+#include <dwgf/store/hdf5_arrays.hpp>
+#include <dwgf/store/hdf5_probe.hpp>
 #include <dwgf/store/images.hpp>
 #include <dwgf/store/measurements.hpp>
 #include <dwgf/store/npy.hpp>
@@ -32,7 +36,9 @@ void read_npy(const std::string& path) {
   images->read(0, 3);
 }
 
+// As the program reads HDF5 files of others: tried in a process of its own first, this program started again.
 void read_measurements(const std::string& path) {
+  require_survivable(path);
   const MeasurementsFile file(path);
   for (std::int64_t k = 0; k < static_cast<std::int64_t>(file.entries().size()) && k < 4; ++k) {
     file.measurement(k);
@@ -43,13 +49,25 @@ void read_measurements(const std::string& path) {
 }
 
 void read_hdf5_images(const std::string& path) {
+  require_survivable(path);
   const auto images = open_images(path + ":/measurement/y");
   images->read(0, 3);
+}
+
+// As a prior's mixture is read.
+void read_hdf5_arrays(const std::string& path) {
+  require_survivable(path);
+  const Hdf5Arrays file(path);
+  for (const char* name : {"beta_start", "sigma"}) file.number(name);
+  file.text("operator");
+  for (const char* dataset : {"/measurement/y", "/operator/mask", "/truth/x"})
+    if (file.has(dataset)) file.read(dataset);
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
+  if (argc == 3 && std::string_view(argv[1]) == probe_argument) return answer_probe(argv[2]);
   MpiSession session(argc, argv);
   return fuzz_main(argc, argv,
                    {{"png", files_in(source + "/jobs/data/fashion", ".png"), read_pictures_file},
@@ -66,5 +84,9 @@ int main(int argc, char** argv) {
                     {"hdf5-images",
                      {data + "/measurements/fixed-texts.h5"},
                      read_hdf5_images,
+                     /*by_hdf5=*/true},
+                    {"hdf5-arrays",
+                     {data + "/measurements/h5py.h5", data + "/measurements/fixed-texts.h5"},
+                     read_hdf5_arrays,
                      /*by_hdf5=*/true}});
 }

@@ -1,14 +1,17 @@
 // Preloaded into a program, it kills the process at its k-th system call that changes a file of interest: a
-// write, a change of size, a new name, a removal. Told by variables of the environment, because nothing of the
+// write, a change of size, a new name, a removal. Or it has that call and all later ones fail, as on a disk that
+// broke. Told by variables of the environment, because nothing of the
 // program under test shall know of it:
 //
 //   DWGF_KILL_FILE   part of the path of the files of interest
 //   DWGF_KILL_RANK   the MPI rank that is killed
 //   DWGF_KILL_AT     k, from 1; 0: never
 //   DWGF_KILL_TORN   1: the first half of that write still happens
+//   DWGF_KILL_ERROR  the number of an error: the calls fail with it, and the process lives
 //   DWGF_KILL_COUNT  a file that gets one byte for every such call
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <string>
@@ -62,7 +65,17 @@ bool is_last() {
   return ++calls == std::atol(text_of("DWGF_KILL_AT"));
 }
 
-[[noreturn]] void die() {
+// Whether this call fails, with errno set.
+bool fails() {
+  const int error = std::atoi(text_of("DWGF_KILL_ERROR"));
+  const long at = std::atol(text_of("DWGF_KILL_AT"));
+  if (error == 0 || at == 0 || calls < at) return false;
+  errno = error;
+  return true;
+}
+
+void die() {
+  if (*text_of("DWGF_KILL_ERROR")) return;
   kill(getpid(), SIGKILL);
   for (;;) pause();
 }
@@ -81,6 +94,7 @@ ssize_t pwrite(int descriptor, const void* bytes, size_t size, off_t offset) {
     if (torn()) static_cast<void>(!next(descriptor, bytes, size / 2, offset));
     die();
   }
+  if (interesting(descriptor) && fails()) return -1;
   return next(descriptor, bytes, size, offset);
 }
 
@@ -94,6 +108,7 @@ ssize_t write(int descriptor, const void* bytes, size_t size) {
     if (torn()) static_cast<void>(!next(descriptor, bytes, size / 2));
     die();
   }
+  if (interesting(descriptor) && fails()) return -1;
   return next(descriptor, bytes, size);
 }
 
@@ -103,11 +118,13 @@ ssize_t pwritev(int descriptor, const struct iovec* parts, int count, off_t offs
     if (torn()) static_cast<void>(!next(descriptor, parts, count / 2, offset));
     die();
   }
+  if (interesting(descriptor) && fails()) return -1;
   return next(descriptor, parts, count, offset);
 }
 
 int ftruncate(int descriptor, off_t size) noexcept {
   if (interesting(descriptor) && is_last()) die();
+  if (interesting(descriptor) && fails()) return -1;
   return next_function<int(int, off_t)>("ftruncate")(descriptor, size);
 }
 
@@ -117,6 +134,7 @@ int ftruncate64(int descriptor, off_t size) noexcept {
 
 int fallocate(int descriptor, int mode, off_t offset, off_t size) {
   if (interesting(descriptor) && is_last()) die();
+  if (interesting(descriptor) && fails()) return -1;
   return next_function<int(int, int, off_t, off_t)>("fallocate")(descriptor, mode, offset, size);
 }
 
@@ -124,14 +142,21 @@ int fallocate64(int descriptor, int mode, off_t offset, off_t size) {
   return fallocate(descriptor, mode, offset, size);
 }
 
+int fsync(int descriptor) {
+  if (interesting(descriptor) && fails()) return -1;
+  return next_function<decltype(fsync)>("fsync")(descriptor);
+}
+
 int rename(const char* from, const char* to) noexcept {
   if (interesting(to) && is_last()) die();
+  if (interesting(to) && fails()) return -1;
   return next_function<int(const char*, const char*)>("rename")(from, to);
 }
 
 int renameat2(int from_directory, const char* from, int to_directory, const char* to,
               unsigned flags) noexcept {
   if (interesting(to) && is_last()) die();
+  if (interesting(to) && fails()) return -1;
   return next_function<int(int, const char*, int, const char*, unsigned)>("renameat2")(
       from_directory, from, to_directory, to, flags);
 }

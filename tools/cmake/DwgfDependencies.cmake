@@ -47,10 +47,14 @@ find_package(PNG REQUIRED)
 find_package(TIFF 4.5 REQUIRED)
 find_package(ZLIB REQUIRED)
 
-# utf8proc comes with a CMake package in its newer versions only; its pkg-config file is there in all.
+# utf8proc and libdeflate come with a CMake package in their newer versions only; their pkg-config files are there in all.
 find_package(PkgConfig REQUIRED)
 # Not as an imported target: its compile options would bar the tests from the pre-compiled header.
 pkg_check_modules(UTF8PROC REQUIRED libutf8proc)
+pkg_check_modules(DEFLATE REQUIRED libdeflate)
+add_library(dwgf_deflate INTERFACE)
+target_include_directories(dwgf_deflate INTERFACE ${DEFLATE_INCLUDE_DIRS})
+target_link_libraries(dwgf_deflate INTERFACE ${DEFLATE_LINK_LIBRARIES})
 add_library(dwgf_utf8proc INTERFACE)
 target_include_directories(dwgf_utf8proc INTERFACE ${UTF8PROC_INCLUDE_DIRS})
 target_link_libraries(dwgf_utf8proc INTERFACE ${UTF8PROC_LINK_LIBRARIES})

@@ -15,9 +15,10 @@ struct ImageTiming {
   double waited = 0.0;  ///< of it, for the group's other ranks
 };
 
-/// Collective over `group`. Throws Diverged on all ranks alike when a decoded particle is not finite;
+/// Collective over `group`. `prior` decodes: the job's own, or one around it. Throws Diverged on all ranks alike when a decoded particle is not finite;
 /// IoError.
-void write_image(ResultsFile& results, std::int64_t row, const RestoreJob& job, const ImageProblem& image,
-                 const Solution& solution, Communicator& group, const ImageTiming& timing);
+void write_image(ResultsFile& results, std::int64_t row, const RestoreJob& job, const Prior& prior,
+                 const ImageProblem& image, const Solution& solution, Communicator& group,
+                 const ImageTiming& timing);
 
 }  // namespace dwgf

@@ -11,7 +11,7 @@ namespace dwgf {
 enum class OptionKind {
   text,     ///< anything
   choice,   ///< one of `choices`
-  integer,  ///< within [least, most]
+  integer,  ///< within [least, most], or one of `choices`
   real,     ///< within [least, most], or one of `choices`
   flag      ///< given or not
 };

@@ -3,6 +3,12 @@
 /// each image's commit record last. A kill at any moment therefore loses only the images in flight. Layout:
 /// README, "The results file".
 ///
+/// Of many images the rows may lie in several files, `shards`: PATH.shards/K.h5, each a results file of
+/// consecutive rows, while PATH has what never changes (the list of images, the operator's arrays, the
+/// attributes) and virtual datasets over the rest, so that any HDF5 program reads it like a single file. Parallel
+/// HDF5 cannot write through virtual datasets: this class works on the shards themselves. Images in a shard that
+/// is missing, damaged or foreign are not done; PATH still names them.
+///
 /// Written through the MPI-IO driver always, also on one rank (the serial driver's chunk cache loses
 /// acknowledged data on a kill). Reading alone needs no MPI and does not disturb a writer.
 ///
@@ -59,8 +65,22 @@ struct ResultsLayout {
   /// When the file is created: datasets of at least so many bytes begin at multiples of it (a stripe of a
   /// parallel file system), so that what ranks write apart lies apart; 0: as it comes. Not stored.
   std::uint64_t alignment = 0;
+  /// When the file is created: how many files the rows lie in, at most one an image. Not stored.
+  std::int64_t shards = 1;
+  /// When the file is created: datasets are stored in pieces of at most so many bytes (of at least one value),
+  /// whole rows where one fits; 0: in one piece. All pieces are allocated then, none is compressed. Not stored.
+  std::uint64_t chunk_bytes = 0;
 
   const DatasetLayout* find(const std::string& path) const;
+};
+
+/// One of the files that the images' rows lie in.
+struct ResultsShard {
+  std::string path;
+  std::int64_t first = 0;  ///< its first row in the whole
+  std::int64_t rows = 0;
+  std::string problem;  ///< why it cannot be used, as the rest of a sentence; empty: it is sound
+  bool missing = false;
 };
 
 /// Whether a commit waits until the image's data is on the disk. Without it a kill still loses nothing that
@@ -71,13 +91,13 @@ enum class Durability { kill_safe, power_safe };
 class ResultsFile {
  public:
   /// Collective. Creates, fills /image/* and flushes; complete or not there (written aside as PATH.creating
-  /// and renamed). `layout` is the same on all ranks. What a kill left of an earlier creation is replaced; a
-  /// finished file never is. Throws the same error on every rank: IoError (exists already, directory missing
+  /// and renamed, after its shards). `layout` is the same on all ranks. What a kill left of an earlier creation
+  /// is replaced; a finished file never is, and shards that this very job has filled are taken up. Throws the same error on every rank: IoError (exists already, directory missing
   /// or not writable, no space), InternalError (a layout that makes no sense).
   static ResultsFile create(const std::string& path, const ResultsLayout& layout, const Communicator& comm,
                             Durability durability = Durability::power_safe);
-  /// Collective. Throws NotFoundError, DataError (not a results file of this format; truncated), on every
-  /// rank the same.
+  /// Collective. A shard that is missing is made again, without images. Throws NotFoundError, DataError (not a
+  /// results file of this format; truncated; a shard that is damaged or foreign), on every rank the same.
   static ResultsFile open_for_writing(const std::string& path, const Communicator& comm,
                                       Durability durability = Durability::power_safe);
   /// Not collective; also while other processes write, whose commits it sees. Throws NotFoundError,
@@ -91,12 +111,17 @@ class ResultsFile {
   const std::string& path() const;
   /// As stored in the file.
   const ResultsLayout& layout() const;
+  /// In order of their rows; of a single file that file.
+  std::vector<ResultsShard> shards() const;
 
+  /// Not done where the image's shard cannot be used; anything else that is asked of it throws DataError.
   std::vector<ImageState> states() const;
   ImageState state(std::int64_t row) const;
   std::string reason(std::int64_t row) const;
   std::uint32_t stored_crc32(std::int64_t row) const;
   float seconds(std::int64_t row) const;
+  /// Of all rows; 0 where the image's shard cannot be used.
+  std::vector<float> seconds() const;
 
   /// Independent: writes `bytes` (of the dataset's type) of image `row`, beginning `offset` values into the
   /// row.
@@ -122,6 +147,8 @@ class ResultsFile {
   /// Waits until what this host has written is on the disk. On a file system that several hosts write to,
   /// each rank calls it before the barrier that precedes `commit`.
   void sync() const;
+  /// The same of the file that the image lies in.
+  void sync(std::int64_t row) const;
 
   /// zlib's CRC-32 over the image's rows of /posterior, /particles, /measurement and /diagnostics, in that
   /// order, the datasets of a group by name, as read from the file.
