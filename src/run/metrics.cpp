@@ -150,7 +150,7 @@ std::vector<PosteriorMetric> posterior_metrics() {
        [](const StoredImage& image, const PosteriorContext&) { return given(image.chi_squared); }},
       {"chi_squared_mean", "chi-squared of the mean", "the same for the posterior mean; below that of the particles", 3,
        chi_squared_of_mean},
-      {"ksd", "kernel Stein discrepancy", "0 on average for samples of the posterior, above it for others (store.ksd)", 4,
+      {"ksd", "kernel Stein discrepancy", "0 on average for samples of the posterior, above it for others (store.ksd)", 3,
        [](const StoredImage& image, const PosteriorContext&) { return given(image.ksd); }},
       {"diversity", "diversity", "mean over pixels and pairs of particles of their difference on [-1, 1]", 3,
        [](const StoredImage& image, const PosteriorContext&) { return given(image.diversity); }},

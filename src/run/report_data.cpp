@@ -97,22 +97,20 @@ class Pictures {
   std::vector<Picture> pictures_;
 };
 
-std::vector<Picture> problem_pictures(const StoredImage& image, const std::string& prefix,
-                                      const std::string& baseline) {
+std::vector<Picture> problem_pictures(const StoredImage& image, const std::string& baseline) {
   Pictures pictures;
   if (image.forward && image.forward->measures_image())
-    pictures.add_on_scale(prefix + "measurement", image.measurement);
-  pictures.add_on_scale(prefix + (baseline.empty() ? "baseline" : baseline), image.baseline);
-  pictures.add_on_scale(prefix + "linear MMSE", image.linear_mmse);
+    pictures.add_on_scale("measurement", image.measurement);
+  pictures.add_on_scale(baseline.empty() ? "baseline" : baseline, image.baseline);
+  pictures.add_on_scale("linear MMSE", image.linear_mmse);
   return pictures.take();
 }
 
-std::vector<Picture> posterior_pictures(const StoredImage& image, const std::string& prefix) {
+std::vector<Picture> posterior_pictures(const StoredImage& image) {
   Pictures pictures;
-  pictures.add_on_scale(prefix + "posterior mean", image.mean);
-  pictures.add(prefix + "standard deviation", grey(image.std) / kWhite);
-  if (image.truth.defined())
-    pictures.add(prefix + "|mean - truth|", grey((image.mean - image.truth).abs()) / kWhite);
+  pictures.add_on_scale("posterior mean", image.mean);
+  pictures.add("standard deviation", grey(image.std) / kWhite);
+  if (image.truth.defined()) pictures.add("|mean - truth|", grey((image.mean - image.truth).abs()) / kWhite);
   return pictures.take();
 }
 
@@ -228,7 +226,7 @@ std::vector<std::pair<std::int64_t, std::string>> chosen(const std::vector<std::
   const bool all = static_cast<std::int64_t>(done.size()) <= pictures;
   if (!all) {
     for (const auto& [value, row] : worst.take()) add(row, "worst", third);
-    for (const auto& [value, row] : slowest.take()) add(row, "slowest", 2 * third);
+    for (const auto& [value, row] : slowest.take()) add(row, "slowest", std::min(2 * third, pictures));
   }
   for (const std::int64_t row : evenly_spaced(done, pictures)) add(row, all ? "" : "evenly spaced", pictures);
   return rows;
@@ -315,7 +313,6 @@ ReportData read_report_data(const std::string& path, const std::string& label, c
         rows.push_back({found->second, shown.why});
     }
   }
-  const std::string prefix = label.empty() ? "" : label + ": ";
   const auto same = [&](const char* key) { return like->job.text(key) == data.job.text(key); };
   const bool new_problem =
       !like || !same("input.data") || !same("problem.operator") || !same("problem.sigma") || !same("problem.noise");
@@ -323,8 +320,8 @@ ReportData read_report_data(const std::string& path, const std::string& label, c
     const StoredImage image = stored.read(row);
     Pictures pictures;
     if (!like) pictures.add_on_scale("truth", image.truth);
-    if (new_problem) pictures.append(problem_pictures(image, prefix, data.baseline_name));
-    pictures.append(posterior_pictures(image, prefix));
+    if (new_problem) pictures.append(problem_pictures(image, data.baseline_name));
+    pictures.append(posterior_pictures(image));
     if (label.empty()) pictures.append(ensemble_pictures(image, data.context));
     data.shown.push_back({row, why, evaluator.evaluate(row, image), pictures.take()});
   }

@@ -32,6 +32,9 @@ a { color: var(--s0); } nav ul { list-style: none; display: flex; flex-wrap: wra
 .soft { color: var(--soft); } .table { overflow-x: auto; margin: .8rem 0 1.2rem; max-width: 100%; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 caption { text-align: left; color: var(--soft); padding-bottom: .3rem; }
+caption span { display: inline-block; position: sticky; left: 0; max-width: min(50rem, calc(100vw - 2.2rem)); }
+th small { display: block; font-weight: 400; color: var(--soft); max-width: 34rem; overflow-wrap: anywhere; }
+.side { display: flex; flex-wrap: wrap; gap: 0 3rem; }
 th, td { text-align: right; padding: .25rem .7rem; border-bottom: 1px solid var(--line); vertical-align: top; overflow-wrap: normal; }
 th[scope=row], td.words { text-align: left; } td.words { overflow-wrap: anywhere; min-width: 9rem; }
 th { font-weight: 600; } thead th { border-bottom-width: 2px; } tr.ours th, tr.ours td { font-weight: 700; }
@@ -54,7 +57,7 @@ figure { margin: 0; min-width: 0; } figcaption { font-size: .85rem; color: var(-
 .band.series-2, .mark.series-2 { fill: var(--s2); } .band.series-3, .mark.series-3 { fill: var(--s3); }
 .band.series-4, .mark.series-4 { fill: var(--s4); } .band.series-5, .mark.series-5 { fill: var(--s5); }
 .image { border-top: 1px solid var(--line); padding: .2rem 0 1rem; }
-.pictures { display: grid; grid-template-columns: repeat(auto-fill, minmax(96px, 1fr)); gap: .6rem; max-width: 72rem; }
+.pictures { display: grid; grid-template-columns: repeat(auto-fill, minmax(88px, 1fr)); gap: .6rem; max-width: 72rem; }
 .pictures img { width: 100%; max-width: 256px; height: auto; display: block; background: var(--panel); }
 .pictures img.small { image-rendering: pixelated; }
 )";
@@ -71,7 +74,7 @@ std::string number(const std::optional<double>& value, int digits) {
 
 std::string percent(double share) {
   char text[32];
-  std::snprintf(text, sizeof text, "%.3g %%", 100 * share);
+  std::snprintf(text, sizeof text, "%.1f %%", 100 * share);
   return text;
 }
 
@@ -102,13 +105,14 @@ struct Row {
   std::string head;
   std::vector<std::string> cells;
   bool ours = false;
+  std::string note = {};  ///< small, below the head
 };
 
 /// A table whose overflow scrolls inside of it; `words`: columns (from 0, beside the row's head) of text.
 void table(Html& page, const std::string& id, const std::string& caption, const std::vector<std::string>& heads,
            const std::vector<Row>& rows, const std::set<std::size_t>& words = {}) {
   page.open("div", {{"class", "table"}, {"role", "region"}, {"aria-labelledby", id}, {"tabindex", "0"}}).open("table");
-  page.element("caption", caption, {{"id", id}});
+  page.open("caption", {{"id", id}}).element("span", caption).close();
   page.open("thead").open("tr");
   for (std::size_t k = 0; k < heads.size(); ++k) {
     Html::Attributes attributes = {{"scope", "col"}};
@@ -118,7 +122,9 @@ void table(Html& page, const std::string& id, const std::string& caption, const 
   page.close().close().open("tbody");
   for (const Row& row : rows) {
     page.open("tr", row.ours ? Html::Attributes{{"class", "ours"}} : Html::Attributes{});
-    page.element("th", row.head, {{"scope", "row"}});
+    page.open("th", {{"scope", "row"}}).text(row.head);
+    if (!row.note.empty()) page.element("small", row.note);
+    page.close();
     for (std::size_t k = 0; k < row.cells.size(); ++k)
       page.element("td", row.cells[k], words.contains(k) ? Html::Attributes{{"class", "words"}} : Html::Attributes{});
     page.close();
@@ -210,48 +216,66 @@ void summary_of_one(Html& page, const ReportData& data) {
   rows.clear();
   for (std::size_t m = 0; m < data.posterior.size(); ++m)
     rows.push_back({data.posterior[m].title,
-                    {number(data.summary.posterior(m), data.posterior[m].digits), data.posterior[m].meaning}});
+                    {number(data.summary.posterior(m), data.posterior[m].digits)},
+                    false,
+                    data.posterior[m].meaning});
   table(page, "posterior", concat("The posterior, means over ", sampled(data), "; coverage over pixels"),
-        {"metric", "value", "meaning"}, rows, {1});
+        {"metric", "value"}, rows);
 }
 
-/// Whether a metric's best value of several is worth marking.
+/// Of a comparison's first table; the others are in the second one.
+bool is_headline(const PosteriorMetric& metric) {
+  return metric.name == "crps" || metric.name == "coverage" || metric.name == "seconds";
+}
+
 void summary_of_several(Html& page, const All& all) {
-  std::vector<std::string> heads = {"method"};
   const ReportData& first = all.front();
+  std::vector<std::string> heads = {"method"};
   for (const QualityMetric& metric : first.quality) heads.push_back(metric.title);
-  for (const PosteriorMetric& metric : first.posterior) heads.push_back(metric.title);
+  for (const PosteriorMetric& metric : first.posterior)
+    if (is_headline(metric)) heads.push_back(metric.title);
   heads.push_back("images");
 
   std::vector<Row> rows;
-  const auto estimate = [&](const ReportData& data, const std::string& name, std::size_t c, bool ours) {
-    Row row{name, {}, ours};
+  const auto estimate = [&](const ReportData& data, Row row, std::size_t c) {
     bool any = false;
     for (std::size_t m = 0; m < data.quality.size(); ++m) {
       any = any || data.summary.quality(m, c);
       row.cells.push_back(number(data.summary.quality(m, c), data.quality[m].digits));
     }
-    for (std::size_t m = 0; m < data.posterior.size(); ++m)
-      row.cells.push_back(ours ? number(data.summary.posterior(m), data.posterior[m].digits) : "-");
+    for (std::size_t m = 0; m < data.posterior.size(); ++m) {
+      if (is_headline(data.posterior[m]))
+        row.cells.push_back(row.ours ? number(data.summary.posterior(m), data.posterior[m].digits) : "-");
+    }
     row.cells.push_back(concat(data.summary.images()));
-    if (any || ours) rows.push_back(row);
+    if (any || row.ours) rows.push_back(row);
   };
   std::set<std::string> problems;
   for (const ReportData& data : all) {
-    const bool new_problem = problems.insert(concat(of_problem(data), data.job.text("input.data"))).second;
-    for (std::size_t c = 0; c < Scores::columns().size() && new_problem; ++c) {
+    if (!problems.insert(concat(of_problem(data), data.job.text("input.data"))).second) continue;
+    for (std::size_t c = 0; c < Scores::columns().size(); ++c) {
       const Scores::Column& column = Scores::columns()[c];
       if (column.field != &Scores::baseline && column.field != &Scores::linear_mmse) continue;
       const bool baseline = column.field == &Scores::baseline && !data.baseline_name.empty();
-      estimate(data, concat(baseline ? data.baseline_name : column.title, " (", of_problem(data), ")"), c, false);
+      estimate(data, {baseline ? data.baseline_name : column.title, {}, false, of_problem(data)}, c);
     }
   }
   for (const ReportData& data : all) {
     for (std::size_t c = 0; c < Scores::columns().size(); ++c)
-      if (Scores::columns()[c].field == &Scores::mean) estimate(data, data.label, c, true);
+      if (Scores::columns()[c].field == &Scores::mean) estimate(data, {data.label, {}, true, of_problem(data)}, c);
   }
   table(page, "comparison", "Posterior means (bold) beside what costs nothing; means over images, coverage over pixels; "
                             "-: does not apply", heads, rows);
+
+  heads = {"metric"};
+  for (const ReportData& data : all) heads.push_back(data.label);
+  rows.clear();
+  for (std::size_t m = 0; m < first.posterior.size(); ++m) {
+    Row row{first.posterior[m].title, {}, false, first.posterior[m].meaning};
+    for (const ReportData& data : all) row.cells.push_back(number(data.summary.posterior(m), data.posterior[m].digits));
+    rows.push_back(row);
+  }
+  table(page, "posterior", "The posteriors", heads, rows);
 }
 
 // --- Whether the spread can be trusted ---
@@ -259,7 +283,7 @@ void summary_of_several(Html& page, const All& all) {
 std::string about_intervals(const ReportData& data) {
   const PosteriorContext& context = data.context;
   const double attainable = attainable_level(context.particles, context.lower, context.upper);
-  std::string text = concat(percent(context.level()), " intervals");
+  std::string text = concat(100 * context.level(), " % intervals");
   if (attainable < context.level() - 1e-9)
     text += concat(", of which ", counted(context.particles, "particle", "particles"), " alone can reach ",
                    percent(attainable), " at most");
@@ -279,7 +303,7 @@ void calibration(Html& page, const All& all) {
                 .y_range = std::pair(0.0, 100.0)};
   std::int64_t fewest = all.front().context.particles;
   for (const ReportData& data : all) {
-    Row row{data.label.empty() ? data.job.text("flow.method") : data.label, {about_intervals(data)}};
+    Row row{data.label.empty() ? data.job.text("flow.method") : data.label, {}, false, about_intervals(data)};
     bool any = false;
     for (std::size_t m = 0; m < data.posterior.size(); ++m) {
       if (!data.posterior[m].name.starts_with("coverage")) continue;
@@ -303,7 +327,7 @@ void calibration(Html& page, const All& all) {
     return;
   }
   table(page, "coverage", "Pixels whose truth lies in their interval; clipped pixels are those with |truth| of at least 0.99",
-        {"results", "intervals", "inner pixels", "clipped pixels"}, rows, {0});
+        {"results", "inner pixels", "clipped pixels"}, rows);
   page.open("div", {{"class", "plots"}});
   coverage.vertical = 100 * attainable_level(fewest, 1e-9, 1 - 1e-9);
   plot(page, "Coverage: nominal against observed, inner pixels. On the diagonal the spread is as large as the errors; below it "
@@ -313,6 +337,34 @@ void calibration(Html& page, const All& all) {
 
 // --- Pictures ---
 
+/// One image as one of the files has it.
+void pictures_of(Html& page, const ReportData& data, const ShownImage& shown) {
+  const ImageEvaluation& image = shown.evaluation;
+  std::string facts;
+  const auto add = [&](const std::string& title, double value, int digits) {
+    facts += concat(facts.empty() ? "" : ", ", title, " ", number(value, digits));
+  };
+  for (std::size_t m = 0; m < image.quality.size(); ++m)
+    if (const auto& value = image.quality[m].mean) add(data.quality[m].title, *value, data.quality[m].digits);
+  for (std::size_t m = 0; m < image.posterior.size(); ++m) {
+    const PosteriorMetric& metric = data.posterior[m];
+    if (image.posterior[m] && (is_headline(metric) || metric.name == "chi_squared"))
+      add(metric.title, image.posterior[m]->value, metric.digits);
+  }
+  page.element("p", concat(data.label, data.label.empty() ? "" : ": ", facts), {{"class", "soft"}});
+  page.open("div", {{"class", "pictures"}});
+  for (const Picture& picture : shown.pictures) {
+    page.open("figure");
+    Html::Attributes attributes = {
+        {"src", picture.uri},
+        {"alt", concat(picture.caption, " of ", image.name, data.label.empty() ? "" : ", results ", data.label, ", ",
+                       picture.width, " x ", picture.height, " pixels")}};
+    if (std::max(picture.height, picture.width) < 128) attributes.push_back({"class", "small"});
+    page.empty("img", attributes).element("figcaption", picture.caption).close();
+  }
+  page.close();
+}
+
 void pictures(Html& page, const All& all) {
   const ReportData& first = all.front();
   page.element("p", "Standard deviations and errors are means over channels; white is 0.5 or more. Pictures larger than 256 "
@@ -320,38 +372,12 @@ void pictures(Html& page, const All& all) {
   for (const ShownImage& shown : first.shown) {
     page.open("section", {{"class", "image"}});
     page.element("h3", shown.evaluation.name.empty() ? concat("row ", shown.row) : shown.evaluation.name);
-    std::string facts = concat("row ", shown.row, shown.why.empty() ? "" : ", ", shown.why);
-    std::vector<Picture> cells = shown.pictures;
-    const auto add_facts = [&](const ReportData& data, const ImageEvaluation& image) {
-      if (!alone(all)) facts += concat("; ", data.label, ":");
-      for (std::size_t m = 0; m < image.quality.size(); ++m)
-        if (const auto& value = image.quality[m].mean)
-          facts += concat(alone(all) || m > 0 ? ", " : " ", data.quality[m].title, " ", number(*value, data.quality[m].digits));
-      for (std::size_t m = 0; m < image.posterior.size(); ++m) {
-        const std::string& name = data.posterior[m].name;
-        if (image.posterior[m] && (name == "coverage" || name == "chi_squared" || name == "seconds"))
-          facts += concat(", ", data.posterior[m].title, " ", number(image.posterior[m]->value, data.posterior[m].digits));
-      }
-    };
-    add_facts(first, shown.evaluation);
-    for (std::size_t k = 1; k < all.size(); ++k) {
-      for (const ShownImage& other : all[k].shown) {
-        if (other.evaluation.id != shown.evaluation.id) continue;
-        add_facts(all[k], other.evaluation);
-        cells.insert(cells.end(), other.pictures.begin(), other.pictures.end());
-      }
+    page.element("p", concat("row ", shown.row, shown.why.empty() ? "" : ", ", shown.why), {{"class", "soft"}});
+    for (const ReportData& data : all) {
+      for (const ShownImage& own : data.shown)
+        if (own.evaluation.id == shown.evaluation.id) pictures_of(page, data, own);
     }
-    page.element("p", facts, {{"class", "soft"}});
-    page.open("div", {{"class", "pictures"}});
-    for (const Picture& picture : cells) {
-      page.open("figure");
-      Html::Attributes attributes = {{"src", picture.uri},
-                                     {"alt", concat(picture.caption, " of ", shown.evaluation.name, ", ", picture.width, " x ",
-                                                    picture.height, " pixels")}};
-      if (std::max(picture.height, picture.width) < 128) attributes.push_back({"class", "small"});
-      page.empty("img", attributes).element("figcaption", picture.caption).close();
-    }
-    page.close().close();
+    page.close();
   }
 }
 
@@ -437,6 +463,7 @@ void timing(Html& page, const All& all) {
   page.close();
   for (const ReportData& data : all) {
     const std::string of = alone(all) ? "" : data.label + ": ";
+    page.open("div", {{"class", "side"}});
     rows.clear();
     for (const RankedImage& image : data.slowest)
       rows.push_back({concat("row ", image.row), {image.name, number(image.value, 2)}});
@@ -446,6 +473,7 @@ void timing(Html& page, const All& all) {
       rows.push_back({concat("row ", image.row), {image.name, number(image.value, 3)}});
     if (!rows.empty())
       table(page, "worst-" + data.label, concat(of, "The worst images, by ", data.worst_by), {"image", "name", "value"}, rows, {0});
+    page.close();
   }
 }
 

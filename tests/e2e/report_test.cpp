@@ -71,7 +71,7 @@ class Report : public FinishedJob {
       }
       if (tag == "table") {
         ++tables;
-        EXPECT_FALSE(element.get<std::string>("caption", "").empty());
+        EXPECT_FALSE(element.get<std::string>("caption.span", "").empty());
       }
       if (tag == "th") {
         EXPECT_FALSE(attribute(element, "scope").empty());
@@ -129,7 +129,7 @@ TEST_F(Report, ComparesSeveralResults) {
   fs::remove(other);
   expect_code(run(2, small_job(pictures(), other, {"--flow.weight", "0.3"})), 0);
   page_of({results(), other});
-  for (const char* part : {"Comparison of 2 results", "heavier: posterior mean", "r: posterior mean", "flow.weight"})
+  for (const char* part : {"Comparison of 2 results", "posterior mean of a.png, results heavier", "posterior mean of a.png, results r", "flow.weight"})
     EXPECT_TRUE(contains(text, part)) << part << " is missing";
 }
 
