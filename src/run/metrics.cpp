@@ -77,12 +77,31 @@ std::optional<Weighted> width(const StoredImage& image, const PosteriorContext& 
   return Weighted{(shown[1] - shown[0]).mean().item<double>()};
 }
 
-std::optional<Weighted> chi_squared_of_mean(const StoredImage& image, const PosteriorContext&) {
-  if (!image.chi_squared || !(image.sigma > 0) || !image.forward) return std::nullopt;
+/// |y - A(x)|^2 / (m sigma^2), mean over the images x [B, C, H, W].
+std::optional<Weighted> chi_squared_of(const StoredImage& image, const at::Tensor& x) {
+  if (!image.gaussian_noise || !(image.sigma > 0) || !image.forward) return std::nullopt;
   const at::Tensor residual =
-      image.forward->apply(image.mean.to(at::kDouble).unsqueeze(0)).squeeze(0) - image.measurement.to(at::kDouble);
+      image.forward->apply(x.to(at::kDouble)) - image.measurement.to(at::kDouble).unsqueeze(0);  // [B, ...]
   const double expected = static_cast<double>(image.forward->observed_count()) * image.sigma * image.sigma;
-  return given(residual.square().sum().item<double>() / expected);
+  return given(residual.square().sum().item<double>() / (expected * static_cast<double>(x.size(0))));
+}
+
+std::optional<Weighted> chi_squared_of_particles(const StoredImage& image, const PosteriorContext&) {
+  if (image.chi_squared) return given(image.chi_squared);
+  return image.particles.defined() ? chi_squared_of(image, image.particles) : std::nullopt;
+}
+
+std::optional<Weighted> chi_squared_of_mean(const StoredImage& image, const PosteriorContext&) {
+  return chi_squared_of(image, image.mean.unsqueeze(0));
+}
+
+std::optional<Weighted> diversity(const StoredImage& image, const PosteriorContext&) {
+  if (image.diversity) return given(image.diversity);
+  if (!image.particles.defined()) return std::nullopt;
+  const at::Tensor sorted = sorted_by_pixel(image.particles);
+  double sum = 0.0;
+  for (std::int64_t k = 0; k < sorted.size(0); ++k) sum += mean_pair_difference(pixel_of(sorted, k));
+  return Weighted{sum / static_cast<double>(sorted.size(0))};
 }
 
 }  // namespace
@@ -147,13 +166,13 @@ std::vector<PosteriorMetric> posterior_metrics() {
       {"interval_width", "interval width", "mean width of the intervals on [-1, 1]", 3, width},
       {"chi_squared", "chi-squared of particles",
        "|y - A(x)|^2 / (m sigma^2), mean over particles; 1 on average for exact posterior samples", 3,
-       [](const StoredImage& image, const PosteriorContext&) { return given(image.chi_squared); }},
+       chi_squared_of_particles},
       {"chi_squared_mean", "chi-squared of the mean", "the same for the posterior mean; below that of the particles", 3,
        chi_squared_of_mean},
       {"ksd", "kernel Stein discrepancy", "0 on average for samples of the posterior, above it for others (store.ksd)", 3,
        [](const StoredImage& image, const PosteriorContext&) { return given(image.ksd); }},
       {"diversity", "diversity", "mean over pixels and pairs of particles of their difference on [-1, 1]", 3,
-       [](const StoredImage& image, const PosteriorContext&) { return given(image.diversity); }},
+       diversity},
       {"seconds", "seconds an image", "of one group of ranks", 2,
        [](const StoredImage& image, const PosteriorContext&) { return given(image.seconds); }},
   };

@@ -158,6 +158,7 @@ StoredImage StoredImages::read(std::int64_t row) {
   const auto forward = forward_for(row);
   image.forward = forward;
   image.sigma = sigma(row);
+  image.gaussian_noise = job_.text("problem.noise") == "gaussian";
   image.measurement = cut(array("/measurement/y", row), forward->measurement_shape());
   if (const at::Tensor baseline = forward->trivial_inverse(image.measurement.unsqueeze(0), sigma(row));
       baseline.defined()) {

@@ -32,6 +32,7 @@ struct StoredImage {
   std::map<double, at::Tensor> quantiles;  ///< by their probability
   std::optional<double> crps, diversity, chi_squared, ksd, seconds;  ///< posterior_products.hpp
   double sigma = 0.0;                                           ///< of the noise, given or estimated
+  bool gaussian_noise = false;
   std::shared_ptr<const ForwardOperator> forward;
 };
 
