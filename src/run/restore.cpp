@@ -50,14 +50,15 @@ struct Outcome {
 class Restoration {
  public:
   Restoration(const RestoreJob& job, ResultsFile& results, Communicator& group, TensorGroup& tensors,
-              EventLog& log, KeeperContext context)
+              EventLog& log, KeeperContext context, int group_number)
       : job_(job),
         results_(results),
         group_(group),
         tensors_(tensors),
         watched_(group, context.watchdog),
         log_(log),
-        context_(context) {}
+        context_(context),
+        group_number_(group_number) {}
 
   Outcome restore(std::int64_t row) {
     const Clock::time_point start = Clock::now();
@@ -109,7 +110,7 @@ class Restoration {
         const std::chrono::duration<double> waited = context_.watchdog.waited() - waited_before;
         waited_ = waited.count();
         const Clock::time_point writing = Clock::now();
-        write_image(results_, row, job_, prior, image, solution, group_, {seconds_since(start), waited.count()});
+        write_image(results_, row, job_, prior, image, solution, group_, {seconds_since(start), waited.count(), group_number_});
         writing_ = seconds_since(writing);
         keeper.finish();
         return true;
@@ -155,6 +156,7 @@ class Restoration {
   EventLog& log_;
   KeeperContext context_;
   double waited_ = 0.0, writing_ = 0.0;  // by this rank, of the last image that was solved [s]
+  int group_number_;
 };
 
 /// The prior's folder on this node, where `run.stage_weights` asks for it; only for as long as weights are loaded from it.
@@ -269,7 +271,8 @@ ExitCode restore_logged(Communicator& world, const Settings& settings, ScopedSig
   WorkQueue queue(world, static_cast<std::int64_t>(open.rows.size()));
   TensorGroup tensors(grid.group(), device);
   Restoration restoration(*job, open.file, grid.group(), tensors, log,
-                          {signals, relay, progress, watchdog, settings.real("run.checkpoint_seconds")});
+                          {signals, relay, progress, watchdog, settings.real("run.checkpoint_seconds")},
+                          place.group);
   Tally tally;
   for (;;) {
     watchdog.enter("taking an image from the queue", true);
