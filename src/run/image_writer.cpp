@@ -76,7 +76,7 @@ void write_image(ResultsFile& results, std::int64_t row, const RestoreJob& job, 
 
   for (const ParticleBatch& batch : solution.state.batches) {
     if (batch.counted == 0) continue;
-    const at::Tensor x = prior.decode(batch.z)
+    const at::Tensor x = restored_images(prior, batch)
                              .narrow(2, 0, image.shape.height)
                              .narrow(3, 0, image.shape.width);  // [M, C, H, W] of [M, C, H', W']
     moments.add(x.flatten(1), batch.counted);
