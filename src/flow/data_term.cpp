@@ -1,25 +1,15 @@
 #include <ATen/ATen.h>
 
+#include <dwgf/flow/canvas.hpp>
 #include <dwgf/flow/data_term.hpp>
 #include <dwgf/flow/draws.hpp>
 
 namespace dwgf {
 
-namespace {
-
-/// The image's corner of canvases [M, C, H', W'] -> [M, C, H, W].
-at::Tensor cut_to_image(const at::Tensor& canvas, const ImageShape& image) {
-  if (canvas.size(2) == image.height && canvas.size(3) == image.width) return canvas;
-  return canvas.narrow(2, 0, image.height).narrow(3, 0, image.width).contiguous();
+at::Tensor misfit_of(const at::Tensor& residual, const ForwardOperator& forward) {
+  const double observed = static_cast<double>(forward.observed_count());
+  return residual.flatten(1).to(at::kDouble).square().sum(1) * (0.5 / observed);
 }
-
-/// Its adjoint: zero outside the image.
-at::Tensor put_on_canvas(const at::Tensor& image, const at::Tensor& canvas) {
-  if (image.sizes() == canvas.sizes()) return image;
-  return at::constant_pad_nd(image, {0, canvas.size(3) - image.size(3), 0, canvas.size(2) - image.size(2)});
-}
-
-}  // namespace
 
 DataTerm::DataTerm(const Problem& problem, const FlowOptions& options)
     : problem_(problem),
@@ -51,8 +41,7 @@ DataGradient DataTerm::gradient(const at::Tensor& z, std::int64_t first_particle
     cotangent = cotangent + (x - problem_.prior.decode(encoded)) * (options_.consistency / dim);
   }
 
-  const at::Tensor misfit = residual.flatten(1).to(at::kDouble).square().sum(1) * (0.5 / observed_);  // [M]
-  return {decoded.pull_back(cotangent), misfit};
+  return {decoded.pull_back(cotangent), misfit_of(residual, problem_.forward)};
 }
 
 }  // namespace dwgf

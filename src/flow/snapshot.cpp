@@ -60,8 +60,8 @@ Snapshot take_snapshot(const FlowState& state, const Monitor& monitor) {
   for (std::size_t b = 0; b < state.batches.size(); ++b) {
     const ParticleBatch& batch = state.batches[b];
     Snapshot::Piece piece{state.share.first_batch + static_cast<std::int64_t>(b), {}};
-    for (const at::Tensor& tensor : {batch.z, batch.first_moment, batch.second_moment}) {
-      const at::Tensor values = tensor.cpu().contiguous();  // [M, c, h, w]
+    for (const at::Tensor* tensor : batch.tensors()) {
+      const at::Tensor values = tensor->cpu().contiguous();  // [M, ...]
       append(piece.bytes, values.data_ptr(), values.nbytes());
     }
     if (records.under_way_step >= 0)
@@ -95,10 +95,10 @@ Monitor::State go_on_from(const Snapshot& snapshot, FlowState& state) {
     if (snapshot.pieces[b].number != state.share.first_batch + static_cast<std::int64_t>(b))
       throw DataError(concat("a snapshot has piece ", snapshot.pieces[b].number, " out of its place"));
     Reader piece(snapshot.pieces[b].bytes);
-    for (at::Tensor* tensor : {&batches[b].z, &batches[b].first_moment, &batches[b].second_moment}) {
+    for (at::Tensor* tensor : batches[b].tensors()) {
       at::Tensor values = at::empty(tensor->sizes(), at::TensorOptions().dtype(tensor->dtype()));
       piece.take(values.data_ptr(), values.nbytes());
-      *tensor = values.to(state.options);  // [M, c, h, w]
+      *tensor = values.to(state.options);  // [M, ...]
     }
     if (records.under_way_step >= 0) {
       records.under_way.resize((b + 1) * per_batch);

@@ -5,14 +5,20 @@
 
 #include <dwgf/flow/adam.hpp>
 #include <dwgf/flow/draws.hpp>
+#include <dwgf/flow/guided_sampling.hpp>
 #include <dwgf/flow/interaction.hpp>
 #include <dwgf/flow/regulariser.hpp>
+#include <dwgf/flow/rlsd.hpp>
 #include <dwgf/flow/solve.hpp>
 
 namespace dwgf {
 
 std::int64_t step_count(const FlowOptions& options) {
   return options.steps > 0 ? std::min(options.steps, options.grid - 1) : options.grid - 1;
+}
+
+at::Tensor restored_images(const Prior& prior, const ParticleBatch& batch) {
+  return batch.image.defined() ? batch.image : prior.decode(batch.z);
 }
 
 Solution solve(const Problem& problem, const FlowOptions& options, Collective& group) {
@@ -27,6 +33,8 @@ Solution solve(const Problem& problem, const FlowOptions& options, Collective& g
 
 Solution solve(const Problem& problem, const FlowOptions& options, const RankGroup& group,
                FlowObserver& observer) {
+  if (options.method == Method::rlsd) return rlsd(problem, options, group, observer);
+  if (options.method != Method::dwgf) return guided_sampling(problem, options, group, observer);
   const Prior& prior = problem.prior;
   const Canvas canvas = prior.geometry().canvas(problem.image_shape.height, problem.image_shape.width);
   const std::vector<std::int64_t> latent_shape{prior.geometry().latent_channels, canvas.latent_height,

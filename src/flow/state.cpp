@@ -9,6 +9,18 @@
 
 namespace dwgf {
 
+std::vector<at::Tensor*> ParticleBatch::tensors() {
+  std::vector<at::Tensor*> kept{&z, &first_moment, &second_moment};
+  if (image.defined()) kept.insert(kept.end(), {&image, &image_first_moment, &image_second_moment});
+  return kept;
+}
+
+std::vector<const at::Tensor*> ParticleBatch::tensors() const {
+  std::vector<const at::Tensor*> kept{&z, &first_moment, &second_moment};
+  if (image.defined()) kept.insert(kept.end(), {&image, &image_first_moment, &image_second_moment});
+  return kept;
+}
+
 std::int64_t FlowState::latent_elements() const {
   return std::accumulate(latent_shape.begin(), latent_shape.end(), std::int64_t{1}, std::multiplies<>());
 }

@@ -128,6 +128,12 @@ class GaussianMixturePrior final : public Prior {
                              : x;
     return {z, at::zeros_like(z)};
   }
+  EncodedImage encode_with_pull_back(const at::Tensor& x) const override {
+    if (!decoder_.defined()) return {x.detach(), [](const at::Tensor& cotangent) { return cotangent; }};
+    return {encode(x).mean, [this](const at::Tensor& cotangent) {
+              return affine(cotangent, encoder_.t(), at::zeros({1}, encoder_.options()), image_shape_);
+            }};
+  }
 
  private:
   void take_decoder(const GaussianMixture& mixture) {

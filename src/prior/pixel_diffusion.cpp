@@ -75,6 +75,9 @@ class PixelDiffusion final : public Prior {
     return {z.detach(), [](const at::Tensor& cotangent) { return cotangent; }};
   }
   LatentDistribution encode(const at::Tensor& x) const override { return {x, at::zeros_like(x)}; }
+  EncodedImage encode_with_pull_back(const at::Tensor& x) const override {
+    return {x.detach(), [](const at::Tensor& cotangent) { return cotangent; }};
+  }
 
  private:
   at::Tensor noise_from_prediction(const at::Tensor& z_t, std::int64_t time) const {

@@ -84,6 +84,17 @@ class RedoneInFloat final : public Prior {
     return codec_->encode(x);
   }
 
+  EncodedImage encode_with_pull_back(const at::Tensor& x) const override {
+    EncodedImage encoded = prior_->encode_with_pull_back(x);
+    if (!stands(codec_, encoded.mean)) return codec_->encode_with_pull_back(x);
+    return {encoded.mean,
+            [this, x = x.clone(), pull_back = std::move(encoded.pull_back)](const at::Tensor& cotangent) {
+              const at::Tensor gradient = pull_back(cotangent);
+              if (stands(codec_, gradient)) return gradient;
+              return codec_->encode_with_pull_back(x).pull_back(cotangent);
+            }};
+  }
+
  private:
   /// Whether a result may be used as it is; counts one that may not.
   bool stands(const OnDemand& network, const at::Tensor& result) const {

@@ -48,8 +48,10 @@ class StableDiffusion final : public Prior {
   at::Tensor decode(const at::Tensor& z) const override;
   DecodedImage decode_with_pull_back(const at::Tensor& z) const override;
   LatentDistribution encode(const at::Tensor& x) const override;
+  EncodedImage encode_with_pull_back(const at::Tensor& x) const override;
 
  private:
+  void check_images(const at::Tensor& x) const;
   at::Tensor noise_from_prediction(const at::Tensor& z_t, std::int64_t time) const;
   at::Tensor to_autoencoder(const at::Tensor& z) const;
   DecoderGradient gradient_for(std::int64_t batch, std::int64_t latent_height,
@@ -275,7 +277,7 @@ std::optional<std::uint64_t> StableDiffusion::step_bytes(std::int64_t batch, std
   return std::max({unet_bytes(unet_config_, unet), gradient.peak, consistency});
 }
 
-LatentDistribution StableDiffusion::encode(const at::Tensor& x) const {
+void StableDiffusion::check_images(const at::Tensor& x) const {
   if (!has_encoder_ || !autoencoder_)
     throw InternalError("prior: encode() of a prior that was loaded without its encoder");
   check(x, geometry_.image_channels, "images");
@@ -284,6 +286,10 @@ LatentDistribution StableDiffusion::encode(const at::Tensor& x) const {
                            " pixels; this prior takes multiples of ", geometry_.factor,
                            " in both directions: crop or pad it"));
   }
+}
+
+LatentDistribution StableDiffusion::encode(const at::Tensor& x) const {
+  check_images(x);
   const at::NoGradGuard no_grad;
   const ScopedTf32 multiplication(autoencoder_tf32_, options_.device());
   auto [mean, log_variance] = autoencoder_->encode(x.to(autoencoder_type_));  // [B, c, h, w] each
@@ -291,6 +297,20 @@ LatentDistribution StableDiffusion::encode(const at::Tensor& x) const {
   log_variance = log_variance.to(x.scalar_type());
   const double scale = autoencoder_config_.scaling_factor;
   return {(mean - autoencoder_config_.shift_factor).mul_(scale), log_variance.mul_(0.5).exp_().mul_(scale)};
+}
+
+EncodedImage StableDiffusion::encode_with_pull_back(const at::Tensor& x) const {
+  check_images(x);
+  const ScopedTf32 multiplication(autoencoder_tf32_, options_.device());
+  auto [mean, pull_back] = differentiate(
+      [&](const at::Tensor& image) {
+        const at::Tensor own = autoencoder_->encode(image.to(autoencoder_type_)).mean;  // [B, c, h, w]
+        return (own.to(image.scalar_type()) - autoencoder_config_.shift_factor) *
+               autoencoder_config_.scaling_factor;
+      },
+      x);
+  return {mean, in_tf32(within_range(std::move(pull_back), autoencoder_type_), autoencoder_tf32_,
+                        options_.device())};
 }
 
 }  // namespace

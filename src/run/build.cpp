@@ -93,6 +93,16 @@ FlowOptions flow_options(const Settings& settings) {
   options.rate = settings.real("flow.lr");
   options.stall = stall_tolerance(settings.text("flow.stop"));
   options.encode = settings.text("flow.encode") == "sample" ? EncodeMode::sample : EncodeMode::mean;
+  const std::string& method = settings.text("flow.method");
+  options.method = method == "rlsd"         ? Method::rlsd
+                   : method == "psld"       ? Method::psld
+                   : method == "latent-dps" ? Method::latent_dps
+                                            : Method::dwgf;
+  options.guidance = settings.real("flow.guidance");
+  options.gluing = settings.real("flow.gluing");
+  options.eta = settings.real("flow.eta");
+  options.coupling = settings.real("flow.coupling");
+  options.image_rate = settings.real("flow.image_lr");
   options.micro_batch = settings.integer("flow.micro_batch");
   options.seed = settings.unsigned_integer("flow.seed");
   options.record_every = settings.integer("store.diagnostics_every");

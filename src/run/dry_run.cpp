@@ -69,10 +69,11 @@ struct MemoryPlan {
   std::uint64_t peak() const { return now + step; }
 };
 
-/// For the largest image; nothing where the prior cannot say, and on a GPU.
+/// For the largest image; nothing where the prior cannot say, on a GPU, and for methods that keep the U-Net's graph.
 std::optional<MemoryPlan> expected_memory(const RestoreJob& job, std::int64_t batches) {
   const FlowOptions& flow = job.flow();
   if (!job.prior().options().device().is_cpu()) return std::nullopt;
+  if (flow.method == Method::psld || flow.method == Method::latent_dps) return std::nullopt;
   Canvas largest;
   for (const ImageEntry& image : job.images()) {
     if (image.height == 0 || image.width == 0) continue;
@@ -86,7 +87,8 @@ std::optional<MemoryPlan> expected_memory(const RestoreJob& job, std::int64_t ba
   const PriorGeometry& geometry = job.prior().geometry();
   const std::int64_t state = 3 * batches * flow.micro_batch * geometry.latent_channels *
                              largest.latent_height * largest.latent_width;
-  const std::int64_t images = 6 * flow.micro_batch * geometry.image_channels * largest.height * largest.width;
+  const std::int64_t kept_images = flow.method == Method::rlsd ? 3 * batches : 0;
+  const std::int64_t images = (6 + kept_images) * flow.micro_batch * geometry.image_channels * largest.height * largest.width;
   const auto element = static_cast<std::uint64_t>(job.prior().options().dtype().itemsize());
   return MemoryPlan{now + kLibraries, *step + static_cast<std::uint64_t>(state + images) * element};
 }

@@ -77,7 +77,7 @@ void write_image(ResultsFile& results, std::int64_t row, const RestoreJob& job, 
   };
 
   const auto decode = [&](const ParticleBatch& batch) {
-    return prior.decode(batch.z)
+    return restored_images(prior, batch)
         .narrow(2, 0, image.shape.height)
         .narrow(3, 0, image.shape.width);  // [M, C, H, W] of [M, C, H', W']
   };

@@ -1,3 +1,5 @@
+#include <map>
+#include <set>
 #include <sstream>
 
 #include <dwgf/run/option_table.hpp>
@@ -117,7 +119,9 @@ std::vector<OptionSpec> restore_options() {
 
           choice("flow.preset", "paper", {"paper", "fast"},
                  "a consistent group of the options below; single ones override it"),
-          choice("flow.method", "dwgf", {"dwgf"}, "how the posterior is approached"),
+          choice("flow.method", "dwgf", {"dwgf", "rlsd", "psld", "latent-dps"},
+                 "how the posterior is approached: by the gradient flow, or by a method to compare it with, which "
+                 "brings its own published defaults; a key that it has no use for is refused"),
           choice("flow.objective", "reference", {"reference"},
                  "reference: the published conventions, losses are means"),
           integer("flow.particles", "4", 1, 65536, "particles an image, N"),
@@ -137,6 +141,13 @@ std::vector<OptionSpec> restore_options() {
           real("flow.lr", "1.0", 1e-12, 1e6, "Adam's rate"),
           choice("flow.encode", "sample", {"mean", "sample"},
                  "what the encoder hands to the consistency term"),
+          real("flow.guidance", "1", 0, 1e6,
+               "weight of the measurement's norm: omega of psld, zeta' of latent-dps (there 0.3)"),
+          real("flow.gluing", "0.1", 0, 1e6, "weight of psld's gluing term, gamma"),
+          real("flow.eta", "0", 0, 1,
+               "noise in the steps of psld and latent-dps (there 1): 0 none, as DDIM; 1 as DDPM"),
+          real("flow.coupling", "0.2", 1e-9, 1e6, "what draws image and latent of rlsd to each other, rho"),
+          real("flow.image_lr", "0.2", 1e-12, 1e6, "Adam's rate for the images of rlsd"),
           integer("flow.micro_batch", "1", 1, 65536,
                   "samples in every network call, exactly; part of a result's identity"),
           choice("flow.precision", "fp32", {"fp64", "fp32", "tf32", "bf16", "fp16"},
@@ -301,6 +312,28 @@ std::vector<std::pair<std::string, std::string>> preset_values(const std::string
             {"flow.weight", "0.05"}};
   }
   return {};  // `paper` is what the table's defaults are
+}
+
+std::vector<std::pair<std::string, std::string>> method_values(const std::string& method) {
+  if (method == "rlsd") return {{"flow.weight", "0.1"}, {"flow.lr", "0.2"}, {"flow.repulsion", "50"}};
+  if (method == "latent-dps") return {{"flow.guidance", "0.3"}, {"flow.eta", "1"}};
+  return {};  // the table's defaults are those of `dwgf`, and where that has none, of `psld`
+}
+
+bool applies(const std::string& key, const std::string& method) {
+  using Keys = std::set<std::string>;
+  static const std::map<std::string, Keys> own = {
+      {"rlsd",
+       {"flow.stop", "flow.weight", "flow.lr", "flow.repulsion", "flow.coupling", "flow.image_lr"}},
+      {"psld", {"flow.guidance", "flow.gluing", "flow.eta"}},
+      {"latent-dps", {"flow.guidance", "flow.eta"}}};
+  static const Keys common = {"flow.preset", "flow.method",      "flow.particles", "flow.grid",
+                              "flow.steps",  "flow.micro_batch", "flow.precision", "flow.seed"};
+  static const Keys not_of_dwgf = {"flow.guidance", "flow.gluing", "flow.eta", "flow.coupling",
+                                   "flow.image_lr"};
+  if (!key.starts_with("flow.") || common.contains(key)) return true;
+  const auto found = own.find(method);
+  return found == own.end() ? !not_of_dwgf.contains(key) : found->second.contains(key);
 }
 
 std::string allowed_values(const OptionSpec& option) {

@@ -7,6 +7,7 @@
 #include <ATen/ATen.h>
 
 #include <dwgf/base/error.hpp>
+#include <dwgf/flow/guidance.hpp>
 #include <dwgf/flow/monitor.hpp>
 #include <dwgf/flow/solve.hpp>
 #include <dwgf/run/build.hpp>
@@ -90,7 +91,9 @@ void RestoreJob::require_canvas(const ImageEntry& image) const {
 
 std::shared_ptr<const ForwardOperator> RestoreJob::forward_for(std::int64_t row) const {
   require_canvas(images()[static_cast<std::size_t>(row)]);
-  return source_->forward(row, prior_->geometry().image_channels);
+  auto forward = source_->forward(row, prior_->geometry().image_channels);
+  require_fits(flow_.method, *forward);
+  return forward;
 }
 
 ResultsLayout RestoreJob::layout(const std::string& system) const {

@@ -280,16 +280,28 @@ Settings parse_settings(const CommandSpec& command, const std::vector<std::strin
   ordered.insert(ordered.end(), assignments.begin(), assignments.end());
 
   Settings settings(command);
-  const auto preset = std::find_if(ordered.rbegin(), ordered.rend(), [](const Assignment& assignment) {
-    return assignment.key == "flow.preset";
-  });
-  if (preset != ordered.rend()) {
-    settings.set(preset->key, preset->value, preset->where);
-    for (const auto& [key, value] : preset_values(preset->value))
-      settings.values_[key] = {value, "preset", false};
-  }
+  const auto set_group = [&](const std::string& key, const auto& values_of) {
+    const auto last = std::find_if(ordered.rbegin(), ordered.rend(),
+                                   [&](const Assignment& assignment) { return assignment.key == key; });
+    if (last == ordered.rend()) return;
+    settings.set(last->key, last->value, last->where);
+    for (const auto& [name, value] : values_of(last->value)) settings.values_[name] = {value, key, false};
+  };
+  set_group("flow.preset", preset_values);
+  set_group("flow.method", method_values);
+  const auto before = settings.values_;
   for (const Assignment& assignment : ordered)
     settings.set(assignment.key, assignment.value, assignment.where);
+
+  // A job that is rerun names every key: what it does not change, it may name.
+  const auto method = settings.values_.find("flow.method");
+  for (const Assignment& assignment : ordered) {
+    if (method == settings.values_.end() || applies(assignment.key, method->second.text)) continue;
+    if (settings.text(assignment.key) == before.at(assignment.key).text) continue;
+    throw UsageError(concat(assignment.where, ": ", assignment.key, " = '", assignment.value,
+                            "' has no meaning for flow.method = ", method->second.text,
+                            "; leave it out, or take another method"));
+  }
 
   settings.positionals = positionals;
   const auto names_given = static_cast<int>(positionals.size());

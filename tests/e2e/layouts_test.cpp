@@ -65,6 +65,16 @@ TEST_F(Layouts, OneParticleAloneAndMoreRanksThanWork) {
   expect_same_bits(images, job, {{3, 3}});
 }
 
+TEST_F(Layouts, TheMethodsThatTheFlowIsComparedWith) {
+  const fs::path images = make_array(folder / "images.npy", 2);
+  for (const char* method : {"rlsd", "psld", "latent-dps"}) {
+    SCOPED_TRACE(method);
+    fs::remove(folder / "alone.h5");
+    expect_same_bits(images, kStoreAll + Arguments{"--flow.method", method, "--flow.particles", "3"}, {{4, 3}});
+    fs::remove(folder / "4 ranks, 3 an image.h5");
+  }
+}
+
 TEST_F(Layouts, MicroBatchesThatDoNotDivideTheParticles) {
   const fs::path images = make_array(folder / "images.npy", 2);
   const Arguments job = kStoreAll + Arguments{"--flow.particles", "5", "--flow.micro_batch", "4"};

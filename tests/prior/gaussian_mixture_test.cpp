@@ -108,6 +108,10 @@ TEST(GaussianMixture, LinearDecoderHasItsAdjointAndItsInverse) {
   const double forward = ((x - mixture.offset) * cotangent).sum().item<double>();
   EXPECT_NEAR(forward, (pull_back(cotangent) * z).sum().item<double>(), 1e-12);
   EXPECT_TRUE(at::allclose(prior->encode(x).mean, z, 1e-10, 1e-12));
+  const auto encoded = prior->encode_with_pull_back(x);
+  EXPECT_TRUE(at::equal(encoded.mean, prior->encode(x).mean));
+  EXPECT_NEAR((encoded.mean * z).sum().item<double>(),
+              ((x - mixture.offset) * encoded.pull_back(z)).sum().item<double>(), 1e-12);
 }
 
 TEST(GaussianMixture, WorksInFloat32WithinItsRounding) {

@@ -40,6 +40,7 @@ TEST(PixelDiffusion, LatentsAreTheImages) {
   const auto [decoded, pull_back] = prior->decode_with_pull_back(x);
   EXPECT_TRUE(at::equal(decoded, x));
   EXPECT_TRUE(at::equal(pull_back(2 * x), 2 * x));
+  EXPECT_TRUE(at::equal(prior->encode_with_pull_back(x).pull_back(2 * x), 2 * x));
   EXPECT_EQ(prior->predict_noise(x, 10).sizes(), x.sizes());  // odd sizes too
 }
 

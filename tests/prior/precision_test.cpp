@@ -180,6 +180,9 @@ class Constant final : public Prior {
     return {at::full_like(z, value_), [this](const at::Tensor& c) { return at::full_like(c, gradient_); }};
   }
   LatentDistribution encode(const at::Tensor& x) const override { return {at::full_like(x, value_), x}; }
+  EncodedImage encode_with_pull_back(const at::Tensor& x) const override {
+    return {at::full_like(x, value_), [this](const at::Tensor& c) { return at::full_like(c, gradient_); }};
+  }
 
  private:
   double value_, gradient_;
@@ -214,7 +217,8 @@ TEST(RedoInFloat, LeavesWhatIsFiniteAloneAndMakesNetworksOnceWhenNeeded) {
   const auto steep = redo_in_float(std::make_unique<Constant>(1.0, nan), {make, make});
   EXPECT_EQ(steep->decode_with_pull_back(z).pull_back(z).sum().item<float>(), 12.0F);
   EXPECT_EQ(steep->predict_noise_with_pull_back(z, 1).pull_back(z).sum().item<float>(), 12.0F);
-  EXPECT_EQ(steep->calls_redone(), 2);
+  EXPECT_EQ(steep->encode_with_pull_back(z).pull_back(z).sum().item<float>(), 12.0F);
+  EXPECT_EQ(steep->calls_redone(), 3);
   const auto only_codec = redo_in_float(std::make_unique<Constant>(nan, 1.0), {{}, make});
   EXPECT_TRUE(std::isnan(only_codec->predict_noise(z, 1).sum().item<float>())) << "float32 has no wider one";
   EXPECT_EQ(only_codec->calls_redone(), 0);

@@ -106,6 +106,26 @@ TEST(StableDiffusion, NoisePullBackAgreesWithFiniteDifferences) {
   }
 }
 
+TEST(StableDiffusion, EncodersPullBackAgreesWithFiniteDifferences) {
+  const auto prior = load_stable_diffusion(test::data("sd1"), {.dtype = at::kDouble});
+  const at::Tensor x = test::read_all(test::data("sd1.safetensors")).at("x").to(at::kDouble);
+  const auto [mean, pull_back] = prior->encode_with_pull_back(x);
+  EXPECT_TRUE(at::equal(mean, prior->encode(x).mean));
+  const at::Tensor cotangent = (1.3 * at::arange(mean.numel(), at::kDouble)).cos().view_as(mean);
+  const at::Tensor gradient = pull_back(cotangent);
+  EXPECT_FALSE(gradient.requires_grad());
+  EXPECT_THROW(pull_back(cotangent), InternalError);
+  const double step = 1e-5;
+  for (const std::int64_t entry : {0, 777, 3000}) {
+    at::Tensor change = at::zeros_like(x);
+    change.view(-1)[entry] = step;
+    const at::Tensor difference =
+        (prior->encode(x + change).mean - prior->encode(x - change).mean) / (2 * step);
+    const double expected = (difference * cotangent).sum().item<double>();
+    EXPECT_NEAR(gradient.reshape(-1)[entry].item<double>(), expected, 1e-6 * (1 + std::abs(expected)));
+  }
+}
+
 TEST(StableDiffusion, PullBackAgreesWithFiniteDifferences) {
   const auto prior = load_stable_diffusion(test::data("sd1"), {.dtype = at::kDouble});
   const auto golden = test::read_all(test::data("sd1.safetensors"));

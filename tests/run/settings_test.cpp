@@ -60,6 +60,34 @@ TEST(Settings, TheCommandLineBeatsFilesAndLaterFilesBeatEarlierOnesAndAllBeatThe
   EXPECT_EQ(settings.text("flow.encode"), "mean");
 }
 
+TEST(Settings, AMethodBringsItsPublishedValuesAndKeysOverrideThem) {
+  const Settings dps = parse({"--flow.method", "latent-dps", "--flow.preset", "fast"});
+  EXPECT_EQ(dps.real("flow.eta"), 1.0);
+  EXPECT_EQ(dps.real("flow.guidance"), 0.3);
+  EXPECT_EQ(dps.integer("flow.grid"), 60);
+  EXPECT_EQ(parse({"--flow.method", "latent-dps", "--flow.eta", "0.5"}).real("flow.eta"), 0.5);
+  const Settings rlsd = parse({"--flow.method", "rlsd", "--flow.preset", "fast"});
+  EXPECT_EQ(rlsd.real("flow.weight"), 0.1);
+  EXPECT_EQ(parse({"--flow.preset", "fast"}).real("flow.weight"), 0.05);
+}
+
+TEST(Settings, KeysThatAMethodHasNoUseForAreRefused) {
+  const std::string error = error_of({"--flow.method", "psld", "--flow.weight", "0.5"});
+  for (const char* part : {"command line", "flow.weight", "0.5", "psld"})
+    EXPECT_NE(error.find(part), std::string::npos) << error;
+  for (const std::vector<std::string>& refused :
+       {std::vector<std::string>{"--flow.eta", "0.5"}, {"--flow.method", "rlsd", "--flow.consistency", "0.2"},
+        {"--flow.method", "latent-dps", "--flow.gluing", "1"},
+        {"--flow.method", "psld", "--flow.stop", "stall:0.1"}}) {
+    EXPECT_NE(error_of(refused), "no error") << refused.back();
+  }
+  // A job that names every key runs again.
+  for (const char* method : {"dwgf", "rlsd", "psld", "latent-dps"}) {
+    const TemporaryFile job(parse({"--flow.method", method, "--flow.preset", "fast"}).ini());
+    EXPECT_EQ(error_of({"--config", job.path()}), "no error") << method;
+  }
+}
+
 TEST(Settings, ErrorsNameTheKeyThePlaceTheValueAndWhatIsAllowed) {
   EXPECT_NE(error_of({"--flow.partciles", "4"}).find("flow.particles"), std::string::npos);
   const std::string range = error_of({"--flow.grid", "1000"});

@@ -28,6 +28,9 @@ struct Problem {
   std::uint64_t image = 0;  ///< the image's identity
 };
 
+/// |A(x) - y|^2 / (2 m) of every sample of A(x) - y [M, ...]: float64 [M].
+at::Tensor misfit_of(const at::Tensor& residual, const ForwardOperator& forward);
+
 struct DataGradient {
   at::Tensor gradient;  ///< [M, c, h, w]
   at::Tensor misfit;    ///< |A(x~) - y|^2 / (2 m), float64 [M]

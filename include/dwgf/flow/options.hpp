@@ -5,6 +5,14 @@
 
 namespace dwgf {
 
+/// How the posterior is approached.
+enum class Method {
+  dwgf,       ///< the gradient flow (solve.hpp)
+  rlsd,       ///< repulsive latent score distillation (rlsd.hpp)
+  psld,       ///< posterior sampling with latent diffusion (psld.hpp)
+  latent_dps  ///< diffusion posterior sampling in latent space (latent_dps.hpp)
+};
+
 enum class InteractionKind {
   mixture,    ///< the published one: score of the noised particle mixture
   gaussian,   ///< the ensemble taken as N(m, diag C)
@@ -16,6 +24,7 @@ enum class InteractionKind {
 enum class EncodeMode { mean, sample };
 
 struct FlowOptions {
+  Method method = Method::dwgf;
   std::int64_t particles = 4;  ///< N
   std::int64_t grid = 999;     ///< K, length of the DDIM time grid
   std::int64_t steps = 0;      ///< stop after that many steps of the grid; 0: all K - 1
@@ -28,6 +37,11 @@ struct FlowOptions {
       0.0;            ///< stop once the misfit falls by less than this share (monitor.hpp); 0: take all steps
   double rate = 1.0;  ///< Adam's learning rate
   EncodeMode encode = EncodeMode::mean;
+  double guidance = 1.0;     ///< weight of the measurement's norm: psld's omega, latent-dps's zeta'
+  double gluing = 0.1;       ///< psld's gamma
+  double eta = 0.0;          ///< noise of the samplers' steps: 0 none (DDIM), 1 that of DDPM
+  double coupling = 0.2;     ///< rlsd's rho
+  double image_rate = 0.2;   ///< rlsd's rate of Adam for images
   std::int64_t micro_batch = 1;  ///< samples in every kernel call, exactly; short ones are padded
   std::uint64_t seed = 0;
   std::int64_t record_every = 1;  ///< diagnostics at every such step, and at the last one

@@ -1,4 +1,4 @@
-/// A flow between two steps as bytes and back: latents, both of Adam's moments, the records so far. One piece
+/// A flow between two steps as bytes and back: latents, both of Adam's moments, images where the method moves them, the records so far. One piece
 /// a micro-batch, numbered along the particle index, so that any number of ranks goes on from the pieces of
 /// any other with the same bits. Nothing of random state is needed: every draw has an address.
 #pragma once

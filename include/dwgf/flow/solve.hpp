@@ -21,6 +21,9 @@ struct Solution {
   bool complete = true;  ///< false where the observer ended it before its last step
 };
 
+/// The images of a solution's batch, [M, C, H', W']: those that the method moves, or D(z).
+at::Tensor restored_images(const Prior& prior, const ParticleBatch& batch);
+
 /// The ranks that share an image. Numbers of the host go by `host`, tensors by `tensors`, which works on the memory of the prior's
 /// device. On a CPU, and for a single rank, both are the same.
 struct RankGroup {
@@ -28,6 +31,8 @@ struct RankGroup {
   Collective& tensors;
 };
 
+/// By options.method: the gradient flow, or one of the methods that it is compared with (rlsd.hpp, guided_sampling.hpp).
+///
 /// Every rank of `group` calls this for the same problem and gets its own particles' end. Order of collectives
 /// in a step: interaction begin ... finish, then the monitor's, then the observer's. Throws Diverged on all
 /// ranks of the group alike.

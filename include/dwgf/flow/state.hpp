@@ -22,6 +22,15 @@ struct ParticleBatch {
   at::Tensor z;              ///< [M, c, h, w], positions
   at::Tensor first_moment;   ///< [M, c, h, w], Adam's m
   at::Tensor second_moment;  ///< [M, c, h, w], Adam's v
+
+  /// The same for methods that move images beside latents; undefined for the others.
+  at::Tensor image;                ///< [M, C, H', W']
+  at::Tensor image_first_moment;   ///< [M, C, H', W']
+  at::Tensor image_second_moment;  ///< [M, C, H', W']
+
+  /// All that are defined, in the order above: what has to be kept.
+  std::vector<at::Tensor*> tensors();
+  std::vector<const at::Tensor*> tensors() const;
 };
 
 struct FlowState {

@@ -42,6 +42,14 @@ struct PredictedNoise {
       pull_back;  ///< [B, c, h, w] -> (d eps_theta / d z_t)^T cotangent [B, c, h, w]
 };
 
+/// The mean of the encoder's posterior together with the pull-back of cotangents through the encoder at that image, as
+/// DecodedImage has it.
+struct EncodedImage {
+  at::Tensor mean;  ///< [B, c, h, w], detached
+  std::function<at::Tensor(const at::Tensor& cotangent)>
+      pull_back;  ///< [B, c, h, w] -> J_E(x)^T cotangent [B, C, H, W]
+};
+
 class Prior {
  public:
   virtual ~Prior() = default;
@@ -76,6 +84,7 @@ class Prior {
 
   /// The encoder's posterior over latents of x.
   virtual LatentDistribution encode(const at::Tensor& x) const = 0;
+  virtual EncodedImage encode_with_pull_back(const at::Tensor& x) const = 0;
 };
 
 }  // namespace dwgf

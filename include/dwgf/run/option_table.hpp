@@ -44,6 +44,12 @@ const CommandSpec* find_command(const std::string& name);
 /// What a preset sets: pairs of key and value.
 std::vector<std::pair<std::string, std::string>> preset_values(const std::string& preset);
 
+/// What flow.method sets, over the preset: a method's published values where they differ from the table's defaults.
+std::vector<std::pair<std::string, std::string>> method_values(const std::string& method);
+
+/// Whether a method (flow.method) has a use for a key.
+bool applies(const std::string& key, const std::string& method);
+
 /// "1 ... 999" or "a | b | c"; empty where anything goes.
 std::string allowed_values(const OptionSpec& option);
 

@@ -1,0 +1,76 @@
+#include <algorithm>
+#include <limits>
+
+#include <ATen/ATen.h>
+
+#include <dwgf/base/error.hpp>
+#include <dwgf/metric/frechet.hpp>
+
+namespace dwgf {
+
+namespace {
+
+constexpr double kScale = 0x1p14;
+constexpr double kLargest = 32.0;
+// Products of two rounded features stay below 2^38, and so many of them below 2^53: exact in float64, in any order.
+constexpr std::int64_t kBlock = 1 << 15;
+
+at::Tensor symmetric_root(const at::Tensor& matrix) {
+  const auto [values, vectors] = at::linalg_eigh(matrix);
+  return at::matmul(vectors * values.clamp_min(0.0).sqrt(), vectors.t());
+}
+
+}  // namespace
+
+FeatureSums::FeatureSums(std::int64_t dimension)
+    : dimension_(dimension), sums_(at::zeros({1 + dimension + dimension * dimension}, at::kLong)) {}
+
+void FeatureSums::add(const at::Tensor& features) {
+  if (features.dim() != 2 || features.size(1) != dimension_)
+    throw InternalError(concat("features ", features.sizes(), " where [B, ", dimension_, "] are needed"));
+  const at::Tensor wide = features.to(at::kCPU, at::kDouble);
+  if (!wide.abs().lt(kLargest).all().item<bool>()) {
+    throw DataError(concat("a feature is not finite, or not below ", kLargest,
+                           " in size; these weights are not those of the network that FID is defined by"));
+  }
+  for (std::int64_t first = 0; first < wide.size(0); first += kBlock) {
+    const at::Tensor whole =
+        (wide.slice(0, first, std::min(first + kBlock, wide.size(0))) * kScale).round();  // [B, d]
+    sums_.slice(0, 0, 1).add_(whole.size(0));
+    sums_.slice(0, 1, 1 + dimension_).add_(whole.sum(0).to(at::kLong));
+    sums_.slice(0, 1 + dimension_).add_(at::matmul(whole.t(), whole).to(at::kLong).flatten());
+  }
+}
+
+std::span<std::int64_t> FeatureSums::values() {
+  return {sums_.data_ptr<std::int64_t>(), static_cast<std::size_t>(sums_.numel())};
+}
+
+std::int64_t FeatureSums::count() const {
+  return sums_[0].item<std::int64_t>();
+}
+
+at::Tensor FeatureSums::mean() const {
+  return sums_.slice(0, 1, 1 + dimension_).to(at::kDouble) / (kScale * static_cast<double>(count()));
+}
+
+at::Tensor FeatureSums::covariance() const {
+  const double n = static_cast<double>(count());
+  const at::Tensor m = mean();
+  const at::Tensor products =
+      sums_.slice(0, 1 + dimension_).to(at::kDouble).view({dimension_, dimension_}) / (kScale * kScale);
+  return (products - n * at::outer(m, m)) / (n - 1.0);
+}
+
+double frechet_distance(const FeatureSums& a, const FeatureSums& b) {
+  if (a.count() < 2 || b.count() < 2) return std::numeric_limits<double>::quiet_NaN();
+  const at::Tensor c = a.covariance(), other = b.covariance();
+  const at::Tensor root = symmetric_root(c);
+  const at::Tensor between = at::matmul(root, at::matmul(other, root));
+  const at::Tensor values = at::linalg_eigvalsh(0.5 * (between + between.t()));
+  const double shared = values.clamp_min(0.0).sqrt().sum().item<double>();
+  return (a.mean() - b.mean()).square().sum().item<double>() + c.trace().item<double>() +
+         other.trace().item<double>() - 2.0 * shared;
+}
+
+}  // namespace dwgf

@@ -1,0 +1,23 @@
+#include <ATen/ATen.h>
+
+#include <dwgf/base/error.hpp>
+#include <dwgf/metric/named_tensors.hpp>
+
+namespace dwgf {
+
+at::Tensor take_weight(const NamedTensors& weights, const std::string& name, at::IntArrayRef shape) {
+  const auto found = weights.find(name);
+  const std::string advice = "; make the file with tools/convert_metric_weights.py";
+  if (found == weights.end()) throw DataError(concat("the metric's weights lack '", name, "'", advice));
+  if (found->second.sizes() != shape) {
+    throw DataError(concat("the metric's weights '", name, "' have the shape ", found->second.sizes(), ", and ", shape,
+                           " is needed", advice));
+  }
+  const at::Tensor weight = found->second.to(at::kCPU, at::kFloat).contiguous();
+  if (!at::isfinite(weight).all().item<bool>()) {
+    throw DataError(concat("the metric's weights '", name, "' hold a value that is not finite", advice));
+  }
+  return weight;
+}
+
+}  // namespace dwgf
