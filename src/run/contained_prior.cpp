@@ -67,17 +67,31 @@ DecodedImage ContainedPrior::decode_with_pull_back(const at::Tensor& z) const {
           }};
 }
 
+at::Tensor ContainedPrior::no_latent(const at::Tensor& x) const {
+  const PriorGeometry& sizes = geometry();
+  const std::int64_t height = sizes.only ? sizes.only->latent_height : x.size(2) / sizes.factor;
+  const std::int64_t width = sizes.only ? sizes.only->latent_width : x.size(3) / sizes.factor;
+  return at::full({x.size(0), sizes.latent_channels, height, width}, kNan, x.options());  // [B, c, h, w]
+}
+
 LatentDistribution ContainedPrior::encode(const at::Tensor& x) const {
-  return contained(
-      [&] { return prior_.encode(x); },
-      [&] {
-        const PriorGeometry& sizes = geometry();
-        const std::int64_t height = sizes.only ? sizes.only->latent_height : x.size(2) / sizes.factor;
-        const std::int64_t width = sizes.only ? sizes.only->latent_width : x.size(3) / sizes.factor;
-        const at::Tensor none = at::full({x.size(0), sizes.latent_channels, height, width}, kNan,
-                                         x.options());  // [B, c, h, w]
-        return LatentDistribution{none, none};
-      });
+  return contained([&] { return prior_.encode(x); },
+                   [&] {
+                     const at::Tensor none = no_latent(x);
+                     return LatentDistribution{none, none};
+                   });
+}
+
+EncodedImage ContainedPrior::encode_with_pull_back(const at::Tensor& x) const {
+  const at::Tensor none = at::full_like(x, kNan);
+  const auto nothing = [none](const at::Tensor&) { return none; };
+  EncodedImage encoded = contained([&] { return prior_.encode_with_pull_back(x); },
+                                   [&] {
+                                     return EncodedImage{no_latent(x), nothing};
+                                   });
+  return {encoded.mean, [this, nothing, pull_back = std::move(encoded.pull_back)](const at::Tensor& cotangent) {
+            return contained([&] { return pull_back(cotangent); }, [&] { return nothing(cotangent); });
+          }};
 }
 
 }  // namespace dwgf

@@ -36,12 +36,14 @@ class ContainedPrior final : public Prior {
   at::Tensor decode(const at::Tensor& z) const override;
   DecodedImage decode_with_pull_back(const at::Tensor& z) const override;
   LatentDistribution encode(const at::Tensor& x) const override;
+  EncodedImage encode_with_pull_back(const at::Tensor& x) const override;
 
  private:
   /// The result of `call`, or of `otherwise` where memory is or was short. Throws what else `call` throws.
   template <class Call, class Otherwise>
   auto contained(const Call& call, const Otherwise& otherwise) const;
   at::Tensor no_image(const at::Tensor& z) const;
+  at::Tensor no_latent(const at::Tensor& x) const;
 
   const Prior& prior_;
   std::int64_t micro_batch_;
