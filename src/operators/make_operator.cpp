@@ -8,6 +8,7 @@
 #include <dwgf/operators/bicubic.hpp>
 #include <dwgf/operators/block_mean.hpp>
 #include <dwgf/operators/composition.hpp>
+#include <dwgf/operators/defocus.hpp>
 #include <dwgf/operators/gaussian_blur.hpp>
 #include <dwgf/operators/grey.hpp>
 #include <dwgf/operators/hdr.hpp>
@@ -54,6 +55,7 @@ const KnownOperator known_operators[] = {
      make_gaussian_blur},
     {"motion:size,angle[,border]", 2, 3, "y = k * x, k a line of `size` pixels at an angle [degrees]",
      make_motion_blur},
+    {"defocus:radius[,border]", 1, 2, "y = k * x, k a disc of this radius [pixels]", make_defocus},
     {"kernel:FILE[,border]", 1, 2, "y = k * x (convolution), k a .npy [h, w], or @", make_kernel_blur},
     {"grey", 0, 0, "y = 0.299 R + 0.587 G + 0.114 B", make_grey},
     {"hdr", 0, 0, "y = clamp(2 x, -1, 1)", make_hdr},

@@ -7,6 +7,7 @@
 #include <operators/operator_cases.hpp>
 
 #include <dwgf/operators/bicubic.hpp>
+#include <dwgf/operators/defocus.hpp>
 #include <dwgf/operators/kernel_blur.hpp>
 #include <dwgf/operators/operator_arrays.hpp>
 
@@ -121,6 +122,24 @@ TEST(MotionBlur, IsALineOfEqualWeightsThroughTheCentre) {
   EXPECT_NEAR(oblique.sum().item<double>(), 1, 1e-15);
   // Counter-clockwise: 30 degrees rise to the right.
   EXPECT_GT(oblique[2][5].item<double>(), 10 * oblique[4][5].item<double>());
+}
+
+TEST(Defocus, IsADiscOfItsAreaAndTurnsIntoNothingAsItShrinks) {
+  const at::Tensor disc = disc_kernel(6.3);
+  EXPECT_EQ(disc.sizes(), at::IntArrayRef({13, 13}));
+  EXPECT_NEAR(disc.sum().item<double>(), 1, 1e-14);
+  EXPECT_LT(largest_difference(disc, disc.t()), 1e-15);
+  EXPECT_LT(largest_difference(disc, disc.flip({0})), 1e-15);
+  // Weights are those of the area inside: 1 / (pi r^2) in the middle.
+  EXPECT_NEAR(disc[6][6].item<double>(), 1 / (std::numbers::pi * 6.3 * 6.3), 0.01 / (std::numbers::pi * 6.3 * 6.3));
+  EXPECT_EQ(disc[0][0].item<double>(), 0);
+  EXPECT_EQ(disc_kernel(0.4).numel(), 1);
+  // A bright point becomes the disc.
+  const ImageShape shape{1, 15, 15};
+  at::Tensor point = at::zeros({1, 1, 15, 15}, at::kDouble);
+  point[0][0][7][7] = 1;
+  const at::Tensor y = make({"defocus:6.3", shape})->apply(point)[0][0];
+  EXPECT_LT(largest_difference(y.narrow(0, 1, 13).narrow(1, 1, 13), disc), 1e-15);
 }
 
 TEST(RandomInpainting, DrawsAnotherMaskInEveryStage) {
@@ -257,7 +276,7 @@ TEST(DependsOnImage, IsTrueForDrawnMasksOnly) {
 TEST(DescribeOperators, HasALineForEach) {
   const std::string text = describe_operators();
   for (const char* name : {"identity", "box:top", "random:", "mean:r", "bicubic:r", "blur:size,std", "grey",
-                           "hdr", "phase", "mask:FILE", "motion:size", "kernel:FILE", "quantise:levels",
+                           "hdr", "phase", "mask:FILE", "motion:size", "defocus:radius", "kernel:FILE", "quantise:levels",
                            "jpeg:quality", "fourier:FILE", "radon:views", "matrix:FILE"})
     EXPECT_NE(text.find(std::string("  ") + name), std::string::npos) << name;
 }

@@ -48,6 +48,8 @@ TEST(OperatorSpec, RefusesWhatItCannotMean) {
            {"motion:4,0", {"size 4 is even"}},
            {"motion:5", {"found 1 argument where 2 to 3"}},
            {"motion:5,up", {"the angle 'up' is not a finite number"}},
+           {"defocus:0", {"the radius is 0", "above 0"}},
+           {"defocus:3000,zero", {"the radius is 3000", "2047"}},
            {"motion:25,3", {"size 25 is too large", "23 at most"}},
            {"motion:4097,0,zero", {"size is 4097", "4095 at most"}},
            {"kernel:", {"found 0 arguments where 1 to 2"}},
