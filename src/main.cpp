@@ -14,6 +14,7 @@
 #include <dwgf/base/signals.hpp>
 #include <dwgf/comm/mpi.hpp>
 #include <dwgf/operators/operator.hpp>
+#include <dwgf/run/completion.hpp>
 #include <dwgf/run/degrade.hpp>
 #include <dwgf/run/doctor.hpp>
 #include <dwgf/run/evaluate.hpp>
@@ -93,6 +94,11 @@ ExitCode run(Communicator& world, const std::vector<std::string>& arguments,
   }
   if (command->name == "degrade") return degrade(world, settings);
   if (command->name == "doctor") return doctor(world, settings);
+  if (command->name == "completion") {
+    const std::string script = completion_script(settings.positionals.front());
+    if (first) std::fputs(script.c_str(), stdout);
+    return ExitCode::ok;
+  }
   return on_first_rank(world, [&] {
     if (command->name == "evaluate") return evaluate_command(settings);
     if (command->name == "export") return export_command(settings);

@@ -252,6 +252,11 @@ const std::vector<CommandSpec>& command_table() {
       {"doctor", "[--config FILE]... [--section.key value]...",
        "what would go wrong on this machine or allocation, before it does; takes the options of restore",
        job_options(), 0},
+      {"completion",
+       "bash | zsh | fish",
+       "a script that completes commands, options and their values in this shell, to standard output",
+       {},
+       1},
   };
   return table;
 }

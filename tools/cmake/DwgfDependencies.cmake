@@ -1,11 +1,12 @@
-# Every library that the project builds on. An existing MPI, HDF5 or LibTorch is taken by the usual CMake means
-# (CMAKE_PREFIX_PATH, Torch_DIR, HDF5_ROOT, MPI_HOME); tools/setup puts LibTorch into .deps/ where none is given.
-if(EXISTS ${PROJECT_SOURCE_DIR}/.deps/libtorch)
-  list(APPEND CMAKE_PREFIX_PATH ${PROJECT_SOURCE_DIR}/.deps/libtorch)
+# Every library that the project builds on, as it is needed again by who builds on an installed dwgf: this file is part of that
+# package. An existing MPI, HDF5 or LibTorch is taken by the usual CMake means (CMAKE_PREFIX_PATH, Torch_DIR, HDF5_ROOT,
+# MPI_HOME); tools/setup puts LibTorch into .deps/ where none is given. Imported, so that the installed package names them only.
+if(EXISTS ${CMAKE_CURRENT_LIST_DIR}/../../.deps/libtorch)
+  list(APPEND CMAKE_PREFIX_PATH ${CMAKE_CURRENT_LIST_DIR}/../../.deps/libtorch)
 endif()
 
 find_package(MPI REQUIRED COMPONENTS C)
-add_library(dwgf_mpi INTERFACE)
+add_library(dwgf_mpi INTERFACE IMPORTED GLOBAL)
 target_link_libraries(dwgf_mpi INTERFACE MPI::MPI_C)
 # The C++ bindings that Open MPI 4 still includes by default would need another library.
 target_compile_definitions(dwgf_mpi INTERFACE OMPI_SKIP_MPICXX MPICH_SKIP_MPICXX)
@@ -25,7 +26,7 @@ if(DWGF_CUDA)
                           "CMAKE_PREFIX_PATH, or run tools/check-cuda, which fetches both.")
     endif()
   endforeach()
-  add_library(dwgf_nccl INTERFACE)
+  add_library(dwgf_nccl INTERFACE IMPORTED GLOBAL)
   target_include_directories(dwgf_nccl SYSTEM INTERFACE ${DWGF_CUDART_INCLUDE} ${DWGF_NCCL_INCLUDE})
   target_link_libraries(dwgf_nccl INTERFACE ${DWGF_NCCL_LIBRARY} ${DWGF_CUDART_LIBRARY})
 endif()
@@ -36,7 +37,7 @@ if(NOT HDF5_IS_PARALLEL)
   message(FATAL_ERROR "HDF5 was found without MPI support; results are written in parallel. "
                       "Install the parallel build (Debian: libhdf5-openmpi-dev) or set HDF5_ROOT to one.")
 endif()
-add_library(dwgf_hdf5 INTERFACE)
+add_library(dwgf_hdf5 INTERFACE IMPORTED GLOBAL)
 target_link_libraries(dwgf_hdf5 INTERFACE hdf5::hdf5)
 
 find_package(Boost REQUIRED COMPONENTS program_options)
@@ -52,10 +53,10 @@ find_package(PkgConfig REQUIRED)
 # Not as an imported target: its compile options would bar the tests from the pre-compiled header.
 pkg_check_modules(UTF8PROC REQUIRED libutf8proc)
 pkg_check_modules(DEFLATE REQUIRED libdeflate)
-add_library(dwgf_deflate INTERFACE)
+add_library(dwgf_deflate INTERFACE IMPORTED GLOBAL)
 target_include_directories(dwgf_deflate INTERFACE ${DEFLATE_INCLUDE_DIRS})
 target_link_libraries(dwgf_deflate INTERFACE ${DEFLATE_LINK_LIBRARIES})
-add_library(dwgf_utf8proc INTERFACE)
+add_library(dwgf_utf8proc INTERFACE IMPORTED GLOBAL)
 target_include_directories(dwgf_utf8proc INTERFACE ${UTF8PROC_INCLUDE_DIRS})
 target_link_libraries(dwgf_utf8proc INTERFACE ${UTF8PROC_LINK_LIBRARIES})
 
@@ -64,7 +65,7 @@ if(NOT Torch_FOUND)
   message(FATAL_ERROR "LibTorch was not found. Run tools/setup, or set Torch_DIR or CMAKE_PREFIX_PATH to an existing "
                       "LibTorch 2.11 or newer (in a Python environment: torch.utils.cmake_prefix_path).")
 endif()
-add_library(dwgf_torch INTERFACE)
+add_library(dwgf_torch INTERFACE IMPORTED GLOBAL)
 target_include_directories(dwgf_torch SYSTEM INTERFACE ${TORCH_INCLUDE_DIRS})
 target_link_libraries(dwgf_torch INTERFACE ${TORCH_LIBRARIES})
 target_compile_options(dwgf_torch INTERFACE $<$<COMPILE_LANGUAGE:CXX>:${TORCH_CXX_FLAGS}>)
