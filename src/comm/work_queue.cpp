@@ -18,14 +18,14 @@ constexpr auto pause = std::chrono::milliseconds(1);
 }  // namespace
 
 struct WorkQueue::Impl {
-  Impl(const Communicator& world, std::int64_t items)
-      : group(world.split(0, world.rank())), comm(group.handle().value), items(items) {
-    if (group.rank() == 0 && group.size() > 1) server = std::thread([this] { serve(); });
+  Impl(const Communicator& world, std::int64_t items, int server, bool threaded)
+      : group(world.split(0, world.rank())), comm(group.handle().value), items(items), server(server) {
+    if (threaded && group.rank() == server && group.size() > 1) thread = std::thread([this] { serve(); });
   }
 
   ~Impl() {
     ending = true;
-    if (server.joinable()) server.join();
+    if (thread.joinable()) thread.join();
   }
 
   MpiCall call(const char* what) const { return {what, sizeof(std::int64_t), comm}; }
@@ -59,32 +59,48 @@ struct WorkQueue::Impl {
   Communicator group;
   MPI_Comm comm;
   std::int64_t items;
+  int server;
   std::atomic<std::int64_t> next = 0;
   std::atomic<bool> ending = false, failed = false;
   std::exception_ptr failure;
-  std::thread server;
+  std::thread thread;
 };
 
 WorkQueue::WorkQueue(const Communicator& world, std::int64_t items)
-    : impl_(std::make_unique<Impl>(world, items)) {}
+    : impl_(std::make_unique<Impl>(world, items, 0, true)) {}
+WorkQueue::WorkQueue(const Communicator& world, std::int64_t items, int server)
+    : impl_(std::make_unique<Impl>(world, items, server, false)) {}
 
 WorkQueue::~WorkQueue() {
-  // Rank 0 answers until nobody asks any more; one that leaves by an error is alone.
+  // The server answers until nobody asks any more; one that leaves by an error is alone.
   if (std::uncaught_exceptions() == 0) MPI_Barrier(impl_->comm);
 }
 
 std::optional<std::int64_t> WorkQueue::take() {
   std::int64_t item = 0;
-  if (impl_->group.rank() == 0) {
+  if (impl_->group.rank() == impl_->server) {
     if (impl_->failed) std::rethrow_exception(impl_->failure);
     item = impl_->next++;
   } else {
-    check_mpi(MPI_Send(nullptr, 0, MPI_BYTE, 0, ask_tag, impl_->comm), impl_->call("asking for work"));
-    check_mpi(MPI_Recv(&item, 1, MPI_INT64_T, 0, answer_tag, impl_->comm, MPI_STATUS_IGNORE),
+    check_mpi(MPI_Send(nullptr, 0, MPI_BYTE, impl_->server, ask_tag, impl_->comm),
+              impl_->call("asking for work"));
+    check_mpi(MPI_Recv(&item, 1, MPI_INT64_T, impl_->server, answer_tag, impl_->comm, MPI_STATUS_IGNORE),
               impl_->call("asking for work"));
   }
   if (item >= impl_->items) return std::nullopt;
   return item;
+}
+
+void WorkQueue::serve(int askers) {
+  for (int told = 0; told < askers;) {
+    MPI_Status status;
+    check_mpi(MPI_Recv(nullptr, 0, MPI_BYTE, MPI_ANY_SOURCE, ask_tag, impl_->comm, &status),
+              impl_->call("waiting for who needs work"));
+    const std::int64_t item = impl_->next++;
+    check_mpi(MPI_Send(&item, 1, MPI_INT64_T, status.MPI_SOURCE, answer_tag, impl_->comm),
+              impl_->call("giving out work"));
+    told += item >= impl_->items;
+  }
 }
 
 std::optional<std::int64_t> take_together(WorkQueue& queue, Collective& group) {

@@ -84,6 +84,8 @@ class Restoration {
                {{"image", name(row)},
                 {"row", row},
                 {"seconds", seconds_since(start)},
+                {"waited", waited_},
+                {"writing", writing_},
                 {"reason", std::string(outcome.failure ? outcome.failure->what() : "")}});
     return outcome;
   }
@@ -105,8 +107,11 @@ class Restoration {
         if (!solution.complete) return false;
         context_.watchdog.enter("writing an image");
         const std::chrono::duration<double> waited = context_.watchdog.waited() - waited_before;
+        waited_ = waited.count();
+        const Clock::time_point writing = Clock::now();
         write_image(results_, row, job_, prior, image, solution, group_,
                     {seconds_since(start), waited.count()});
+        writing_ = seconds_since(writing);
         keeper.finish();
         return true;
       } catch (const Diverged& error) {
@@ -150,6 +155,7 @@ class Restoration {
   WatchedCollective watched_;
   EventLog& log_;
   KeeperContext context_;
+  double waited_ = 0.0, writing_ = 0.0;  // by this rank, of the last image that was solved [s]
 };
 
 /// The prior's folder on this node, where `run.stage_weights` asks for it; only for as long as weights are loaded from it.

@@ -45,6 +45,21 @@ TEST(WorkQueue, ASlowRankLeavesTheItemsToTheOthers) {
   EXPECT_EQ(counted(world, taken, items), std::vector<std::int64_t>(items, 1));
 }
 
+TEST(WorkQueue, ARankThatOnlyServesGivesTheOthersEveryItemOnce) {
+  Communicator world = Communicator::world();
+  if (world.size() < 2) GTEST_SKIP() << "nobody is left to take";
+  constexpr std::size_t items = 50;
+  const int server = world.size() - 1;
+  WorkQueue queue(world, items, server);
+  std::vector<std::int64_t> taken;
+  if (world.rank() == server) {
+    queue.serve(world.size() - 1);
+  } else {
+    while (const auto item = queue.take()) taken.push_back(*item);
+  }
+  EXPECT_EQ(counted(world, taken, items), std::vector<std::int64_t>(items, 1));
+}
+
 TEST(WorkQueue, TheRanksOfAGroupTakeTogether) {
   Communicator world = Communicator::world();
   ProcessGrid grid(world, 2);

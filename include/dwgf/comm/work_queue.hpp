@@ -16,6 +16,9 @@ class WorkQueue {
   /// others, whatever its main thread is doing. (A fetch-and-add on an MPI window would be simpler, but Open
   /// MPI 4 has none over TCP where several threads call MPI.)
   WorkQueue(const Communicator& world, std::int64_t items);
+  /// Collective over `world`. The same where MPI lets no second thread call it (a simulator's): `server`, a rank that takes nothing,
+  /// answers by `serve`.
+  WorkQueue(const Communicator& world, std::int64_t items, int server);
   /// Collective, unless an error is under way.
   ~WorkQueue();
   WorkQueue(const WorkQueue&) = delete;
@@ -24,6 +27,8 @@ class WorkQueue {
   /// The lowest item that nobody has taken yet, for the caller alone; nothing when none is left. Independent
   /// of all ranks but 0. Throws RankError.
   std::optional<std::int64_t> take();
+  /// On the rank that serves: answers until every one of the `askers` ranks that take has been told that nothing is left.
+  void serve(int askers);
 
  private:
   struct Impl;

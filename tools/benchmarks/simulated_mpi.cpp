@@ -1,0 +1,135 @@
+// Where SimGrid 3.32's MPI differs from what the comm layer asks for.
+#include "simulated_mpi.hpp"
+
+#include <map>
+#include <vector>
+
+#include <mpi.h>
+#include <simgrid/s4u.hpp>
+#include <smpi/smpi.h>
+
+namespace dwgf::simulated {
+
+namespace s4u = simgrid::s4u;
+
+namespace {
+
+// Every rank sends from and receives into the same memory, which is never copied: what is simulated is the time.
+constexpr std::size_t kRoom = std::size_t{256} << 20;
+
+std::byte* room() {
+  static auto* const memory = static_cast<std::byte*>(SMPI_SHARED_MALLOC(kRoom));
+  return memory;
+}
+
+}  // namespace
+
+Session::Session(int& argc, char**& argv) { MPI_Init(&argc, &argv); }
+Session::~Session() { MPI_Finalize(); }
+
+void sleep(double seconds) {
+  if (seconds > 0.0) s4u::this_actor::sleep_for(seconds);
+}
+
+void write_to_storage(double bytes) {
+  static s4u::Host* const storage = s4u::Host::by_name("storage");
+  s4u::Comm::sendto(s4u::this_actor::get_host(), storage, static_cast<std::uint64_t>(bytes));
+}
+
+std::byte* payload(std::size_t bytes) {
+  xbt_assert(bytes <= kRoom / 2, "an exchange of %zu bytes is larger than the simulated memory", bytes);
+  return room();
+}
+
+}  // namespace dwgf::simulated
+
+// The non-blocking collectives of payload, as rings make them (NCCL's, and MPI's for large messages): every rank passes the whole volume
+// on to its neighbour, (n - 1) / n of the gathered bytes, or twice that of the summed ones, while it computes. The ring's n - 1 rounds
+// of latency are added when it waits, and it waits until every rank of the group does: longer than real ones would. SimGrid's own
+// non-blocking ones send from every rank to every rank, and take a quadratic time to simulate.
+namespace {
+
+constexpr int kRingTag = 7301;
+constexpr double kRoundLatency = 3e-6;         // of one round of a ring [s]
+constexpr std::size_t kSmallMessage = 1 << 15;  // below, a tree's rounds, which the wait's barrier has [bytes]
+
+struct Ring {
+  MPI_Comm comm;
+  MPI_Request sent;
+  double latency;
+};
+std::map<MPI_Request, Ring> rings;  // under way, of all ranks
+
+bool is_payload(const void* to) { return to == dwgf::simulated::payload(1); }
+
+int start_ring(std::size_t volume, MPI_Comm comm, MPI_Request* request) {
+  int rank = 0, size = 1;
+  PMPI_Comm_rank(comm, &rank);
+  PMPI_Comm_size(comm, &size);
+  *request = MPI_REQUEST_NULL;
+  if (size == 1) return MPI_SUCCESS;
+  std::byte* const room = dwgf::simulated::payload(volume);
+  MPI_Request sent = MPI_REQUEST_NULL;
+  const int count = static_cast<int>(volume);
+  PMPI_Irecv(room, count, MPI_BYTE, (rank + size - 1) % size, kRingTag, comm, request);
+  PMPI_Isend(room, count, MPI_BYTE, (rank + 1) % size, kRingTag, comm, &sent);
+  rings[*request] = {comm, sent, volume < kSmallMessage ? 0.0 : kRoundLatency * (size - 1)};
+  return MPI_SUCCESS;
+}
+
+}  // namespace
+
+extern "C" int MPI_Iallgather(const void* from, int own, MPI_Datatype own_type, void* to, int count, MPI_Datatype type,
+                              MPI_Comm comm, MPI_Request* request) {
+  int size = 1, bytes = 1;
+  PMPI_Comm_size(comm, &size);
+  PMPI_Type_size(type, &bytes);
+  if (is_payload(to)) return start_ring(static_cast<std::size_t>(count) * bytes * (size - 1), comm, request);
+  *request = MPI_REQUEST_NULL;  // numbers that count
+  return PMPI_Allgather(from, own, own_type, to, count, type, comm);
+}
+
+extern "C" int MPI_Iallreduce(const void* from, void* to, int count, MPI_Datatype type, MPI_Op op, MPI_Comm comm,
+                              MPI_Request* request) {
+  int size = 1, bytes = 1;
+  PMPI_Comm_size(comm, &size);
+  PMPI_Type_size(type, &bytes);
+  if (is_payload(to)) return start_ring(static_cast<std::size_t>(count) * bytes * 2 * (size - 1) / size, comm, request);
+  *request = MPI_REQUEST_NULL;
+  return PMPI_Allreduce(from, to, count, type, op, comm);
+}
+
+extern "C" int MPI_Waitall(int count, MPI_Request* requests, MPI_Status* statuses) {
+  std::vector<Ring> ended;
+  for (int k = 0; k < count; ++k) {
+    const auto ring = rings.find(requests[k]);
+    if (ring == rings.end()) continue;
+    ended.push_back(ring->second);
+    rings.erase(ring);
+  }
+  const int code = PMPI_Waitall(count, requests, statuses);
+  for (Ring& ring : ended) {
+    PMPI_Wait(&ring.sent, MPI_STATUS_IGNORE);
+    dwgf::simulated::sleep(ring.latency);
+    PMPI_Barrier(ring.comm);
+  }
+  return code;
+}
+
+// Matched probes are not there; each rank has one thread, so a probe and a receive are the same.
+namespace {
+struct Probed {
+  int source = 0, tag = 0;
+  MPI_Comm comm = MPI_COMM_NULL;
+} probed;
+}  // namespace
+
+extern "C" int MPI_Improbe(int source, int tag, MPI_Comm comm, int* flag, MPI_Message* message, MPI_Status* status) {
+  const int code = PMPI_Iprobe(source, tag, comm, flag, status);
+  if (code == MPI_SUCCESS && *flag) probed = {status->MPI_SOURCE, status->MPI_TAG, comm};
+  return code;
+}
+
+extern "C" int MPI_Mrecv(void* to, int count, MPI_Datatype type, MPI_Message*, MPI_Status* status) {
+  return PMPI_Recv(to, count, type, probed.source, probed.tag, probed.comm, status);
+}
