@@ -87,11 +87,13 @@ int main(int argc, char** argv) {
   at::set_num_threads(1);
   const double step_seconds = argc > 1 ? std::atof(argv[1]) : 0.0;
   const std::int64_t most = argc > 2 ? std::atoll(argv[2]) : 1024;
+  const std::string only = argc > 3 ? argv[3] : "";
   constexpr std::pair<InteractionKind, const char*> kKinds[] = {{InteractionKind::mixture, "mixture"},
                                                                 {InteractionKind::gaussian, "gaussian"},
                                                                 {InteractionKind::repulsion, "repulsion"},
                                                                 {InteractionKind::none, "none"}};
   for (const auto& [kind, name] : kKinds) {
+    if (!only.empty() && only != name) continue;
     for (std::int64_t particles = 8; particles <= most; particles *= particles < 64 ? 8 : 4) {
       const Timing timing = time_exchange(kind, particles, particles > 256 ? 3 : 7, world);
       if (world.rank() != 0) continue;
