@@ -2,6 +2,7 @@
 #include <utility>
 
 #include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
 #include <c10/core/InferenceMode.h>
 #include <torch/csrc/autograd/autograd.h>
 
@@ -12,7 +13,7 @@ namespace dwgf {
 
 Differentiated differentiate(const std::function<at::Tensor(const at::Tensor&)>& f, const at::Tensor& x) {
   const c10::InferenceMode recording(false);
-  const at::AutoGradMode gradients(true);
+  const c10::AutoGradMode gradients(true);
   const at::Tensor leaf = x.detach().clone().requires_grad_();
   const at::Tensor value = f(leaf);
   auto graph = std::make_shared<at::Tensor>(value);

@@ -29,6 +29,7 @@ class Dwgf(CMakePackage, CudaPackage):
     depends_on("libpng")
     depends_on("libtiff@4.5:")
     depends_on("zlib-api")
+    depends_on("libdeflate")
     depends_on("utf8proc")
     depends_on("py-torch@2.11:")
     depends_on("py-torch ~cuda", when="~cuda")
