@@ -112,6 +112,18 @@ void Communicator::barrier() {
   check_mpi(MPI_Barrier(impl_->handle.value), {"barrier", 0, impl_->handle.value});
 }
 
+void Communicator::all_to_all(std::span<const std::byte> bytes, std::span<std::byte> out) {
+  const MPI_Comm comm = impl_->handle.value;
+  const auto ranks = static_cast<std::size_t>(impl_->size);
+  if (out.size() != bytes.size() || bytes.size() % ranks != 0) {
+    throw InternalError(concat("all-to-all of ", bytes.size(), " bytes in a group of ", ranks, " into ",
+                               out.size(), " bytes"));
+  }
+  const ByteType block(bytes.size() / ranks);
+  check_mpi(MPI_Alltoall(bytes.data(), 1, block.value(), out.data(), 1, block.value(), comm),
+            {"all-to-all", bytes.size(), comm});
+}
+
 std::string Communicator::broadcast_text(std::string text, int root) {
   std::uint64_t length = text.size();
   broadcast(std::as_writable_bytes(std::span(&length, 1)), root);

@@ -43,6 +43,21 @@ TEST(Communicator, SplitsByColourAndKey) {
   EXPECT_THROW(world.split(-1, 0), InternalError);
 }
 
+TEST(Communicator, AllToAllGivesEveryRankItsBlockOfAllInRankOrder) {
+  Communicator world = Communicator::world();
+  const int size = world.size();
+  std::vector<int> sent, received(static_cast<std::size_t>(2 * size), -1);
+  for (int to = 0; to < size; ++to) sent.insert(sent.end(), {world.rank(), to});
+  world.all_to_all(std::as_bytes(std::span(sent)), std::as_writable_bytes(std::span(received)));
+  for (int from = 0; from < size; ++from) {
+    EXPECT_EQ(received[static_cast<std::size_t>(2 * from)], from);
+    EXPECT_EQ(received[static_cast<std::size_t>(2 * from + 1)], world.rank());
+  }
+  world.all_to_all({}, {});
+  std::vector<std::byte> other(1);
+  EXPECT_THROW(world.all_to_all({}, other), InternalError);
+}
+
 TEST(Communicator, Moves) {
   const Communicator world = Communicator::world();
   Communicator first = world.split(0, world.rank());

@@ -41,6 +41,11 @@ class Communicator final : public Collective {
   void broadcast(std::span<std::byte> bytes, int root) override;
   void barrier() override;
 
+  /// Collective: block r of `bytes` goes to rank r, and `out` gets the blocks for this rank in rank order. All blocks are of one
+  /// size, the same on all ranks.
+  /// @pre bytes.size() == out.size(), a multiple of size(); they do not overlap
+  void all_to_all(std::span<const std::byte> bytes, std::span<std::byte> out);
+
   /// Collective: rank `root`'s text on every rank.
   std::string broadcast_text(std::string text, int root);
 
