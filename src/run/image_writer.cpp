@@ -4,8 +4,10 @@
 
 #include <dwgf/flow/diverged.hpp>
 #include <dwgf/flow/fixed_point.hpp>
+#include <dwgf/flow/stein.hpp>
 #include <dwgf/run/image_writer.hpp>
 #include <dwgf/run/operator_files.hpp>
+#include <dwgf/run/posterior_products.hpp>
 
 namespace dwgf {
 
@@ -74,11 +76,17 @@ void write_image(ResultsFile& results, std::int64_t row, const RestoreJob& job, 
     own[dataset.path].append(bytes);
   };
 
-  for (const ParticleBatch& batch : solution.state.batches) {
+  const auto decode = [&](const ParticleBatch& batch) {
+    return prior.decode(batch.z)
+        .narrow(2, 0, image.shape.height)
+        .narrow(3, 0, image.shape.width);  // [M, C, H, W] of [M, C, H', W']
+  };
+  PosteriorProducts products(layout, image, solution.state, decode);
+  for (std::size_t b = 0; b < solution.state.batches.size(); ++b) {
+    const ParticleBatch& batch = solution.state.batches[b];
     if (batch.counted == 0) continue;
-    const at::Tensor x = prior.decode(batch.z)
-                             .narrow(2, 0, image.shape.height)
-                             .narrow(3, 0, image.shape.width);  // [M, C, H, W] of [M, C, H', W']
+    const at::Tensor x = decode(batch);
+    products.add(b, x);
     moments.add(x.flatten(1), batch.counted);
     if (x_dataset) write_particles(*x_dataset, x, batch);
     if (z_dataset) write_particles(*z_dataset, batch.z, batch);
@@ -86,6 +94,12 @@ void write_image(ResultsFile& results, std::int64_t row, const RestoreJob& job, 
   moments.start(group);
   moments.wait();
   if (moments.diverged()) throw Diverged(solution.state.step);
+  std::map<std::string, at::Tensor> values = products.finish(group);
+  if (layout.find("/posterior/ksd")) {
+    const Problem problem{prior, *image.forward, image.y, image.shape, layout.images[static_cast<std::size_t>(row)].id};
+    values["/posterior/ksd"] =
+        at::scalar_tensor(stein_discrepancy(problem, solution.state, image.sigma, group), at::kDouble);
+  }
 
   // The parts of all ranks, in rank order, which is particle order.
   const RankPart mine{{static_cast<std::int64_t>(own["/particles/x"].crc), own["/particles/x"].bytes},
@@ -99,15 +113,17 @@ void write_image(ResultsFile& results, std::int64_t row, const RestoreJob& job, 
   group.barrier();
   if (group.rank() != 0) return;
 
-  std::map<std::string, at::Tensor> values = {{"/posterior/mean", moments.mean().view(shape)},
-                                              {"/posterior/std", moments.variance().sqrt().view(shape)},
-                                              {"/measurement/y", image.y}};
+  values["/posterior/mean"] = moments.mean().view(shape);
+  values["/posterior/std"] = moments.variance().sqrt().view(shape);
+  values["/measurement/y"] = image.y;
   if (layout.find("/truth/x")) values["/truth/x"] = image.truth;
   if (layout.find("/problem/sigma")) values["/problem/sigma"] = at::scalar_tensor(image.sigma, at::kFloat);
   for (const auto& [name, array] : image.arrays)
     if (layout.find("/problem/" + name)) values["/problem/" + name] = array;
   values["/timing/compute"] =
       mean_and_largest(parts, [](const ImageTiming& t) { return t.total - t.waited; });
+  if (layout.find("/timing/group"))
+    values["/timing/group"] = at::scalar_tensor(timing.group, at::kDouble);
   values["/timing/wait"] = mean_and_largest(parts, [](const ImageTiming& t) { return t.waited; });
   for (const std::string& name : Diagnostics::names()) {
     values["/diagnostics/" + name] =

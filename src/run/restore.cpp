@@ -50,14 +50,15 @@ struct Outcome {
 class Restoration {
  public:
   Restoration(const RestoreJob& job, ResultsFile& results, Communicator& group, TensorGroup& tensors,
-              EventLog& log, KeeperContext context)
+              EventLog& log, KeeperContext context, int group_number)
       : job_(job),
         results_(results),
         group_(group),
         tensors_(tensors),
         watched_(group, context.watchdog),
         log_(log),
-        context_(context) {}
+        context_(context),
+        group_number_(group_number) {}
 
   Outcome restore(std::int64_t row) {
     const Clock::time_point start = Clock::now();
@@ -106,7 +107,7 @@ class Restoration {
         context_.watchdog.enter("writing an image");
         const std::chrono::duration<double> waited = context_.watchdog.waited() - waited_before;
         write_image(results_, row, job_, prior, image, solution, group_,
-                    {seconds_since(start), waited.count()});
+                    {seconds_since(start), waited.count(), group_number_});
         keeper.finish();
         return true;
       } catch (const Diverged& error) {
@@ -150,6 +151,7 @@ class Restoration {
   WatchedCollective watched_;
   EventLog& log_;
   KeeperContext context_;
+  int group_number_;
 };
 
 /// The prior's folder on this node, where `run.stage_weights` asks for it; only for as long as weights are loaded from it.
@@ -264,7 +266,8 @@ ExitCode restore_logged(Communicator& world, const Settings& settings, ScopedSig
   WorkQueue queue(world, static_cast<std::int64_t>(open.rows.size()));
   TensorGroup tensors(grid.group(), device);
   Restoration restoration(*job, open.file, grid.group(), tensors, log,
-                          {signals, relay, progress, watchdog, settings.real("run.checkpoint_seconds")});
+                          {signals, relay, progress, watchdog, settings.real("run.checkpoint_seconds")},
+                          place.group);
   Tally tally;
   for (;;) {
     watchdog.enter("taking an image from the queue", true);

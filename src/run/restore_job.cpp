@@ -11,6 +11,7 @@
 #include <dwgf/flow/solve.hpp>
 #include <dwgf/run/build.hpp>
 #include <dwgf/run/launcher.hpp>
+#include <dwgf/run/posterior_products.hpp>
 #include <dwgf/run/restore_job.hpp>
 
 namespace dwgf {
@@ -37,6 +38,7 @@ RestoreJob::RestoreJob(const Settings& settings, Communicator& ranks, const Prio
         "store.out is not set: name the results file to write, for example --store.out results.h5");
   }
   source_.emplace(settings_, ranks);
+  posterior_datasets(settings_, {1, 1, 1}, source_->has_truth());  // refuses what does not go together
   // A staged copy is new in every run.
   if (place.folder.empty())
     hashes_ = FileHashes(std::filesystem::path(settings_.text("store.out")).parent_path() / kHashesName);
@@ -123,6 +125,8 @@ ResultsLayout RestoreJob::layout(const std::string& system) const {
                      {"/posterior/std", NumberType::float32, image},
                      {"/measurement/y", NumberType::float32, measured}};
   if (source_->has_truth()) layout.datasets.push_back({"/truth/x", NumberType::float32, image});
+  for (const DatasetLayout& dataset : posterior_datasets(settings_, image, source_->has_truth()))
+    layout.datasets.push_back(dataset);
   if (source_->estimates_sigma()) layout.datasets.push_back({"/problem/sigma", NumberType::float32, {}});
   add_operator_arrays(layout);
   if (const NumberType type = stored_type(settings_, "store.particles"); type != NumberType::none) {
@@ -134,6 +138,7 @@ ResultsLayout RestoreJob::layout(const std::string& system) const {
   }
   for (const char* name : {"/timing/compute", "/timing/wait"})
     layout.datasets.push_back({name, NumberType::float32, {2}});
+  layout.datasets.push_back({"/timing/group", NumberType::float32, {}});
   for (const std::string& name : Diagnostics::names()) {
     layout.datasets.push_back({"/diagnostics/" + name, NumberType::float32, {records}});
   }

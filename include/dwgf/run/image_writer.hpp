@@ -13,6 +13,7 @@ namespace dwgf {
 struct ImageTiming {
   double total = 0.0;
   double waited = 0.0;  ///< of it, for the group's other ranks
+  int group = 0;        ///< the number of the group
 };
 
 /// Collective over `group`. `prior` decodes: the job's own, or one around it. Throws Diverged on all ranks alike when a decoded particle is not finite;
