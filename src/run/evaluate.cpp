@@ -1,36 +1,26 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
-#include <map>
 
 #include <ATen/ATen.h>
 #include <nlohmann/json.hpp>
 
-#include <dwgf/metric/image_quality.hpp>
+#include <dwgf/run/decoder_error.hpp>
 #include <dwgf/run/evaluate.hpp>
-#include <dwgf/run/stored_image.hpp>
 
 namespace dwgf {
 
 namespace {
 
-using Metric = double (*)(const at::Tensor&, const at::Tensor&);
+using Json = nlohmann::ordered_json;
 
-/// The scores' fields by their names in tables and JSON.
-constexpr std::pair<const char*, std::optional<double> Scores::*> kColumns[] = {
-    {"measurement", &Scores::measurement},
-    {"baseline", &Scores::baseline},
-    {"linear_mmse", &Scores::linear_mmse},
-    {"mean", &Scores::mean},
-    {"particle", &Scores::particle}};
-
-std::optional<double> score(Metric metric, const at::Tensor& x, const at::Tensor& truth) {
-  if (!x.defined() || !truth.defined() || x.sizes() != truth.sizes()) return std::nullopt;
-  const double value = metric(x, truth);
+std::optional<double> score(const QualityMetric& metric, const at::Tensor& x, const at::Tensor& truth) {
+  if (!metric.of || !x.defined() || !truth.defined() || x.sizes() != truth.sizes()) return std::nullopt;
+  const double value = metric.of(x, truth);
   return std::isnan(value) ? std::nullopt : std::optional(value);
 }
 
-Scores scores(Metric metric, const StoredImage& image) {
+Scores scores(const QualityMetric& metric, const StoredImage& image) {
   Scores result{score(metric, image.measurement, image.truth), score(metric, image.baseline, image.truth),
                 score(metric, image.linear_mmse, image.truth), score(metric, image.mean, image.truth),
                 std::nullopt};
@@ -45,100 +35,253 @@ Scores scores(Metric metric, const StoredImage& image) {
   return result;
 }
 
-Scores averaged(const std::vector<ImageEvaluation>& images, Scores ImageEvaluation::*which) {
-  Scores means;
-  for (const auto& [name, field] : kColumns) {
-    double sum = 0.0;
-    int count = 0;
-    for (const ImageEvaluation& image : images) {
-      if (const std::optional<double>& value = (image.*which).*field) {
-        sum += *value;
-        ++count;
-      }
-    }
-    if (count) means.*field = sum / count;
+/// Of the stored quantiles the outermost two; the usual ones where there are not as many.
+PosteriorContext context_of(const StoredImages& stored) {
+  PosteriorContext context;
+  context.particles = stored.job().integer("flow.particles");
+  const std::vector<double> stored_at = stored.quantiles();
+  if (stored_at.size() >= 2) {
+    context.lower = stored_at.front();
+    context.upper = stored_at.back();
   }
-  return means;
+  return context;
 }
 
-nlohmann::ordered_json to_json(const Scores& values) {
-  nlohmann::ordered_json object;
-  for (const auto& [name, field] : kColumns) {
-    const std::optional<double>& value = values.*field;
-    // JSON has no infinity: the PSNR of an exact copy is told as null.
-    object[name] = value && std::isfinite(*value) ? nlohmann::ordered_json(*value) : nlohmann::ordered_json();
-  }
+// JSON has no infinity: the PSNR of an exact copy is told as null.
+Json to_json(const std::optional<double>& value) {
+  return value && std::isfinite(*value) ? Json(*value) : Json();
+}
+
+Json to_json(const Scores& values) {
+  Json object;
+  for (const Scores::Column& column : Scores::columns()) object[column.name] = to_json(values.*column.field);
   return object;
 }
 
-void print_table(const Evaluation& evaluation) {
-  const std::map<std::string, std::string> titles = {
-      {"measurement", "measurement"},
-      {"baseline", evaluation.baseline_name.empty() ? "baseline" : evaluation.baseline_name},
-      {"linear_mmse", "linear MMSE"},
-      {"mean", "posterior mean"},
-      {"particle", "one particle"}};
-  std::size_t longest = 16;
-  for (const auto& [name, title] : titles) longest = std::max(longest, title.size());
-  const int margin = static_cast<int>(longest);
-  std::printf("%-*s %10s %8s\n", margin, "", "PSNR [dB]", "SSIM");
-  const auto cell = [](const std::optional<double>& value, int width, int digits) {
+std::string csv_field(const std::string& text) {
+  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
+  std::string quoted = "\"";
+  for (const char c : text) quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
+  return quoted + "\"";
+}
+
+std::string csv_field(const std::optional<double>& value) {
+  if (!value) return "";
+  char text[32];
+  std::snprintf(text, sizeof text, "%.9g", *value);
+  return text;
+}
+
+/// Where what is evaluated goes, image by image.
+class Printer {
+ public:
+  virtual ~Printer() = default;
+  virtual void image(const ImageEvaluation&) {}
+  virtual void summary(const Summary&, std::int64_t total) {}
+};
+
+class TablePrinter final : public Printer {
+ public:
+  TablePrinter(const Evaluator& evaluator, std::string baseline)
+      : evaluator_(evaluator), baseline_(std::move(baseline)) {}
+
+  void summary(const Summary& summary, std::int64_t total) override {
+    std::size_t longest = 16;
+    for (const PosteriorMetric& metric : evaluator_.posterior()) longest = std::max(longest, metric.title.size());
+    longest = std::max(longest, baseline_.size());
+    const int margin = static_cast<int>(longest);
+    std::printf("%-*s", margin, "");
+    for (const QualityMetric& metric : evaluator_.quality()) std::printf(" %*s", width(metric), metric.title.c_str());
+    std::printf("\n");
+    for (std::size_t c = 0; c < Scores::columns().size(); ++c) {
+      const Scores::Column& column = Scores::columns()[c];
+      const bool is_baseline = column.field == &Scores::baseline && !baseline_.empty();
+      std::printf("%-*s", margin, is_baseline ? baseline_.c_str() : column.title);
+      for (std::size_t m = 0; m < evaluator_.quality().size(); ++m)
+        cell(summary.quality(m, c), width(evaluator_.quality()[m]), evaluator_.quality()[m].digits);
+      std::printf("\n");
+    }
+    std::printf("\n");
+    for (std::size_t m = 0; m < evaluator_.posterior().size(); ++m) {
+      const PosteriorMetric& metric = evaluator_.posterior()[m];
+      std::printf("%-*s", margin, metric.title.c_str());
+      cell(summary.posterior(m), 10, metric.digits);
+      if (metric.name == "coverage" && summary.posterior(m)) std::printf("   %s", of_intervals().c_str());
+      std::printf("\n");
+    }
+    std::printf("means over %lld of %lld images; -: does not apply\n", static_cast<long long>(summary.images()),
+                static_cast<long long>(total));
+  }
+
+ private:
+  static int width(const QualityMetric& metric) { return std::max(8, static_cast<int>(metric.title.size()) + 1); }
+
+  static void cell(const std::optional<double>& value, int width, int digits) {
     if (value) {
       std::printf(" %*.*f", width, digits, *value);
     } else {
       std::printf(" %*s", width, "-");
     }
-  };
-  for (const auto& [name, field] : kColumns) {
-    std::printf("%-*s", margin, titles.at(name).c_str());
-    cell(evaluation.psnr.*field, 10, 2);
-    cell(evaluation.ssim.*field, 8, 3);
-    std::printf("\n");
   }
-  std::printf("means over %zu of %lld images; -: does not apply\n", evaluation.images.size(),
-              static_cast<long long>(evaluation.total));
+
+  /// What the coverage is to be compared with.
+  std::string of_intervals() const {
+    const PosteriorContext& context = evaluator_.context();
+    const double attainable = attainable_level(context.particles, context.lower, context.upper);
+    char text[160];
+    std::snprintf(text, sizeof text, "of %.3g %% intervals, pixels with |truth| < 0.99", 100 * context.level());
+    std::string words = text;
+    if (attainable < context.level() - 1e-9) {
+      std::snprintf(text, sizeof text, "; %lld particles alone reach %.1f %% at most",
+                    static_cast<long long>(context.particles), 100 * attainable);
+      words += text;
+    }
+    if (context.decoder_error > 0) {
+      std::snprintf(text, sizeof text, "; widened for a decoder's error of %.4g", context.decoder_error);
+      words += text;
+    }
+    return words;
+  }
+
+  const Evaluator& evaluator_;
+  std::string baseline_;
+};
+
+class JsonPrinter final : public Printer {
+ public:
+  JsonPrinter(const Evaluator& evaluator, std::string baseline)
+      : evaluator_(evaluator), baseline_(std::move(baseline)) {}
+
+  void image(const ImageEvaluation& image) override {
+    Json object = {{"id", image.id}, {"name", image.name}};
+    for (std::size_t m = 0; m < evaluator_.quality().size(); ++m)
+      object[evaluator_.quality()[m].name] = to_json(image.quality[m]);
+    for (std::size_t m = 0; m < evaluator_.posterior().size(); ++m) {
+      const auto& value = image.posterior[m];
+      object[evaluator_.posterior()[m].name] = value ? to_json(value->value) : Json();
+    }
+    images_.push_back(std::move(object));
+  }
+
+  void summary(const Summary& summary, std::int64_t total) override {
+    Json whole;
+    for (std::size_t m = 0; m < evaluator_.quality().size(); ++m) {
+      Json columns;
+      for (std::size_t c = 0; c < Scores::columns().size(); ++c)
+        columns[Scores::columns()[c].name] = to_json(summary.quality(m, c));
+      whole[evaluator_.quality()[m].name] = columns;
+    }
+    for (std::size_t m = 0; m < evaluator_.posterior().size(); ++m)
+      whole[evaluator_.posterior()[m].name] = to_json(summary.posterior(m));
+    const PosteriorContext& context = evaluator_.context();
+    whole["interval_level"] = context.level();
+    whole["attainable_level"] = attainable_level(context.particles, context.lower, context.upper);
+    whole["decoder_error"] = context.decoder_error > 0 ? Json(context.decoder_error) : Json();
+    whole["baseline_name"] = baseline_.empty() ? Json() : Json(baseline_);
+    whole["images"] = summary.images();
+    whole["total"] = total;
+    const Json both = {{"summary", whole}, {"images", images_}};
+    std::printf("%s\n", both.dump(1, ' ', false, Json::error_handler_t::replace).c_str());
+  }
+
+ private:
+  const Evaluator& evaluator_;
+  std::string baseline_;
+  Json images_ = Json::array();
+};
+
+class CsvPrinter final : public Printer {
+ public:
+  explicit CsvPrinter(const Evaluator& evaluator) : evaluator_(evaluator) {
+    std::string head = "id,name";
+    for (const QualityMetric& metric : evaluator_.quality())
+      for (const Scores::Column& column : Scores::columns()) head += concat(",", metric.name, "_", column.name);
+    for (const PosteriorMetric& metric : evaluator_.posterior()) head += "," + metric.name;
+    std::printf("%s\n", head.c_str());
+  }
+
+  void image(const ImageEvaluation& image) override {
+    std::string line = concat(image.id, ",", csv_field(image.name));
+    for (const Scores& scores : image.quality)
+      for (const Scores::Column& column : Scores::columns()) line += "," + csv_field(scores.*column.field);
+    for (const auto& value : image.posterior)
+      line += "," + csv_field(value ? std::optional(value->value) : std::nullopt);
+    std::printf("%s\n", line.c_str());
+  }
+
+ private:
+  const Evaluator& evaluator_;
+};
+
+std::unique_ptr<Printer> make_printer(const Settings& settings, const Evaluator& evaluator,
+                                      const std::string& baseline) {
+  if (settings.flag("json") && settings.flag("csv"))
+    throw UsageError("--json and --csv are two ways to print; give one of them");
+  if (settings.flag("json")) return std::make_unique<JsonPrinter>(evaluator, baseline);
+  if (settings.flag("csv")) return std::make_unique<CsvPrinter>(evaluator);
+  return std::make_unique<TablePrinter>(evaluator, baseline);
 }
 
 }  // namespace
 
-Evaluation evaluate(const std::string& results_path) {
-  StoredImages stored(results_path);
-  Evaluation evaluation;
-  evaluation.baseline_name = stored.baseline_name();
-  evaluation.total = stored.count();
-  for (std::int64_t row = 0; row < stored.count(); ++row) {
-    if (stored.file().state(row) != ImageState::committed) continue;
-    const StoredImage image = stored.read(row);
-    evaluation.images.push_back({image.id, image.name, scores(psnr, image), scores(ssim, image)});
-  }
-  evaluation.psnr = averaged(evaluation.images, &ImageEvaluation::psnr);
-  evaluation.ssim = averaged(evaluation.images, &ImageEvaluation::ssim);
+Evaluator::Evaluator(const StoredImages& stored, const Settings& settings)
+    : quality_(quality_metrics(settings)), posterior_(posterior_metrics()), context_(context_of(stored)) {
+  const std::string& error = settings.text("decoder-error");
+  if (!error.empty()) context_.decoder_error = decoder_error(error, stored.job());
+}
+
+ImageEvaluation Evaluator::evaluate(std::int64_t row, const StoredImage& image) const {
+  ImageEvaluation evaluation{row, image.id, image.name, {}, {}};
+  for (const QualityMetric& metric : quality_) evaluation.quality.push_back(scores(metric, image));
+  for (const PosteriorMetric& metric : posterior_)
+    evaluation.posterior.push_back(metric.of ? metric.of(image, context_) : std::nullopt);
   return evaluation;
 }
 
+void Summary::Mean::add(double value, double by) {
+  sum += by * value;
+  weight += by;
+}
+
+std::optional<double> Summary::Mean::value() const {
+  return weight > 0 ? std::optional(sum / weight) : std::nullopt;
+}
+
+Summary::Summary(std::size_t quality, std::size_t posterior)
+    : quality_(quality, std::vector<Mean>(Scores::columns().size())), posterior_(posterior) {}
+
+void Summary::add(const ImageEvaluation& image) {
+  ++images_;
+  for (std::size_t m = 0; m < quality_.size(); ++m) {
+    for (std::size_t c = 0; c < Scores::columns().size(); ++c) {
+      if (const auto& value = image.quality[m].*Scores::columns()[c].field) quality_[m][c].add(*value, 1.0);
+    }
+  }
+  for (std::size_t m = 0; m < posterior_.size(); ++m) {
+    if (const auto& value = image.posterior[m]) posterior_[m].add(value->value, value->weight);
+  }
+}
+
+std::optional<double> Summary::quality(std::size_t metric, std::size_t column) const {
+  return quality_[metric][column].value();
+}
+
+std::optional<double> Summary::posterior(std::size_t metric) const {
+  return posterior_[metric].value();
+}
+
 ExitCode evaluate_command(const Settings& settings) {
-  const Evaluation evaluation = evaluate(settings.positionals.front());
-  if (!settings.flag("json")) {
-    print_table(evaluation);
-    return ExitCode::ok;
+  StoredImages stored(settings.positionals.front());
+  const Evaluator evaluator(stored, settings);
+  const std::unique_ptr<Printer> printer = make_printer(settings, evaluator, stored.baseline_name());
+  Summary summary(evaluator.quality().size(), evaluator.posterior().size());
+  for (std::int64_t row = 0; row < stored.count(); ++row) {
+    if (stored.file().state(row) != ImageState::committed) continue;
+    const ImageEvaluation image = evaluator.evaluate(row, stored.read(row));
+    printer->image(image);
+    summary.add(image);
   }
-  nlohmann::ordered_json images = nlohmann::ordered_json::array();
-  for (const ImageEvaluation& image : evaluation.images) {
-    images.push_back({{"id", image.id},
-                      {"name", image.name},
-                      {"psnr", to_json(image.psnr)},
-                      {"ssim", to_json(image.ssim)}});
-  }
-  const nlohmann::ordered_json whole = {
-      {"summary",
-       {{"psnr", to_json(evaluation.psnr)},
-        {"ssim", to_json(evaluation.ssim)},
-        {"baseline_name", evaluation.baseline_name.empty()
-                              ? nlohmann::ordered_json()
-                              : nlohmann::ordered_json(evaluation.baseline_name)},
-        {"images", evaluation.images.size()}}},
-      {"images", images}};
-  std::printf("%s\n", whole.dump(1, ' ', false, nlohmann::ordered_json::error_handler_t::replace).c_str());
+  printer->summary(summary, stored.count());
   return ExitCode::ok;
 }
 

@@ -189,6 +189,11 @@ std::vector<OptionSpec> restore_options() {
                  "number format of the stored particles"),
           choice("store.latents", "none", {"none", "float16", "float32", "float64"},
                  "number format of the stored latents"),
+          text("store.quantiles", "0.05,0.95",
+               "quantiles of the particles stored for every pixel, as probabilities; none: no such arrays"),
+          choice("store.ksd", "no", {"no", "yes"},
+                 "whether a kernel Stein discrepancy of every image's particles is computed and stored: how far they are from "
+                 "the posterior of prior and measurement, without the truth; for Gaussian noise; costs about one step"),
           integer("store.diagnostics_every", "1", 1, kLargestCount,
                   "steps between diagnostics records; the last step is always recorded"),
 
@@ -200,6 +205,14 @@ std::vector<OptionSpec> restore_options() {
           layout(integer("image", "0", 0, 9e15, "with --rerun: only this image [row]; all where not given")),
           flag("help-operators", "list the forward operators with their equations"),
       });
+}
+
+/// Of the commands that judge a posterior's spread.
+OptionSpec decoder_error_option() {
+  return layout(text("decoder-error", "",
+                     "the autoencoder's own error, added to the particles' spread where intervals are compared with the "
+                     "truth: a standard deviation on the [-1, 1] scale, or images to measure it on, such as training "
+                     "images (as input.data); none: nothing is added"));
 }
 
 /// The same without flags, for a command that only looks at the job.
@@ -221,9 +234,20 @@ const std::vector<CommandSpec>& command_table() {
        degrade_options(), 0},
       {"evaluate",
        "RESULTS",
-       "PSNR and SSIM of every image, the trivial baseline and linear MMSE beside them",
-       {flag("json", "print JSON to standard output instead of a table")},
+       "how close the images are to the truth, the trivial baseline and linear MMSE beside them, and whether "
+       "their spread can be trusted",
+       {flag("json", "print JSON to standard output instead of a table"),
+        flag("csv", "print a line of comma-separated values an image instead of a table"), decoder_error_option()},
        1},
+      {"report",
+       "RESULTS... [--to FILE.html]",
+       "one self-contained HTML page: pictures, uncertainty, curves, tables, how it was made; several results files are "
+       "compared",
+       {text("to", "", "the page to write; by default beside the first results file"),
+        integer("pictures", "12", 0, 100, "images whose pictures are shown: worst, slowest, and evenly spaced ones"),
+        integer("sample", "2000", 0, 9e15, "images that are measured, evenly spaced; 0: all"), decoder_error_option()},
+       1,
+       true},
       {"export",
        "RESULTS --to DIR",
        "the results as pictures, with one contact sheet of them all",

@@ -6,6 +6,7 @@
 #include <dwgf/operators/operator_arrays.hpp>
 #include <dwgf/run/build.hpp>
 #include <dwgf/run/operator_files.hpp>
+#include <dwgf/run/posterior_products.hpp>
 #include <dwgf/run/stored_image.hpp>
 
 namespace dwgf {
@@ -82,6 +83,15 @@ std::string StoredImages::baseline_name() const {
   return {};
 }
 
+std::vector<double> StoredImages::quantiles() const {
+  std::vector<double> probabilities;
+  for (const DatasetLayout& dataset : file_.layout().datasets) {
+    if (const auto p = probability_of(dataset.path)) probabilities.push_back(*p);
+  }
+  std::sort(probabilities.begin(), probabilities.end());
+  return probabilities;
+}
+
 std::map<std::string, bool> StoredImages::carried_arrays() const {
   std::map<std::string, bool> names;
   for (const auto& [name, shape] : file_.layout().constants) names[name] = false;
@@ -118,9 +128,16 @@ at::Tensor StoredImages::array(const std::string& dataset, std::int64_t row) con
   return at::tensor(at::ArrayRef<float>(values)).reshape(layout->row_shape);
 }
 
+std::optional<double> StoredImages::scalar(const std::string& dataset, std::int64_t row) const {
+  if (!file_.layout().find(dataset)) return std::nullopt;
+  return file_.read_floats(dataset, row).front();
+}
+
 StoredImage StoredImages::read(std::int64_t row) {
   const ImageEntry& entry = file_.layout().images[static_cast<std::size_t>(row)];
-  StoredImage image{entry.id, entry.name, {}, {}, {}, {}, {}, {}, {}};
+  StoredImage image;
+  image.id = entry.id;
+  image.name = entry.name;
   const std::int64_t channels = file_.layout().find("/posterior/mean")->row_shape[0];
   const std::int64_t size[3] = {channels, entry.height, entry.width};
   image.mean = cut(array("/posterior/mean", row), size);
@@ -129,7 +146,19 @@ StoredImage StoredImages::read(std::int64_t row) {
   if (const at::Tensor particles = array("/particles/x", row); particles.defined())
     image.particles = cut(particles, size);
 
+  for (const DatasetLayout& dataset : file_.layout().datasets) {
+    if (const auto p = probability_of(dataset.path)) image.quantiles[*p] = cut(array(dataset.path, row), size);
+  }
+  image.crps = scalar("/posterior/crps", row);
+  image.diversity = scalar("/posterior/diversity", row);
+  image.chi_squared = scalar("/posterior/chi_squared", row);
+  image.ksd = scalar("/posterior/ksd", row);
+  image.seconds = file_.seconds(row);
+
   const auto forward = forward_for(row);
+  image.forward = forward;
+  image.sigma = sigma(row);
+  image.gaussian_noise = job_.text("problem.noise") == "gaussian";
   image.measurement = cut(array("/measurement/y", row), forward->measurement_shape());
   if (const at::Tensor baseline = forward->trivial_inverse(image.measurement.unsqueeze(0), sigma(row));
       baseline.defined()) {

@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include <ATen/core/Tensor.h>
 
@@ -28,6 +29,11 @@ struct StoredImage {
   at::Tensor particles;    ///< [N, C, H, W]
   at::Tensor baseline;     ///< the operator's trivial inverse of the measurement
   at::Tensor linear_mmse;  ///< for linear operators and priors that carry image statistics
+  std::map<double, at::Tensor> quantiles;  ///< by their probability
+  std::optional<double> crps, diversity, chi_squared, ksd, seconds;  ///< posterior_products.hpp
+  double sigma = 0.0;                                           ///< of the noise, given or estimated
+  bool gaussian_noise = false;
+  std::shared_ptr<const ForwardOperator> forward;
 };
 
 class StoredImages {
@@ -42,6 +48,9 @@ class StoredImages {
   /// The name of the baseline, empty where there is none.
   std::string baseline_name() const;
 
+  /// The probabilities of the stored quantiles, ascending.
+  std::vector<double> quantiles() const;
+
   StoredImage read(std::int64_t row);
 
   /// The inverse problem of an image as the file carries it. Throws DataError (not committed).
@@ -55,6 +64,7 @@ class StoredImages {
   /// True where all images of one shape were measured alike.
   bool one_operator() const;
   double sigma(std::int64_t row) const;
+  std::optional<double> scalar(const std::string& dataset, std::int64_t row) const;
   at::Tensor array(const std::string& dataset, std::int64_t row) const;
 
   ResultsFile file_;

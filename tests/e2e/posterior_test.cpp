@@ -1,0 +1,148 @@
+// What results files keep of the particles' distribution, against the particles themselves.
+#include <algorithm>
+#include <cmath>
+#include <sstream>
+
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include <dwgf/store/results.hpp>
+
+#include "finished_job.hpp"
+#include "refusals.hpp"
+
+namespace dwgf::test {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+class Posterior : public FinishedJob {};
+
+/// The particles of every pixel, sorted.
+std::vector<std::vector<double>> pixels_of(const std::vector<float>& particles, std::size_t pixels) {
+  std::vector<std::vector<double>> sorted(pixels);
+  for (std::size_t k = 0; k < particles.size(); ++k) sorted[k % pixels].push_back(particles[k]);
+  for (auto& values : sorted) std::sort(values.begin(), values.end());
+  return sorted;
+}
+
+TEST_F(Posterior, QuantilesDiversityAndCrpsAreThoseOfTheStoredParticles) {
+  const auto file = ResultsFile::open_for_reading(results());
+  for (std::int64_t row = 0; row < 3; ++row) {
+    const std::vector<float> truth = file.read_floats("/truth/x", row);
+    const auto sorted = pixels_of(file.read_floats("/particles/x", row), truth.size());
+    const auto n = static_cast<double>(sorted.front().size());
+    ASSERT_EQ(n, 4);  // 5 % lies at position 0.25, 95 % at 4.75: the extremes
+    const std::vector<float> low = file.read_floats("/posterior/quantile_05", row),
+                             high = file.read_floats("/posterior/quantile_95", row);
+    double diversity = 0, crps = 0;
+    for (std::size_t k = 0; k < truth.size(); ++k) {
+      EXPECT_EQ(low[k], static_cast<float>(sorted[k].front()));
+      EXPECT_EQ(high[k], static_cast<float>(sorted[k].back()));
+      for (const double a : sorted[k]) {
+        crps += std::abs(std::clamp(a, -1.0, 1.0) - truth[k]) / n;
+        for (const double b : sorted[k]) {
+          diversity += std::abs(a - b) / (n * (n - 1));
+          crps -= std::abs(std::clamp(a, -1.0, 1.0) - std::clamp(b, -1.0, 1.0)) / (2 * n * n);
+        }
+      }
+    }
+    const auto count = static_cast<double>(truth.size());
+    EXPECT_NEAR(file.read_floats("/posterior/diversity", row)[0], diversity / count, 1e-6);
+    EXPECT_NEAR(file.read_floats("/posterior/crps", row)[0], crps / count, 1e-6);
+  }
+}
+
+TEST_F(Posterior, ChiSquaredIsThatOfTheParticlesResiduals) {
+  const auto file = ResultsFile::open_for_reading(results());
+  const std::vector<float> y = file.read_floats("/measurement/y", 1), x = file.read_floats("/particles/x", 1);
+  const double sigma = 0.05;
+  double sum = 0;
+  for (std::size_t i = 0; i < x.size() / (3 * 32 * 32); ++i) {
+    for (std::size_t k = 0; k < y.size(); ++k) {  // [3, 8, 8], means of 4 x 4 pixels
+      double mean = 0;
+      for (std::size_t dy = 0; dy < 4; ++dy)
+        for (std::size_t dx = 0; dx < 4; ++dx)
+          mean += x[((i * 3 + k / 64) * 32 + k / 8 % 8 * 4 + dy) * 32 + k % 8 * 4 + dx] / 16.0;
+      sum += (mean - y[k]) * (mean - y[k]);
+    }
+  }
+  const double expected = sum / 4 / static_cast<double>(y.size()) / (sigma * sigma);
+  EXPECT_NEAR(file.read_floats("/posterior/chi_squared", 1)[0] / expected, 1, 1e-4);
+}
+
+TEST_F(Posterior, EvaluateHasCoverageAndItsKin) {
+  const Finished finished = run(0, {"evaluate", results(), "--json"});
+  expect_code(finished, 0);
+  const json summary = json::parse(finished.out).at("summary"), image = json::parse(finished.out).at("images")[2];
+  const auto file = ResultsFile::open_for_reading(results());
+  const std::vector<float> truth = file.read_floats("/truth/x", 2), low = file.read_floats("/posterior/quantile_05", 2),
+                           high = file.read_floats("/posterior/quantile_95", 2);
+  double inner = 0, covered = 0;
+  for (std::size_t k = 0; k < truth.size(); ++k) {
+    if (std::abs(truth[k]) >= 0.99) continue;
+    ++inner;
+    covered += std::clamp(low[k], -1.f, 1.f) <= truth[k] && truth[k] <= std::clamp(high[k], -1.f, 1.f);
+  }
+  EXPECT_NEAR(image.at("coverage"), covered / inner, 1e-12);
+  EXPECT_NEAR(image.at("crps"), file.read_floats("/posterior/crps", 2)[0], 1e-9);
+  EXPECT_NEAR(summary.at("interval_level"), 0.9, 1e-12);
+  EXPECT_NEAR(summary.at("attainable_level"), 0.6, 1e-12);
+  for (const char* name : {"coverage", "crps", "chi_squared", "chi_squared_mean", "diversity", "seconds", "interval_width"})
+    EXPECT_TRUE(summary.at(name).is_number()) << name;
+
+  // An error of the decoder makes the intervals wider.
+  const Finished wide = run(0, {"evaluate", results(), "--json", "--decoder-error", "0.5"});
+  expect_code(wide, 0);
+  const json wider = json::parse(wide.out).at("summary");
+  EXPECT_GT(wider.at("interval_width"), summary.at("interval_width"));
+  EXPECT_GE(wider.at("coverage"), summary.at("coverage"));
+  EXPECT_EQ(wider.at("decoder_error"), 0.5);
+  const Finished measured = run(0, {"evaluate", results(), "--json", "--decoder-error", pictures()});
+  expect_code(measured, 0);
+  EXPECT_GT(json::parse(measured.out).at("summary").at("decoder_error"), 0.0);
+}
+
+TEST_F(Posterior, EvaluateAsCsvHasALineAnImageWithTheNumbersOfJson) {
+  const Finished csv = run(0, {"evaluate", results(), "--csv"}), as_json = run(0, {"evaluate", results(), "--json"});
+  expect_code(csv, 0);
+  const json images = json::parse(as_json.out).at("images");
+  std::istringstream lines(csv.out);
+  std::vector<std::vector<std::string>> cells;
+  for (std::string line; std::getline(lines, line);) {
+    std::istringstream words(line + ",");
+    cells.emplace_back();
+    for (std::string word; std::getline(words, word, ',');) cells.back().push_back(word);
+  }
+  ASSERT_EQ(cells.size(), 4u);
+  const auto value = [&](std::size_t row, const std::string& column) {
+    const auto at = std::find(cells[0].begin(), cells[0].end(), column) - cells[0].begin();
+    return cells[row].at(static_cast<std::size_t>(at));
+  };
+  for (std::size_t k = 0; k < 3; ++k) {
+    EXPECT_EQ(value(k + 1, "name"), images[k].at("name"));
+    EXPECT_NEAR(std::stod(value(k + 1, "psnr_mean")), images[k].at("psnr").at("mean"), 1e-6);
+    EXPECT_NEAR(std::stod(value(k + 1, "coverage")), images[k].at("coverage"), 1e-6);
+    EXPECT_EQ(value(k + 1, "ssim_linear_mmse"), "");
+  }
+  expect_refused(run(0, {"evaluate", results(), "--csv", "--json"}), 64, {"--json and --csv"});
+}
+
+TEST_F(Posterior, QuantilesAreThoseAskedFor) {
+  const fs::path out = folder / "quantiles.h5";
+  fs::remove(out);
+  expect_code(run(0, small_job(pictures(), out, {"--store.quantiles", "0.025, 0.5,0.975", "--input.count", "1"})), 0);
+  const auto file = ResultsFile::open_for_reading(out);
+  for (const char* name : {"/posterior/quantile_02.5", "/posterior/quantile_50", "/posterior/quantile_97.5"})
+    EXPECT_TRUE(file.layout().find(name)) << name;
+  EXPECT_FALSE(file.layout().find("/posterior/quantile_05"));
+  const Finished evaluated = run(0, {"evaluate", out, "--json"});
+  expect_code(evaluated, 0);
+  EXPECT_NEAR(json::parse(evaluated.out).at("summary").at("interval_level"), 0.95, 1e-12);
+  for (const char* wrong : {"0.5,0.05", "0,1", "5,95", "x"})
+    expect_refused(run(0, small_job(pictures(), folder / "no.h5", {"--store.quantiles", wrong})), 64, {"store.quantiles"});
+}
+
+}  // namespace
+}  // namespace dwgf::test
