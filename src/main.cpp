@@ -22,6 +22,7 @@
 #include <dwgf/run/launcher.hpp>
 #include <dwgf/run/merge.hpp>
 #include <dwgf/run/probe_inputs.hpp>
+#include <dwgf/run/report.hpp>
 #include <dwgf/run/rerun.hpp>
 #include <dwgf/run/restore.hpp>
 #include <dwgf/run/settings.hpp>
@@ -95,6 +96,7 @@ ExitCode run(Communicator& world, const std::vector<std::string>& arguments,
   if (command->name == "doctor") return doctor(world, settings);
   return on_first_rank(world, [&] {
     if (command->name == "evaluate") return evaluate_command(settings);
+    if (command->name == "report") return report_command(settings);
     if (command->name == "export") return export_command(settings);
     if (command->name == "merge") return merge_command(settings);
     if (command->name == "status") return status_command(settings);

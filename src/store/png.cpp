@@ -208,7 +208,7 @@ PngImage read_png(const std::string& path) {
   return image;
 }
 
-void write_png(const std::string& path, const PngImage& image) {
+std::vector<std::byte> encode_png(const PngImage& image) {
   const std::int64_t samples = image.height * image.width * image.channels;
   if (image.height < 1 || image.width < 1 || image.channels < 1 || image.channels > 4 ||
       (image.bits != 8 && image.bits != 16) || samples != static_cast<std::int64_t>(image.samples.size())) {
@@ -227,9 +227,13 @@ void write_png(const std::string& path, const PngImage& image) {
   std::vector<std::byte> out;
   Encoder encoder;
   if (!encode(encoder.png, encoder.info, &image, rows.data(), &out)) {
-    throw IoError(concat(path, " cannot be written: libpng says ", encoder.message.text));
+    throw IoError(concat("a PNG cannot be made: libpng says ", encoder.message.text));
   }
-  replace_file(path, {out});
+  return out;
+}
+
+void write_png(const std::string& path, const PngImage& image) {
+  replace_file(path, {encode_png(image)});
 }
 
 }  // namespace dwgf

@@ -25,6 +25,8 @@ struct PngSize {
 /// Reads only the header. Throws NotFoundError, DataError.
 PngSize read_png_size(const std::string& path);
 PngImage read_png(const std::string& path);
+/// The bytes of a PNG file. Throws IoError, InternalError (numbers that do not go together).
+std::vector<std::byte> encode_png(const PngImage& image);
 /// Throws IoError. Written aside and renamed.
 void write_png(const std::string& path, const PngImage& image);
 
