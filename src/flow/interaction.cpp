@@ -1,12 +1,15 @@
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <vector>
 
 #include <ATen/ATen.h>
 
 #include <dwgf/flow/diverged.hpp>
 #include <dwgf/flow/draws.hpp>
+#include <dwgf/flow/ensemble_gaussian.hpp>
 #include <dwgf/flow/fixed_point.hpp>
+#include <dwgf/flow/gathered_rows.hpp>
 #include <dwgf/flow/interaction.hpp>
 
 namespace dwgf {
@@ -19,37 +22,6 @@ constexpr std::int64_t kLargestBlock = std::int64_t{1} << 22;
 std::span<std::byte> bytes_of(at::Tensor& t) {
   return {static_cast<std::byte*>(t.data_ptr()), static_cast<std::size_t>(t.nbytes())};
 }
-
-/// The positions of all particles, gathered in particle order.
-class GatheredPositions {
- public:
-  explicit GatheredPositions(Collective& group) : group_(group) {}
-
-  void begin(const FlowState& state) {
-    const std::int64_t slots = state.share.batches_per_rank * state.share.micro_batch;
-    gathered_ =
-        at::zeros({group_.size() * slots, state.latent_elements()}, state.options);  // [ranks slots, d]
-    own_ = gathered_.slice(0, group_.rank() * slots, (group_.rank() + 1) * slots);   // [slots, d]
-    for (std::size_t b = 0; b < state.batches.size(); ++b) {
-      const std::int64_t first = static_cast<std::int64_t>(b) * state.share.micro_batch;
-      own_.slice(0, first, first + state.share.micro_batch).copy_(state.batches[b].z.flatten(1));
-    }
-    pending_ = group_.start_all_gather(bytes_of(own_), bytes_of(gathered_));
-  }
-
-  void finish(const FlowState& state) {
-    pending_->wait();
-    pending_.reset();
-    all_ = gathered_.slice(0, 0, state.share.particles);  // [N, d]
-  }
-
-  const at::Tensor& all() const { return all_; }
-
- private:
-  Collective& group_;
-  at::Tensor own_, gathered_, all_;
-  std::unique_ptr<PendingCollective> pending_;
-};
 
 /// |p_i - scale q_j|^2 for p [M, d], q [N, d]: [M, N]. By differences, not by |p|^2 - 2 p.q + |q|^2, which
 /// loses the small distances that decide. Blocks depend on M, N and d alone.
@@ -95,7 +67,7 @@ class MixtureInteraction final : public Interaction {
   }
 
  private:
-  GatheredPositions positions_;
+  GatheredRows positions_;
 };
 
 class GaussianInteraction final : public Interaction {
@@ -128,6 +100,74 @@ class GaussianInteraction final : public Interaction {
   Collective& group_;
   std::unique_ptr<EnsembleMoments> moments_;
   at::Tensor mean_, variance_;
+};
+
+/// Throws where any position is not finite. On a device the answer would have to be waited for; a NaN in the positions tells it at
+/// the next record.
+void require_finite(const at::Tensor& positions, const FlowState& state) {
+  if (positions.device().is_cpu() && !at::isfinite(positions).all().item<bool>()) throw Diverged(state.step);
+}
+
+class CovarianceInteraction final : public Interaction {
+ public:
+  CovarianceInteraction(CovarianceKind kind, Collective& group) : kind_(kind), positions_(group) {}
+
+  void begin(const FlowState& state) override { positions_.begin(state); }
+
+  void finish(const FlowState& state) override {
+    positions_.finish(state);
+    require_finite(positions_.all(), state);
+    ensemble_.emplace(positions_.all(), kind_);
+  }
+
+  InteractionScore score(const FlowState& state, std::size_t, const NoisedBatch& noised) const override {
+    const at::Tensor g = ensemble_->score(noised.z_t.flatten(1), noised.a, noised.s);  // [M, d]
+    return {g.view_as(noised.z_t), per_sample(g, static_cast<double>(state.share.particles))};
+  }
+
+ private:
+  CovarianceKind kind_;
+  GatheredRows positions_;
+  std::optional<EnsembleGaussian> ensemble_;
+};
+
+class KernelInteraction final : public Interaction {
+ public:
+  explicit KernelInteraction(Collective& group) : positions_(group) {}
+
+  void begin(const FlowState& state) override { positions_.begin(state); }
+
+  void finish(const FlowState& state) override {
+    positions_.finish(state);
+    require_finite(positions_.all(), state);
+    ensemble_.emplace(positions_.all(), CovarianceKind::full);
+    white_ = whitened(positions_.all());
+    const double n = static_cast<double>(state.share.particles), d = static_cast<double>(white_.size(1));
+    bandwidth2_ = std::pow(4.0 / (n * (d + 2.0)), 2.0 / (d + 4.0));
+  }
+
+  InteractionScore score(const FlowState&, std::size_t, const NoisedBatch& noised) const override {
+    const double shrink = std::sqrt(1.0 - bandwidth2_);
+    const at::Tensor own = whitened(noised.z_t.flatten(1));               // [M, d]
+    const at::Tensor d2 = squared_distances(own, white_, shrink);         // [M, N]
+    const at::Tensor w = at::softmax(d2 * (-0.5 / bandwidth2_), 1);       // [M, N]
+    const at::Tensor pull = (shrink * at::matmul(w, white_) - own) / bandwidth2_;  // [M, d]
+    const at::Tensor g =
+        ensemble_->apply(pull, [](const at::Tensor& variance) { return variance.rsqrt(); });  // [M, d]
+    return {g.to(noised.z_t.scalar_type()).view_as(noised.z_t), w.square().sum(1).reciprocal().cpu()};
+  }
+
+ private:
+  /// C^(-1/2) (z - m) for rows z, float64.
+  at::Tensor whitened(const at::Tensor& rows) const {
+    return ensemble_->apply(rows.to(at::kDouble) - ensemble_->mean(),
+                            [](const at::Tensor& variance) { return variance.rsqrt(); });
+  }
+
+  GatheredRows positions_;
+  std::optional<EnsembleGaussian> ensemble_;
+  at::Tensor white_;  // [N, d]
+  double bandwidth2_ = 0.0;
 };
 
 /// The median of all |z^i - z^j|^2 with i != j, from the full table [N, N], N > 1: the mean of the two middle values, as their number
@@ -187,7 +227,7 @@ class RepulsionInteraction final : public Interaction {
  private:
   double strength_;
   Collective& group_;
-  GatheredPositions positions_;
+  GatheredRows positions_;
   at::Tensor own_rows_;    // [slots, N], |z^i - z^j|^2
   at::Tensor bandwidth2_;  // h^2, a scalar
 };
@@ -206,8 +246,11 @@ NoisedBatch add_noise(const ParticleBatch& batch, const NoiseSchedule& schedule,
 std::unique_ptr<Interaction> make_interaction(const FlowOptions& options, Collective& group) {
   switch (options.interaction) {
     case InteractionKind::mixture:
+      if (options.integrator == IntegratorKind::affine) return std::make_unique<KernelInteraction>(group);
       return std::make_unique<MixtureInteraction>(group);
     case InteractionKind::gaussian:
+      if (options.covariance != CovarianceKind::diagonal)
+        return std::make_unique<CovarianceInteraction>(options.covariance, group);
       return std::make_unique<GaussianInteraction>(group);
     case InteractionKind::repulsion:
       return std::make_unique<RepulsionInteraction>(options.repulsion, group);

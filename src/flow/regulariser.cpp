@@ -11,4 +11,9 @@ at::Tensor regulariser_gradient(const at::Tensor& interaction, const at::Tensor&
   return difference * (weight * (noised.s / noised.a) * noised.s / d);
 }
 
+at::Tensor bayes_regulariser_gradient(const at::Tensor& interaction, const at::Tensor& predicted_noise,
+                                      const NoisedBatch& noised, double prior_noise, double weight) {
+  return at::add(interaction, predicted_noise, 1.0 / prior_noise) * (weight * noised.a);
+}
+
 }  // namespace dwgf

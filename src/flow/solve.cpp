@@ -3,17 +3,14 @@
 
 #include <ATen/ATen.h>
 
-#include <dwgf/flow/adam.hpp>
 #include <dwgf/flow/draws.hpp>
+#include <dwgf/flow/integrator.hpp>
 #include <dwgf/flow/interaction.hpp>
 #include <dwgf/flow/regulariser.hpp>
 #include <dwgf/flow/solve.hpp>
+#include <dwgf/flow/split_gibbs.hpp>
 
 namespace dwgf {
-
-std::int64_t step_count(const FlowOptions& options) {
-  return options.steps > 0 ? std::min(options.steps, options.grid - 1) : options.grid - 1;
-}
 
 Solution solve(const Problem& problem, const FlowOptions& options, Collective& group) {
   FlowObserver nobody;
@@ -27,31 +24,37 @@ Solution solve(const Problem& problem, const FlowOptions& options, Collective& g
 
 Solution solve(const Problem& problem, const FlowOptions& options, const RankGroup& group,
                FlowObserver& observer) {
+  if (options.integrator == IntegratorKind::gibbs) return split_gibbs(problem, options, group, observer);
   const Prior& prior = problem.prior;
   const Canvas canvas = prior.geometry().canvas(problem.image_shape.height, problem.image_shape.width);
   const std::vector<std::int64_t> latent_shape{prior.geometry().latent_channels, canvas.latent_height,
                                                canvas.latent_width};
-  const std::vector<std::int64_t> times = prior.schedule().times(options.grid);
+  const std::vector<std::int64_t> times = flow_times(prior.schedule(), options);
   const std::int64_t steps = step_count(options);
 
+  const bool bayes = options.objective == Objective::bayes;
   FlowState state = initial_state(
       share_particles(options.particles, options.micro_batch, group.host.rank(), group.host.size()),
       latent_shape, options.seed, problem.image, prior.options());
   const auto interaction = make_interaction(options, group.tensors);
   const DataTerm data_term(problem, options);
-  const Adam adam(options.rate);
+  const auto integrator = make_integrator(options, state, group.tensors);
   Monitor monitor(options, steps, group.host);
 
   observer.begin(state, monitor);
   bool wanted = !monitor.stalled();
   while (wanted && state.step < steps) {
     const std::int64_t t = times[static_cast<std::size_t>(state.step)];
+    const double prior_noise = prior.schedule().noise(t);
+    const bool annealed = state.step < options.grid - 1;
+    const double tempering =
+        bayes && annealed ? integrator->tempering(problem.noise->variance(), prior_noise) : 1.0;
     interaction->begin(state);
     std::vector<NoisedBatch> noised;
     std::vector<at::Tensor> predicted;  // eps_theta(z_t, t)
     std::vector<std::int64_t> redone;   // network calls of this step, by batch
     for (const ParticleBatch& batch : state.batches) {
-      noised.push_back(add_noise(
+      noised.push_back(integrator->place(
           batch, prior.schedule(), t,
           {options.seed, problem.image, 0, static_cast<std::uint32_t>(state.step), Purpose::noising}));
       const std::int64_t before = prior.calls_redone();
@@ -59,19 +62,22 @@ Solution solve(const Problem& problem, const FlowOptions& options, const RankGro
       redone.push_back(prior.calls_redone() - before);
     }
     interaction->finish(state);
+    std::vector<at::Tensor> gradients;  // [M, c, h, w] of each batch
     for (std::size_t b = 0; b < state.batches.size(); ++b) {
-      ParticleBatch& batch = state.batches[b];
+      const ParticleBatch& batch = state.batches[b];
       const InteractionScore score = interaction->score(state, b, noised[b]);
       const at::Tensor prior_gradient =
-          regulariser_gradient(score.score, predicted[b], noised[b], options.weight);
+          bayes ? bayes_regulariser_gradient(score.score, predicted[b], noised[b], prior_noise, options.weight)
+                : regulariser_gradient(score.score, predicted[b], noised[b], options.weight);
       const std::int64_t before = prior.calls_redone();
-      const DataGradient data = data_term.gradient(batch.z, batch.first, state.step);
+      const DataGradient data = data_term.gradient(batch.z, batch.first, state.step, tempering);
       redone[b] += prior.calls_redone() - before;
-      adam.move(batch, data.gradient + prior_gradient, state.step);
+      gradients.push_back(data.gradient + prior_gradient);
       if (monitor.wants(state.step)) {
         monitor.observe(batch, data.misfit, data.gradient, prior_gradient, score.neighbours, redone[b]);
       }
     }
+    integrator->move(state, gradients);
     monitor.finish_step(state);
     ++state.step;
     wanted = observer.at_step_boundary(state, monitor) && !monitor.stalled();

@@ -35,12 +35,17 @@ class MaskedNoise : public NoiseModel {
     require_likelihood();
     return masked(gradient(a.to(at::kDouble), y.to(a.device(), at::kDouble))).to(a.scalar_type());
   }
+  at::Tensor information(const at::Tensor& a) const final {
+    require_likelihood();
+    return masked(fisher(a.to(at::kDouble))).to(a.scalar_type());
+  }
 
  private:
   // Everything here in float64 and entry by entry.
   virtual at::Tensor draw(const at::Tensor& clean, const DrawAddress& address) const = 0;
   virtual at::Tensor log_density(const at::Tensor& a, const at::Tensor& y) const = 0;
   virtual at::Tensor gradient(const at::Tensor& a, const at::Tensor& y) const = 0;
+  virtual at::Tensor fisher(const at::Tensor& a) const { return at::full_like(a, 1.0 / variance()); }
   virtual void require_likelihood() const {}
 
   at::Tensor masked(const at::Tensor& values) const {
@@ -55,6 +60,8 @@ class MaskedNoise : public NoiseModel {
 class GaussianNoise final : public MaskedNoise {
  public:
   GaussianNoise(const ForwardOperator& forward, double sigma) : MaskedNoise(forward), sigma_(sigma) {}
+
+  double variance() const override { return sigma_ * sigma_; }
 
  private:
   at::Tensor draw(const at::Tensor& clean, const DrawAddress& address) const override {
@@ -80,6 +87,8 @@ class GaussianNoise final : public MaskedNoise {
 class PoissonNoise final : public MaskedNoise {
  public:
   PoissonNoise(const ForwardOperator& forward, double peak) : MaskedNoise(forward), peak_(peak) {}
+
+  double variance() const override { return 2 / peak_; }
 
  private:
   static constexpr double least_rate = 0.01;
@@ -114,6 +123,7 @@ class PoissonNoise final : public MaskedNoise {
   at::Tensor gradient(const at::Tensor& a, const at::Tensor& y) const override {
     return (count_of(y) / rate_of(a) - 1) * (peak_ / 2);
   }
+  at::Tensor fisher(const at::Tensor& a) const override { return (peak_ / 2) * (peak_ / 2) / rate_of(a); }
 
   double peak_;
 };
@@ -122,6 +132,8 @@ class QuantisedNoise final : public MaskedNoise {
  public:
   QuantisedNoise(const ForwardOperator& forward, double step, double sigma)
       : MaskedNoise(forward), step_(step), sigma_(sigma) {}
+
+  double variance() const override { return sigma_ * sigma_ + step_ * step_ / 12; }
 
  private:
   at::Tensor draw(const at::Tensor& clean, const DrawAddress& address) const override {

@@ -69,6 +69,40 @@ double stall_tolerance(const std::string& stop) {
   return *tolerance;
 }
 
+/// Throws UsageError where the options of the flow do not go together.
+void require_consistent(const FlowOptions& options, const Settings& settings) {
+  const auto refuse = [](const std::string& what, const std::string& advice) {
+    throw UsageError(concat(what, "; ", advice));
+  };
+  const bool bayes = options.objective == Objective::bayes;
+  if (!bayes && options.integrator != IntegratorKind::adam) {
+    refuse(concat("flow.integrator = ", settings.text("flow.integrator"),
+                  " is for the posterior, and flow.objective is reference"),
+           "set flow.objective = bayes (flow.preset = bayes sets the whole group)");
+  }
+  if (options.integrator == IntegratorKind::affine) {
+    const bool gaussian = options.interaction == InteractionKind::gaussian;
+    if (!(options.interaction == InteractionKind::mixture ||
+          (gaussian && options.covariance == CovarianceKind::full))) {
+      refuse("flow.integrator = affine needs the ensemble's whole score",
+             "set flow.interaction = mixture, or gaussian with flow.covariance = full");
+    }
+    if (options.rate >= 1.0)
+      refuse(concat("flow.lr = ", settings.text("flow.lr"), " is the affine flow's step, which is below 1"),
+             "set flow.lr = 0.5");
+  }
+  if (options.integrator == IntegratorKind::gibbs && options.interaction != InteractionKind::gaussian) {
+    refuse(concat("flow.integrator = gibbs takes from the ensemble its covariance alone, and flow.interaction is ",
+                  settings.text("flow.interaction")),
+           "set flow.interaction = gaussian");
+  }
+  if (bayes && settings.text("problem.noise") == "gaussian" && settings.text("problem.sigma") != "estimate" &&
+      settings.real("problem.sigma") == 0.0) {
+    refuse("problem.sigma = 0 means measurements without noise, which have no likelihood",
+           "give the noise's standard deviation, however small, or use flow.objective = reference");
+  }
+}
+
 }  // namespace
 
 bool is_mixture(const std::string& prior_path) {
@@ -86,6 +120,18 @@ FlowOptions flow_options(const Settings& settings) {
                         : interaction == "gaussian"  ? InteractionKind::gaussian
                         : interaction == "repulsion" ? InteractionKind::repulsion
                                                      : InteractionKind::none;
+  options.objective = settings.text("flow.objective") == "bayes" ? Objective::bayes : Objective::reference;
+  const std::string& integrator = settings.text("flow.integrator");
+  options.integrator = integrator == "affine"  ? IntegratorKind::affine
+                       : integrator == "gibbs" ? IntegratorKind::gibbs
+                                               : IntegratorKind::adam;
+  const std::string& covariance = settings.text("flow.covariance");
+  options.covariance = covariance == "full"      ? CovarianceKind::full
+                       : covariance == "lowrank" ? CovarianceKind::lowrank
+                                                 : CovarianceKind::diagonal;
+  options.spacing = settings.text("flow.spacing") == "log" ? Spacing::log : Spacing::linear;
+  options.settle = settings.integer("flow.settle");
+  options.data_steps = settings.integer("flow.data_steps");
   options.repulsion = settings.real("flow.repulsion");
   options.weight = settings.real("flow.weight");
   options.consistency = settings.real("flow.consistency");
@@ -96,6 +142,7 @@ FlowOptions flow_options(const Settings& settings) {
   options.micro_batch = settings.integer("flow.micro_batch");
   options.seed = settings.unsigned_integer("flow.seed");
   options.record_every = settings.integer("store.diagnostics_every");
+  require_consistent(options, settings);
   return options;
 }
 

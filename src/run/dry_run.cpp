@@ -32,8 +32,9 @@ std::optional<StepCost> measure_step(const RestoreJob& job) {
       options.particles = options.micro_batch;
       options.steps = 1;
       SelfCollective self;
+      const std::unique_ptr<NoiseModel> noise = job.noise(image);
       const Problem problem{job.prior(), *image.forward, image.y, image.shape,
-                            job.images()[static_cast<std::size_t>(row)].id};
+                            job.images()[static_cast<std::size_t>(row)].id, noise.get()};
       solve(problem, options, self);
       const auto start = std::chrono::steady_clock::now();
       solve(problem, options, self);
@@ -120,7 +121,7 @@ void print_plan(const RestoreJob& job, const GridPlace& place, int ranks) {
   std::printf(
       "steps               %lld, times %lld ... %lld\n", static_cast<long long>(steps),
       static_cast<long long>(job.prior().schedule().times(flow.grid).front()),
-      static_cast<long long>(job.prior().schedule().times(flow.grid)[static_cast<std::size_t>(steps - 1)]));
+      static_cast<long long>(flow_times(job.prior().schedule(), flow)[static_cast<std::size_t>(steps - 1)]));
   std::printf("disk                %s\n", human_bytes(disk).c_str());
   std::fflush(stdout);
   print_warnings(job, place);

@@ -115,26 +115,37 @@ std::vector<OptionSpec> restore_options() {
               "same bits, tiled is approximate and for images beyond memory; auto: recompute where plain "
               "would take over 2 GiB"),
 
-          choice("flow.preset", "paper", {"paper", "fast"},
+          choice("flow.preset", "paper", {"paper", "fast", "bayes"},
                  "a consistent group of the options below; single ones override it"),
           choice("flow.method", "dwgf", {"dwgf"}, "how the posterior is approached"),
-          choice("flow.objective", "reference", {"reference"},
-                 "reference: the published conventions, losses are means"),
+          choice("flow.objective", "reference", {"reference", "bayes"},
+                 "reference: the published conventions, losses are means; bayes: the noise's log-likelihood, so that "
+                 "the posterior is approached"),
+          choice("flow.integrator", "adam", {"adam", "affine", "gibbs"},
+                 "how particles move: adam as published; affine: a flow preconditioned by the ensemble's covariance, "
+                 "for more particles than latent entries; gibbs: a split Gibbs sampler, for any number"),
+          integer("flow.data_steps", "2", 1, 1000, "conjugate directions of gibbs towards the data in a step"),
           integer("flow.particles", "4", 1, 65536, "particles an image, N"),
           integer("flow.grid", "999", 2, 999, "length of the DDIM time grid, K; the flow takes K - 1 steps"),
-          integer("flow.steps", "0", 0, 998, "stop after that many steps of the grid; 0: all of them"),
+          choice("flow.spacing", "linear", {"linear", "log"},
+                 "times of the grid: evenly, as DDIM's, or evenly in the logarithm of noise over signal"),
+          integer("flow.settle", "0", 0, 1e6,
+                  "further steps after the grid, at the last time, which it leaves out (t = 1)"),
+          integer("flow.steps", "0", 0, 1e6, "stop after that many steps; 0: all of them"),
           text("flow.stop", "steps",
                "steps: take them all; stall:TOLERANCE: stop once the mean misfit of 10 records falls by less "
                "than this share, such as stall:0.01"),
           choice("flow.interaction", "mixture", {"mixture", "gaussian", "repulsion", "none"},
                  "how the particles of an image act on each other"),
           real("flow.repulsion", "1.0", 0, 1e6, "strength of the repulsion, rho"),
-          choice("flow.covariance", "diagonal", {"diagonal"}, "covariance of the gaussian interaction"),
-          real("flow.weight", "0.15", 0, 1e6, "weight of the prior, w_t"),
+          choice("flow.covariance", "diagonal", {"diagonal", "full", "lowrank"},
+                 "covariance of the gaussian interaction; lowrank: shrunk towards a multiple of the identity as the number "
+                 "of particles asks for"),
+          real("flow.weight", "0.15", 0, 1e6, "weight of the prior, w_t; 1 is the posterior's with bayes"),
           real("flow.consistency", "0.1", 0, 1e6,
                "weight of the autoencoder's consistency, lambda; 0 leaves it out"),
           real("flow.decoder_std", "0.01", 0, 10, "standard deviation of the decoder as a Gaussian, sigma_D"),
-          real("flow.lr", "1.0", 1e-12, 1e6, "Adam's rate"),
+          real("flow.lr", "1.0", 1e-12, 1e6, "Adam's rate; the step of affine, below 1"),
           choice("flow.encode", "sample", {"mean", "sample"},
                  "what the encoder hands to the consistency term"),
           integer("flow.micro_batch", "1", 1, 65536,
@@ -270,6 +281,12 @@ std::vector<std::pair<std::string, std::string>> preset_values(const std::string
             {"flow.consistency", "0"},
             {"flow.interaction", "none"},
             {"flow.weight", "0.05"}};
+  }
+  if (preset == "bayes") {
+    return {{"flow.objective", "bayes"},      {"flow.integrator", "gibbs"}, {"flow.grid", "50"},
+            {"flow.interaction", "gaussian"}, {"flow.covariance", "lowrank"}, {"flow.settle", "1"},
+            {"flow.data_steps", "2"},         {"flow.weight", "1"},         {"flow.consistency", "0"},
+            {"flow.decoder_std", "0"},        {"flow.encode", "mean"}};
   }
   return {};  // `paper` is what the table's defaults are
 }

@@ -94,8 +94,9 @@ class Restoration {
 
   /// False when it was stopped.
   bool solved_and_written(std::int64_t row, const ImageProblem& image, Clock::time_point start) {
+    const std::unique_ptr<NoiseModel> noise = job_.noise(image);
     const ContainedPrior prior(job_.prior(), job_.flow().micro_batch);
-    const Problem problem{prior, *image.forward, image.y, image.shape, entry(row).id};
+    const Problem problem{prior, *image.forward, image.y, image.shape, entry(row).id, noise.get()};
     for (int attempt = 1;; ++attempt) {
       context_.watchdog.enter("computing");
       const auto waited_before = context_.watchdog.waited();

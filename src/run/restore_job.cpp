@@ -180,6 +180,10 @@ void RestoreJob::add_operator_arrays(ResultsLayout& layout) const {
   }
 }
 
+std::unique_ptr<NoiseModel> RestoreJob::noise(const ImageProblem& problem) const {
+  return make_noise_model(settings_.text("problem.noise"), problem.sigma, *problem.forward);
+}
+
 ImageProblem RestoreJob::prepare(std::int64_t row) const {
   const ImageEntry& image = images()[static_cast<std::size_t>(row)];
   // Of one without a size, reading it says what is wrong.

@@ -62,6 +62,28 @@ TEST_P(OddSizes, MisfitIsThatOfTheImageAlone) {
   EXPECT_TRUE(at::allclose(misfit_at(z), expected, 1e-12, 0));
 }
 
+TEST_P(OddSizes, GradientOfThePosteriorIsThatOfTheNoisesLogLikelihoodTempered) {
+  options.objective = Objective::bayes;
+  for (const char* spec : {"gaussian", "uniform:0.05"}) {
+    const auto noise = make_noise_model(spec, 0.7, *forward);
+    const Problem problem{*prior, *forward, y, kOdd, 2, noise.get()};
+    const auto loss = [&](const at::Tensor& latent) {
+      const at::Tensor x = prior->decode(latent);  // [2, 3, 20, 12]
+      const at::Tensor seen = forward->apply(x.narrow(2, 0, 17).narrow(3, 0, 10).contiguous());
+      return -0.3 * noise->log_likelihood(seen, y).sum().item<double>();
+    };
+    const at::Tensor gradient = DataTerm(problem, options).gradient(z, 0, 0, 0.3).gradient;
+    const double step = 1e-5;
+    for (const std::int64_t entry : {0, 58, 119}) {
+      at::Tensor change = at::zeros_like(z);
+      change.view(-1)[entry] = step;
+      const double expected = (loss(z + change) - loss(z - change)) / (2 * step);
+      EXPECT_NEAR(gradient.reshape(-1)[entry].item<double>(), expected, 1e-5 * (1 + std::abs(expected)))
+          << spec << " " << entry;
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Operators, OddSizes,
                          ::testing::Values("identity", "blur:5,1.2", "box:2,2,9,5", "hdr"),
                          [](const auto& info) {

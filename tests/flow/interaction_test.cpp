@@ -33,8 +33,7 @@ class Interactions : public ::testing::Test {
   /// Checks G of every particle of this rank against `expected(z_t [d], index)`, and the neighbours against `neighbours`.
   template <class Expected>
   void check(InteractionKind kind, const at::Tensor& positions, std::int64_t micro_batch, std::int64_t time,
-             const Expected& expected) {
-    FlowOptions options;
+             const Expected& expected, FlowOptions options = {}) {
     options.interaction = kind;
     options.particles = positions.size(0);
     options.micro_batch = micro_batch;
@@ -44,7 +43,11 @@ class Interactions : public ::testing::Test {
     interaction->begin(state);
     interaction->finish(state);
     for (std::size_t b = 0; b < state.batches.size(); ++b) {
-      const NoisedBatch noised = add_noise(state.batches[b], schedule, time, {1, 2, 0, 5, Purpose::noising});
+      const at::Tensor& z = state.batches[b].z;
+      const NoisedBatch noised =
+          options.integrator == IntegratorKind::affine
+              ? NoisedBatch{z, at::zeros_like(z), 1.0, 0.0}
+              : add_noise(state.batches[b], schedule, time, {1, 2, 0, 5, Purpose::noising});
       const InteractionScore found = interaction->score(state, b, noised);
       // Of very many particles, some are enough to compare.
       const std::int64_t stride = positions.size(0) > 1000 ? 37 : 1;
@@ -96,6 +99,52 @@ TEST_F(Interactions, GaussianIsTheScoreOfTheNoisedMoments) {
         [&](const at::Tensor& z_t, const at::Tensor&, std::int64_t, double a, double s) {
           return std::pair((a * mean - z_t) / (a * a * variance + s * s), 9.0);
         });
+}
+
+TEST_F(Interactions, GaussianWithFullCovarianceIsTheScoreOfTheNoisedMoments) {
+  FlowOptions options;
+  options.covariance = CovarianceKind::full;
+  for (const std::int64_t n : {9, 3}) {
+    const at::Tensor positions = waves(n, 4), mean = positions.mean(0), covariance = at::cov(positions.t());
+    check(
+        InteractionKind::gaussian, positions, 2, 400,
+        [&](const at::Tensor& z_t, const at::Tensor&, std::int64_t, double a, double s) {
+          const at::Tensor noised = a * a * covariance + s * s * at::eye(4, at::kDouble);
+          return std::pair(at::mv(at::linalg_inv(noised), a * mean - z_t), static_cast<double>(n));
+        },
+        options);
+  }
+}
+
+TEST_F(Interactions, GaussianInPlaceIsTheScoreOfTheMoments) {
+  FlowOptions options;
+  options.covariance = CovarianceKind::full;
+  options.integrator = IntegratorKind::affine;
+  const at::Tensor positions = waves(9, 4), mean = positions.mean(0);
+  const at::Tensor precision = at::linalg_inv(at::cov(positions.t()));
+  check(
+      InteractionKind::gaussian, positions, 2, 400,
+      [&](const at::Tensor& z, const at::Tensor&, std::int64_t, double, double) {
+        return std::pair(at::mv(precision, mean - z), 9.0);
+      },
+      options);
+}
+
+TEST_F(Interactions, MixtureInPlaceIsTheScoreOfKernelsThatKeepTheMoments) {
+  FlowOptions options;
+  options.integrator = IntegratorKind::affine;
+  const at::Tensor positions = waves(9, 4), mean = positions.mean(0), covariance = at::cov(positions.t());
+  const at::Tensor precision = at::linalg_inv(covariance);
+  const double h2 = std::pow(4.0 / (9.0 * 6.0), 2.0 / 8.0);
+  check(
+      InteractionKind::mixture, positions, 2, 400,
+      [&](const at::Tensor& z, const at::Tensor&, std::int64_t, double, double) {
+        const at::Tensor gap = z - (mean + std::sqrt(1.0 - h2) * (positions - mean));  // [N, d]
+        const at::Tensor scaled = at::matmul(gap, precision) / h2;                     // [N, d]
+        const at::Tensor w = at::softmax((scaled * gap).sum(1) * -0.5, 0);
+        return std::pair(-at::mv(scaled.t(), w), 1.0 / w.square().sum().item<double>());
+      },
+      options);
 }
 
 TEST_F(Interactions, RepulsionPushesAlongTheKernelsGradient) {

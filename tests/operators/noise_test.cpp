@@ -68,6 +68,27 @@ TEST(Noise, GradientIsThatOfTheLogLikelihood) {
   }
 }
 
+TEST(Noise, InformationIsTheMeanSquareOfTheGradientAtTheTruth) {
+  const auto forward = make({"identity", shape});
+  for (const auto& [spec, sigma] :
+       {std::pair{"gaussian", 0.2}, {"poisson:30", 0.0}, {"poisson:400", 0.0}, {"uniform:0.1", 0.2}}) {
+    for (const double level : {-0.5, 0.4}) {
+      const auto noise = make_noise_model(spec, sigma, *forward);
+      const at::Tensor a = at::full({1, 1, 50, 50}, level, at::kDouble);
+      const at::Tensor gradient = noise->log_likelihood_gradient(a, draw(spec, sigma, level));
+      const double expected = gradient.square().mean().item<double>();
+      // The mean of 2,500 squares has a relative standard deviation of about sqrt(2 / 2500) = 0.028.
+      EXPECT_NEAR(noise->information(a).mean().item<double>(), expected, 0.12 * expected) << spec << level;
+    }
+    EXPECT_NEAR(make_noise_model(spec, sigma, *forward)->variance(),
+                1.0 / make_noise_model(spec, sigma, *forward)->information(at::zeros({1, 1, 50, 50}, at::kDouble)).mean().item<double>(),
+                1e-9);
+  }
+  const auto masked = make({"random:0.5", shape});
+  const at::Tensor information = make_noise_model("gaussian", 0.5, *masked)->information(at::zeros({1, 1, 50, 50}, at::kDouble));
+  EXPECT_TRUE(at::equal(information, masked->observed().to(at::kDouble).view_as(information) * 4.0));
+}
+
 TEST(Noise, QuantisedLikelihoodIsAProbabilityOverTheLevels) {
   const auto forward = make({"identity", {1, 1, 1}});
   const auto noise = make_noise_model("uniform:0.5", 0.3, *forward);

@@ -145,7 +145,7 @@ TEST(Settings, EveryDefaultAndPresetIsAllowed) {
       EXPECT_NO_THROW(settings.set(option.key, option.default_value, "default")) << option.key;
     }
   }
-  for (const char* preset : {"paper", "fast"}) {
+  for (const char* preset : {"paper", "fast", "bayes"}) {
     Settings settings(restore());
     for (const auto& [key, value] : preset_values(preset))
       EXPECT_NO_THROW(settings.set(key, value, "preset"));

@@ -24,7 +24,9 @@ enum class Purpose : std::uint32_t {
   decoder = 2,
   measurement = 3,
   encoder = 4,
-  mask = 5
+  mask = 5,
+  conditional = 6,
+  perturbation = 7
 };
 
 struct DrawAddress {

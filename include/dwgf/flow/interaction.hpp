@@ -4,15 +4,24 @@
 ///   mixture    G^i = grad log (1/N) sum_j N(z_t^i; a z^j, s^2 I) = -(z_t^i - a sum_j w_ij z^j) / s^2,
 ///              w_ij = softmax_j(-|z_t^i - a z^j|^2 / (2 s^2))               (arXiv 2509.19276)
 ///   gaussian   G^i = -(a^2 C + s^2 I)^-1 (z_t^i - a m),
-///              m and C the ensemble's mean and unbiased diagonal variance
+///              m and C the ensemble's mean and unbiased covariance: its diagonal, all of it, or shrunk where the
+///              particles are few (ensemble_gaussian.hpp)
 ///   repulsion  G^i = -eps^i / s + rho grad_i log sum_j exp(-|z^i - z^j|^2 / (2 h^2)),
 ///              h^2 = median_{i != j} |z^i - z^j|^2 / (2 log N)              (after arXiv 2406.16683)
 ///   none       G^i = -eps^i / s
 ///
+/// For the affine flow (affine.hpp), which takes its scores at the particles themselves (a = 1, s = 0), `mixture` is the score of
+///
+///   (1 / N) sum_j N(.; m + sqrt(1 - h^2) (z^j - m), h^2 C),   h = (4 / (N (d + 2)))^(1 / (d + 4)),   C the full covariance:
+///
+/// a kernel estimate that is noised towards the ensemble's own Gaussian in place of N(0, I), so that it keeps m and C (N / (N - 1)
+/// aside) whatever h: from `gaussian` (h = 1) to the particles themselves (h = 0). (Shrunk locations: West 1993,
+/// doi:10.1111/j.2517-6161.1993.tb01911.x; h: Silverman's rule.)
+///
 /// What each exchanges, and no more: mixture all-gathers positions; repulsion all-gathers positions, then N
 /// numbers a particle (its squared distances, for the median); gaussian all-reduces 2 d + 1 fixed-point
-/// integers; none nothing.
-/// Work and memory: mixture and repulsion N^2 d multiply-adds an image and step over all ranks; positions of
+/// integers, and all-gathers positions where its covariance is not diagonal; none nothing.
+/// Work and memory: a covariance N d min(N, d) multiply-adds on every rank; mixture and repulsion N^2 d multiply-adds an image and step over all ranks; positions of
 /// all N particles (N d values) and one block of distances of at most 2^22 values on each rank; never an
 /// N x N x d tensor.
 ///

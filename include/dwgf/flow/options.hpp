@@ -7,9 +7,31 @@ namespace dwgf {
 
 enum class InteractionKind {
   mixture,    ///< the published one: score of the noised particle mixture
-  gaussian,   ///< the ensemble taken as N(m, diag C)
+  gaussian,   ///< the ensemble taken as N(m, C)
   repulsion,  ///< independent particles plus a kernel repulsion (after arXiv 2406.16683)
   none        ///< independent particles
+};
+
+/// How the data term is scaled (data_term.hpp).
+enum class Objective {
+  reference,  ///< the published conventions: losses are means, the noise's level does not enter
+  bayes       ///< the noise's log-likelihood: the posterior is what is approached
+};
+
+/// How particles move.
+enum class IntegratorKind {
+  adam,    ///< the published one (adam.hpp)
+  affine,  ///< an affine-invariant flow, for more particles than latent entries (affine.hpp)
+  gibbs    ///< a split Gibbs sampler (split_gibbs.hpp)
+};
+
+/// Of the ensemble as a Gaussian (ensemble_gaussian.hpp).
+enum class CovarianceKind { diagonal, full, lowrank };
+
+/// How the times of the grid are spaced.
+enum class Spacing {
+  linear,  ///< evenly, as DDIM's "leading"
+  log      ///< evenly in log(s / a), from the grid's first time to its last
 };
 
 /// What the encoder hands to the consistency term: its mean, or a sample (the authors').
@@ -18,15 +40,21 @@ enum class EncodeMode { mean, sample };
 struct FlowOptions {
   std::int64_t particles = 4;  ///< N
   std::int64_t grid = 999;     ///< K, length of the DDIM time grid
-  std::int64_t steps = 0;      ///< stop after that many steps of the grid; 0: all K - 1
+  std::int64_t steps = 0;      ///< stop after that many steps; 0: all
+  Spacing spacing = Spacing::linear;
+  std::int64_t settle = 0;  ///< further steps, at the time that the grid leaves out (solve.hpp)
+  Objective objective = Objective::reference;
+  IntegratorKind integrator = IntegratorKind::adam;
+  std::int64_t data_steps = 2;  ///< of the split Gibbs sampler: conjugate directions in a step
   InteractionKind interaction = InteractionKind::mixture;
+  CovarianceKind covariance = CovarianceKind::diagonal;
   double repulsion = 1.0;     ///< rho
   double weight = 0.15;       ///< w_t
   double consistency = 0.1;   ///< lambda
   double decoder_std = 0.01;  ///< sigma_D
   double stall =
       0.0;            ///< stop once the misfit falls by less than this share (monitor.hpp); 0: take all steps
-  double rate = 1.0;  ///< Adam's learning rate
+  double rate = 1.0;  ///< Adam's learning rate; the affine flow's step
   EncodeMode encode = EncodeMode::mean;
   std::int64_t micro_batch = 1;  ///< samples in every kernel call, exactly; short ones are padded
   std::uint64_t seed = 0;

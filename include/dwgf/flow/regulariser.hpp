@@ -14,4 +14,11 @@ namespace dwgf {
 at::Tensor regulariser_gradient(const at::Tensor& interaction, const at::Tensor& predicted_noise,
                                 const NoisedBatch& noised, double weight);
 
+/// The same for `objective = bayes`, g_R = w k (G - S): the gradient in z of KL(mu_t || p_t), mu_t the law of z_t, where k = a is the
+/// inner derivative of z_t = a z + s eps. It tends to 1 with t; w = 1 is the posterior.
+///
+/// @param prior_noise  s of the time that eps_theta was asked about; S = -eps_theta / prior_noise
+at::Tensor bayes_regulariser_gradient(const at::Tensor& interaction, const at::Tensor& predicted_noise,
+                                      const NoisedBatch& noised, double prior_noise, double weight);
+
 }  // namespace dwgf

@@ -9,11 +9,9 @@
 #include <dwgf/flow/observer.hpp>
 #include <dwgf/flow/options.hpp>
 #include <dwgf/flow/state.hpp>
+#include <dwgf/flow/times.hpp>
 
 namespace dwgf {
-
-/// The number of steps a solve takes: the grid's K - 1, or `steps` of them.
-std::int64_t step_count(const FlowOptions& options);
 
 struct Solution {
   FlowState state;  ///< this rank's particles after the last step

@@ -34,6 +34,14 @@ class NoiseModel {
 
   /// Its gradient in a: [B, ...], in the type of a. Throws UsageError as above.
   virtual at::Tensor log_likelihood_gradient(const at::Tensor& a, const at::Tensor& y) const = 0;
+
+  /// The Fisher information of every entry's a, E[(d log p / da)^2], 0 where not observed: [B, ...], in the type of a. gaussian
+  /// 1 / sigma^2; poisson (peak / 2)^2 / l; uniform 1 / (sigma^2 + step^2 / 12), which is a little too high for steps that are wide
+  /// beside sigma. Throws UsageError as above.
+  virtual at::Tensor information(const at::Tensor& a) const = 0;
+
+  /// The variance of y about a; poisson's where a is halfway between black and white.
+  virtual double variance() const = 0;
 };
 
 /// Throws UsageError for a spec that is none of the above, and for a noise that does not go with the operator

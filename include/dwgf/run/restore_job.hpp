@@ -35,6 +35,8 @@ class RestoreJob {
 
   /// Reads and measures image `row` of the slice. Throws what makes this image impossible.
   ImageProblem prepare(std::int64_t row) const;
+  /// How its measurement scatters.
+  std::unique_ptr<NoiseModel> noise(const ImageProblem& problem) const;
 
  private:
   /// Throws DataError for an image of a size that the prior does not take.

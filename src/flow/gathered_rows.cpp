@@ -1,0 +1,36 @@
+#include <ATen/ATen.h>
+
+#include <dwgf/flow/gathered_rows.hpp>
+
+namespace dwgf {
+
+namespace {
+
+std::span<std::byte> bytes_of(at::Tensor& t) {
+  return {static_cast<std::byte*>(t.data_ptr()), static_cast<std::size_t>(t.nbytes())};
+}
+
+}  // namespace
+
+void GatheredRows::begin(const FlowState& state, const std::function<at::Tensor(std::size_t)>& row_of) {
+  const std::int64_t slots = state.share.batches_per_rank * state.share.micro_batch;
+  gathered_ = at::zeros({group_.size() * slots, state.latent_elements()}, state.options);  // [ranks slots, d]
+  own_ = gathered_.slice(0, group_.rank() * slots, (group_.rank() + 1) * slots);           // [slots, d]
+  for (std::size_t b = 0; b < state.batches.size(); ++b) {
+    const std::int64_t first = static_cast<std::int64_t>(b) * state.share.micro_batch;
+    own_.slice(0, first, first + state.share.micro_batch).copy_(row_of(b));
+  }
+  pending_ = group_.start_all_gather(bytes_of(own_), bytes_of(gathered_));
+}
+
+void GatheredRows::begin(const FlowState& state) {
+  begin(state, [&](std::size_t b) { return state.batches[b].z.flatten(1); });
+}
+
+void GatheredRows::finish(const FlowState& state) {
+  pending_->wait();
+  pending_.reset();
+  all_ = gathered_.slice(0, 0, state.share.particles);  // [N, d]
+}
+
+}  // namespace dwgf

@@ -1,0 +1,172 @@
+#include <cmath>
+#include <optional>
+#include <vector>
+
+#include <ATen/ATen.h>
+
+#include <dwgf/base/error.hpp>
+#include <dwgf/flow/canvas.hpp>
+#include <dwgf/flow/diverged.hpp>
+#include <dwgf/flow/draws.hpp>
+#include <dwgf/flow/ensemble_gaussian.hpp>
+#include <dwgf/flow/gathered_rows.hpp>
+#include <dwgf/flow/interaction.hpp>
+#include <dwgf/flow/split_gibbs.hpp>
+#include <dwgf/flow/step_loop.hpp>
+
+namespace dwgf {
+
+namespace {
+
+/// <p, q> of every sample, [M, 1, 1, 1].
+at::Tensor dot_products(const at::Tensor& p, const at::Tensor& q) {
+  return (p * q).flatten(1).sum(1).view({-1, 1, 1, 1});
+}
+
+/// R, the covariance of z | z_t as the ensemble has it.
+class ConditionalCovariance {
+ public:
+  ConditionalCovariance(const at::Tensor& rows, CovarianceKind kind)
+      : ensemble_(rows, kind == CovarianceKind::diagonal ? CovarianceKind::lowrank : kind,
+                  EnsembleGaussian::About::zero),
+        isotropic_(kind == CovarianceKind::diagonal) {}
+
+  /// r, the root of R's mean eigenvalue.
+  double scale() const { return std::sqrt(ensemble_.mean_variance()); }
+
+  /// R^power x for x [M, c, h, w].
+  at::Tensor times(const at::Tensor& x, double power) const {
+    if (isotropic_) return x * std::pow(ensemble_.mean_variance(), power);
+    return ensemble_.apply(x.flatten(1), [power](const at::Tensor& variance) { return variance.pow(power); })
+        .view_as(x);
+  }
+
+ private:
+  EnsembleGaussian ensemble_;
+  bool isotropic_;
+};
+
+struct DataStep {
+  at::Tensor z;               // [M, c, h, w]
+  at::Tensor data_gradient;   // [M, c, h, w], of the perturbed -log p(y | a), at the last place but one
+  at::Tensor prior_gradient;  // R^-1 (u - c) there
+  at::Tensor misfit;          // |a - y|^2 / (2 m) there, float64 [M]
+};
+
+/// The second line for one micro-batch.
+class DataSampler {
+ public:
+  DataSampler(const Problem& problem, const FlowOptions& options)
+      : problem_(problem), options_(options), y_(problem.y.to(problem.prior.options()).unsqueeze(0)) {}
+
+  DataStep sample(const at::Tensor& z0, const ConditionalCovariance& covariance, DrawAddress address) const {
+    address.purpose = Purpose::conditional;
+    const at::Tensor centre = z0 + covariance.times(normals_like(z0, address), 0.5);  // c [M, c, h, w]
+    address.purpose = Purpose::perturbation;
+    DataStep step{centre, {}, {}, {}};
+    at::Tensor direction, gradient, information, perturbation;
+    at::Tensor preconditioned;  // R times the gradient
+    for (std::int64_t k = 0; k < options_.data_steps; ++k) {
+      const DecodedImage decoded = problem_.prior.decode_with_pull_back(step.z);
+      const at::Tensor seen = cut_to_image(decoded.x, problem_.image_shape);  // [M, C, H, W]
+      const at::Tensor measured = problem_.forward.apply(seen);               // a [M, ...]
+      if (k == 0) {
+        information = problem_.noise->information(measured);                                // F [M, ...]
+        perturbation = information.sqrt() * normals_like(measured, address);                // F^(1/2) n1
+      }
+      const at::Tensor pull =
+          perturbation - problem_.noise->log_likelihood_gradient(measured, problem_.y);     // [M, ...]
+      step.data_gradient =
+          decoded.pull_back(put_on_canvas(problem_.forward.pull_back(seen, pull), decoded.x));
+      step.prior_gradient = covariance.times(step.z - centre, -1.0);
+      step.misfit = misfit_of(measured - y_, problem_.forward);
+
+      const at::Tensor previous = gradient, previous_preconditioned = preconditioned;
+      gradient = step.data_gradient + step.prior_gradient;
+      preconditioned = covariance.times(gradient, 1.0);
+      direction = k == 0 ? -preconditioned
+                         : direction * (dot_products(gradient, preconditioned - previous_preconditioned) /
+                                        dot_products(previous, previous_preconditioned).clamp_min(kTiny))
+                                           .clamp_min(0.0) -
+                               preconditioned;
+      const at::Tensor change = along(step.z, direction, measured, covariance.scale());     // J direction [M, ...]
+      const at::Tensor curvature = (change.square() * information).flatten(1).sum(1).view({-1, 1, 1, 1}) +
+                                   dot_products(direction, covariance.times(direction, -1.0));
+      step.z = step.z - direction * (dot_products(gradient, direction) / curvature.clamp_min(kTiny));
+    }
+    return step;
+  }
+
+ private:
+  static constexpr double kTiny = 1e-30;
+  static constexpr double kTrialStep = 0.1;  // of r, root mean square over the entries
+
+  /// The change of a along a direction, by a step that is small beside r and large beside rounding.
+  at::Tensor along(const at::Tensor& z, const at::Tensor& direction, const at::Tensor& measured,
+                   double scale) const {
+    const double entries = static_cast<double>(z.numel() / z.size(0));
+    const at::Tensor length = dot_products(direction, direction).sqrt().clamp_min(kTiny);
+    const at::Tensor trial = (kTrialStep * scale * std::sqrt(entries)) / length;  // [M, 1, 1, 1]
+    const at::Tensor seen = cut_to_image(problem_.prior.decode(z + trial * direction), problem_.image_shape);
+    std::vector<std::int64_t> per_sample(static_cast<std::size_t>(measured.dim()), 1);
+    per_sample[0] = -1;
+    return (problem_.forward.apply(seen) - measured) / trial.view(per_sample);
+  }
+
+  const Problem& problem_;
+  const FlowOptions& options_;
+  at::Tensor y_;  // [1, ...]
+};
+
+}  // namespace
+
+Solution split_gibbs(const Problem& problem, const FlowOptions& options, const RankGroup& group,
+                     FlowObserver& observer) {
+  const Prior& prior = problem.prior;
+  const std::vector<std::int64_t> times = flow_times(prior.schedule(), options);
+  FlowState start = start_of(problem, options, group);
+  if (options.covariance == CovarianceKind::full && options.particles <= start.latent_elements()) {
+    throw UsageError(concat("flow.covariance = full takes a covariance of ", start.latent_elements(),
+                            " latent entries from ", options.particles,
+                            " particles; take more particles than entries, or flow.covariance = lowrank"));
+  }
+  const DataSampler sampler(problem, options);
+  GatheredRows errors(group.tensors);
+
+  const auto gibbs_step = [&](FlowState& state, Monitor& monitor) {
+    const std::int64_t t = times[static_cast<std::size_t>(state.step)];
+    std::vector<at::Tensor> denoised;  // z0 [M, c, h, w]
+    std::vector<std::int64_t> redone;  // network calls of this step, by batch
+    const DrawAddress address{options.seed, problem.image, 0, static_cast<std::uint32_t>(state.step),
+                              Purpose::noising};
+    for (const ParticleBatch& batch : state.batches) {
+      const NoisedBatch noised = add_noise(batch, prior.schedule(), t, address);
+      const std::int64_t before = prior.calls_redone();
+      denoised.push_back((noised.z_t - noised.s * prior.predict_noise(noised.z_t, t)) * (1.0 / noised.a));
+      redone.push_back(prior.calls_redone() - before);
+    }
+    errors.begin(state, [&](std::size_t b) { return (state.batches[b].z - denoised[b]).flatten(1); });
+    errors.finish(state);
+    // On a device the answer would have to be waited for; a NaN tells it at the next record.
+    if (errors.all().device().is_cpu() && !at::isfinite(errors.all()).all().item<bool>())
+      throw Diverged(state.step);
+    const ConditionalCovariance covariance(errors.all(), options.covariance);
+
+    for (std::size_t b = 0; b < state.batches.size(); ++b) {
+      ParticleBatch& batch = state.batches[b];
+      DrawAddress own = address;
+      own.particle = static_cast<std::uint32_t>(batch.first);
+      const std::int64_t before = prior.calls_redone();
+      const DataStep step = sampler.sample(denoised[b], covariance, own);
+      redone[b] += prior.calls_redone() - before;
+      batch.z = step.z;
+      if (monitor.wants(state.step)) {
+        const at::Tensor all = at::full_like(step.misfit, static_cast<double>(options.particles));
+        monitor.observe(batch, step.misfit, step.data_gradient, step.prior_gradient, all, redone[b]);
+      }
+    }
+  };
+  return take_steps(std::move(start), options, group, observer, gibbs_step);
+}
+
+}  // namespace dwgf

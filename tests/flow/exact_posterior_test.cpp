@@ -1,0 +1,264 @@
+#include <cmath>
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <gtest/gtest.h>
+
+#include <dwgf/comm/mpi.hpp>
+#include <dwgf/flow/draws.hpp>
+#include <dwgf/flow/solve.hpp>
+#include <dwgf/prior/gaussian_mixture.hpp>
+
+namespace dwgf {
+namespace {
+
+at::Tensor normals(at::IntArrayRef shape, std::uint32_t stream) {
+  return normals_like(at::empty(shape, at::kDouble).unsqueeze(0), {99, 0, stream, 0, Purpose::init}).squeeze(0);
+}
+
+/// y = B z + sigma n under p(z) = sum_k w_k N(mu_k, S_k), with its exact posterior, a mixture as well.
+struct LinearProblem {
+  GaussianMixture mixture;
+  at::Tensor matrix;  // A [m, pixels]
+  at::Tensor y;       // [m], float64 of the float32 that is solved for
+  double sigma = 0.05;
+
+  at::Tensor weights, means, covariances;  // of the posterior: [K], [K, d], [K, d, d]
+
+  void solve_exactly() {
+    const std::int64_t count = mixture.means.size(0);
+    const at::Tensor mu = mixture.means.flatten(1);
+    const std::int64_t d = mu.size(1);
+    const at::Tensor b = at::matmul(matrix, mixture.decoder);              // [m, d]
+    const at::Tensor shifted = y - at::mv(matrix, mixture.offset.flatten());
+    std::vector<at::Tensor> log_weights, m, c;
+    for (std::int64_t k = 0; k < count; ++k) {
+      const at::Tensor s = mixture.covariances[k], precision = at::linalg_inv(s);
+      c.push_back(at::linalg_inv(precision + at::matmul(b.t(), b) / (sigma * sigma)));
+      m.push_back(at::mv(c.back(), at::mv(precision, mu[k]) + at::mv(b.t(), shifted) / (sigma * sigma)));
+      const at::Tensor evidence = at::matmul(at::matmul(b, s), b.t()) + sigma * sigma * at::eye(b.size(0), at::kDouble);
+      const at::Tensor gap = shifted - at::mv(b, mu[k]);
+      log_weights.push_back(mixture.weights[k].log() - 0.5 * at::logdet(evidence) -
+                            0.5 * at::dot(gap, at::mv(at::linalg_inv(evidence), gap)));
+    }
+    weights = at::softmax(at::stack(log_weights), 0);
+    means = at::stack(m);
+    covariances = at::stack(c).view({count, d, d});
+  }
+};
+
+/// One Gaussian in d dimensions, `d / 2` measurements of an image of d + 5 pixels.
+LinearProblem gaussian_problem(std::int64_t d, bool twice = false) {
+  const std::int64_t pixels = d + 5, m = d / 2;
+  const double dim = static_cast<double>(d);
+  LinearProblem problem;
+  const at::Tensor q = normals({d, d}, 1);
+  problem.mixture.weights = at::ones({1}, at::kDouble);
+  problem.mixture.means = normals({1, 1, 1, d}, 2);
+  problem.mixture.covariances = (at::matmul(q, q.t()) / dim + 0.1 * at::eye(d, at::kDouble)).unsqueeze(0);
+  problem.mixture.decoder = normals({pixels, d}, 3) / std::sqrt(dim);
+  problem.mixture.offset = 0.1 * normals({1, 1, pixels}, 4);
+  problem.matrix = normals({m, pixels}, 5) / std::sqrt(static_cast<double>(pixels));
+  const at::Tensor z = problem.mixture.means.flatten() +
+                       at::mv(at::linalg_cholesky(problem.mixture.covariances[0]), normals({d}, 6));
+  const at::Tensor x = at::mv(problem.mixture.decoder, z) + problem.mixture.offset.flatten();
+  problem.y = (at::mv(problem.matrix, x) + 0.05 * normals({m}, 7)).to(at::kFloat).to(at::kDouble);
+  if (twice) {
+    problem.matrix = at::cat({problem.matrix, problem.matrix});
+    problem.y = at::cat({problem.y, problem.y});
+    problem.sigma *= std::sqrt(2.0);
+  }
+  problem.solve_exactly();
+  return problem;
+}
+
+/// Two well-separated modes in the plane, one number measured; the posterior has 0.21 of its mass in the lighter mode.
+LinearProblem two_modes() {
+  const auto matrix = [](std::vector<double> values, at::IntArrayRef shape) {
+    return at::tensor(at::ArrayRef<double>(values), at::kDouble).reshape(shape);
+  };
+  LinearProblem problem;
+  problem.mixture.weights = matrix({0.3, 0.7}, {2});
+  problem.mixture.means = matrix({-1.5, 0.3, 1.2, -0.4}, {2, 1, 1, 2});
+  problem.mixture.covariances = matrix({0.15, 0.05, 0.05, 0.2, 0.2, -0.06, -0.06, 0.1}, {2, 2, 2});
+  problem.mixture.decoder = matrix({1.0, 0.3, -0.2, 1.0, 0.5, 0.5}, {3, 2});
+  problem.mixture.offset = at::zeros({1, 1, 3}, at::kDouble);
+  problem.matrix = matrix({0.4, 0.8, 0.2}, {1, 3});
+  problem.y = matrix({0.1}, {1}).to(at::kFloat).to(at::kDouble);
+  problem.sigma = 0.3;
+  problem.solve_exactly();
+  return problem;
+}
+
+FlowOptions affine_options(std::int64_t particles) {
+  FlowOptions options;
+  options.objective = Objective::bayes;
+  options.integrator = IntegratorKind::affine;
+  options.interaction = InteractionKind::gaussian;
+  options.covariance = CovarianceKind::full;
+  options.particles = particles;
+  options.micro_batch = particles / 8;
+  options.grid = 50;
+  options.settle = 20;
+  options.rate = 0.5;
+  options.weight = 1.0;
+  options.consistency = options.decoder_std = 0.0;
+  options.record_every = 1000;
+  options.seed = 3;
+  return options;
+}
+
+FlowOptions gibbs_options(std::int64_t particles, std::int64_t grid) {
+  FlowOptions options = affine_options(particles);
+  options.integrator = IntegratorKind::gibbs;
+  options.grid = grid;
+  options.settle = 5;
+  options.data_steps = 12;
+  return options;
+}
+
+class ExactPosterior : public ::testing::Test {
+ protected:
+  ExactPosterior() { at::set_num_threads(1); }
+
+  /// The ensemble [N, d] on every rank.
+  at::Tensor particles(const LinearProblem& linear, const FlowOptions& options, Collective& group) const {
+    const auto prior = make_gaussian_mixture(linear.mixture, at::TensorOptions(at::kDouble));
+    const std::int64_t pixels = linear.mixture.offset.numel();
+    OperatorContext context{{1, 1, pixels}, 0, 0};
+    context.load_array = [&](const std::string&, const std::string&) { return linear.matrix; };
+    const auto forward = make_operator("matrix:any", context);
+    const auto noise = make_noise_model("gaussian", linear.sigma, *forward);
+    const Problem problem{*prior, *forward, linear.y.to(at::kFloat), {1, 1, pixels}, 4, noise.get()};
+    const Solution solution = solve(problem, options, group);
+    const FlowState& state = solution.state;
+    const std::int64_t d = state.latent_elements(), slots = state.share.batches_per_rank * options.micro_batch;
+    at::Tensor own = at::zeros({slots, d}, at::kDouble), all = at::zeros({group.size() * slots, d}, at::kDouble);
+    for (std::size_t b = 0; b < state.batches.size(); ++b)
+      own.slice(0, static_cast<std::int64_t>(b) * options.micro_batch).slice(0, 0, options.micro_batch).copy_(state.batches[b].z.flatten(1));
+    const auto bytes = [](at::Tensor& t) {
+      return std::span(static_cast<std::byte*>(t.data_ptr()), t.nbytes());
+    };
+    group.all_gather(bytes(own), bytes(all));
+    return all.slice(0, 0, options.particles);
+  }
+
+  struct Error {
+    double mean, covariance;  // relative, Euclidean and Frobenius
+  };
+  static Error error_of(const at::Tensor& z, const LinearProblem& linear) {
+    const at::Tensor mean = z.mean(0), away = z - mean;
+    const at::Tensor covariance = at::matmul(away.t(), away) / static_cast<double>(z.size(0) - 1);
+    const auto relative = [](const at::Tensor& found, const at::Tensor& wanted) {
+      return ((found - wanted).norm() / wanted.norm()).item<double>();
+    };
+    return {relative(mean, linear.means[0]), relative(covariance, linear.covariances[0])};
+  }
+
+  /// What n exact, independent samples miss on average, over 40 draws.
+  static Error sampling_error(std::int64_t n, const LinearProblem& linear) {
+    const at::Tensor root = at::linalg_cholesky(linear.covariances[0]);
+    Error sum{0, 0};
+    for (std::uint32_t draw = 0; draw < 40; ++draw) {
+      const Error one = error_of(linear.means[0] + at::matmul(normals({n, root.size(0)}, 1000 + draw), root.t()), linear);
+      sum.mean += one.mean / 40;
+      sum.covariance += one.covariance / 40;
+    }
+    return sum;
+  }
+
+  Communicator world = Communicator::world();
+};
+
+TEST_F(ExactPosterior, AffineFlowComesToRestAtTheGaussianPosterior) {
+  for (const std::int64_t d : {8, 64}) {
+    const LinearProblem linear = gaussian_problem(d);
+    const Error error = error_of(particles(linear, affine_options(512), world), linear);
+    EXPECT_LT(error.mean, 0.02) << d;
+    EXPECT_LT(error.covariance, 0.05) << d;
+    RecordProperty("d" + std::to_string(d), std::to_string(error.mean) + " " + std::to_string(error.covariance));
+  }
+}
+
+TEST_F(ExactPosterior, AffineFlowNeedsHardlyMoreParticlesThanDimensionsAndTheSameRestsForTwiceAsMany) {
+  const LinearProblem linear = gaussian_problem(8);
+  for (const std::int64_t n : {16, 32}) {
+    const Error error = error_of(particles(linear, affine_options(n), world), linear);
+    EXPECT_LT(error.mean, 0.02) << n;
+    EXPECT_LT(error.covariance, 0.05) << n;
+  }
+}
+
+TEST_F(ExactPosterior, AffineFlowDoesNotSeeAMeasurementRepeatedWithItsVarianceDoubled) {
+  const at::Tensor once = particles(gaussian_problem(8), affine_options(64), world);
+  const at::Tensor twice = particles(gaussian_problem(8, true), affine_options(64), world);
+  const LinearProblem linear = gaussian_problem(8, true);
+  EXPECT_LT(error_of(twice, linear).mean, 0.02);
+  EXPECT_LT(error_of(twice, linear).covariance, 0.05);
+  EXPECT_LT(((once.mean(0) - twice.mean(0)).norm() / once.mean(0).norm()).item<double>(), 1e-4);
+}
+
+TEST_F(ExactPosterior, SplitGibbsIsAsGoodAsIndependentSamples) {
+  for (const std::int64_t d : {8, 64}) {
+    const LinearProblem linear = gaussian_problem(d);
+    FlowOptions options = gibbs_options(512, 100);
+    options.data_steps = d / 2 + 4;
+    const Error error = error_of(particles(linear, options, world), linear);
+    const Error exact = sampling_error(512, linear);
+    EXPECT_LT(error.mean, 1.5 * exact.mean) << d;
+    EXPECT_LT(error.covariance, 1.5 * exact.covariance) << d;
+    RecordProperty("d" + std::to_string(d), std::to_string(error.mean) + " " + std::to_string(error.covariance) + " exact " +
+                                                std::to_string(exact.mean) + " " + std::to_string(exact.covariance));
+  }
+}
+
+TEST_F(ExactPosterior, SplitGibbsDependsNeitherOnTheNumberOfParticlesNorOnARepeatedMeasurement) {
+  for (const bool twice : {false, true}) {
+    for (const std::int64_t n : {256, 512}) {
+      const LinearProblem linear = gaussian_problem(8, twice);
+      const Error error = error_of(particles(linear, gibbs_options(n, 100), world), linear);
+      const Error exact = sampling_error(n, linear);
+      EXPECT_LT(error.mean, 1.5 * exact.mean) << n << twice;
+      EXPECT_LT(error.covariance, 1.5 * exact.covariance) << n << twice;
+    }
+  }
+}
+
+TEST_F(ExactPosterior, SplitGibbsFindsTheMassOfTwoModes) {
+  const LinearProblem linear = two_modes();
+  const at::Tensor z = particles(linear, gibbs_options(512, 200), world);  // [N, 2]
+  std::vector<at::Tensor> log_density;
+  for (std::int64_t k = 0; k < 2; ++k) {
+    const at::Tensor away = z - linear.means[k], c = linear.covariances[k];
+    log_density.push_back(linear.weights[k].log() - 0.5 * at::logdet(c) -
+                          0.5 * (away * at::matmul(away, at::linalg_inv(c))).sum(1));
+  }
+  const double mass = at::softmax(at::stack(log_density, 1), 1).mean(0)[0].item<double>();
+  EXPECT_NEAR(mass, linear.weights[0].item<double>(), 0.05);
+  RecordProperty("mass", std::to_string(mass));
+}
+
+TEST_F(ExactPosterior, EveryIntegratorAndCovarianceGivesTheSameBitsOnAllRanksAsOnOne) {
+  const LinearProblem linear = gaussian_problem(4);
+  std::vector<FlowOptions> cases{affine_options(11), gibbs_options(11, 20), gibbs_options(11, 20), gibbs_options(3, 20)};
+  cases[2].covariance = CovarianceKind::diagonal;
+  cases[3].covariance = CovarianceKind::lowrank;
+  cases.push_back(affine_options(11));
+  cases.back().interaction = InteractionKind::mixture;
+  for (const CovarianceKind kind : {CovarianceKind::full, CovarianceKind::lowrank}) {
+    cases.push_back(affine_options(11));
+    cases.back().integrator = IntegratorKind::adam;
+    cases.back().covariance = kind;
+  }
+  for (std::size_t k = 0; k < cases.size(); ++k) {
+    cases[k].micro_batch = 2;
+    cases[k].settle = 2;
+    cases[k].steps = 6;
+    const at::Tensor shared = particles(linear, cases[k], world);
+    SelfCollective self;
+    EXPECT_TRUE(at::equal(shared, particles(linear, cases[k], self))) << k;
+  }
+}
+
+}  // namespace
+}  // namespace dwgf

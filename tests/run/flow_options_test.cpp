@@ -1,0 +1,55 @@
+#include <gtest/gtest.h>
+
+#include <dwgf/base/error.hpp>
+#include <dwgf/run/build.hpp>
+#include <dwgf/run/option_table.hpp>
+
+namespace dwgf {
+namespace {
+
+FlowOptions options_of(const std::vector<std::string>& arguments) {
+  return flow_options(parse_settings(*find_command("restore"), arguments));
+}
+
+std::string refusal_of(const std::vector<std::string>& arguments) {
+  try {
+    options_of(arguments);
+  } catch (const UsageError& error) {
+    return error.what();
+  }
+  return "none";
+}
+
+TEST(FlowOptions, TheBayesPresetIsTheWholeLikelihoodAndNothingElse) {
+  const FlowOptions options = options_of({"--flow.preset", "bayes"});
+  EXPECT_EQ(options.objective, Objective::bayes);
+  EXPECT_EQ(options.integrator, IntegratorKind::gibbs);
+  EXPECT_EQ(options.interaction, InteractionKind::gaussian);
+  EXPECT_EQ(options.weight, 1.0);
+  EXPECT_EQ(options.consistency, 0.0);
+  EXPECT_EQ(options.decoder_std, 0.0);
+}
+
+TEST(FlowOptions, ThePaperPresetIsAdamOnMeans) {
+  const FlowOptions options = options_of({});
+  EXPECT_EQ(options.objective, Objective::reference);
+  EXPECT_EQ(options.integrator, IntegratorKind::adam);
+  EXPECT_EQ(options.covariance, CovarianceKind::diagonal);
+  EXPECT_EQ(options.settle, 0);
+}
+
+TEST(FlowOptions, WhatDoesNotGoTogetherIsRefusedWithAdvice) {
+  EXPECT_NE(refusal_of({"--flow.integrator", "gibbs"}).find("flow.preset = bayes"), std::string::npos);
+  EXPECT_NE(refusal_of({"--flow.preset", "bayes", "--flow.interaction", "repulsion"}).find("flow.interaction = gaussian"),
+            std::string::npos);
+  EXPECT_NE(refusal_of({"--flow.preset", "bayes", "--flow.integrator", "affine"}).find("flow.covariance = full"),
+            std::string::npos);
+  EXPECT_NE(refusal_of({"--flow.preset", "bayes", "--flow.integrator", "affine", "--flow.covariance", "full"}).find("flow.lr"),
+            std::string::npos);
+  EXPECT_NE(refusal_of({"--flow.preset", "bayes", "--problem.sigma", "0"}).find("problem.sigma"), std::string::npos);
+  EXPECT_EQ(refusal_of({"--flow.preset", "bayes", "--flow.integrator", "affine", "--flow.covariance", "full", "--flow.lr", "0.5"}),
+            "none");
+}
+
+}  // namespace
+}  // namespace dwgf
