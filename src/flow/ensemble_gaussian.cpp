@@ -12,7 +12,7 @@ namespace {
 /// Ledoit and Wolf's alpha. `gram` [N, N] holds the inner products of the centred rows, |S|^2 = |gram|^2 / count^2.
 double best_shrinkage(const at::Tensor& gram, double count, double d) {
   const double n = static_cast<double>(gram.size(0));
-  const at::Tensor squares = gram.diagonal();  // |x_k|^2
+  const at::Tensor squares = gram.diagonal();                                  // |x_k|^2
   const double moment = gram.square().sum().item<double>() / (count * count);  // |S|^2
   const double trace = squares.sum().item<double>() / count;
   const double spread = moment - trace * trace / d;  // |S - v I|^2
@@ -23,12 +23,12 @@ double best_shrinkage(const at::Tensor& gram, double count, double d) {
 
 }  // namespace
 
-EnsembleGaussian::EnsembleGaussian(const at::Tensor& rows, CovarianceKind kind, About about) {
+EnsembleGaussian::EnsembleGaussian(const at::Tensor& rows, CovarianceKind kind) {
   const at::Tensor values = rows.to(at::kDouble);  // [N, d]
   const std::int64_t n = values.size(0), d = values.size(1);
-  mean_ = about == About::mean ? values.mean(0) : at::zeros({d}, values.options());
+  mean_ = values.mean(0);
   const at::Tensor x = values - mean_;  // [N, d]
-  const double count = about == About::mean ? std::max<double>(1.0, static_cast<double>(n - 1)) : static_cast<double>(n);
+  const double count = static_cast<double>(std::max<std::int64_t>(1, n - 1));
 
   complete_ = n > d;
   if (complete_) {
@@ -51,10 +51,10 @@ EnsembleGaussian::EnsembleGaussian(const at::Tensor& rows, CovarianceKind kind, 
 
 at::Tensor EnsembleGaussian::apply(const at::Tensor& x,
                                    const std::function<at::Tensor(const at::Tensor&)>& f) const {
-  const at::Tensor values = x.to(at::kDouble);            // [M, d]
-  const at::Tensor along = at::matmul(values, axes_);     // [M, k]
+  const at::Tensor values = x.to(at::kDouble);         // [M, d]
+  const at::Tensor along = at::matmul(values, axes_);  // [M, k]
   if (complete_) return at::matmul(along * f(eigenvalues_), axes_.t()).to(x.scalar_type());
-  const at::Tensor across = f(elsewhere_);                // [1]
+  const at::Tensor across = f(elsewhere_);  // [1]
   return (values * across + at::matmul(along * (f(eigenvalues_) - across), axes_.t())).to(x.scalar_type());
 }
 

@@ -12,10 +12,11 @@ std::span<std::byte> bytes_of(at::Tensor& t) {
 
 }  // namespace
 
-void GatheredRows::begin(const FlowState& state, const std::function<at::Tensor(std::size_t)>& row_of) {
+void GatheredRows::begin(const FlowState& state, std::int64_t width,
+                         const std::function<at::Tensor(std::size_t)>& row_of) {
   const std::int64_t slots = state.share.batches_per_rank * state.share.micro_batch;
-  gathered_ = at::zeros({group_.size() * slots, state.latent_elements()}, state.options);  // [ranks slots, d]
-  own_ = gathered_.slice(0, group_.rank() * slots, (group_.rank() + 1) * slots);           // [slots, d]
+  gathered_ = at::zeros({group_.size() * slots, width}, state.options);           // [ranks slots, width]
+  own_ = gathered_.slice(0, group_.rank() * slots, (group_.rank() + 1) * slots);  // [slots, width]
   for (std::size_t b = 0; b < state.batches.size(); ++b) {
     const std::int64_t first = static_cast<std::int64_t>(b) * state.share.micro_batch;
     own_.slice(0, first, first + state.share.micro_batch).copy_(row_of(b));
@@ -24,13 +25,13 @@ void GatheredRows::begin(const FlowState& state, const std::function<at::Tensor(
 }
 
 void GatheredRows::begin(const FlowState& state) {
-  begin(state, [&](std::size_t b) { return state.batches[b].z.flatten(1); });
+  begin(state, state.latent_elements(), [&](std::size_t b) { return state.batches[b].z.flatten(1); });
 }
 
 void GatheredRows::finish(const FlowState& state) {
   pending_->wait();
   pending_.reset();
-  all_ = gathered_.slice(0, 0, state.share.particles);  // [N, d]
+  all_ = gathered_.slice(0, 0, state.share.particles);  // [N, width]
 }
 
 }  // namespace dwgf

@@ -52,10 +52,11 @@ std::unique_ptr<Integrator> make_integrator(const FlowOptions& options, const Fl
                                             Collective& group) {
   if (options.integrator == IntegratorKind::adam) return std::make_unique<AdamIntegrator>(options.rate);
   if (options.particles <= state.latent_elements()) {
-    throw UsageError(concat("flow.integrator = affine moves particles by their own covariance and needs more of them "
-                            "than a latent has entries: flow.particles is ",
-                            options.particles, ", entries are ", state.latent_elements(),
-                            "; take more particles, or flow.integrator = gibbs"));
+    throw UsageError(
+        concat("flow.integrator = affine moves particles by their own covariance and needs more of them "
+               "than a latent has entries: flow.particles is ",
+               options.particles, ", entries are ", state.latent_elements(),
+               "; take more particles, or flow.integrator = gibbs"));
   }
   return std::make_unique<AffineIntegrator>(options.rate, group);
 }

@@ -148,9 +148,9 @@ class KernelInteraction final : public Interaction {
 
   InteractionScore score(const FlowState&, std::size_t, const NoisedBatch& noised) const override {
     const double shrink = std::sqrt(1.0 - bandwidth2_);
-    const at::Tensor own = whitened(noised.z_t.flatten(1));               // [M, d]
-    const at::Tensor d2 = squared_distances(own, white_, shrink);         // [M, N]
-    const at::Tensor w = at::softmax(d2 * (-0.5 / bandwidth2_), 1);       // [M, N]
+    const at::Tensor own = whitened(noised.z_t.flatten(1));                        // [M, d]
+    const at::Tensor d2 = squared_distances(own, white_, shrink);                  // [M, N]
+    const at::Tensor w = at::softmax(d2 * (-0.5 / bandwidth2_), 1);                // [M, N]
     const at::Tensor pull = (shrink * at::matmul(w, white_) - own) / bandwidth2_;  // [M, d]
     const at::Tensor g =
         ensemble_->apply(pull, [](const at::Tensor& variance) { return variance.rsqrt(); });  // [M, d]

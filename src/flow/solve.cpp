@@ -67,8 +67,9 @@ Solution solve(const Problem& problem, const FlowOptions& options, const RankGro
       const ParticleBatch& batch = state.batches[b];
       const InteractionScore score = interaction->score(state, b, noised[b]);
       const at::Tensor prior_gradient =
-          bayes ? bayes_regulariser_gradient(score.score, predicted[b], noised[b], prior_noise, options.weight)
-                : regulariser_gradient(score.score, predicted[b], noised[b], options.weight);
+          bayes
+              ? bayes_regulariser_gradient(score.score, predicted[b], noised[b], prior_noise, options.weight)
+              : regulariser_gradient(score.score, predicted[b], noised[b], options.weight);
       const std::int64_t before = prior.calls_redone();
       const DataGradient data = data_term.gradient(batch.z, batch.first, state.step, tempering);
       redone[b] += prior.calls_redone() - before;

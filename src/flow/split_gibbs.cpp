@@ -1,5 +1,7 @@
+#include <algorithm>
 #include <cmath>
-#include <optional>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 #include <ATen/ATen.h>
@@ -8,7 +10,6 @@
 #include <dwgf/flow/canvas.hpp>
 #include <dwgf/flow/diverged.hpp>
 #include <dwgf/flow/draws.hpp>
-#include <dwgf/flow/ensemble_gaussian.hpp>
 #include <dwgf/flow/gathered_rows.hpp>
 #include <dwgf/flow/interaction.hpp>
 #include <dwgf/flow/split_gibbs.hpp>
@@ -23,27 +24,71 @@ at::Tensor dot_products(const at::Tensor& p, const at::Tensor& q) {
   return (p * q).flatten(1).sum(1).view({-1, 1, 1, 1});
 }
 
-/// R, the covariance of z | z_t as the ensemble has it.
+/// R, the covariance of z | z_t.
 class ConditionalCovariance {
  public:
-  ConditionalCovariance(const at::Tensor& rows, CovarianceKind kind)
-      : ensemble_(rows, kind == CovarianceKind::diagonal ? CovarianceKind::lowrank : kind,
-                  EnsembleGaussian::About::zero),
-        isotropic_(kind == CovarianceKind::diagonal) {}
+  /// r^2 I.
+  explicit ConditionalCovariance(double variance) : mean_variance_(variance) {}
+
+  /// From (s^2 / a) dz0 / dz_t, the slope of rows z0 on rows z_t [N, d]; `unit` is s^2 / a^2.
+  ConditionalCovariance(const at::Tensor& z_t, const at::Tensor& z0, double a, double unit) {
+    const at::Tensor x = z_t.to(at::kDouble) - z_t.to(at::kDouble).mean(0);  // [N, d]
+    const at::Tensor slope = at::linalg_solve(at::matmul(x.t(), x), at::matmul(x.t(), z0.to(at::kDouble)));
+    std::tie(variances_, axes_) = at::linalg_eigh((slope + slope.t()) * (0.5 * a * unit));  // [d], [d, d]
+    variances_ = variances_.clamp_min(kLeastShare * unit);
+    mean_variance_ = variances_.mean().item<double>();
+  }
+
+  static constexpr double kLeastShare = 1e-3;  // of s^2 / a^2
 
   /// r, the root of R's mean eigenvalue.
-  double scale() const { return std::sqrt(ensemble_.mean_variance()); }
+  double scale() const { return std::sqrt(mean_variance_); }
 
   /// R^power x for x [M, c, h, w].
   at::Tensor times(const at::Tensor& x, double power) const {
-    if (isotropic_) return x * std::pow(ensemble_.mean_variance(), power);
-    return ensemble_.apply(x.flatten(1), [power](const at::Tensor& variance) { return variance.pow(power); })
-        .view_as(x);
+    if (!axes_.defined()) return x * std::pow(mean_variance_, power);
+    const at::Tensor along = at::matmul(x.flatten(1).to(at::kDouble), axes_);  // [M, d]
+    return at::matmul(along * variances_.pow(power), axes_.t()).to(x.scalar_type()).view_as(x);
   }
 
  private:
-  EnsembleGaussian ensemble_;
-  bool isotropic_;
+  double mean_variance_ = 0.0;
+  at::Tensor axes_, variances_;
+};
+
+/// Takes it from the particles of all ranks. Collective. Throws Diverged on all alike.
+class CovarianceEstimate {
+ public:
+  CovarianceEstimate(CovarianceKind kind, Collective& group)
+      : full_(kind == CovarianceKind::full), noised_(group), other_(group) {}
+
+  ConditionalCovariance from(const FlowState& state, const std::vector<NoisedBatch>& noised,
+                             const std::vector<at::Tensor>& denoised, double a, double s) {
+    const double unit = s * s / (a * a);
+    if (!full_) {
+      // e - eps_theta = (z0 - z) a / s
+      other_.begin(state, 1, [&](std::size_t b) {
+        return (noised[b].eps * (denoised[b] - state.batches[b].z)).flatten(1).mean(1, true) * (a / s);
+      });
+      other_.finish(state);
+      const double share = require_finite(other_.all(), state).to(at::kDouble).mean().item<double>();
+      return ConditionalCovariance(unit * std::max(share, ConditionalCovariance::kLeastShare));
+    }
+    noised_.begin(state, state.latent_elements(), [&](std::size_t b) { return noised[b].z_t.flatten(1); });
+    other_.begin(state, state.latent_elements(), [&](std::size_t b) { return denoised[b].flatten(1); });
+    noised_.finish(state);
+    other_.finish(state);
+    return {noised_.all(), require_finite(other_.all(), state), a, unit};
+  }
+
+ private:
+  static const at::Tensor& require_finite(const at::Tensor& rows, const FlowState& state) {
+    if (!at::isfinite(rows).all().item<bool>()) throw Diverged(state.step);
+    return rows;
+  }
+
+  bool full_;
+  GatheredRows noised_, other_;
 };
 
 struct DataStep {
@@ -71,11 +116,11 @@ class DataSampler {
       const at::Tensor seen = cut_to_image(decoded.x, problem_.image_shape);  // [M, C, H, W]
       const at::Tensor measured = problem_.forward.apply(seen);               // a [M, ...]
       if (k == 0) {
-        information = problem_.noise->information(measured);                                // F [M, ...]
-        perturbation = information.sqrt() * normals_like(measured, address);                // F^(1/2) n1
+        information = problem_.noise->information(measured);                  // F [M, ...]
+        perturbation = information.sqrt() * normals_like(measured, address);  // F^(1/2) n1
       }
       const at::Tensor pull =
-          perturbation - problem_.noise->log_likelihood_gradient(measured, problem_.y);     // [M, ...]
+          perturbation - problem_.noise->log_likelihood_gradient(measured, problem_.y);  // [M, ...]
       step.data_gradient =
           decoded.pull_back(put_on_canvas(problem_.forward.pull_back(seen, pull), decoded.x));
       step.prior_gradient = covariance.times(step.z - centre, -1.0);
@@ -89,7 +134,8 @@ class DataSampler {
                                         dot_products(previous, previous_preconditioned).clamp_min(kTiny))
                                            .clamp_min(0.0) -
                                preconditioned;
-      const at::Tensor change = along(step.z, direction, measured, covariance.scale());     // J direction [M, ...]
+      const at::Tensor change =
+          along(step.z, direction, measured, covariance.scale());  // J direction [M, ...]
       const at::Tensor curvature = (change.square() * information).flatten(1).sum(1).view({-1, 1, 1, 1}) +
                                    dot_products(direction, covariance.times(direction, -1.0));
       step.z = step.z - direction * (dot_products(gradient, direction) / curvature.clamp_min(kTiny));
@@ -131,26 +177,24 @@ Solution split_gibbs(const Problem& problem, const FlowOptions& options, const R
                             " particles; take more particles than entries, or flow.covariance = lowrank"));
   }
   const DataSampler sampler(problem, options);
-  GatheredRows errors(group.tensors);
+  CovarianceEstimate estimate(options.covariance, group.tensors);
 
   const auto gibbs_step = [&](FlowState& state, Monitor& monitor) {
     const std::int64_t t = times[static_cast<std::size_t>(state.step)];
-    std::vector<at::Tensor> denoised;  // z0 [M, c, h, w]
-    std::vector<std::int64_t> redone;  // network calls of this step, by batch
     const DrawAddress address{options.seed, problem.image, 0, static_cast<std::uint32_t>(state.step),
                               Purpose::noising};
+    std::vector<NoisedBatch> noised;
+    std::vector<at::Tensor> denoised;  // z0 [M, c, h, w]
+    std::vector<std::int64_t> redone;  // network calls of this step, by batch
     for (const ParticleBatch& batch : state.batches) {
-      const NoisedBatch noised = add_noise(batch, prior.schedule(), t, address);
+      noised.push_back(add_noise(batch, prior.schedule(), t, address));
+      const NoisedBatch& last = noised.back();
       const std::int64_t before = prior.calls_redone();
-      denoised.push_back((noised.z_t - noised.s * prior.predict_noise(noised.z_t, t)) * (1.0 / noised.a));
+      denoised.push_back((last.z_t - last.s * prior.predict_noise(last.z_t, t)) * (1.0 / last.a));
       redone.push_back(prior.calls_redone() - before);
     }
-    errors.begin(state, [&](std::size_t b) { return (state.batches[b].z - denoised[b]).flatten(1); });
-    errors.finish(state);
-    // On a device the answer would have to be waited for; a NaN tells it at the next record.
-    if (errors.all().device().is_cpu() && !at::isfinite(errors.all()).all().item<bool>())
-      throw Diverged(state.step);
-    const ConditionalCovariance covariance(errors.all(), options.covariance);
+    const ConditionalCovariance covariance =
+        estimate.from(state, noised, denoised, prior.schedule().signal(t), prior.schedule().noise(t));
 
     for (std::size_t b = 0; b < state.batches.size(); ++b) {
       ParticleBatch& batch = state.batches[b];

@@ -19,14 +19,18 @@ std::vector<std::int64_t> flow_times(const NoiseSchedule& schedule, const FlowOp
 
 std::vector<std::int64_t> evenly_in_noise(const NoiseSchedule& schedule,
                                           const std::vector<std::int64_t>& times) {
-  const auto level = [&](std::int64_t time) { return std::log(schedule.noise(time) / schedule.signal(time)); };
+  const auto level = [&](std::int64_t time) {
+    return std::log(schedule.noise(time) / schedule.signal(time));
+  };
   const double first = level(times.front()), last = level(times.back());
   std::vector<std::int64_t> spaced;
   std::int64_t time = times.front();
   for (std::size_t k = 0; k < times.size(); ++k) {
-    const double share = times.size() > 1 ? static_cast<double>(k) / static_cast<double>(times.size() - 1) : 0.0;
+    const double share =
+        times.size() > 1 ? static_cast<double>(k) / static_cast<double>(times.size() - 1) : 0.0;
     const double wanted = first + share * (last - first);
-    while (time > times.back() && std::abs(level(time - 1) - wanted) <= std::abs(level(time) - wanted)) --time;
+    while (time > times.back() && std::abs(level(time - 1) - wanted) <= std::abs(level(time) - wanted))
+      --time;
     spaced.push_back(time);
   }
   return spaced;

@@ -92,9 +92,15 @@ void require_consistent(const FlowOptions& options, const Settings& settings) {
              "set flow.lr = 0.5");
   }
   if (options.integrator == IntegratorKind::gibbs && options.interaction != InteractionKind::gaussian) {
-    refuse(concat("flow.integrator = gibbs takes from the ensemble its covariance alone, and flow.interaction is ",
-                  settings.text("flow.interaction")),
-           "set flow.interaction = gaussian");
+    refuse(
+        concat(
+            "flow.integrator = gibbs takes from the ensemble its covariance alone, and flow.interaction is ",
+            settings.text("flow.interaction")),
+        "set flow.interaction = gaussian");
+  }
+  if (options.integrator == IntegratorKind::gibbs && options.covariance == CovarianceKind::lowrank) {
+    refuse("flow.integrator = gibbs has no use for a shrunk covariance",
+           "set flow.covariance = diagonal, or full with more particles than latent entries");
   }
   if (bayes && settings.text("problem.noise") == "gaussian" && settings.text("problem.sigma") != "estimate" &&
       settings.real("problem.sigma") == 0.0) {

@@ -33,8 +33,9 @@ std::optional<StepCost> measure_step(const RestoreJob& job) {
       options.steps = 1;
       SelfCollective self;
       const std::unique_ptr<NoiseModel> noise = job.noise(image);
-      const Problem problem{job.prior(), *image.forward, image.y, image.shape,
-                            job.images()[static_cast<std::size_t>(row)].id, noise.get()};
+      const Problem problem{
+          job.prior(), *image.forward, image.y, image.shape, job.images()[static_cast<std::size_t>(row)].id,
+          noise.get()};
       solve(problem, options, self);
       const auto start = std::chrono::steady_clock::now();
       solve(problem, options, self);

@@ -119,12 +119,15 @@ std::vector<OptionSpec> restore_options() {
                  "a consistent group of the options below; single ones override it"),
           choice("flow.method", "dwgf", {"dwgf"}, "how the posterior is approached"),
           choice("flow.objective", "reference", {"reference", "bayes"},
-                 "reference: the published conventions, losses are means; bayes: the noise's log-likelihood, so that "
+                 "reference: the published conventions, losses are means; bayes: the noise's log-likelihood, "
+                 "so that "
                  "the posterior is approached"),
           choice("flow.integrator", "adam", {"adam", "affine", "gibbs"},
-                 "how particles move: adam as published; affine: a flow preconditioned by the ensemble's covariance, "
+                 "how particles move: adam as published; affine: a flow preconditioned by the ensemble's "
+                 "covariance, "
                  "for more particles than latent entries; gibbs: a split Gibbs sampler, for any number"),
-          integer("flow.data_steps", "2", 1, 1000, "conjugate directions of gibbs towards the data in a step"),
+          integer("flow.data_steps", "4", 1, 1000,
+                  "conjugate directions of gibbs towards the data in a step"),
           integer("flow.particles", "4", 1, 65536, "particles an image, N"),
           integer("flow.grid", "999", 2, 999, "length of the DDIM time grid, K; the flow takes K - 1 steps"),
           choice("flow.spacing", "linear", {"linear", "log"},
@@ -139,7 +142,8 @@ std::vector<OptionSpec> restore_options() {
                  "how the particles of an image act on each other"),
           real("flow.repulsion", "1.0", 0, 1e6, "strength of the repulsion, rho"),
           choice("flow.covariance", "diagonal", {"diagonal", "full", "lowrank"},
-                 "covariance of the gaussian interaction; lowrank: shrunk towards a multiple of the identity as the number "
+                 "covariance of the gaussian interaction; lowrank: shrunk towards a multiple of the identity "
+                 "as the number "
                  "of particles asks for"),
           real("flow.weight", "0.15", 0, 1e6, "weight of the prior, w_t; 1 is the posterior's with bayes"),
           real("flow.consistency", "0.1", 0, 1e6,
@@ -283,9 +287,9 @@ std::vector<std::pair<std::string, std::string>> preset_values(const std::string
             {"flow.weight", "0.05"}};
   }
   if (preset == "bayes") {
-    return {{"flow.objective", "bayes"},      {"flow.integrator", "gibbs"}, {"flow.grid", "50"},
-            {"flow.interaction", "gaussian"}, {"flow.covariance", "lowrank"}, {"flow.settle", "1"},
-            {"flow.data_steps", "2"},         {"flow.weight", "1"},         {"flow.consistency", "0"},
+    return {{"flow.objective", "bayes"},      {"flow.integrator", "gibbs"}, {"flow.grid", "40"},
+            {"flow.spacing", "log"},          {"flow.settle", "1"},         {"flow.data_steps", "4"},
+            {"flow.interaction", "gaussian"}, {"flow.weight", "1"},         {"flow.consistency", "0"},
             {"flow.decoder_std", "0"},        {"flow.encode", "mean"}};
   }
   return {};  // `paper` is what the table's defaults are

@@ -20,8 +20,7 @@ at::Tensor gradient_of(const at::Tensor& z, const at::Tensor& h, const at::Tenso
 class AffineStep : public ::testing::Test {
  protected:
   const at::Tensor z = waves(12, 3, 0.0), m = waves(1, 3, 1.0)[0];
-  const at::Tensor h =
-      at::matmul(waves(9, 3, 0.3).t(), waves(9, 3, 0.3)) * at::outer(scales, scales);
+  const at::Tensor h = at::matmul(waves(9, 3, 0.3).t(), waves(9, 3, 0.3)) * at::outer(scales, scales);
   inline static const at::Tensor scales = at::tensor({0.1, 1.0, 10.0}, at::kDouble);
 };
 

@@ -13,7 +13,8 @@ namespace dwgf {
 namespace {
 
 at::Tensor normals(at::IntArrayRef shape, std::uint32_t stream) {
-  return normals_like(at::empty(shape, at::kDouble).unsqueeze(0), {99, 0, stream, 0, Purpose::init}).squeeze(0);
+  return normals_like(at::empty(shape, at::kDouble).unsqueeze(0), {99, 0, stream, 0, Purpose::init})
+      .squeeze(0);
 }
 
 /// y = B z + sigma n under p(z) = sum_k w_k N(mu_k, S_k), with its exact posterior, a mixture as well.
@@ -29,14 +30,15 @@ struct LinearProblem {
     const std::int64_t count = mixture.means.size(0);
     const at::Tensor mu = mixture.means.flatten(1);
     const std::int64_t d = mu.size(1);
-    const at::Tensor b = at::matmul(matrix, mixture.decoder);              // [m, d]
+    const at::Tensor b = at::matmul(matrix, mixture.decoder);  // [m, d]
     const at::Tensor shifted = y - at::mv(matrix, mixture.offset.flatten());
     std::vector<at::Tensor> log_weights, m, c;
     for (std::int64_t k = 0; k < count; ++k) {
       const at::Tensor s = mixture.covariances[k], precision = at::linalg_inv(s);
       c.push_back(at::linalg_inv(precision + at::matmul(b.t(), b) / (sigma * sigma)));
       m.push_back(at::mv(c.back(), at::mv(precision, mu[k]) + at::mv(b.t(), shifted) / (sigma * sigma)));
-      const at::Tensor evidence = at::matmul(at::matmul(b, s), b.t()) + sigma * sigma * at::eye(b.size(0), at::kDouble);
+      const at::Tensor evidence =
+          at::matmul(at::matmul(b, s), b.t()) + sigma * sigma * at::eye(b.size(0), at::kDouble);
       const at::Tensor gap = shifted - at::mv(b, mu[k]);
       log_weights.push_back(mixture.weights[k].log() - 0.5 * at::logdet(evidence) -
                             0.5 * at::dot(gap, at::mv(at::linalg_inv(evidence), gap)));
@@ -47,9 +49,9 @@ struct LinearProblem {
   }
 };
 
-/// One Gaussian in d dimensions, `d / 2` measurements of an image of d + 5 pixels.
+/// One Gaussian in d dimensions, 4 measurements of an image of d + 5 pixels.
 LinearProblem gaussian_problem(std::int64_t d, bool twice = false) {
-  const std::int64_t pixels = d + 5, m = d / 2;
+  const std::int64_t pixels = d + 5, m = 4;
   const double dim = static_cast<double>(d);
   LinearProblem problem;
   const at::Tensor q = normals({d, d}, 1);
@@ -99,7 +101,7 @@ FlowOptions affine_options(std::int64_t particles) {
   options.particles = particles;
   options.micro_batch = particles / 8;
   options.grid = 50;
-  options.settle = 20;
+  options.settle = 10;
   options.rate = 0.5;
   options.weight = 1.0;
   options.consistency = options.decoder_std = 0.0;
@@ -112,8 +114,9 @@ FlowOptions gibbs_options(std::int64_t particles, std::int64_t grid) {
   FlowOptions options = affine_options(particles);
   options.integrator = IntegratorKind::gibbs;
   options.grid = grid;
-  options.settle = 5;
-  options.data_steps = 12;
+  options.spacing = Spacing::log;
+  options.settle = 1;
+  options.data_steps = 6;
   return options;
 }
 
@@ -132,10 +135,14 @@ class ExactPosterior : public ::testing::Test {
     const Problem problem{*prior, *forward, linear.y.to(at::kFloat), {1, 1, pixels}, 4, noise.get()};
     const Solution solution = solve(problem, options, group);
     const FlowState& state = solution.state;
-    const std::int64_t d = state.latent_elements(), slots = state.share.batches_per_rank * options.micro_batch;
-    at::Tensor own = at::zeros({slots, d}, at::kDouble), all = at::zeros({group.size() * slots, d}, at::kDouble);
+    const std::int64_t d = state.latent_elements(),
+                       slots = state.share.batches_per_rank * options.micro_batch;
+    at::Tensor own = at::zeros({slots, d}, at::kDouble),
+               all = at::zeros({group.size() * slots, d}, at::kDouble);
     for (std::size_t b = 0; b < state.batches.size(); ++b)
-      own.slice(0, static_cast<std::int64_t>(b) * options.micro_batch).slice(0, 0, options.micro_batch).copy_(state.batches[b].z.flatten(1));
+      own.slice(0, static_cast<std::int64_t>(b) * options.micro_batch)
+          .slice(0, 0, options.micro_batch)
+          .copy_(state.batches[b].z.flatten(1));
     const auto bytes = [](at::Tensor& t) {
       return std::span(static_cast<std::byte*>(t.data_ptr()), t.nbytes());
     };
@@ -155,16 +162,32 @@ class ExactPosterior : public ::testing::Test {
     return {relative(mean, linear.means[0]), relative(covariance, linear.covariances[0])};
   }
 
-  /// What n exact, independent samples miss on average, over 40 draws.
+  /// What n exact, independent samples miss: root mean square over 40 draws.
   static Error sampling_error(std::int64_t n, const LinearProblem& linear) {
     const at::Tensor root = at::linalg_cholesky(linear.covariances[0]);
+    std::vector<Error> draws;
+    for (std::uint32_t draw = 0; draw < 40; ++draw)
+      draws.push_back(
+          error_of(linear.means[0] + at::matmul(normals({n, root.size(0)}, 1000 + draw), root.t()), linear));
+    return root_mean_square(draws);
+  }
+  /// What the split Gibbs sampler misses, over three seeds.
+  Error gibbs_error(FlowOptions options, const LinearProblem& linear) {
+    std::vector<Error> runs;
+    for (options.seed = 1; options.seed <= 3; ++options.seed)
+      runs.push_back(error_of(particles(linear, options, world), linear));
+    return root_mean_square(runs);
+  }
+  static Error root_mean_square(const std::vector<Error>& errors) {
     Error sum{0, 0};
-    for (std::uint32_t draw = 0; draw < 40; ++draw) {
-      const Error one = error_of(linear.means[0] + at::matmul(normals({n, root.size(0)}, 1000 + draw), root.t()), linear);
-      sum.mean += one.mean / 40;
-      sum.covariance += one.covariance / 40;
+    for (const Error& error : errors) {
+      sum.mean += error.mean * error.mean / static_cast<double>(errors.size());
+      sum.covariance += error.covariance * error.covariance / static_cast<double>(errors.size());
     }
-    return sum;
+    return {std::sqrt(sum.mean), std::sqrt(sum.covariance)};
+  }
+  static std::string text_of(const Error& error) {
+    return std::to_string(error.mean) + " " + std::to_string(error.covariance);
   }
 
   Communicator world = Communicator::world();
@@ -176,7 +199,7 @@ TEST_F(ExactPosterior, AffineFlowComesToRestAtTheGaussianPosterior) {
     const Error error = error_of(particles(linear, affine_options(512), world), linear);
     EXPECT_LT(error.mean, 0.02) << d;
     EXPECT_LT(error.covariance, 0.05) << d;
-    RecordProperty("d" + std::to_string(d), std::to_string(error.mean) + " " + std::to_string(error.covariance));
+    RecordProperty("d" + std::to_string(d), text_of(error));
   }
 }
 
@@ -201,32 +224,30 @@ TEST_F(ExactPosterior, AffineFlowDoesNotSeeAMeasurementRepeatedWithItsVarianceDo
 TEST_F(ExactPosterior, SplitGibbsIsAsGoodAsIndependentSamples) {
   for (const std::int64_t d : {8, 64}) {
     const LinearProblem linear = gaussian_problem(d);
-    FlowOptions options = gibbs_options(512, 100);
-    options.data_steps = d / 2 + 4;
-    const Error error = error_of(particles(linear, options, world), linear);
-    const Error exact = sampling_error(512, linear);
+    const Error error = gibbs_error(gibbs_options(512, 50), linear), exact = sampling_error(512, linear);
     EXPECT_LT(error.mean, 1.5 * exact.mean) << d;
     EXPECT_LT(error.covariance, 1.5 * exact.covariance) << d;
-    RecordProperty("d" + std::to_string(d), std::to_string(error.mean) + " " + std::to_string(error.covariance) + " exact " +
-                                                std::to_string(exact.mean) + " " + std::to_string(exact.covariance));
+    RecordProperty("d" + std::to_string(d), text_of(error) + " exact " + text_of(exact));
   }
 }
 
 TEST_F(ExactPosterior, SplitGibbsDependsNeitherOnTheNumberOfParticlesNorOnARepeatedMeasurement) {
-  for (const bool twice : {false, true}) {
-    for (const std::int64_t n : {256, 512}) {
-      const LinearProblem linear = gaussian_problem(8, twice);
-      const Error error = error_of(particles(linear, gibbs_options(n, 100), world), linear);
-      const Error exact = sampling_error(n, linear);
-      EXPECT_LT(error.mean, 1.5 * exact.mean) << n << twice;
-      EXPECT_LT(error.covariance, 1.5 * exact.covariance) << n << twice;
-    }
+  for (const auto& [n, twice] : {std::pair{256, true}, {512, true}, {256, false}}) {
+    const LinearProblem linear = gaussian_problem(8, twice);
+    const Error error = gibbs_error(gibbs_options(n, 50), linear), exact = sampling_error(n, linear);
+    EXPECT_LT(error.mean, 1.5 * exact.mean) << n << twice;
+    EXPECT_LT(error.covariance, 1.5 * exact.covariance) << n << twice;
+    RecordProperty("n" + std::to_string(n) + (twice ? "twice" : ""),
+                   text_of(error) + " exact " + text_of(exact));
   }
 }
 
 TEST_F(ExactPosterior, SplitGibbsFindsTheMassOfTwoModes) {
   const LinearProblem linear = two_modes();
-  const at::Tensor z = particles(linear, gibbs_options(512, 200), world);  // [N, 2]
+  FlowOptions options = gibbs_options(512, 200);
+  options.covariance = CovarianceKind::diagonal;
+  options.data_steps = 3;
+  const at::Tensor z = particles(linear, options, world);  // [N, 2]
   std::vector<at::Tensor> log_density;
   for (std::int64_t k = 0; k < 2; ++k) {
     const at::Tensor away = z - linear.means[k], c = linear.covariances[k];
@@ -240,9 +261,8 @@ TEST_F(ExactPosterior, SplitGibbsFindsTheMassOfTwoModes) {
 
 TEST_F(ExactPosterior, EveryIntegratorAndCovarianceGivesTheSameBitsOnAllRanksAsOnOne) {
   const LinearProblem linear = gaussian_problem(4);
-  std::vector<FlowOptions> cases{affine_options(11), gibbs_options(11, 20), gibbs_options(11, 20), gibbs_options(3, 20)};
+  std::vector<FlowOptions> cases{affine_options(11), gibbs_options(11, 20), gibbs_options(3, 20)};
   cases[2].covariance = CovarianceKind::diagonal;
-  cases[3].covariance = CovarianceKind::lowrank;
   cases.push_back(affine_options(11));
   cases.back().interaction = InteractionKind::mixture;
   for (const CovarianceKind kind : {CovarianceKind::full, CovarianceKind::lowrank}) {

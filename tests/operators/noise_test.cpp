@@ -81,11 +81,15 @@ TEST(Noise, InformationIsTheMeanSquareOfTheGradientAtTheTruth) {
       EXPECT_NEAR(noise->information(a).mean().item<double>(), expected, 0.12 * expected) << spec << level;
     }
     EXPECT_NEAR(make_noise_model(spec, sigma, *forward)->variance(),
-                1.0 / make_noise_model(spec, sigma, *forward)->information(at::zeros({1, 1, 50, 50}, at::kDouble)).mean().item<double>(),
+                1.0 / make_noise_model(spec, sigma, *forward)
+                          ->information(at::zeros({1, 1, 50, 50}, at::kDouble))
+                          .mean()
+                          .item<double>(),
                 1e-9);
   }
   const auto masked = make({"random:0.5", shape});
-  const at::Tensor information = make_noise_model("gaussian", 0.5, *masked)->information(at::zeros({1, 1, 50, 50}, at::kDouble));
+  const at::Tensor information =
+      make_noise_model("gaussian", 0.5, *masked)->information(at::zeros({1, 1, 50, 50}, at::kDouble));
   EXPECT_TRUE(at::equal(information, masked->observed().to(at::kDouble).view_as(information) * 4.0));
 }
 

@@ -40,14 +40,21 @@ TEST(FlowOptions, ThePaperPresetIsAdamOnMeans) {
 
 TEST(FlowOptions, WhatDoesNotGoTogetherIsRefusedWithAdvice) {
   EXPECT_NE(refusal_of({"--flow.integrator", "gibbs"}).find("flow.preset = bayes"), std::string::npos);
-  EXPECT_NE(refusal_of({"--flow.preset", "bayes", "--flow.interaction", "repulsion"}).find("flow.interaction = gaussian"),
+  EXPECT_NE(refusal_of({"--flow.preset", "bayes", "--flow.interaction", "repulsion"})
+                .find("flow.interaction = gaussian"),
             std::string::npos);
-  EXPECT_NE(refusal_of({"--flow.preset", "bayes", "--flow.integrator", "affine"}).find("flow.covariance = full"),
+  EXPECT_NE(
+      refusal_of({"--flow.preset", "bayes", "--flow.integrator", "affine"}).find("flow.covariance = full"),
+      std::string::npos);
+  EXPECT_NE(refusal_of({"--flow.preset", "bayes", "--flow.integrator", "affine", "--flow.covariance", "full"})
+                .find("flow.lr"),
             std::string::npos);
-  EXPECT_NE(refusal_of({"--flow.preset", "bayes", "--flow.integrator", "affine", "--flow.covariance", "full"}).find("flow.lr"),
+  EXPECT_NE(refusal_of({"--flow.preset", "bayes", "--problem.sigma", "0"}).find("problem.sigma"),
             std::string::npos);
-  EXPECT_NE(refusal_of({"--flow.preset", "bayes", "--problem.sigma", "0"}).find("problem.sigma"), std::string::npos);
-  EXPECT_EQ(refusal_of({"--flow.preset", "bayes", "--flow.integrator", "affine", "--flow.covariance", "full", "--flow.lr", "0.5"}),
+  EXPECT_NE(refusal_of({"--flow.preset", "bayes", "--flow.covariance", "lowrank"}).find("diagonal"),
+            std::string::npos);
+  EXPECT_EQ(refusal_of({"--flow.preset", "bayes", "--flow.integrator", "affine", "--flow.covariance", "full",
+                        "--flow.lr", "0.5"}),
             "none");
 }
 

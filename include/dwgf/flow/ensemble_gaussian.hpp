@@ -1,6 +1,6 @@
-/// Rows x_1 ... x_N in R^d as a Gaussian N(m, C), from their second moments about m or about 0:
+/// Rows x_1 ... x_N in R^d as a Gaussian N(m, C):
 ///
-///   full      C = S,   S = sum_k (x_k - m)(x_k - m)^T / (N - 1), or sum_k x_k x_k^T / N about 0; of rank below d where N is too small
+///   full      C = S,   S = sum_k (x_k - m)(x_k - m)^T / (N - 1); of rank below d where N <= d
 ///   lowrank   C = alpha v I + (1 - alpha) S,   v = tr S / d,   alpha in [0, 1] the share that is best in expected squared error, as
 ///             Ledoit and Wolf estimate it (2004, doi:10.1016/S0047-259X(03)00096-4):
 ///             alpha = min(b^2 / |S - v I|^2, 1),   b^2 = sum_k |x_k x_k^T - S|^2 / N^2   (rows about m; Frobenius norms)
@@ -20,12 +20,10 @@ namespace dwgf {
 
 class EnsembleGaussian {
  public:
-  enum class About { mean, zero };
-
   /// Rows [N, d]. `kind` is full or lowrank.
-  EnsembleGaussian(const at::Tensor& rows, CovarianceKind kind, About about = About::mean);
+  EnsembleGaussian(const at::Tensor& rows, CovarianceKind kind);
 
-  const at::Tensor& mean() const { return mean_; }  ///< m [d], float64; 0 where moments are about 0
+  const at::Tensor& mean() const { return mean_; }  ///< m [d], float64
   double shrinkage() const { return shrinkage_; }   ///< alpha; 0 for full
   double mean_variance() const { return mean_variance_; }  ///< v
 

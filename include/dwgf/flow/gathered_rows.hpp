@@ -1,4 +1,4 @@
-/// One row of d values a particle, of all particles of an image, on every rank in particle order. What is computed from them is the same
+/// One row of values a particle, of all particles of an image, on every rank in particle order. What is computed from them is the same
 /// bits on any number of ranks, as every rank computes it from the same numbers in the same order.
 #pragma once
 
@@ -17,13 +17,14 @@ class GatheredRows {
   /// @pre `group` outlives the rows.
   explicit GatheredRows(Collective& group) : group_(group) {}
 
-  /// Starts the exchange of row_of(b) [M, d], the rows of batch b of the state.
-  void begin(const FlowState& state, const std::function<at::Tensor(std::size_t)>& row_of);
-  /// That of positions.
+  /// Starts the exchange of row_of(b) [M, width], the rows of batch b of the state.
+  void begin(const FlowState& state, std::int64_t width,
+             const std::function<at::Tensor(std::size_t)>& row_of);
+  /// That of positions, d wide.
   void begin(const FlowState& state);
   void finish(const FlowState& state);
 
-  /// [N, d], in the type of the state. @pre finish() was called
+  /// [N, width], in the type of the state. @pre finish() was called
   const at::Tensor& all() const { return all_; }
 
  private:

@@ -45,7 +45,7 @@ struct FlowOptions {
   std::int64_t settle = 0;  ///< further steps, at the time that the grid leaves out (solve.hpp)
   Objective objective = Objective::reference;
   IntegratorKind integrator = IntegratorKind::adam;
-  std::int64_t data_steps = 2;  ///< of the split Gibbs sampler: conjugate directions in a step
+  std::int64_t data_steps = 4;  ///< of the split Gibbs sampler: conjugate directions in a step
   InteractionKind interaction = InteractionKind::mixture;
   CovarianceKind covariance = CovarianceKind::diagonal;
   double repulsion = 1.0;     ///< rho
