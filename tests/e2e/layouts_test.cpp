@@ -59,6 +59,13 @@ TEST_F(Layouts, EightParticlesOfTheRepulsionWithSampledEncodings) {
   expect_same_bits(images, job, {{3, 2}});
 }
 
+TEST_F(Layouts, SevenParticlesOfTheBayesPreset) {
+  const fs::path images = make_array(folder / "images.npy", 1);
+  const Arguments job =
+      kStoreAll + Arguments{"--flow.preset", "bayes", "--flow.particles", "7", "--flow.micro_batch", "2"};
+  expect_same_bits(images, job, {{3, 3}});
+}
+
 TEST_F(Layouts, OneParticleAloneAndMoreRanksThanWork) {
   const fs::path images = make_array(folder / "images.npy", 2);
   const Arguments job = kStoreAll + Arguments{"--flow.particles", "1", "--flow.interaction", "none"};
