@@ -5,10 +5,7 @@
 
 #include <dwgf/flow/draws.hpp>
 #include <dwgf/flow/guided_sampling.hpp>
-<<<<<<< HEAD
 #include <dwgf/flow/integrator.hpp>
-=======
->>>>>>> b7d456b (flow.method = rlsd | psld | latent-dps: published methods on the same priors and operators; LPIPS, Inception features and the Frechet distance)
 #include <dwgf/flow/interaction.hpp>
 #include <dwgf/flow/regulariser.hpp>
 #include <dwgf/flow/rlsd.hpp>
@@ -16,10 +13,6 @@
 #include <dwgf/flow/split_gibbs.hpp>
 
 namespace dwgf {
-
-at::Tensor restored_images(const Prior& prior, const ParticleBatch& batch) {
-  return batch.image.defined() ? batch.image : prior.decode(batch.z);
-}
 
 at::Tensor restored_images(const Prior& prior, const ParticleBatch& batch) {
   return batch.image.defined() ? batch.image : prior.decode(batch.z);
@@ -39,10 +32,7 @@ Solution solve(const Problem& problem, const FlowOptions& options, const RankGro
                FlowObserver& observer) {
   if (options.method == Method::rlsd) return rlsd(problem, options, group, observer);
   if (options.method != Method::dwgf) return guided_sampling(problem, options, group, observer);
-<<<<<<< HEAD
   if (options.integrator == IntegratorKind::gibbs) return split_gibbs(problem, options, group, observer);
-=======
->>>>>>> b7d456b (flow.method = rlsd | psld | latent-dps: published methods on the same priors and operators; LPIPS, Inception features and the Frechet distance)
   const Prior& prior = problem.prior;
   const Canvas canvas = prior.geometry().canvas(problem.image_shape.height, problem.image_shape.width);
   const std::vector<std::int64_t> latent_shape{prior.geometry().latent_channels, canvas.latent_height,

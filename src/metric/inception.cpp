@@ -1,7 +1,7 @@
 #include <vector>
 
 #include <ATen/ATen.h>
-#include <c10/core/GradMode.h>
+#include <ATen/core/grad_mode.h>
 
 #include <dwgf/base/error.hpp>
 #include <dwgf/metric/inception.hpp>

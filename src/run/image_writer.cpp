@@ -85,14 +85,8 @@ void write_image(ResultsFile& results, std::int64_t row, const RestoreJob& job, 
   for (std::size_t b = 0; b < solution.state.batches.size(); ++b) {
     const ParticleBatch& batch = solution.state.batches[b];
     if (batch.counted == 0) continue;
-<<<<<<< HEAD
     const at::Tensor x = decode(batch);
     products.add(b, x);
-=======
-    const at::Tensor x = restored_images(prior, batch)
-                             .narrow(2, 0, image.shape.height)
-                             .narrow(3, 0, image.shape.width);  // [M, C, H, W] of [M, C, H', W']
->>>>>>> b7d456b (flow.method = rlsd | psld | latent-dps: published methods on the same priors and operators; LPIPS, Inception features and the Frechet distance)
     moments.add(x.flatten(1), batch.counted);
     if (x_dataset) write_particles(*x_dataset, x, batch);
     if (z_dataset) write_particles(*z_dataset, batch.z, batch);

@@ -122,7 +122,6 @@ std::vector<OptionSpec> restore_options() {
           choice("flow.method", "dwgf", {"dwgf", "rlsd", "psld", "latent-dps"},
                  "how the posterior is approached: by the gradient flow, or by a method to compare it with, which "
                  "brings its own published defaults; a key that it has no use for is refused"),
-<<<<<<< HEAD
           choice("flow.objective", "reference", {"reference", "bayes"},
                  "reference: the published conventions, losses are means; bayes: the noise's log-likelihood, "
                  "so that "
@@ -133,10 +132,6 @@ std::vector<OptionSpec> restore_options() {
                  "for more particles than latent entries; gibbs: a split Gibbs sampler, for any number"),
           integer("flow.data_steps", "4", 1, 1000,
                   "conjugate directions of gibbs towards the data in a step"),
-=======
-          choice("flow.objective", "reference", {"reference"},
-                 "reference: the published conventions, losses are means"),
->>>>>>> b7d456b (flow.method = rlsd | psld | latent-dps: published methods on the same priors and operators; LPIPS, Inception features and the Frechet distance)
           integer("flow.particles", "4", 1, 65536, "particles an image, N"),
           integer("flow.grid", "999", 2, 999, "length of the DDIM time grid, K; the flow takes K - 1 steps"),
           choice("flow.spacing", "linear", {"linear", "log"},
