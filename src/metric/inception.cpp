@@ -1,7 +1,7 @@
 #include <vector>
 
 #include <ATen/ATen.h>
-#include <ATen/core/grad_mode.h>
+#include <c10/core/GradMode.h>
 
 #include <dwgf/base/error.hpp>
 #include <dwgf/metric/inception.hpp>
