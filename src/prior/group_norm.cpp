@@ -4,6 +4,7 @@
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
+#include <c10/core/GradMode.h>
 
 #include <dwgf/prior/differentiate.hpp>
 #include <dwgf/prior/layers.hpp>

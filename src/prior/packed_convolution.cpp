@@ -6,6 +6,7 @@
 #include <ATen/ATen.h>
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/cpu/Utils.h>
+#include <c10/core/GradMode.h>
 #include <c10/core/InferenceMode.h>
 
 namespace dwgf {
