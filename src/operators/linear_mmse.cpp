@@ -2,7 +2,7 @@
 #include <tuple>
 
 #include <ATen/ATen.h>
-#include <ATen/core/grad_mode.h>
+#include <c10/core/GradMode.h>
 
 #include <dwgf/base/error.hpp>
 #include <dwgf/operators/linear_mmse.hpp>

@@ -1,5 +1,5 @@
 // What an inverse problem needs of its operator: the adjoint, the derivative, and independence of the batch.
-#include <ATen/core/grad_mode.h>
+#include <c10/core/GradMode.h>
 #include <c10/core/InferenceMode.h>
 #include <operators/operator_cases.hpp>
 
