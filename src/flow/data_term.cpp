@@ -42,7 +42,7 @@ DataGradient DataTerm::gradient(const at::Tensor& z, std::int64_t first_particle
   at::Tensor cotangent =
       put_on_canvas(problem_.forward.pull_back(seen, residual * (1.0 / observed_)), x);  // [M, C, H', W']
 
-  if (options_.consistency > 0.0) {
+  if (options_.consistency > 0.0 && step % options_.consistency_every == 0) {
     const LatentDistribution code = problem_.prior.encode(noisy);
     const at::Tensor encoded = options_.encode == EncodeMode::sample
                                    ? code.mean + code.std * normals_like(code.mean, address(Purpose::encoder))

@@ -106,7 +106,7 @@ class AutoencoderEncoder : public torch::nn::Module {
       h = level.residuals(h);
       if (level.resample() != nullptr) h = level.resample()->forward(h);
     }
-    return conv_out_->forward(activate(norm_out_->forward(middle_->forward(h))));
+    return conv_out_->forward(norm_out_->activated(middle_->forward(h)));
   }
 
  private:
@@ -141,39 +141,55 @@ class AutoencoderDecoder : public torch::nn::Module {
 
   /// The stages live as long as this decoder.
   void append_to(Autoencoder::DecoderStages& stages) const {
-    const auto add = [&stages](auto stage) { stages.all.emplace_back(std::move(stage)); };
-    add([this](const at::Tensor& h, const Normaliser&) { return middle_->block(0).forward(h, {}); });
-    if (middle_->attention() != nullptr)
-      add([this](const at::Tensor& h, const Normaliser&) { return middle_->attention()->forward(h); });
-    add([this](const at::Tensor& h, const Normaliser&) { return middle_->block(1).forward(h, {}); });
+    const auto add_residual = [&stages](const ResidualBlock& block) {
+      stages.all.push_back(
+          {[&block](const at::Tensor& h, const Normaliser& normalise) { return block.forward(h, {}, normalise); },
+           [&block](const at::Tensor& h, const Normaliser& normalise) { return block.differentiated(h, normalise); }});
+    };
+    add_residual(middle_->block(0));
+    if (const ImageAttention* const attention = middle_->attention(); attention != nullptr) {
+      stages.all.push_back(
+          {[attention](const at::Tensor& h, const Normaliser&) { return attention->forward(h); },
+           [attention](const at::Tensor& h, const Normaliser&) { return attention->differentiated(h); }});
+    }
+    add_residual(middle_->block(1));
     stages.coarse = stages.all.size();
 
     double reach = 0.0, spacing = 1.0;  // of the positions, in units of the latents' grid
     for (std::size_t i = 0; i < levels_->size(); ++i) {
       const auto& level = (*levels_)[i];
       for (std::size_t j = 0; j < level.size(); ++j) {
-        add([&block = level.block(j)](const at::Tensor& h, const Normaliser& normalise) {
-          return block.forward(h, {}, normalise);
-        });
+        add_residual(level.block(j));
         reach += 2.0 * spacing;  // two convolutions of 3 x 3
       }
       if (const Upsample* const upsample = level.resample(); upsample != nullptr) {
-        add([upsample](const at::Tensor& h, const Normaliser&) {
-          return upsample->forward(h, 2 * h.size(2), 2 * h.size(3));
-        });
+        stages.all.push_back(
+            {[upsample](const at::Tensor& h, const Normaliser&) {
+               return upsample->forward(h, 2 * h.size(2), 2 * h.size(3));
+             },
+             [upsample](const at::Tensor& h, const Normaliser&) { return upsample->differentiated(h); }});
         spacing /= 2.0;
         reach += spacing;
         stages.factor *= 2;
       }
     }
-    add([this](const at::Tensor& h, const Normaliser& normalise) {
-      return conv_out_->forward(activate(normalise(*norm_out_, h)));
-    });
+    stages.all.push_back(
+        {[this](const at::Tensor& h, const Normaliser& normalise) { return leave(normalise.activated(*norm_out_, h).value); },
+         [this](const at::Tensor& h, const Normaliser& normalise) { return leave_differentiated(h, normalise); }});
     stages.reach = static_cast<std::int64_t>(std::ceil(reach + spacing));
   }
   at::Tensor enter(const at::Tensor& z) const { return conv_in_->forward(z); }
+  at::Tensor pull_back_entry(const at::Tensor& cotangent) const { return conv_in_->pull_back(cotangent); }
 
  private:
+  at::Tensor leave(const at::Tensor& activated) const { return conv_out_->forward(activated).contiguous(); }
+  Differentiated leave_differentiated(const at::Tensor& h, const Normaliser& normalise) const {
+    const Activated norm = normalise.activated(*norm_out_, h);
+    return {leave(norm.value), [this, h, statistics = norm.statistics, constant = norm.constant](const at::Tensor& cotangent) {
+              return norm_out_->pull_back_activated(conv_out_->pull_back(in_network_format(cotangent)), h, statistics, constant);
+            }};
+  }
+
   std::shared_ptr<Convolution> conv_in_, conv_out_;
   std::shared_ptr<ModuleVector<LevelBlock<Upsample>>> levels_;
   std::shared_ptr<MiddleBlock> middle_;
@@ -195,22 +211,31 @@ Autoencoder::Autoencoder(const AutoencoderParts& parts, const at::TensorOptions&
     post_quant_conv_ =
         register_module("post_quant_conv", std::make_shared<Convolution>(c, c, 1, 1, 0, options));
   }
-  stages_.all.emplace_back(
-      [decoder = decoder_, post_quant = post_quant_conv_](const at::Tensor& z, const Normaliser&) {
-        return decoder->enter(post_quant ? post_quant->forward(z) : z);
-      });
+  const auto enter = [decoder = decoder_, post_quant = post_quant_conv_](const at::Tensor& z) {
+    const at::Tensor h = in_network_format(z);
+    return decoder->enter(post_quant ? post_quant->forward(h) : h);
+  };
+  const auto pull_back = [decoder = decoder_, post_quant = post_quant_conv_](const at::Tensor& cotangent) {
+    const at::Tensor c = decoder->pull_back_entry(cotangent);
+    return (post_quant ? post_quant->pull_back(c) : c).contiguous();
+  };
+  stages_.all.push_back({[enter](const at::Tensor& z, const Normaliser&) { return enter(z); },
+                         [enter, pull_back](const at::Tensor& z, const Normaliser&) {
+                           return Differentiated{enter(z), pull_back};
+                         }});
   decoder_->append_to(stages_);
 }
 
 at::Tensor Autoencoder::decode(const at::Tensor& z) const {
   at::Tensor h = z;
-  for (const auto& stage : stages_.all) h = stage(h, {});
+  for (const auto& stage : stages_.all) h = stage.forward(h, {});
   return h;
 }
 
 Autoencoder::Moments Autoencoder::encode(const at::Tensor& x) const {
-  at::Tensor moments = encoder_->forward(x);  // [B, 2 c, h, w]
+  at::Tensor moments = encoder_->forward(in_network_format(x));  // [B, 2 c, h, w]
   if (quant_conv_) moments = quant_conv_->forward(moments);
+  moments = moments.contiguous();
   const auto halves = moments.chunk(2, 1);
   return {halves[0], halves[1].clamp(-30.0, 20.0)};
 }

@@ -1,4 +1,5 @@
 #include <utility>
+#include <vector>
 
 #include <ATen/ATen.h>
 
@@ -20,9 +21,13 @@ ResidualBlock::ResidualBlock(const Options& options, const at::TensorOptions& te
     shortcut_ = register_module("conv_shortcut", std::make_shared<Convolution>(in, out, 1, 1, 0, tensors));
 }
 
+at::Tensor ResidualBlock::shortcut(const at::Tensor& x) const {
+  return shortcut_ ? shortcut_->forward(x) : x;  // [B, out, H, W]
+}
+
 at::Tensor ResidualBlock::forward(const at::Tensor& x, const at::Tensor& activated_time,
                                   const Normaliser& normalise) const {
-  at::Tensor h = activate(normalise(*norm1_, x));  // [B, in, H, W]
+  at::Tensor h = normalise.activated(*norm1_, x).value;  // [B, in, H, W]
   if (time_projection_) {
     // One time for all samples: its projection is an offset of each channel, which the convolution adds at no
     // cost.
@@ -30,9 +35,21 @@ at::Tensor ResidualBlock::forward(const at::Tensor& x, const at::Tensor& activat
   } else {
     h = conv1_->forward(h);  // [B, out, H, W]
   }
-  h = conv2_->forward(activate(normalise(*norm2_, h)));  // [B, out, H, W]
-  return h.add_(shortcut_ ? shortcut_->forward(x)
-                          : x);  // a convolution's result is not needed by its backward pass
+  return conv2_->forward_onto(normalise.activated(*norm2_, h).value, shortcut(x));  // [B, out, H, W]
+}
+
+Differentiated ResidualBlock::differentiated(const at::Tensor& x, const Normaliser& normalise) const {
+  const Activated first = normalise.activated(*norm1_, x);   // [B, in, H, W]
+  const at::Tensor h = conv1_->forward(first.value);         // [B, out, H, W]
+  const Activated second = normalise.activated(*norm2_, h);  // [B, out, H, W]
+  const at::Tensor y = conv2_->forward_onto(second.value, shortcut(x));
+  return {y, [this, x, h, first = first.statistics, second = second.statistics,
+              constant = first.constant](const at::Tensor& cotangent) {
+            const at::Tensor to_h =
+                norm2_->pull_back_activated(conv2_->pull_back(cotangent), h, second, constant);  // [B, out, H, W]
+            return norm1_->pull_back_activated(conv1_->pull_back(to_h), x, first, constant,
+                                               shortcut_ ? shortcut_->pull_back(cotangent) : cotangent);  // [B, in, H, W]
+          }};
 }
 
 Downsample::Downsample(std::int64_t channels, Padding padding, const at::TensorOptions& tensors)
@@ -50,8 +67,68 @@ Upsample::Upsample(std::int64_t channels, const at::TensorOptions& tensors) {
   conv_ = register_module("conv", std::make_shared<Convolution>(channels, channels, 3, 1, 1, tensors));
 }
 
+namespace {
+
+/// 2 i + a sees the coarse positions i + a - 1 and i + a: the kernel's three taps [0, 1, 2], the first or the last alone.
+at::Tensor taps_of(const at::Tensor& kernel, std::int64_t axis, std::int64_t phase) {
+  const at::Tensor first = kernel.narrow(axis, 0, 1), middle = kernel.narrow(axis, 1, 1), last = kernel.narrow(axis, 2, 1);
+  return phase == 0 ? at::cat({first, middle + last}, axis) : at::cat({first + middle, last}, axis);
+}
+
+/// Whether a doubling is done on the coarse grid; elsewhere the libraries' kernels of 3 x 3 are better.
+bool on_coarse_grid(const at::Tensor& x) {
+  return x.is_cpu() && !(x.requires_grad() && at::GradMode::is_enabled());
+}
+
+}  // namespace
+
+at::Tensor Upsample::doubled(const at::Tensor& x) const {
+  const std::int64_t channels = x.size(1), height = x.size(2), width = x.size(3);
+  if (!on_coarse_grid_) {
+    const c10::InferenceMode recording(false);
+    const at::NoGradGuard no_grad;
+    const at::Tensor kernel = conv_->weight();  // [C, C, 3, 3]
+    std::vector<at::Tensor> blocks;             // 4 x [C, C, 2, 2]
+    for (const std::int64_t a : {0, 1})
+      for (const std::int64_t b : {0, 1}) blocks.push_back(taps_of(taps_of(kernel, 2, a), 3, b));
+    on_coarse_grid_ = std::make_shared<Convolution>(at::cat(blocks, 0), conv_->bias().repeat({4}), 1, 1);
+  }
+  const at::Tensor all = on_coarse_grid_->forward(x);  // [B, 4 C, H + 1, W + 1]
+  at::Tensor y = at::empty({x.size(0), channels, 2 * height, 2 * width}, x.options(), x.suggest_memory_format());
+  for (const std::int64_t a : {0, 1}) {
+    for (const std::int64_t b : {0, 1}) {
+      const at::Tensor block = all.narrow(1, (2 * a + b) * channels, channels);
+      y.slice(2, a, 2 * height, 2).slice(3, b, 2 * width, 2).copy_(block.narrow(2, a, height).narrow(3, b, width));
+    }
+  }
+  return y;  // [B, C, 2 H, 2 W]
+}
+
+at::Tensor Upsample::pull_back_doubled(const at::Tensor& cotangent) const {
+  const std::int64_t channels = cotangent.size(1), height = cotangent.size(2) / 2, width = cotangent.size(3) / 2;
+  at::Tensor all = at::zeros({cotangent.size(0), 4 * channels, height + 1, width + 1}, cotangent.options());
+  if (cotangent.suggest_memory_format() == at::MemoryFormat::ChannelsLast)
+    all = all.contiguous(at::MemoryFormat::ChannelsLast);
+  for (const std::int64_t a : {0, 1}) {
+    for (const std::int64_t b : {0, 1}) {
+      const at::Tensor block = all.narrow(1, (2 * a + b) * channels, channels);
+      block.narrow(2, a, height).narrow(3, b, width).copy_(cotangent.slice(2, a, 2 * height, 2).slice(3, b, 2 * width, 2));
+    }
+  }
+  return on_coarse_grid_->pull_back(all);  // [B, C, H, W]
+}
+
 at::Tensor Upsample::forward(const at::Tensor& x, std::int64_t height, std::int64_t width) const {
+  if (on_coarse_grid(x) && height == 2 * x.size(2) && width == 2 * x.size(3)) return doubled(x);
   return conv_->forward(at::upsample_nearest2d(x, {height, width}));
+}
+
+Differentiated Upsample::differentiated(const at::Tensor& x) const {
+  const at::Tensor y = forward(x, 2 * x.size(2), 2 * x.size(3));
+  if (on_coarse_grid(x)) return {y, [this](const at::Tensor& cotangent) { return pull_back_doubled(cotangent); }};
+  return {y, [this](const at::Tensor& cotangent) {
+            return at::avg_pool2d(conv_->pull_back(cotangent), {2, 2}).mul_(4.0);  // the adjoint of repetition is a sum
+          }};
 }
 
 Attention::Attention(const Options& options, const at::TensorOptions& tensors) : heads_(options.heads) {
@@ -104,13 +181,31 @@ ImageAttention::ImageAttention(const Options& options, const at::TensorOptions& 
       "group_norm", std::make_shared<GroupNorm>(options.groups, options.channels, options.eps, tensors));
 }
 
+namespace {
+
+/// [B, C, H, W] -> [B, L, C], no copy in the networks' format on CPUs.
+at::Tensor tokens_of(const at::Tensor& x) {
+  return x.permute({0, 2, 3, 1}).flatten(1, 2);
+}
+
+/// And back, to positions like those of `x`.
+at::Tensor image_of(const at::Tensor& tokens, const at::Tensor& x) {
+  return tokens.view({x.size(0), x.size(2), x.size(3), tokens.size(2)}).permute({0, 3, 1, 2});
+}
+
+}  // namespace
+
 at::Tensor ImageAttention::forward(const at::Tensor& x) const {
-  const at::Tensor tokens = norm_->forward(x).flatten(2).transpose(1, 2).contiguous();  // [B, L, C]
+  const at::Tensor tokens = tokens_of(norm_->forward(x));    // [B, L, C]
   const at::Tensor q = split_heads(to_q_->forward(tokens));  // [B, heads, L, C / heads]
   const at::Tensor k = split_heads(to_k_->forward(tokens));
   const at::Tensor v = split_heads(to_v_->forward(tokens));
   const at::Tensor h = to_out().forward(merge_heads(at::scaled_dot_product_attention(q, k, v)));  // [B, L, C]
-  return x + h.transpose(1, 2).view_as(x);  // [B, C, H, W]
+  return x + image_of(h, x);  // [B, C, H, W]
+}
+
+Differentiated ImageAttention::differentiated(const at::Tensor& x) const {
+  return differentiate([this](const at::Tensor& leaf) { return forward(leaf); }, x);
 }
 
 std::string current_attention_name(const std::string& stored_name) {
@@ -174,11 +269,10 @@ ImageTransformer::ImageTransformer(const Options& options, const at::TensorOptio
 }
 
 at::Tensor ImageTransformer::forward(const at::Tensor& x) const {
-  at::Tensor h = norm_->forward(x).flatten(2).transpose(1, 2);  // [B, L, C]
-  h = into_->forward(h.contiguous());                           // [B, L, C]
+  at::Tensor h = into_->forward(tokens_of(norm_->forward(x)));  // [B, L, C]
   for (std::size_t i = 0; i < layers_->size(); ++i) h = (*layers_)[i].forward(h);
-  h = out_->forward(h);                     // [B, L, C]
-  return x + h.transpose(1, 2).view_as(x);  // [B, C, H, W]
+  h = out_->forward(h);       // [B, L, C]
+  return x + image_of(h, x);  // [B, C, H, W]
 }
 
 }  // namespace dwgf

@@ -1,11 +1,11 @@
 #include <algorithm>
+#include <functional>
 #include <memory>
 #include <utility>
 #include <vector>
 
 #include <ATen/ATen.h>
 #include <c10/core/InferenceMode.h>
-#include <torch/csrc/autograd/autograd.h>
 
 #include <dwgf/base/error.hpp>
 #include <dwgf/prior/decoder_gradient.hpp>
@@ -25,7 +25,7 @@ class Recomputation {
     const at::NoGradGuard no_grad;
     for (std::size_t i = first_; i < last_; ++i) {
       inputs_.push_back(h);
-      h = stages_->all[i](h, normalise_);
+      h = stages_->all[i].forward(h, normalise_);
     }
     return h;
   }
@@ -33,12 +33,11 @@ class Recomputation {
   at::Tensor pull_back(at::Tensor cotangent) {
     if (inputs_.empty()) throw InternalError("prior: a pull-back serves once");
     const c10::InferenceMode recording(false);
-    const at::AutoGradMode gradients(true);
+    const at::NoGradGuard no_grad;
     for (std::size_t i = last_; i-- > first_;) {
-      const at::Tensor leaf = inputs_.back().detach().requires_grad_();
+      const at::Tensor input = inputs_.back();
       inputs_.pop_back();
-      const at::Tensor result = stages_->all[i](leaf, normalise_);
-      cotangent = torch::autograd::grad({result}, {leaf}, {cotangent}).front();
+      cotangent = stages_->all[i].differentiated(input, normalise_).pull_back(cotangent);
     }
     return cotangent;
   }
@@ -49,6 +48,25 @@ class Recomputation {
   Normaliser normalise_;
   std::vector<at::Tensor> inputs_;
 };
+
+Differentiated keep_all(const Stages& stages, const at::Tensor& z) {
+  const c10::InferenceMode recording(false);
+  const at::NoGradGuard no_grad;
+  auto pull_backs = std::make_shared<std::vector<std::function<at::Tensor(const at::Tensor&)>>>();
+  at::Tensor h = z.detach().clone();
+  for (const Stages::Stage& stage : stages.all) {
+    Differentiated part = stage.differentiated(h, Normaliser());
+    h = part.value;
+    pull_backs->push_back(std::move(part.pull_back));
+  }
+  return {h, [pull_backs](at::Tensor cotangent) {
+            if (pull_backs->empty()) throw InternalError("prior: a pull-back serves once");
+            const c10::InferenceMode backwards(false);
+            const at::NoGradGuard none;
+            for (; !pull_backs->empty(); pull_backs->pop_back()) cotangent = pull_backs->back()(cotangent);
+            return cotangent;
+          }};
+}
 
 Differentiated recompute(const Stages& stages, const at::Tensor& z) {
   const c10::InferenceMode recording(false);
@@ -91,7 +109,7 @@ class Tiling {
     fine_input_ = coarse_.forward(z);  // [B, channels, h, w]
     at::Tensor h = fine_input_;
     for (std::size_t i = stages_->coarse; i < stages_->all.size(); ++i)
-      h = stages_->all[i](h, Normaliser::noting(statistics_));
+      h = stages_->all[i].forward(h, Normaliser::noting(statistics_));
     return h;  // [B, C, H, W]
   }
 
@@ -142,12 +160,7 @@ Differentiated differentiate_decoder(const Stages& stages, const at::Tensor& z, 
                                      std::int64_t tile) {
   switch (how) {
     case DecoderGradient::plain:
-      return differentiate(
-          [&](at::Tensor h) {
-            for (const auto& stage : stages.all) h = stage(h, {});
-            return h;
-          },
-          z);
+      return keep_all(stages, z);
     case DecoderGradient::recompute:
       return recompute(stages, z);
     case DecoderGradient::tiled:

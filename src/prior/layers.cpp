@@ -4,6 +4,8 @@
 
 #include <dwgf/prior/layers.hpp>
 
+#include "packed_convolution.hpp"
+
 namespace dwgf {
 namespace {
 
@@ -27,64 +29,68 @@ at::Tensor Linear::forward(const at::Tensor& x) const {
   return bias_.defined() ? at::linear(x, matrix, bias_) : at::linear(x, matrix);
 }
 
+at::Tensor in_network_format(const at::Tensor& x) {
+  if (!x.is_cpu() || (x.scalar_type() != at::kFloat && x.scalar_type() != at::kBFloat16)) return x;
+  const at::Tensor y = x.contiguous(at::MemoryFormat::ChannelsLast);
+  const std::int64_t channels = y.size(1), height = y.size(2), width = y.size(3);
+  const std::int64_t strides[] = {height * width * channels, 1, width * channels, channels};
+  // A single channel, or a single position, is in both formats; its strides say which one is meant.
+  return y.strides() == at::IntArrayRef(strides) ? y : y.as_strided(y.sizes(), strides);
+}
+
 Convolution::Convolution(std::int64_t in, std::int64_t out, std::int64_t kernel, std::int64_t stride,
                          std::int64_t padding, const at::TensorOptions& options)
-    : stride_(stride), padding_(padding) {
+    : stride_(stride),
+      padding_(padding),
+      kernel_(kernel),
+      packed_(std::make_unique<PackedConvolution>()),
+      packed_adjoint_(std::make_unique<PackedConvolution>()) {
   weight_ = register_parameter("weight", without_values({out, in, kernel, kernel}, options), false);
   bias_ = register_parameter("bias", without_values({out}, options), false);
 }
 
+Convolution::Convolution(const at::Tensor& weight, const at::Tensor& bias, std::int64_t stride, std::int64_t padding)
+    : Convolution(weight.size(1), weight.size(0), weight.size(2), stride, padding, weight.options()) {
+  weight_.copy_(weight);
+  bias_.copy_(bias);
+}
+
+Convolution::~Convolution() = default;
+
+at::Tensor Convolution::weight() const {
+  return packed_->empty() ? weight_ : packed_->dense();
+}
+
+at::Tensor Convolution::run(const at::Tensor& x, const at::Tensor& bias, const at::Tensor& more) const {
+  if (PackedConvolution::serves(x)) {
+    if (packed_->empty()) {
+      packed_->pack(weight_, x, stride_, padding_);
+      weight_.set_data(at::empty({0}, weight_.options()));
+    }
+    return packed_->forward(x, bias, more);
+  }
+  const at::Tensor y = at::conv2d(x, weight(), bias, stride_, padding_);
+  return more.defined() ? y.add_(more) : y;  // a convolution's result is not needed by its backward pass
+}
+
 at::Tensor Convolution::forward(const at::Tensor& x) const {
-  return at::conv2d(x, weight_, bias_, stride_, padding_);
+  return run(x, bias_, {});
 }
 
 at::Tensor Convolution::forward(const at::Tensor& x, const at::Tensor& offset) const {
-  return at::conv2d(x, weight_, bias_ + offset, stride_, padding_);
+  return run(x, bias_ + offset, {});
 }
 
-GroupNorm::GroupNorm(std::int64_t groups, std::int64_t channels, double eps, const at::TensorOptions& options)
-    : groups_(groups), eps_(eps) {
-  weight_ = register_parameter("weight", without_values({channels}, options), false);
-  bias_ = register_parameter("bias", without_values({channels}, options), false);
+at::Tensor Convolution::forward_onto(const at::Tensor& x, const at::Tensor& more) const {
+  return run(x, bias_, more);
 }
 
-at::Tensor GroupNorm::forward(const at::Tensor& x) const {
-  return at::group_norm(x, groups_, weight_, bias_, eps_);
-}
-
-GroupNorm::Affine GroupNorm::affine(const at::Tensor& x) const {
-  const auto batch = x.size(0), channels = x.size(1);
-  const auto type = x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
-  const at::Tensor groups = x.reshape({batch, groups_, -1}).to(type);  // [B, G, n]
-  const auto [variance, mean] =
-      at::var_mean(groups, at::OptionalIntArrayRef{2}, std::int64_t{0}, true);  // [B, G, 1]
-  const at::Tensor rate = (variance + eps_).rsqrt();                            // [B, G, 1]
-  const at::Tensor scale = (rate * weight_.to(type).view({1, groups_, -1})).view({batch, channels, 1, 1});
-  const at::Tensor shift =
-      bias_.to(type).view({1, channels, 1, 1}) -
-      (mean.expand({batch, groups_, channels / groups_}).reshape({batch, channels, 1, 1}) * scale);
-  return {scale, shift};
-}
-
-Normaliser Normaliser::noting(NormStatistics& statistics) {
-  Normaliser normaliser;
-  normaliser.noted_here_ = &statistics;
-  return normaliser;
-}
-
-Normaliser Normaliser::as_noted(const NormStatistics& statistics) {
-  Normaliser normaliser;
-  normaliser.noted_ = &statistics;
-  return normaliser;
-}
-
-at::Tensor Normaliser::operator()(const GroupNorm& norm, const at::Tensor& x) const {
-  if (noted_ != nullptr) {
-    const GroupNorm::Affine& affine = noted_->at(&norm);
-    return at::addcmul(affine.shift, x.to(affine.scale.scalar_type()), affine.scale).to(x.scalar_type());
-  }
-  if (noted_here_ != nullptr) noted_here_->insert_or_assign(&norm, norm.affine(x));
-  return norm.forward(x);
+at::Tensor Convolution::pull_back(const at::Tensor& cotangent) const {
+  if (!PackedConvolution::serves(cotangent))
+    return at::conv_transpose2d(cotangent, weight(), {}, stride_, padding_);
+  if (packed_adjoint_->empty())
+    packed_adjoint_->pack(weight().flip({2, 3}).transpose(0, 1), cotangent, 1, kernel_ - 1 - padding_);
+  return packed_adjoint_->forward(cotangent, {});
 }
 
 LayerNorm::LayerNorm(std::int64_t channels, const at::TensorOptions& options) {

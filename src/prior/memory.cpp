@@ -10,21 +10,21 @@ namespace {
 /// How many numbers are held; bytes in the end.
 using Numbers = double;
 
-/// Of a 3x3 convolution at P positions: LibTorch's copies of input, result and weights, in blocks of channels.
-Numbers convolution(Numbers in, Numbers out, Numbers positions) {
-  return positions * (in + out) + 9 * in * out;
+/// Of a 3x3 convolution: the weights once more, as they are brought into their format. Input and result are used as they lie.
+Numbers convolution(Numbers in, Numbers out) {
+  return 9 * in * out;
 }
 
 /// What a residual block holds beside its input and its result at the worst moment of its forward pass.
 Numbers residual_inner(Numbers in, Numbers out, Numbers positions) {
-  const Numbers first = positions * (in + out) + convolution(in, out, positions);
-  const Numbers second = positions * 2 * out + convolution(out, out, positions);
+  const Numbers first = positions * (in + out) + convolution(in, out);
+  const Numbers second = positions * 2 * out + convolution(out, out);
   return std::max(first, second);
 }
 
-/// What it keeps for its backward pass: results of norms, activations and convolutions.
+/// What it keeps for its backward pass: its input and the first convolution's result.
 Numbers residual_kept(Numbers in, Numbers out, Numbers positions) {
-  return positions * (2 * in + 4 * out);
+  return positions * (in + out);
 }
 
 /// One of the decoder's blocks.
@@ -52,11 +52,11 @@ std::vector<Block> decoder_blocks(const AutoencoderConfig& config, Numbers posit
       in = out;
     }
     if (i == 0) break;
-    blocks.push_back({p * in, 4 * p * in, 4 * p * in + convolution(in, in, 4 * p), 4 * p * 2 * in});
+    blocks.push_back({p * in, 4 * p * in, 4 * p * in + convolution(in, 2 * in), 0});
     p *= 4;
   }
   const auto image = static_cast<Numbers>(config.image_channels);
-  blocks.push_back({p * in, p * image, p * in + convolution(in, image, p), p * 2 * in});
+  blocks.push_back({p * in, p * image, p * in + convolution(in, image), p * in});
   return blocks;
 }
 

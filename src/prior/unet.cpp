@@ -191,14 +191,14 @@ at::Tensor UNet::forward(const at::Tensor& z_t, std::int64_t time) const {
       time_linear2_->forward(activate(time_linear1_->forward(sinusoidal_embedding(time))));
   const at::Tensor activated_time = activate(embedding);  // [1, E]; every block would apply it again
 
-  at::Tensor h = conv_in_->forward(z_t);  // [B, channels, h, w]
+  at::Tensor h = conv_in_->forward(in_network_format(z_t));  // [B, channels, h, w]
   std::vector<at::Tensor> skips{h};
   for (std::size_t i = 0; i < down_blocks_->size(); ++i)
     h = (*down_blocks_)[i].forward(h, activated_time, skips);
   h = middle_block_->forward(h, activated_time);
   for (std::size_t i = 0; i < up_blocks_->size(); ++i) h = (*up_blocks_)[i].forward(h, activated_time, skips);
-  h = conv_out_->forward(activate(norm_out_->forward(h)));  // [B, c, h, w], or [B, 2 c, h, w]
-  return config_.learned_variance ? h.narrow(1, 0, config_.latent_channels).contiguous() : h;
+  h = conv_out_->forward(norm_out_->activated(h));  // [B, c, h, w], or [B, 2 c, h, w]
+  return (config_.learned_variance ? h.narrow(1, 0, config_.latent_channels) : h).contiguous();
 }
 
 }  // namespace dwgf

@@ -89,6 +89,7 @@ FlowOptions flow_options(const Settings& settings) {
   options.repulsion = settings.real("flow.repulsion");
   options.weight = settings.real("flow.weight");
   options.consistency = settings.real("flow.consistency");
+  options.consistency_every = settings.integer("flow.consistency_every");
   options.decoder_std = settings.real("flow.decoder_std");
   options.rate = settings.real("flow.lr");
   options.stall = stall_tolerance(settings.text("flow.stop"));

@@ -133,6 +133,9 @@ std::vector<OptionSpec> restore_options() {
           real("flow.weight", "0.15", 0, 1e6, "weight of the prior, w_t"),
           real("flow.consistency", "0.1", 0, 1e6,
                "weight of the autoencoder's consistency, lambda; 0 leaves it out"),
+          integer("flow.consistency_every", "1", 1, kLargestCount,
+                  "steps of which the first has the consistency term and the others leave it out, with their "
+                  "encoder and second decoder pass"),
           real("flow.decoder_std", "0.01", 0, 10, "standard deviation of the decoder as a Gaussian, sigma_D"),
           real("flow.lr", "1.0", 1e-12, 1e6, "Adam's rate"),
           choice("flow.encode", "sample", {"mean", "sample"},

@@ -76,9 +76,12 @@ TEST_P(HalfPrecision, NormsAndAttentionSumInFloat) {
   const at::Tensor expected =
       at::group_norm(x.to(at::kDouble), 2, at::ones({4}, at::kDouble), at::ones({4}, at::kDouble), 1e-6);
   EXPECT_LE(relative_error(norm.forward(x), expected), tolerance(GetParam()));
-  const auto affine = norm.affine(x);
-  EXPECT_EQ(affine.scale.scalar_type(), at::kFloat);
-  EXPECT_LE(relative_error(x * affine.scale + affine.shift, expected), 1e-3);
+  for (const auto& like : {x, x.contiguous(at::MemoryFormat::ChannelsLast)}) {
+    const auto [mean, rate] = norm.statistics(like);  // [1, 2]
+    EXPECT_EQ(mean.scalar_type(), at::kFloat);
+    const at::Tensor centred = like.to(at::kFloat).contiguous().view({1, 2, 2, 64, 64}) - mean.view({1, 2, 1, 1, 1});
+    EXPECT_LE(relative_error(centred.mul(rate.view({1, 2, 1, 1, 1})).view_as(x) + 1.0, expected), 1e-3);
+  }
 
   // Logits of 64 * 40 * 40 = 102400, beyond float16; all but the largest weight vanish.
   const at::Tensor q = at::full({1, 1, 3, 64}, 40.0).to(GetParam()),

@@ -5,7 +5,7 @@
 ///   gradient = J_D(z)^T c                                               (one pull-back gives both)
 ///
 /// On a canvas that is larger than the image (prior/geometry.hpp), A sees the image's corner alone; consistency and Dim
-/// are the canvas's. No gradient passes through D(E(.)). (arXiv 2509.19276; `objective = reference`: losses are means, sigma_y
+/// are the canvas's. No gradient passes through D(E(.)). Steps that are no multiple of `consistency_every` leave lambda's term out. (arXiv 2509.19276; `objective = reference`: losses are means, sigma_y
 /// does not enter.)
 #pragma once
 

@@ -23,7 +23,8 @@ struct FlowOptions {
   double repulsion = 1.0;     ///< rho
   double weight = 0.15;       ///< w_t
   double consistency = 0.1;   ///< lambda
-  double decoder_std = 0.01;  ///< sigma_D
+  std::int64_t consistency_every = 1;  ///< steps of which one has the consistency term, the first of them
+  double decoder_std = 0.01;           ///< sigma_D
   double stall =
       0.0;            ///< stop once the misfit falls by less than this share (monitor.hpp); 0: take all steps
   double rate = 1.0;  ///< Adam's learning rate

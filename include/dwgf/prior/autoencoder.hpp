@@ -13,6 +13,7 @@
 #include <ATen/core/Tensor.h>
 #include <torch/nn/module.h>
 
+#include <dwgf/prior/differentiate.hpp>
 #include <dwgf/prior/layers.hpp>
 #include <dwgf/prior/model_config.hpp>
 
@@ -32,13 +33,16 @@ class Autoencoder : public torch::nn::Module {
   /// Parameters are uninitialised, see load_model.
   Autoencoder(const AutoencoderParts& parts, const at::TensorOptions& options);
 
-  /// z [B, c, h, w] -> image [B, C, H, W]. Differentiable in z.
+  /// z [B, c, h, w] -> image [B, C, H, W].
   at::Tensor decode(const at::Tensor& z) const;
 
-  /// decode as a chain, z -> stages[0] -> ... -> image: each a block of its own, differentiable, its result
-  /// fresh memory.
+  /// decode as a chain, z -> stages[0] -> ... -> image: each a block of its own, its result fresh memory. Without a gradient: pull-backs
+  /// are the blocks' own.
   struct DecoderStages {
-    using Stage = std::function<at::Tensor(const at::Tensor&, const Normaliser&)>;
+    struct Stage {
+      std::function<at::Tensor(const at::Tensor&, const Normaliser&)> forward;
+      std::function<Differentiated(const at::Tensor&, const Normaliser&)> differentiated;
+    };
     std::vector<Stage> all;
     /// The first so many act on the latents' grid and mix all its positions (attention); they use no
     /// normaliser. Those after them see a neighbourhood only, but for their norms.

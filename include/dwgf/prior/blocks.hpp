@@ -12,6 +12,7 @@
 #include <ATen/core/Tensor.h>
 #include <torch/nn/module.h>
 
+#include <dwgf/prior/differentiate.hpp>
 #include <dwgf/prior/layers.hpp>
 
 namespace dwgf {
@@ -36,8 +37,12 @@ class ResidualBlock : public torch::nn::Module {
   /// x [B, in, H, W] and silu(temb) [1, E], the same for all samples (undefined if E = 0) -> [B, out, H, W]
   at::Tensor forward(const at::Tensor& x, const at::Tensor& activated_time,
                      const Normaliser& normalise = {}) const;
+  /// The same of a block that does not see the time, with its pull-back, which keeps x and h.
+  Differentiated differentiated(const at::Tensor& x, const Normaliser& normalise) const;
 
  private:
+  at::Tensor shortcut(const at::Tensor& x) const;
+
   std::shared_ptr<GroupNorm> norm1_, norm2_;
   std::shared_ptr<Convolution> conv1_, conv2_, shortcut_;
   std::shared_ptr<Linear> time_projection_;
@@ -57,15 +62,24 @@ class Downsample : public torch::nn::Module {
   Padding padding_;
 };
 
-/// Nearest neighbours, then a convolution.
+/// Nearest neighbours, then a convolution of 3 x 3. Where the resolution doubles on a CPU that is done on the coarse grid: each of
+/// the four results of a coarse position sees 2 x 2 coarse positions, with weights that are sums of the kernel's (4/9 of the
+/// multiplications).
 class Upsample : public torch::nn::Module {
  public:
   Upsample(std::int64_t channels, const at::TensorOptions& tensors);
   at::Tensor forward(const at::Tensor& x, std::int64_t height,
                      std::int64_t width) const;  // -> [B, C, height, width]
+  /// Of the doubled resolution, with its pull-back, which keeps nothing.
+  Differentiated differentiated(const at::Tensor& x) const;
 
  private:
+  at::Tensor doubled(const at::Tensor& x) const;
+  at::Tensor pull_back_doubled(const at::Tensor& cotangent) const;
+
   std::shared_ptr<Convolution> conv_;
+  /// The convolution of 2 x 2 from C to 4 C channels, of which block 2 a + b has the results at (2 i + a, 2 j + b).
+  mutable std::shared_ptr<Convolution> on_coarse_grid_;
 };
 
 /// Multi-head attention, softmax(q k^T / sqrt(C / heads)) v with its four projections (arXiv 1706.03762).
@@ -126,6 +140,8 @@ class ImageAttention : public Attention {
   };
   ImageAttention(const Options& options, const at::TensorOptions& tensors);
   at::Tensor forward(const at::Tensor& x) const override;  // [B, C, H, W]
+  /// With its pull-back by autograd.
+  Differentiated differentiated(const at::Tensor& x) const;
 
  private:
   std::shared_ptr<GroupNorm> norm_;

@@ -1,6 +1,6 @@
 /// What the networks take beside their weights, estimated from their shapes: bytes at the peak of one call on
 /// the CPU, for B samples of latents [B, c, h, w]. Counted are the tensors that a call holds at once, and the
-/// copies in a layout of their own that LibTorch's convolutions (oneDNN) make of input, result and weights.
+/// weights of a convolution while they are brought into their format.
 /// Nothing was fitted; a test holds the sum to what is measured.
 #pragma once
 
