@@ -2,6 +2,7 @@
 #include <vector>
 
 #include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
 
 #include <dwgf/prior/blocks.hpp>
 
@@ -205,7 +206,9 @@ at::Tensor ImageAttention::forward(const at::Tensor& x) const {
 }
 
 Differentiated ImageAttention::differentiated(const at::Tensor& x) const {
-  return differentiate([this](const at::Tensor& leaf) { return forward(leaf); }, x);
+  return {forward(x), [this, x](const at::Tensor& cotangent) {
+            return differentiate([this](const at::Tensor& leaf) { return forward(leaf); }, x).pull_back(cotangent);
+          }};
 }
 
 std::string current_attention_name(const std::string& stored_name) {

@@ -2,6 +2,9 @@
 #include <csignal>
 #include <cstdlib>
 #include <initializer_list>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 #include <dwgf/base/error.hpp>
 #include <dwgf/base/text.hpp>
@@ -15,6 +18,11 @@ void prepare_launch() {
   // A file-size limit of the batch system then shows as an error of the write, which is told, instead of as a
   // silent death.
   std::signal(SIGXFSZ, SIG_IGN);
+#ifdef __GLIBC__
+  // Left alone, the heap takes over ever larger tensors, whose gaps then cost a third of a step's memory.
+  mallopt(M_MMAP_THRESHOLD, 4 << 20);
+  mallopt(M_TRIM_THRESHOLD, 64 << 20);
+#endif
 }
 
 int announced_tasks() {

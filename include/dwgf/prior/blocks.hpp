@@ -140,7 +140,7 @@ class ImageAttention : public Attention {
   };
   ImageAttention(const Options& options, const at::TensorOptions& tensors);
   at::Tensor forward(const at::Tensor& x) const override;  // [B, C, H, W]
-  /// With its pull-back by autograd.
+  /// With its pull-back, which keeps x and does the forward pass again with autograd.
   Differentiated differentiated(const at::Tensor& x) const;
 
  private:

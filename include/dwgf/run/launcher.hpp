@@ -8,8 +8,8 @@
 namespace dwgf {
 
 /// Before MPI starts: chooses ROMIO for MPI-IO where Open MPI offers both and the user did not choose
-/// (measured steadier and faster for parallel HDF5 than OMPIO), and turns the signal of a file-size limit into
-/// an error of the write.
+/// (measured steadier and faster for parallel HDF5 than OMPIO), turns the signal of a file-size limit into
+/// an error of the write, and keeps tensors of 4 MiB and more out of the heap (glibc).
 void prepare_launch();
 
 /// The number of tasks that the launcher announces to this process; 0 when it announces none.
