@@ -78,7 +78,7 @@ at::Tensor taps_of(const at::Tensor& kernel, std::int64_t axis, std::int64_t pha
 
 /// Whether a doubling is done on the coarse grid; elsewhere the libraries' kernels of 3 x 3 are better.
 bool on_coarse_grid(const at::Tensor& x) {
-  return x.is_cpu() && !(x.requires_grad() && at::GradMode::is_enabled());
+  return x.is_cpu() && !(x.requires_grad() && c10::GradMode::is_enabled());
 }
 
 }  // namespace

@@ -33,7 +33,7 @@ struct Layout {
 
 /// Whether the kernels may be used of x: no gradient recorded, channels next to each other.
 bool kernels_serve(const at::Tensor& x) {
-  if (!x.is_cpu() || x.dim() != 4 || (x.requires_grad() && at::GradMode::is_enabled())) return false;
+  if (!x.is_cpu() || x.dim() != 4 || (x.requires_grad() && c10::GradMode::is_enabled())) return false;
   if (x.scalar_type() != at::kFloat && x.scalar_type() != at::kBFloat16) return false;
   const std::int64_t row = x.size(1) * x.size(3);
   return x.strides() == at::IntArrayRef({x.size(2) * row, 1, row, x.size(1)});

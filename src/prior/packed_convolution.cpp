@@ -40,7 +40,7 @@ const Operators* operators() {
 }  // namespace
 
 bool PackedConvolution::serves(const at::Tensor& x) {
-  if (!x.is_cpu() || (x.requires_grad() && at::GradMode::is_enabled())) return false;
+  if (!x.is_cpu() || (x.requires_grad() && c10::GradMode::is_enabled())) return false;
   const bool arithmetic = x.scalar_type() == at::kFloat ||
                           (x.scalar_type() == at::kBFloat16 && at::cpu::is_avx512_vnni_supported());
   return arithmetic && operators() != nullptr;
