@@ -3,8 +3,8 @@
 #include <vector>
 
 #include <ATen/ATen.h>
-#include <c10/core/GradMode.h>
 #include <ATen/Parallel.h>
+#include <c10/core/GradMode.h>
 
 #include <dwgf/prior/differentiate.hpp>
 #include <dwgf/prior/layers.hpp>
