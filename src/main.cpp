@@ -100,8 +100,8 @@ ExitCode run(Communicator& world, const std::vector<std::string>& arguments,
     if (first) std::fputs(script.c_str(), stdout);
     return ExitCode::ok;
   }
+  if (command->name == "evaluate") return evaluate_command(world, settings);
   return on_first_rank(world, [&] {
-    if (command->name == "evaluate") return evaluate_command(settings);
     if (command->name == "report") return report_command(settings);
     if (command->name == "export") return export_command(settings);
     if (command->name == "merge") return merge_command(settings);

@@ -7,6 +7,8 @@
 
 #include <dwgf/run/decoder_error.hpp>
 #include <dwgf/run/evaluate.hpp>
+#include <dwgf/run/fid.hpp>
+#include <dwgf/run/together.hpp>
 
 namespace dwgf {
 
@@ -82,8 +84,8 @@ class Printer {
 
 class TablePrinter final : public Printer {
  public:
-  TablePrinter(const Evaluator& evaluator, std::string baseline)
-      : evaluator_(evaluator), baseline_(std::move(baseline)) {}
+  TablePrinter(const Evaluator& evaluator, std::string baseline, const Scores& fid)
+      : evaluator_(evaluator), baseline_(std::move(baseline)), fid_(fid) {}
 
   void summary(const Summary& summary, std::int64_t total) override {
     std::size_t longest = 16;
@@ -92,13 +94,14 @@ class TablePrinter final : public Printer {
     const int margin = static_cast<int>(longest);
     std::printf("%-*s", margin, "");
     for (const QualityMetric& metric : evaluator_.quality()) std::printf(" %*s", width(metric), metric.title.c_str());
-    std::printf("\n");
+    std::printf(" %8s\n", "FID");
     for (std::size_t c = 0; c < Scores::columns().size(); ++c) {
       const Scores::Column& column = Scores::columns()[c];
       const bool is_baseline = column.field == &Scores::baseline && !baseline_.empty();
       std::printf("%-*s", margin, is_baseline ? baseline_.c_str() : column.title);
       for (std::size_t m = 0; m < evaluator_.quality().size(); ++m)
         cell(summary.quality(m, c), width(evaluator_.quality()[m]), evaluator_.quality()[m].digits);
+      cell(fid_.*column.field, 8, 2);
       std::printf("\n");
     }
     std::printf("\n");
@@ -145,12 +148,13 @@ class TablePrinter final : public Printer {
 
   const Evaluator& evaluator_;
   std::string baseline_;
+  Scores fid_;
 };
 
 class JsonPrinter final : public Printer {
  public:
-  JsonPrinter(const Evaluator& evaluator, std::string baseline)
-      : evaluator_(evaluator), baseline_(std::move(baseline)) {}
+  JsonPrinter(const Evaluator& evaluator, std::string baseline, const Scores& fid)
+      : evaluator_(evaluator), baseline_(std::move(baseline)), fid_(fid) {}
 
   void image(const ImageEvaluation& image) override {
     Json object = {{"id", image.id}, {"name", image.name}};
@@ -171,6 +175,7 @@ class JsonPrinter final : public Printer {
         columns[Scores::columns()[c].name] = to_json(summary.quality(m, c));
       whole[evaluator_.quality()[m].name] = columns;
     }
+    whole["fid"] = to_json(fid_);
     for (std::size_t m = 0; m < evaluator_.posterior().size(); ++m)
       whole[evaluator_.posterior()[m].name] = to_json(summary.posterior(m));
     const PosteriorContext& context = evaluator_.context();
@@ -187,6 +192,7 @@ class JsonPrinter final : public Printer {
  private:
   const Evaluator& evaluator_;
   std::string baseline_;
+  Scores fid_;
   Json images_ = Json::array();
 };
 
@@ -214,12 +220,26 @@ class CsvPrinter final : public Printer {
 };
 
 std::unique_ptr<Printer> make_printer(const Settings& settings, const Evaluator& evaluator,
-                                      const std::string& baseline) {
+                                      const std::string& baseline, const Scores& fid) {
   if (settings.flag("json") && settings.flag("csv"))
     throw UsageError("--json and --csv are two ways to print; give one of them");
-  if (settings.flag("json")) return std::make_unique<JsonPrinter>(evaluator, baseline);
+  if (settings.flag("json")) return std::make_unique<JsonPrinter>(evaluator, baseline, fid);
   if (settings.flag("csv")) return std::make_unique<CsvPrinter>(evaluator);
-  return std::make_unique<TablePrinter>(evaluator, baseline);
+  return std::make_unique<TablePrinter>(evaluator, baseline, fid);
+}
+
+void print_evaluation(const std::string& path, const Settings& settings, const Scores& fid) {
+  StoredImages stored(path);
+  const Evaluator evaluator(stored, settings);
+  const std::unique_ptr<Printer> printer = make_printer(settings, evaluator, stored.baseline_name(), fid);
+  Summary summary(evaluator.quality().size(), evaluator.posterior().size());
+  for (std::int64_t row = 0; row < stored.count(); ++row) {
+    if (stored.file().state(row) != ImageState::committed) continue;
+    const ImageEvaluation image = evaluator.evaluate(row, stored.read(row));
+    printer->image(image);
+    summary.add(image);
+  }
+  printer->summary(summary, stored.count());
 }
 
 }  // namespace
@@ -270,18 +290,13 @@ std::optional<double> Summary::posterior(std::size_t metric) const {
   return posterior_[metric].value();
 }
 
-ExitCode evaluate_command(const Settings& settings) {
-  StoredImages stored(settings.positionals.front());
-  const Evaluator evaluator(stored, settings);
-  const std::unique_ptr<Printer> printer = make_printer(settings, evaluator, stored.baseline_name());
-  Summary summary(evaluator.quality().size(), evaluator.posterior().size());
-  for (std::int64_t row = 0; row < stored.count(); ++row) {
-    if (stored.file().state(row) != ImageState::committed) continue;
-    const ImageEvaluation image = evaluator.evaluate(row, stored.read(row));
-    printer->image(image);
-    summary.add(image);
-  }
-  printer->summary(summary, stored.count());
+ExitCode evaluate_command(Communicator& world, const Settings& settings) {
+  const std::string& path = settings.positionals.front();
+  const std::string& weights = settings.text("fid");
+  const Scores fid = weights.empty() ? Scores() : frechet_scores(world, path, weights);
+  together(world, [&] {
+    if (world.rank() == 0) print_evaluation(path, settings, fid);
+  });
   return ExitCode::ok;
 }
 

@@ -4,6 +4,8 @@
 #include <ATen/ATen.h>
 
 #include <dwgf/metric/image_quality.hpp>
+#include <dwgf/metric/lpips.hpp>
+#include <dwgf/run/metric_network.hpp>
 #include <dwgf/run/metrics.hpp>
 
 namespace dwgf {
@@ -152,8 +154,16 @@ Coverage coverage_of_particles(const StoredImage& image, double level, double de
   return coverage_of(credible_intervals(particles_only, context), image.truth);
 }
 
-std::vector<QualityMetric> quality_metrics(const Settings&) {
-  return {{"psnr", "PSNR [dB]", 2, true, psnr}, {"ssim", "SSIM", 3, true, ssim}};
+std::vector<QualityMetric> quality_metrics(const Settings& settings) {
+  QualityMetric perceptual{"lpips", "LPIPS", 4, false, {}};
+  if (const std::string& file = settings.text("lpips"); !file.empty()) {
+    perceptual.of = [network = load_metric_network<Lpips>("lpips", file)](const at::Tensor& x,
+                                                                          const at::Tensor& truth) {
+      const bool picture = x.size(0) == 1 || x.size(0) == 3;
+      return picture ? (*network)(x, truth) : std::nan("");
+    };
+  }
+  return {{"psnr", "PSNR [dB]", 2, true, psnr}, {"ssim", "SSIM", 3, true, ssim}, perceptual};
 }
 
 std::vector<PosteriorMetric> posterior_metrics() {

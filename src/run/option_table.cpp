@@ -236,6 +236,13 @@ std::vector<OptionSpec> restore_options() {
       });
 }
 
+/// Of the commands that say how close images are to the truth.
+OptionSpec lpips_option() {
+  return layout(text("lpips", "",
+                     "weights of AlexNet or VGG16 with LPIPS's heads, a safetensors file by "
+                     "tools/convert_metric_weights.py; without it LPIPS is not computed"));
+}
+
 /// Of the commands that judge a posterior's spread.
 OptionSpec decoder_error_option() {
   return layout(text("decoder-error", "",
@@ -266,7 +273,11 @@ const std::vector<CommandSpec>& command_table() {
        "how close the images are to the truth, the trivial baseline and linear MMSE beside them, and whether "
        "their spread can be trusted",
        {flag("json", "print JSON to standard output instead of a table"),
-        flag("csv", "print a line of comma-separated values an image instead of a table"), decoder_error_option()},
+        flag("csv", "print a line of comma-separated values an image instead of a table"), decoder_error_option(),
+        lpips_option(),
+        layout(text("fid", "",
+                    "weights of FID's Inception v3, a safetensors file by tools/convert_metric_weights.py; without it FID "
+                    "is not computed; under mpirun the ranks share its images"))},
        1},
       {"report",
        "RESULTS... [--to FILE.html]",
@@ -274,7 +285,8 @@ const std::vector<CommandSpec>& command_table() {
        "compared",
        {text("to", "", "the page to write; by default beside the first results file"),
         integer("pictures", "12", 0, 100, "images whose pictures are shown: worst, slowest, and evenly spaced ones"),
-        integer("sample", "2000", 0, 9e15, "images that are measured, evenly spaced; 0: all"), decoder_error_option()},
+        integer("sample", "2000", 0, 9e15, "images that are measured, evenly spaced; 0: all"), decoder_error_option(),
+        lpips_option()},
        1,
        true},
       {"export",

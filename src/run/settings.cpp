@@ -280,21 +280,25 @@ Settings parse_settings(const CommandSpec& command, const std::vector<std::strin
   ordered.insert(ordered.end(), assignments.begin(), assignments.end());
 
   Settings settings(command);
-  const auto set_group = [&](const std::string& key, const auto& values_of) {
+  // The groups of values first: the preset's, as far as the method has a use for them, then the method's.
+  for (const char* key : {"flow.method", "flow.preset"}) {
     const auto last = std::find_if(ordered.rbegin(), ordered.rend(),
                                    [&](const Assignment& assignment) { return assignment.key == key; });
-    if (last == ordered.rend()) return;
-    settings.set(last->key, last->value, last->where);
-    for (const auto& [name, value] : values_of(last->value)) settings.values_[name] = {value, key, false};
-  };
-  set_group("flow.preset", preset_values);
-  set_group("flow.method", method_values);
+    if (last != ordered.rend()) settings.set(last->key, last->value, last->where);
+  }
+  const auto method = settings.values_.find("flow.method");
+  if (method != settings.values_.end()) {
+    for (const auto& [key, value] : preset_values(settings.text("flow.preset"))) {
+      if (applies(key, method->second.text)) settings.values_[key] = {value, "preset", false};
+    }
+    for (const auto& [key, value] : method_values(method->second.text))
+      settings.values_[key] = {value, "method", false};
+  }
   const auto before = settings.values_;
   for (const Assignment& assignment : ordered)
     settings.set(assignment.key, assignment.value, assignment.where);
 
   // A job that is rerun names every key: what it does not change, it may name.
-  const auto method = settings.values_.find("flow.method");
   for (const Assignment& assignment : ordered) {
     if (method == settings.values_.end() || applies(assignment.key, method->second.text)) continue;
     if (settings.text(assignment.key) == before.at(assignment.key).text) continue;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <dwgf/base/error.hpp>
+#include <dwgf/comm/mpi.hpp>
 #include <dwgf/run/metrics.hpp>
 #include <dwgf/run/settings.hpp>
 #include <dwgf/run/stored_image.hpp>
@@ -61,6 +62,7 @@ class Summary {
   std::vector<Mean> posterior_;
 };
 
-ExitCode evaluate_command(const Settings& settings);
+/// Collective over `world`, which shares out the images for FID; the rest is the first rank's.
+ExitCode evaluate_command(Communicator& world, const Settings& settings);
 
 }  // namespace dwgf
