@@ -57,7 +57,8 @@ figure { margin: 0; min-width: 0; } figcaption { font-size: .85rem; color: var(-
 .band.series-2, .mark.series-2 { fill: var(--s2); } .band.series-3, .mark.series-3 { fill: var(--s3); }
 .band.series-4, .mark.series-4 { fill: var(--s4); } .band.series-5, .mark.series-5 { fill: var(--s5); }
 .image { border-top: 1px solid var(--line); padding: .2rem 0 1rem; }
-.pictures { display: grid; grid-template-columns: repeat(auto-fill, minmax(88px, 1fr)); gap: .6rem; max-width: 72rem; }
+.pictures { display: grid; grid-template-columns: repeat(auto-fill, minmax(94px, 1fr)); gap: .4rem; max-width: 72rem; }
+.pictures { margin-bottom: .8rem; } .pictures figcaption { font-size: .8rem; }
 .pictures img { width: 100%; max-width: 256px; height: auto; display: block; background: var(--panel); }
 .pictures img.small { image-rendering: pixelated; }
 )";
