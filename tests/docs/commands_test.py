@@ -33,6 +33,7 @@ ELSEWHERE = [
     (r"tools/check-gpu\b|tools/check-cuda\b", "needs a GPU, or wheels of gigabytes"),
     (r"tools/(train_prior|check_full_size|make_\w+|convert_\w+|flow_reference)\.py", "needs Python's torch; makes what the tests compare with"),
     (r"tools/(bench|fuzz|torture|tables|calibrate|exact-posteriors|curve|mini-slurm|check-torch|format)\b", "takes minutes to hours"),
+    (r"--(lpips|fid) ", "needs the metrics' published weights; the tests have random ones"),
     (r"spack |apptainer ", "needs Spack or Apptainer: untested, and said so"),
 ]
 
