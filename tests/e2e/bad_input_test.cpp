@@ -160,7 +160,7 @@ TEST_F(BadInput, ContextsThatDoNotFitThePriorAreNamed) {
   });
 }
 
-// Two of the damaged files that libhdf5 1.10 does not survive: a process of its own reads them first.
+// Some of the damaged files that libhdf5 1.10 does not survive: a process of its own reads them first.
 TEST_F(BadInput, FilesThatCrashTheHdf5LibraryAreRefusedInWords) {
   const fs::path whole = fs::path(DWGF_TEST_DATA) / "measurements";
   const auto damaged = [&](const std::string& name, const std::string& from, std::uint32_t number) {
@@ -173,6 +173,10 @@ TEST_F(BadInput, FilesThatCrashTheHdf5LibraryAreRefusedInWords) {
   const std::string pictures = damaged("pictures.h5", "fixed-texts.h5", 68).string() + ":/measurement/y";
   expect_refusals({
       {"measurements", data(measured), 65, {"input.data", "measured.h5", "damaged"}},
+      {"measurements, in the second reader only",
+       data(damaged("second.h5", "fixed-texts.h5", 2072)),
+       65,
+       {"input.data", "second.h5", "damaged"}},
       {"images", data(pictures), 65, {"input.data", "pictures.h5", "damaged"}},
       {"prior", prior(measured), 65, {"prior.path", "measured.h5", "damaged"}},
       {"results", {"verify", measured}, 65, {"measured.h5", "damaged"}},
