@@ -12,25 +12,24 @@ std::int64_t step_count(const FlowOptions& options) {
 
 std::vector<std::int64_t> flow_times(const NoiseSchedule& schedule, const FlowOptions& options) {
   std::vector<std::int64_t> times = schedule.times(options.grid);
-  if (options.spacing == Spacing::log) times = evenly_in_noise(schedule, times);
-  times.insert(times.end(), static_cast<std::size_t>(options.settle), schedule.config().steps_offset);
+  const std::int64_t left_out = schedule.config().steps_offset;
+  if (options.spacing == Spacing::log)
+    times = evenly_in_noise(schedule, times.front(), left_out, times.size());
+  times.insert(times.end(), static_cast<std::size_t>(options.settle), left_out);
   return times;
 }
 
-std::vector<std::int64_t> evenly_in_noise(const NoiseSchedule& schedule,
-                                          const std::vector<std::int64_t>& times) {
+std::vector<std::int64_t> evenly_in_noise(const NoiseSchedule& schedule, std::int64_t first,
+                                          std::int64_t last, std::size_t count) {
   const auto level = [&](std::int64_t time) {
     return std::log(schedule.noise(time) / schedule.signal(time));
   };
-  const double first = level(times.front()), last = level(times.back());
   std::vector<std::int64_t> spaced;
-  std::int64_t time = times.front();
-  for (std::size_t k = 0; k < times.size(); ++k) {
-    const double share =
-        times.size() > 1 ? static_cast<double>(k) / static_cast<double>(times.size() - 1) : 0.0;
-    const double wanted = first + share * (last - first);
-    while (time > times.back() && std::abs(level(time - 1) - wanted) <= std::abs(level(time) - wanted))
-      --time;
+  std::int64_t time = first;
+  for (std::size_t k = 0; k < count; ++k) {
+    const double share = count > 1 ? static_cast<double>(k) / static_cast<double>(count - 1) : 0.0;
+    const double wanted = level(first) + share * (level(last) - level(first));
+    while (time > last && std::abs(level(time - 1) - wanted) <= std::abs(level(time) - wanted)) --time;
     spaced.push_back(time);
   }
   return spaced;

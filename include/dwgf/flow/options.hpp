@@ -39,7 +39,7 @@ enum class CovarianceKind { diagonal, full, lowrank };
 /// How the times of the grid are spaced.
 enum class Spacing {
   linear,  ///< evenly, as DDIM's "leading"
-  log      ///< evenly in log(s / a), from the grid's first time to its last
+  log      ///< evenly in log(s / a), from the grid's first time to the one that it leaves out
 };
 
 /// What the encoder hands to the consistency term: its mean, or a sample (the authors').
