@@ -60,7 +60,7 @@ TEST(ShortMemory, OfOneRankCostsTheImageThatNeedsItAndNoOther) {
   const Arguments job = small_job(
       pictures, out, {"--flow.particles", "8", "--flow.micro_batch", "4", "--run.ranks_per_image", "2"});
   const Arguments variables = {"env", std::string("LD_PRELOAD=") + DWGF_MEMORY_LIMITER, "DWGF_MEMORY_RANK=1",
-                               "DWGF_MEMORY_LARGEST=4000000"};
+                               "DWGF_MEMORY_LARGEST=2500000"};
   const Finished finished = start_command(variables + command_line(2, job)).wait(std::chrono::seconds(70));
   expect_code(finished, 3);
   expect_readable(finished);

@@ -1,5 +1,7 @@
 // Measurements first: `degrade` and then `restore` give what `restore` gives from clean images, and files of
 // others are taken as they come.
+#include <regex>
+
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
@@ -12,6 +14,11 @@
 
 namespace dwgf::test {
 namespace {
+
+/// Timing is no part of a result.
+std::string without_seconds(const std::string& json) {
+  return std::regex_replace(json, std::regex("\"seconds\": [^,\n]*"), "");
+}
 
 TEST(Measured, InTwoStepsGivesTheBitsOfOne) {
   const std::filesystem::path folder = new_folder("measured"), images = folder / "images";
@@ -43,7 +50,7 @@ TEST(Measured, InTwoStepsGivesTheBitsOfOne) {
                  second = run(0, {"evaluate", folder / "two.h5", "--json"});
   expect_code(second, 0);
   EXPECT_TRUE(contains(first.out, "Wiener filter, harmonic fill"));
-  EXPECT_EQ(first.out, second.out);
+  EXPECT_EQ(without_seconds(first.out), without_seconds(second.out));
 }
 
 TEST(Measured, ByOthersIsRestoredWithoutTruth) {

@@ -147,10 +147,6 @@ def scenarios(slurm):
                                                                                                              input__count=None))
     # Cancelled in mid-run; warned of its time limit in mid-run; one that loses a node in mid-run.
     endless = dict(flow__particles=4, flow__grid=999, flow__steps=900)
-    longer = dict(flow__particles=4, flow__grid=500, flow__steps=80, input__count=3)
-    warned = slurm.submit("restore", "--ntasks=2", "--", *slurm.job("warned.h5", **longer, run__ranks_per_image=2))["restore"]
-    widowed = slurm.submit("restore", "--nodes=2", "--ntasks-per-node=1", "--", *slurm.job("widowed.h5", **longer,
-                                                                                       run__checkpoint_seconds=0.5))["restore"]
     cancelled = slurm.submit("restore", "--ntasks=1", "--", *slurm.job("cancelled.h5", **endless, input__count=1))["restore"]
 
     started("restore, evaluate, export on 4 nodes")
@@ -178,6 +174,10 @@ def scenarios(slurm):
 
 
     started("the warning before a time limit, and a node set down, in mid-run")
+    longer = dict(flow__particles=4, flow__grid=500, flow__steps=80, input__count=3)
+    warned = slurm.submit("restore", "--ntasks=2", "--", *slurm.job("warned.h5", **longer, run__ranks_per_image=2))["restore"]
+    widowed = slurm.submit("restore", "--nodes=2", "--ntasks-per-node=1", "--", *slurm.job("widowed.h5", **longer,
+                                                                                       run__checkpoint_seconds=0.5))["restore"]
     # The warning is the signal that --signal=B:USR1 has Slurm send to the batch script.
     wait_until("the first image", lambda: in_mid_run(slurm, "warned.h5"))
     run("scancel", "--batch", "--signal=USR1", warned)
