@@ -10,7 +10,8 @@
     (d) this program with the consistency term in every `--consistency-every`-th step (where that is not 1).
 Super-resolution x4, the published settings. All stand in memory and take turns: in every round each makes `--steps` steps while the others
 wait for a line on their standard input. The first round is not counted. Prints Markdown: seconds a particle-step, median (least to most) over
-all counted steps, ratios of medians, peak memory, start-up (loading and the first step), and the arithmetic of (b) a second as a share
+all counted steps, ratios of medians, both also for the time that processors computed (with --threads 1 that hardly depends on what else
+the machine does; waiting threads count), peak memory, start-up (loading and the first step), and the arithmetic of (b) a second as a share
 of the machine's best measured convolution and matrix product. That arithmetic is counted once, of the networks as they are written; (c)
 needs less of it, as it doubles resolutions on the coarse grid.
 
@@ -31,7 +32,7 @@ PROGRAM = ROOT / "build/tools/dwgf_bench_step"
 
 
 def reference(options):
-    """(a) or (b): a step for each line on standard input; prints its seconds and the peak memory [KiB] so far."""
+    """(a) or (b): a step for each line on standard input; prints its seconds, those that processors computed, and the peak memory [KiB] so far."""
     import torch
     import torch.nn.functional as F
     from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
@@ -95,17 +96,17 @@ def reference(options):
         if line.startswith("count"):  # the arithmetic of a step
             with FlopCounterMode(display=False) as counter:
                 step(k)
-            print(counter.get_total_flops(), 0, flush=True)
+            print(counter.get_total_flops(), 0, 0, flush=True)
             continue
-        begin = time.perf_counter()
+        begin, computed = time.perf_counter(), time.process_time()
         step(k)
-        print(f"{time.perf_counter() - begin:.9g} {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss}", flush=True)
+        print(f"{time.perf_counter() - begin:.9g} {time.process_time() - computed:.9g} {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss}", flush=True)
 
 
 class Opponent:
     def __init__(self, name, command):
         begin = time.perf_counter()
-        self.name, self.seconds, self.peak = name, [], 0
+        self.name, self.seconds, self.computed, self.peak = name, [], [], 0
         self.process = subprocess.Popen([str(word) for word in command], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         stderr=subprocess.DEVNULL, text=True)
         if not self.process.stdout.readline():
@@ -119,8 +120,8 @@ class Opponent:
         words = self.process.stdout.readline().split()
         if not words:
             sys.exit(f"bench: {self.name} ended early")
-        self.peak = max(self.peak, int(words[1]))
-        return float(words[0])
+        self.peak = max(self.peak, int(words[2]))
+        return float(words[0]), float(words[1])
 
     def end(self):
         self.process.stdin.close()
@@ -178,22 +179,26 @@ def main():
         for opponent in opponents.values():
             taken = [opponent.turn() for _ in range(options.steps)]
             if turn > 0:
-                opponent.seconds += taken
-    work = opponents["b"].turn("count") / options.particles if "b" in opponents else 0.0
+                opponent.seconds += [seconds for seconds, _ in taken]
+                opponent.computed += [computed for _, computed in taken]
+    work = opponents["b"].turn("count")[0] / options.particles if "b" in opponents else 0.0
     for opponent in opponents.values():
         opponent.end()
 
     each = {key: median(opponent.seconds) / options.particles for key, opponent in opponents.items()}
+    computed = {key: median(opponent.computed) / options.particles for key, opponent in opponents.items()}
     print(f"{options.size[0]} x {options.size[1]}, N = {options.particles}, micro-batch {options.micro_batch} in this program, "
           f"{options.threads} threads; {work * 1e-9:.4g} GFLOP a particle-step. Best measured at {options.precision}: matrix product "
           f"{rates[0]:.0f} GF/s, convolution {rates[1]:.0f} GF/s.\n")
-    print("| | s a particle-step (least ... most) | (a) / it | (b) / it | GF/s | of the best convolution | peak memory | start-up |")
-    print("|---|---|---|---|---|---|---|---|")
+    print("| | s a particle-step (least ... most) | (a) / it | (b) / it | CPU s | (a) / it | (b) / it | GF/s | of the best convolution "
+          "| peak memory | start-up |")
+    print("|---|---|---|---|---|---|---|---|---|---|---|")
     for key, opponent in opponents.items():
         low, high = (bound(opponent.seconds) / options.particles for bound in (min, max))
-        ratio = [f"{each[other] / each[key]:.2f}" if other in each else "-" for other in "ab"]
+        ratio = [f"{values[other] / values[key]:.2f}" if other in values else "-" for values in (each, computed) for other in "ab"]
         speed = work * 1e-9 / each[key] if key != "d" else 0.0
         print(f"| {opponent.name} | {each[key]:.4g} ({low:.4g} ... {high:.4g}) | {ratio[0]} | {ratio[1]} | "
+              f"{computed[key]:.4g} | {ratio[2]} | {ratio[3]} | "
               f"{f'{speed:.0f}' if speed else '-'} | {f'{100 * speed / rates[1]:.0f} %' if speed else '-'} | "
               f"{opponent.peak / 2**20:.2f} GiB | {opponent.start_up:.1f} s |")
 
