@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <ctime>
@@ -99,8 +100,11 @@ JobSeen look_for_job(const std::string& results_path) {
   if (fcntl(descriptor, F_OFD_GETLK, &held) == 0) seen.running = held.l_type != F_UNLCK;
   seen.said = content(descriptor);
   struct stat status {};
-  if (fstat(descriptor, &status) == 0)
-    seen.seconds_silent = std::difftime(std::time(nullptr), status.st_mtime);
+  timespec now{};
+  // The clock of the file system's stamps may be ahead of this one by a tick, or by more on another host.
+  if (fstat(descriptor, &status) == 0 && clock_gettime(CLOCK_REALTIME, &now) == 0)
+    seen.seconds_silent = std::max(0.0, std::difftime(now.tv_sec, status.st_mtim.tv_sec) +
+                                            1e-9 * static_cast<double>(now.tv_nsec - status.st_mtim.tv_nsec));
   close(descriptor);
   return seen;
 }
