@@ -3,7 +3,6 @@
 
     tools/build && ninja -C build compare_full_size
     python tools/check_full_size.py WORK_DIRECTORY              # 20 minutes on two busy cores, 2 GB of disk, 12 GB of memory
-    python tools/check_full_size.py WORK_DIRECTORY              # 20 minutes on two busy cores, 2 GB of disk, 12 GB of memory
 
 1. Makes a directory in the shapes of stable-diffusion-2-1-base with random float16 weights (no real ones are needed to compare arithmetic).
 2. diffusers in float32, on a 256 x 256 image: the U-Net, decode, encode, and a cotangent pulled back through the decoder.
