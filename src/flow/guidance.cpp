@@ -17,7 +17,8 @@ at::Tensor unit_vectors(const at::Tensor& v) {
 void require_fits(Method method, const ForwardOperator& forward) {
   if (method != Method::psld || forward.is_linear()) return;
   throw UsageError(
-      "flow.method = psld works with linear operators only, and this problem.operator is none; take latent-dps, "
+      "flow.method = psld works with linear operators only, and this problem.operator is none; take "
+      "latent-dps, "
       "rlsd or dwgf");
 }
 

@@ -40,13 +40,13 @@ GuidanceGradient Psld::gradient(const at::Tensor& z0) const {
   // The gluing term: its gradient in z0 alone, and what comes through E of x - A^+ (A x - y).
   const EncodedImage encoded =
       problem_.prior.encode_with_pull_back(decoded.x - put_on_canvas(inverted, decoded.x));
-  const at::Tensor apart = gluing_weight_ * unit_vectors(z0 - encoded.mean);        // [M, c, h, w]
-  const at::Tensor glued = encoded.pull_back(apart);                                // [M, C, H', W']
-  const at::Tensor glued_seen = cut_to_image(glued, problem_.image_shape);          // [M, C, H, W]
+  const at::Tensor apart = gluing_weight_ * unit_vectors(z0 - encoded.mean);  // [M, c, h, w]
+  const at::Tensor glued = encoded.pull_back(apart);                          // [M, C, H', W']
+  const at::Tensor glued_seen = cut_to_image(glued, problem_.image_shape);    // [M, C, H, W]
   const at::Tensor measured =
       inverse_scale_ * forward.pull_back(seen, forward.apply(glued_seen)) +
-      measurement_weight_ * forward.pull_back(seen, unit_vectors(missed));          // [M, C, H, W]
-  const at::Tensor cotangent = put_on_canvas(measured, glued) - glued;              // [M, C, H', W']
+      measurement_weight_ * forward.pull_back(seen, unit_vectors(missed));  // [M, C, H, W]
+  const at::Tensor cotangent = put_on_canvas(measured, glued) - glued;      // [M, C, H', W']
   return {decoded.pull_back(cotangent) + apart, misfit_of(missed, forward)};
 }
 

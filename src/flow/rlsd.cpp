@@ -69,8 +69,8 @@ Solution rlsd(const Problem& problem, const FlowOptions& options, const RankGrou
       const std::int64_t before = prior.calls_redone();
 
       const InteractionScore score = interaction->score(state, b, noised[b]);
-      const at::Tensor prior_gradient = regulariser_gradient(score.score, predicted[b], noised[b],
-                                                             options.weight / options.coupling);
+      const at::Tensor prior_gradient =
+          regulariser_gradient(score.score, predicted[b], noised[b], options.weight / options.coupling);
       const DecodedImage decoded = prior.decode_with_pull_back(batch.z);
       const at::Tensor data_gradient = decoded.pull_back((decoded.x - batch.image) * (1.0 / dim));
       latent_adam.move(batch, data_gradient + prior_gradient, state.step);

@@ -20,7 +20,8 @@ std::span<std::byte> bytes_of(const at::Tensor& t) {
 }
 
 /// s(z) of one micro-batch, [M, c, h, w].
-at::Tensor posterior_score(const Problem& problem, const DataTerm& data_term, double sigma, const ParticleBatch& batch) {
+at::Tensor posterior_score(const Problem& problem, const DataTerm& data_term, double sigma,
+                           const ParticleBatch& batch) {
   const NoiseSchedule& schedule = problem.prior.schedule();
   const double a = schedule.signal(kSmallestTime), s = schedule.noise(kSmallestTime);
   const at::Tensor prior = problem.prior.predict_noise(batch.z * a, kSmallestTime) * (-a / s);
@@ -44,11 +45,11 @@ double row_sum(const at::Tensor& all, std::int64_t i, double h2) {
   double sum = 0.0;
   for (std::int64_t first = 0; first < n; first += rows) {
     const at::Tensor others = all.slice(0, first, std::min(n, first + rows));
-    const at::Tensor z_j = others.select(1, 0), s_j = others.select(1, 1);      // [rows, d]
-    const at::Tensor apart = z - z_j;                                           // [rows, d]
-    const at::Tensor r2 = apart.square().sum(1) / h2;                           // [rows]
-    const at::Tensor k = (1.0 + r2).rsqrt();                                    // [rows]
-    const at::Tensor k3 = k * k * k / h2;                                       // [rows]
+    const at::Tensor z_j = others.select(1, 0), s_j = others.select(1, 1);  // [rows, d]
+    const at::Tensor apart = z - z_j;                                       // [rows, d]
+    const at::Tensor r2 = apart.square().sum(1) / h2;                       // [rows]
+    const at::Tensor k = (1.0 + r2).rsqrt();                                // [rows]
+    const at::Tensor k3 = k * k * k / h2;                                   // [rows]
     const at::Tensor u = (s_j * s).sum(1) * k + ((s - s_j) * apart).sum(1) * k3 +
                          k3 * static_cast<double>(d) - 3.0 * r2 * k3 * k * k;  // [rows]
     for (std::int64_t j = 0; j < u.size(0); ++j)
@@ -60,7 +61,8 @@ double row_sum(const at::Tensor& all, std::int64_t i, double h2) {
 }  // namespace
 
 double stein_discrepancy(const Problem& problem, const FlowState& state, double sigma, Collective& group) {
-  const std::int64_t n = state.share.particles, d = state.latent_elements(), micro_batch = state.share.micro_batch;
+  const std::int64_t n = state.share.particles, d = state.latent_elements(),
+                     micro_batch = state.share.micro_batch;
   if (n < 2) return std::numeric_limits<double>::quiet_NaN();
   const double h2 = mean_squared_distance(state, group);
 
@@ -82,7 +84,8 @@ double stein_discrepancy(const Problem& problem, const FlowState& state, double 
   group.all_gather(bytes_of(own), bytes_of(gathered));
   const at::Tensor all = gathered.slice(0, 0, n);  // [N, 2, d]
 
-  std::vector<double> sums(static_cast<std::size_t>(slots)), all_sums(sums.size() * static_cast<std::size_t>(group.size()));
+  std::vector<double> sums(static_cast<std::size_t>(slots)),
+      all_sums(sums.size() * static_cast<std::size_t>(group.size()));
   for (std::int64_t k = 0; k < state.share.count(); ++k)
     sums[static_cast<std::size_t>(k)] = row_sum(all, state.share.first_particle() + k, h2);
   group.all_gather(std::as_bytes(std::span(sums)), std::as_writable_bytes(std::span(all_sums)));

@@ -18,9 +18,9 @@ struct Plan {
 };
 
 std::vector<Plan> plan_a(const std::string& name, std::int64_t in, std::int64_t pool) {
-  return {{name + ".branch1x1", in, 64, 1, 1},       {name + ".branch5x5_1", in, 48, 1, 1},
-          {name + ".branch5x5_2", 48, 64, 5, 5},     {name + ".branch3x3dbl_1", in, 64, 1, 1},
-          {name + ".branch3x3dbl_2", 64, 96, 3, 3},  {name + ".branch3x3dbl_3", 96, 96, 3, 3},
+  return {{name + ".branch1x1", in, 64, 1, 1},      {name + ".branch5x5_1", in, 48, 1, 1},
+          {name + ".branch5x5_2", 48, 64, 5, 5},    {name + ".branch3x3dbl_1", in, 64, 1, 1},
+          {name + ".branch3x3dbl_2", 64, 96, 3, 3}, {name + ".branch3x3dbl_3", 96, 96, 3, 3},
           {name + ".branch_pool", in, pool, 1, 1}};
 }
 
@@ -32,10 +32,10 @@ std::vector<Plan> plan_b(const std::string& name, std::int64_t in) {
 }
 
 std::vector<Plan> plan_c(const std::string& name, std::int64_t c) {
-  return {{name + ".branch1x1", 768, 192, 1, 1},   {name + ".branch7x7_1", 768, c, 1, 1},
-          {name + ".branch7x7_2", c, c, 1, 7},     {name + ".branch7x7_3", c, 192, 7, 1},
+  return {{name + ".branch1x1", 768, 192, 1, 1},    {name + ".branch7x7_1", 768, c, 1, 1},
+          {name + ".branch7x7_2", c, c, 1, 7},      {name + ".branch7x7_3", c, 192, 7, 1},
           {name + ".branch7x7dbl_1", 768, c, 1, 1}, {name + ".branch7x7dbl_2", c, c, 7, 1},
-          {name + ".branch7x7dbl_3", c, c, 1, 7},  {name + ".branch7x7dbl_4", c, c, 7, 1},
+          {name + ".branch7x7dbl_3", c, c, 1, 7},   {name + ".branch7x7dbl_4", c, c, 7, 1},
           {name + ".branch7x7dbl_5", c, 192, 1, 7}, {name + ".branch_pool", 768, 192, 1, 1}};
 }
 
@@ -46,16 +46,18 @@ std::vector<Plan> plan_d(const std::string& name) {
 }
 
 std::vector<Plan> plan_e(const std::string& name, std::int64_t in) {
-  return {{name + ".branch1x1", in, 320, 1, 1},       {name + ".branch3x3_1", in, 384, 1, 1},
-          {name + ".branch3x3_2a", 384, 384, 1, 3},   {name + ".branch3x3_2b", 384, 384, 3, 1},
-          {name + ".branch3x3dbl_1", in, 448, 1, 1},  {name + ".branch3x3dbl_2", 448, 384, 3, 3},
+  return {{name + ".branch1x1", in, 320, 1, 1},        {name + ".branch3x3_1", in, 384, 1, 1},
+          {name + ".branch3x3_2a", 384, 384, 1, 3},    {name + ".branch3x3_2b", 384, 384, 3, 1},
+          {name + ".branch3x3dbl_1", in, 448, 1, 1},   {name + ".branch3x3dbl_2", 448, 384, 3, 3},
           {name + ".branch3x3dbl_3a", 384, 384, 1, 3}, {name + ".branch3x3dbl_3b", 384, 384, 3, 1},
           {name + ".branch_pool", in, 192, 1, 1}};
 }
 
 std::vector<Plan> plan() {
-  std::vector<Plan> all = {{"Conv2d_1a_3x3", 3, 32, 3, 3, 2, true}, {"Conv2d_2a_3x3", 32, 32, 3, 3, 1, true},
-                           {"Conv2d_2b_3x3", 32, 64, 3, 3},         {"Conv2d_3b_1x1", 64, 80, 1, 1},
+  std::vector<Plan> all = {{"Conv2d_1a_3x3", 3, 32, 3, 3, 2, true},
+                           {"Conv2d_2a_3x3", 32, 32, 3, 3, 1, true},
+                           {"Conv2d_2b_3x3", 32, 64, 3, 3},
+                           {"Conv2d_3b_1x1", 64, 80, 1, 1},
                            {"Conv2d_4a_3x3", 80, 192, 3, 3, 1, true}};
   for (const std::vector<Plan>& block :
        {plan_a("Mixed_5b", 192, 32), plan_a("Mixed_5c", 256, 64), plan_a("Mixed_5d", 288, 64),
@@ -86,13 +88,14 @@ Inception::Inception(const NamedTensors& weights) {
       return take_weight(weights, unit.name + ".bn." + what, {unit.out});
     };
     const std::int64_t rows = unit.narrowing ? 0 : unit.h / 2, columns = unit.narrowing ? 0 : unit.w / 2;
-    units_[unit.name] = {take_weight(weights, unit.name + ".conv.weight", {unit.out, unit.in, unit.h, unit.w}),
-                         statistic("weight"),
-                         statistic("bias"),
-                         statistic("running_mean"),
-                         statistic("running_var"),
-                         unit.stride,
-                         {rows, columns}};
+    units_[unit.name] = {
+        take_weight(weights, unit.name + ".conv.weight", {unit.out, unit.in, unit.h, unit.w}),
+        statistic("weight"),
+        statistic("bias"),
+        statistic("running_mean"),
+        statistic("running_var"),
+        unit.stride,
+        {rows, columns}};
   }
 }
 
@@ -117,29 +120,27 @@ at::Tensor Inception::block_a(const std::string& name, const at::Tensor& x) cons
 }
 
 at::Tensor Inception::block_b(const std::string& name, const at::Tensor& x) const {
-  return at::cat({apply_all(name, {"branch3x3"}, x),
-                  apply_all(name, {"branch3x3dbl_1", "branch3x3dbl_2", "branch3x3dbl_3"}, x),
-                  at::max_pool2d(x, 3, 2)},
-                 1);
+  return at::cat(
+      {apply_all(name, {"branch3x3"}, x),
+       apply_all(name, {"branch3x3dbl_1", "branch3x3dbl_2", "branch3x3dbl_3"}, x), at::max_pool2d(x, 3, 2)},
+      1);
 }
 
 at::Tensor Inception::block_c(const std::string& name, const at::Tensor& x) const {
-  return at::cat({apply_all(name, {"branch1x1"}, x),
-                  apply_all(name, {"branch7x7_1", "branch7x7_2", "branch7x7_3"}, x),
-                  apply_all(name,
-                            {"branch7x7dbl_1", "branch7x7dbl_2", "branch7x7dbl_3", "branch7x7dbl_4",
-                             "branch7x7dbl_5"},
-                            x),
-                  apply_all(name, {"branch_pool"}, average(x))},
-                 1);
+  return at::cat(
+      {apply_all(name, {"branch1x1"}, x), apply_all(name, {"branch7x7_1", "branch7x7_2", "branch7x7_3"}, x),
+       apply_all(name,
+                 {"branch7x7dbl_1", "branch7x7dbl_2", "branch7x7dbl_3", "branch7x7dbl_4", "branch7x7dbl_5"},
+                 x),
+       apply_all(name, {"branch_pool"}, average(x))},
+      1);
 }
 
 at::Tensor Inception::block_d(const std::string& name, const at::Tensor& x) const {
-  return at::cat(
-      {apply_all(name, {"branch3x3_1", "branch3x3_2"}, x),
-       apply_all(name, {"branch7x7x3_1", "branch7x7x3_2", "branch7x7x3_3", "branch7x7x3_4"}, x),
-       at::max_pool2d(x, 3, 2)},
-      1);
+  return at::cat({apply_all(name, {"branch3x3_1", "branch3x3_2"}, x),
+                  apply_all(name, {"branch7x7x3_1", "branch7x7x3_2", "branch7x7x3_3", "branch7x7x3_4"}, x),
+                  at::max_pool2d(x, 3, 2)},
+                 1);
 }
 
 at::Tensor Inception::block_e(const std::string& name, const at::Tensor& x, bool pool_by_maxima) const {
@@ -154,7 +155,8 @@ at::Tensor Inception::block_e(const std::string& name, const at::Tensor& x, bool
 
 at::Tensor Inception::operator()(const at::Tensor& images) const {
   if (images.dim() != 4 || (images.size(1) != 1 && images.size(1) != 3))
-    throw InternalError(concat("Inception of images ", images.sizes(), ": [B, C, H, W] of 1 or 3 channels are needed"));
+    throw InternalError(
+        concat("Inception of images ", images.sizes(), ": [B, C, H, W] of 1 or 3 channels are needed"));
   const at::NoGradGuard no_grad;
   at::Tensor h = prepared(images);
   for (const char* name : {"Conv2d_1a_3x3", "Conv2d_2a_3x3", "Conv2d_2b_3x3"}) h = apply(name, h);

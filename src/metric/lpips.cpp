@@ -26,10 +26,10 @@ const std::vector<Plan> kAlexNet = {{0, 3, 64, 11, 4, 2, 0, true},
                                     {10, 256, 256, 3, 1, 1, 0, true}};
 
 const std::vector<Plan> kVgg16 = {
-    {0, 3, 64, 3, 1, 1, 0, false},     {2, 64, 64, 3, 1, 1, 0, true},     {5, 64, 128, 3, 1, 1, 2, false},
-    {7, 128, 128, 3, 1, 1, 0, true},   {10, 128, 256, 3, 1, 1, 2, false}, {12, 256, 256, 3, 1, 1, 0, false},
-    {14, 256, 256, 3, 1, 1, 0, true},  {17, 256, 512, 3, 1, 1, 2, false}, {19, 512, 512, 3, 1, 1, 0, false},
-    {21, 512, 512, 3, 1, 1, 0, true},  {24, 512, 512, 3, 1, 1, 2, false}, {26, 512, 512, 3, 1, 1, 0, false},
+    {0, 3, 64, 3, 1, 1, 0, false},    {2, 64, 64, 3, 1, 1, 0, true},     {5, 64, 128, 3, 1, 1, 2, false},
+    {7, 128, 128, 3, 1, 1, 0, true},  {10, 128, 256, 3, 1, 1, 2, false}, {12, 256, 256, 3, 1, 1, 0, false},
+    {14, 256, 256, 3, 1, 1, 0, true}, {17, 256, 512, 3, 1, 1, 2, false}, {19, 512, 512, 3, 1, 1, 0, false},
+    {21, 512, 512, 3, 1, 1, 0, true}, {24, 512, 512, 3, 1, 1, 2, false}, {26, 512, 512, 3, 1, 1, 0, false},
     {28, 512, 512, 3, 1, 1, 0, true}};
 
 /// The network's input for an image [C, H, W]: [1, 3, H, W].
@@ -50,9 +50,12 @@ Lpips::Lpips(const NamedTensors& weights) {
   int head = 0;
   for (const Plan& plan : alex ? kAlexNet : kVgg16) {
     const std::string name = concat("features.", plan.index);
-    Layer layer{
-        take_weight(weights, name + ".weight", {plan.out, plan.in, plan.kernel, plan.kernel}),
-        take_weight(weights, name + ".bias", {plan.out}), plan.stride, plan.padding, plan.pooling, {}};
+    Layer layer{take_weight(weights, name + ".weight", {plan.out, plan.in, plan.kernel, plan.kernel}),
+                take_weight(weights, name + ".bias", {plan.out}),
+                plan.stride,
+                plan.padding,
+                plan.pooling,
+                {}};
     if (plan.counts) layer.head = take_weight(weights, concat("lin", head++, ".weight"), {1, plan.out, 1, 1});
     layers_.push_back(std::move(layer));
   }
@@ -71,8 +74,8 @@ std::vector<at::Tensor> Lpips::features(const at::Tensor& image) const {
 
 double Lpips::operator()(const at::Tensor& x, const at::Tensor& truth) const {
   if (x.dim() != 3 || x.sizes() != truth.sizes() || (x.size(0) != 1 && x.size(0) != 3)) {
-    throw InternalError(
-        concat("LPIPS of shapes ", x.sizes(), " and ", truth.sizes(), ": two [C, H, W] of 1 or 3 channels are needed"));
+    throw InternalError(concat("LPIPS of shapes ", x.sizes(), " and ", truth.sizes(),
+                               ": two [C, H, W] of 1 or 3 channels are needed"));
   }
   const bool finite = at::isfinite(x).all().item<bool>() && at::isfinite(truth).all().item<bool>();
   if (!finite || x.size(1) < smallest_ || x.size(2) < smallest_)

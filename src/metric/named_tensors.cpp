@@ -10,8 +10,8 @@ at::Tensor take_weight(const NamedTensors& weights, const std::string& name, at:
   const std::string advice = "; make the file with tools/convert_metric_weights.py";
   if (found == weights.end()) throw DataError(concat("the metric's weights lack '", name, "'", advice));
   if (found->second.sizes() != shape) {
-    throw DataError(concat("the metric's weights '", name, "' have the shape ", found->second.sizes(), ", and ", shape,
-                           " is needed", advice));
+    throw DataError(concat("the metric's weights '", name, "' have the shape ", found->second.sizes(),
+                           ", and ", shape, " is needed", advice));
   }
   const at::Tensor weight = found->second.to(at::kCPU, at::kFloat).contiguous();
   if (!at::isfinite(weight).all().item<bool>()) {

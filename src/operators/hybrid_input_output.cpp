@@ -24,7 +24,9 @@ at::Tensor starts(const at::Tensor& like) {
   return at::stack(drawn);
 }
 
-at::Tensor spectrum(const at::Tensor& u) { return at::fft_fft2(u, {}, {-2, -1}, "ortho"); }
+at::Tensor spectrum(const at::Tensor& u) {
+  return at::fft_fft2(u, {}, {-2, -1}, "ortho");
+}
 
 /// One image [C, H + 2p, W + 2p] -> the padded image on [0, 1]. All starts at once; every channel takes the best of its own.
 at::Tensor retrieve(const at::Tensor& y, const at::Tensor& inside, std::int64_t iterations) {
@@ -47,15 +49,16 @@ at::Tensor retrieve(const at::Tensor& y, const at::Tensor& inside, std::int64_t 
 at::Tensor hybrid_input_output(const at::Tensor& y, std::int64_t padding, std::int64_t iterations) {
   const at::Tensor on_host = y.to(at::kCPU, at::kDouble);
   const std::int64_t height = y.size(2) - 2 * padding, width = y.size(3) - 2 * padding;
-  const at::Tensor inside =
-      at::constant_pad_nd(at::ones({y.size(1), height, width}, on_host.options()), {padding, padding, padding, padding});
-  return image_by_image(y.size(0), [&](std::int64_t b) {
-           return retrieve(on_host.select(0, b), inside, iterations)
-               .narrow(1, padding, height)
-               .narrow(2, padding, width)
-               .mul(2)
-               .sub(1);  // [C, H, W]
-         })
+  const at::Tensor inside = at::constant_pad_nd(at::ones({y.size(1), height, width}, on_host.options()),
+                                                {padding, padding, padding, padding});
+  return image_by_image(y.size(0),
+                        [&](std::int64_t b) {
+                          return retrieve(on_host.select(0, b), inside, iterations)
+                              .narrow(1, padding, height)
+                              .narrow(2, padding, width)
+                              .mul(2)
+                              .sub(1);  // [C, H, W]
+                        })
       .to(y.options());
 }
 

@@ -142,9 +142,12 @@ class AutoencoderDecoder : public torch::nn::Module {
   /// The stages live as long as this decoder.
   void append_to(Autoencoder::DecoderStages& stages) const {
     const auto add_residual = [&stages](const ResidualBlock& block) {
-      stages.all.push_back(
-          {[&block](const at::Tensor& h, const Normaliser& normalise) { return block.forward(h, {}, normalise); },
-           [&block](const at::Tensor& h, const Normaliser& normalise) { return block.differentiated(h, normalise); }});
+      stages.all.push_back({[&block](const at::Tensor& h, const Normaliser& normalise) {
+                              return block.forward(h, {}, normalise);
+                            },
+                            [&block](const at::Tensor& h, const Normaliser& normalise) {
+                              return block.differentiated(h, normalise);
+                            }});
     };
     add_residual(middle_->block(0));
     if (const ImageAttention* const attention = middle_->attention(); attention != nullptr) {
@@ -173,9 +176,12 @@ class AutoencoderDecoder : public torch::nn::Module {
         stages.factor *= 2;
       }
     }
-    stages.all.push_back(
-        {[this](const at::Tensor& h, const Normaliser& normalise) { return leave(normalise.activated(*norm_out_, h).value); },
-         [this](const at::Tensor& h, const Normaliser& normalise) { return leave_differentiated(h, normalise); }});
+    stages.all.push_back({[this](const at::Tensor& h, const Normaliser& normalise) {
+                            return leave(normalise.activated(*norm_out_, h).value);
+                          },
+                          [this](const at::Tensor& h, const Normaliser& normalise) {
+                            return leave_differentiated(h, normalise);
+                          }});
     stages.reach = static_cast<std::int64_t>(std::ceil(reach + spacing));
   }
   at::Tensor enter(const at::Tensor& z) const { return conv_in_->forward(z); }
@@ -185,8 +191,10 @@ class AutoencoderDecoder : public torch::nn::Module {
   at::Tensor leave(const at::Tensor& activated) const { return conv_out_->forward(activated).contiguous(); }
   Differentiated leave_differentiated(const at::Tensor& h, const Normaliser& normalise) const {
     const Activated norm = normalise.activated(*norm_out_, h);
-    return {leave(norm.value), [this, h, statistics = norm.statistics, constant = norm.constant](const at::Tensor& cotangent) {
-              return norm_out_->pull_back_activated(conv_out_->pull_back(in_network_format(cotangent)), h, statistics, constant);
+    return {leave(norm.value),
+            [this, h, statistics = norm.statistics, constant = norm.constant](const at::Tensor& cotangent) {
+              return norm_out_->pull_back_activated(conv_out_->pull_back(in_network_format(cotangent)), h,
+                                                    statistics, constant);
             }};
   }
 

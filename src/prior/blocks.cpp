@@ -45,10 +45,11 @@ Differentiated ResidualBlock::differentiated(const at::Tensor& x, const Normalis
   const at::Tensor y = conv2_->forward_onto(second.value, shortcut(x));
   return {y, [this, x, h, first = first.statistics, second = second.statistics,
               constant = first.constant](const at::Tensor& cotangent) {
-            const at::Tensor to_h =
-                norm2_->pull_back_activated(conv2_->pull_back(cotangent), h, second, constant);  // [B, out, H, W]
-            return norm1_->pull_back_activated(conv1_->pull_back(to_h), x, first, constant,
-                                               shortcut_ ? shortcut_->pull_back(cotangent) : cotangent);  // [B, in, H, W]
+            const at::Tensor to_h = norm2_->pull_back_activated(conv2_->pull_back(cotangent), h, second,
+                                                                constant);  // [B, out, H, W]
+            return norm1_->pull_back_activated(
+                conv1_->pull_back(to_h), x, first, constant,
+                shortcut_ ? shortcut_->pull_back(cotangent) : cotangent);  // [B, in, H, W]
           }};
 }
 
@@ -71,7 +72,8 @@ namespace {
 
 /// 2 i + a sees the coarse positions i + a - 1 and i + a: the kernel's three taps [0, 1, 2], the first or the last alone.
 at::Tensor taps_of(const at::Tensor& kernel, std::int64_t axis, std::int64_t phase) {
-  const at::Tensor first = kernel.narrow(axis, 0, 1), middle = kernel.narrow(axis, 1, 1), last = kernel.narrow(axis, 2, 1);
+  const at::Tensor first = kernel.narrow(axis, 0, 1), middle = kernel.narrow(axis, 1, 1),
+                   last = kernel.narrow(axis, 2, 1);
   return phase == 0 ? at::cat({first, middle + last}, axis) : at::cat({first + middle, last}, axis);
 }
 
@@ -94,25 +96,31 @@ at::Tensor Upsample::doubled(const at::Tensor& x) const {
     on_coarse_grid_ = std::make_shared<Convolution>(at::cat(blocks, 0), conv_->bias().repeat({4}), 1, 1);
   }
   const at::Tensor all = on_coarse_grid_->forward(x);  // [B, 4 C, H + 1, W + 1]
-  at::Tensor y = at::empty({x.size(0), channels, 2 * height, 2 * width}, x.options(), x.suggest_memory_format());
+  at::Tensor y =
+      at::empty({x.size(0), channels, 2 * height, 2 * width}, x.options(), x.suggest_memory_format());
   for (const std::int64_t a : {0, 1}) {
     for (const std::int64_t b : {0, 1}) {
       const at::Tensor block = all.narrow(1, (2 * a + b) * channels, channels);
-      y.slice(2, a, 2 * height, 2).slice(3, b, 2 * width, 2).copy_(block.narrow(2, a, height).narrow(3, b, width));
+      y.slice(2, a, 2 * height, 2)
+          .slice(3, b, 2 * width, 2)
+          .copy_(block.narrow(2, a, height).narrow(3, b, width));
     }
   }
   return y;  // [B, C, 2 H, 2 W]
 }
 
 at::Tensor Upsample::pull_back_doubled(const at::Tensor& cotangent) const {
-  const std::int64_t channels = cotangent.size(1), height = cotangent.size(2) / 2, width = cotangent.size(3) / 2;
+  const std::int64_t channels = cotangent.size(1), height = cotangent.size(2) / 2,
+                     width = cotangent.size(3) / 2;
   at::Tensor all = at::zeros({cotangent.size(0), 4 * channels, height + 1, width + 1}, cotangent.options());
   if (cotangent.suggest_memory_format() == at::MemoryFormat::ChannelsLast)
     all = all.contiguous(at::MemoryFormat::ChannelsLast);
   for (const std::int64_t a : {0, 1}) {
     for (const std::int64_t b : {0, 1}) {
       const at::Tensor block = all.narrow(1, (2 * a + b) * channels, channels);
-      block.narrow(2, a, height).narrow(3, b, width).copy_(cotangent.slice(2, a, 2 * height, 2).slice(3, b, 2 * width, 2));
+      block.narrow(2, a, height)
+          .narrow(3, b, width)
+          .copy_(cotangent.slice(2, a, 2 * height, 2).slice(3, b, 2 * width, 2));
     }
   }
   return on_coarse_grid_->pull_back(all);  // [B, C, H, W]
@@ -125,9 +133,11 @@ at::Tensor Upsample::forward(const at::Tensor& x, std::int64_t height, std::int6
 
 Differentiated Upsample::differentiated(const at::Tensor& x) const {
   const at::Tensor y = forward(x, 2 * x.size(2), 2 * x.size(3));
-  if (on_coarse_grid(x)) return {y, [this](const at::Tensor& cotangent) { return pull_back_doubled(cotangent); }};
+  if (on_coarse_grid(x))
+    return {y, [this](const at::Tensor& cotangent) { return pull_back_doubled(cotangent); }};
   return {y, [this](const at::Tensor& cotangent) {
-            return at::avg_pool2d(conv_->pull_back(cotangent), {2, 2}).mul_(4.0);  // the adjoint of repetition is a sum
+            return at::avg_pool2d(conv_->pull_back(cotangent), {2, 2})
+                .mul_(4.0);  // the adjoint of repetition is a sum
           }};
 }
 
@@ -206,7 +216,8 @@ at::Tensor ImageAttention::forward(const at::Tensor& x) const {
 
 Differentiated ImageAttention::differentiated(const at::Tensor& x) const {
   return {forward(x), [this, x](const at::Tensor& cotangent) {
-            return differentiate([this](const at::Tensor& leaf) { return forward(leaf); }, x).pull_back(cotangent);
+            return differentiate([this](const at::Tensor& leaf) { return forward(leaf); }, x)
+                .pull_back(cotangent);
           }};
 }
 

@@ -22,13 +22,16 @@ struct Layout {
         positions(x.size(2) * x.size(3)),
         part(std::max<std::int64_t>(kNormBlock, kPartNumbers / channels / kNormBlock * kNormBlock)),
         parts((positions + part - 1) / part) {}
-  std::int64_t offset(std::int64_t task) const { return ((task / parts) * positions + (task % parts) * part) * channels; }
+  std::int64_t offset(std::int64_t task) const {
+    return ((task / parts) * positions + (task % parts) * part) * channels;
+  }
   std::int64_t count(std::int64_t task) const { return std::min(part, positions - (task % parts) * part); }
   std::int64_t tasks() const { return batch * parts; }
 
   static constexpr std::int64_t kPartNumbers = 32768;
   std::int64_t batch, channels, positions;
-  std::int64_t part, parts;  ///< positions of a part of a sample, the unit of work of a thread; parts of a sample
+  std::int64_t part,
+      parts;  ///< positions of a part of a sample, the unit of work of a thread; parts of a sample
 };
 
 /// Whether the kernels may be used of x: no gradient recorded, channels next to each other.
@@ -85,13 +88,15 @@ class PartialSums {
 
 /// A norm with its statistics as the kernels take it: y = x scale + shift, [batch, channels] each.
 struct Rows {
-  Rows(const Layout& layout, const GroupNorm::Statistics& statistics, const at::Tensor& weight, const at::Tensor& bias)
+  Rows(const Layout& layout, const GroupNorm::Statistics& statistics, const at::Tensor& weight,
+       const at::Tensor& bias)
       : channels(layout.channels) {
     const at::Tensor w = weight.to(at::kFloat), shifts = bias.to(at::kFloat);
     const std::int64_t groups = statistics.mean.size(1), width = channels / groups;
     const float* const rate = statistics.rate.data_ptr<float>();
     const float* const centre = statistics.mean.data_ptr<float>();
-    for (auto* values : {&scale, &shift, &mean}) values->resize(static_cast<std::size_t>(layout.batch * channels));
+    for (auto* values : {&scale, &shift, &mean})
+      values->resize(static_cast<std::size_t>(layout.batch * channels));
     for (std::int64_t i = 0; i < layout.batch * channels; ++i) {
       const std::int64_t c = i % channels, group = i / channels * groups + c / width;
       const auto at = static_cast<std::size_t>(i);
@@ -100,7 +105,9 @@ struct Rows {
       shift[at] = shifts.data_ptr<float>()[c] - mean[at] * scale[at];
     }
   }
-  const float* of(const std::vector<float>& values, std::int64_t sample) const { return values.data() + sample * channels; }
+  const float* of(const std::vector<float>& values, std::int64_t sample) const {
+    return values.data() + sample * channels;
+  }
 
   std::int64_t channels;
   std::vector<float> scale, shift, mean;
@@ -118,21 +125,25 @@ GroupNorm::Statistics GroupNorm::statistics(const at::Tensor& x) const {
   if (!kernels_serve(x)) {
     const at::Tensor groups =
         x.reshape({x.size(0), groups_, -1}).to(x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat);
-    const auto [variance, mean] = at::var_mean(groups, at::OptionalIntArrayRef{2}, std::int64_t{0});  // [B, groups]
+    const auto [variance, mean] =
+        at::var_mean(groups, at::OptionalIntArrayRef{2}, std::int64_t{0});  // [B, groups]
     return {mean, (variance + eps_).rsqrt()};
   }
   const Layout layout(x);
-  Statistics out{at::empty({layout.batch, groups_}, at::kFloat), at::empty({layout.batch, groups_}, at::kFloat)};
+  Statistics out{at::empty({layout.batch, groups_}, at::kFloat),
+                 at::empty({layout.batch, groups_}, at::kFloat)};
   with_type(x, [&]<class T>(T*) {
     const T* const all = values<T>(x);
     // Sums of differences from a sample's first position, so that a large mean costs no digits.
     std::vector<float> origin(static_cast<std::size_t>(layout.batch * layout.channels));
     for (std::int64_t b = 0; b < layout.batch; ++b)
-      convert_to_float(all + b * layout.positions * layout.channels, layout.channels, origin.data() + b * layout.channels);
+      convert_to_float(all + b * layout.positions * layout.channels, layout.channels,
+                       origin.data() + b * layout.channels);
     PartialSums sums(layout);
     for_each_part(layout, [&](std::int64_t task) {
       add_channel_sums(all + layout.offset(task), layout.count(task), layout.channels,
-                       origin.data() + task / layout.parts * layout.channels, sums.first(task), sums.second(task));
+                       origin.data() + task / layout.parts * layout.channels, sums.first(task),
+                       sums.second(task));
     });
     const std::int64_t width = layout.channels / groups_;
     const double n = static_cast<double>(layout.positions);
@@ -181,8 +192,9 @@ at::Tensor GroupNorm::apply(const at::Tensor& x, const Statistics& statistics, b
   with_type(x, [&]<class T>(T*) {
     for_each_part(layout, [&](std::int64_t task) {
       const std::int64_t b = task / layout.parts;
-      scale_and_activate(values<T>(x) + layout.offset(task), layout.count(task), layout.channels, rows.of(rows.scale, b),
-                         rows.of(rows.shift, b), activate, values<T>(y) + layout.offset(task));
+      scale_and_activate(values<T>(x) + layout.offset(task), layout.count(task), layout.channels,
+                         rows.of(rows.scale, b), rows.of(rows.shift, b), activate,
+                         values<T>(y) + layout.offset(task));
     });
   });
   return y;
@@ -200,8 +212,9 @@ at::Tensor GroupNorm::activated(const at::Tensor& x, const Statistics& statistic
   return apply(x, statistics, true);
 }
 
-at::Tensor GroupNorm::pull_back_activated(at::Tensor cotangent, const at::Tensor& x, const Statistics& statistics,
-                                          bool constant, const at::Tensor& more) const {
+at::Tensor GroupNorm::pull_back_activated(at::Tensor cotangent, const at::Tensor& x,
+                                          const Statistics& statistics, bool constant,
+                                          const at::Tensor& more) const {
   if (!kernels_serve(x) || cotangent.strides() != x.strides() ||
       (more.defined() && more.strides() != x.strides())) {
     const auto norm = [&](const at::Tensor& leaf) {
@@ -217,9 +230,9 @@ at::Tensor GroupNorm::pull_back_activated(at::Tensor cotangent, const at::Tensor
   with_type(x, [&]<class T>(T*) {
     for_each_part(layout, [&](std::int64_t task) {
       const std::int64_t b = task / layout.parts;
-      pull_back_activation(values<T>(x) + layout.offset(task), layout.count(task), layout.channels, rows.of(rows.scale, b),
-                           rows.of(rows.shift, b), rows.of(rows.mean, b), values<T>(cotangent) + layout.offset(task),
-                           sums.first(task), sums.second(task));
+      pull_back_activation(values<T>(x) + layout.offset(task), layout.count(task), layout.channels,
+                           rows.of(rows.scale, b), rows.of(rows.shift, b), rows.of(rows.mean, b),
+                           values<T>(cotangent) + layout.offset(task), sums.first(task), sums.second(task));
     });
     if (!constant) {
       // With d the cotangent of norm(x), v = (x - mean) rate, and means over a group: J^T d = rate (w d - mean(w d) - v mean(w d v)).
@@ -249,8 +262,8 @@ at::Tensor GroupNorm::pull_back_activated(at::Tensor cotangent, const at::Tensor
     }
     for_each_part(layout, [&](std::int64_t task) {
       const std::int64_t b = task / layout.parts;
-      pull_back_norm(values<T>(x) + layout.offset(task), layout.count(task), layout.channels, rows.of(rows.scale, b),
-                     rows.of(slope, b), rows.of(offset, b),
+      pull_back_norm(values<T>(x) + layout.offset(task), layout.count(task), layout.channels,
+                     rows.of(rows.scale, b), rows.of(slope, b), rows.of(offset, b),
                      more.defined() ? values<T>(more) + layout.offset(task) : nullptr,
                      values<T>(cotangent) + layout.offset(task));
     });

@@ -49,7 +49,8 @@ Convolution::Convolution(std::int64_t in, std::int64_t out, std::int64_t kernel,
   bias_ = register_parameter("bias", without_values({out}, options), false);
 }
 
-Convolution::Convolution(const at::Tensor& weight, const at::Tensor& bias, std::int64_t stride, std::int64_t padding)
+Convolution::Convolution(const at::Tensor& weight, const at::Tensor& bias, std::int64_t stride,
+                         std::int64_t padding)
     : Convolution(weight.size(1), weight.size(0), weight.size(2), stride, padding, weight.options()) {
   weight_.copy_(weight);
   bias_.copy_(bias);

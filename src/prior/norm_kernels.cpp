@@ -9,12 +9,16 @@ namespace {
 
 #define DWGF_INLINE inline __attribute__((always_inline))
 
-DWGF_INLINE float load(const float* x) { return *x; }
+DWGF_INLINE float load(const float* x) {
+  return *x;
+}
 DWGF_INLINE float load(const Brain* x) {
   return std::bit_cast<float>(static_cast<std::uint32_t>(*x) << 16);
 }
 
-DWGF_INLINE void store(float value, float* y) { *y = value; }
+DWGF_INLINE void store(float value, float* y) {
+  *y = value;
+}
 /// Rounds to nearest, ties to even; a NaN stays one.
 DWGF_INLINE void store(float value, Brain* y) {
   const auto bits = std::bit_cast<std::uint32_t>(value);
@@ -42,8 +46,8 @@ DWGF_INLINE float exponential(float u) {
 }
 
 template <class T>
-DWGF_INLINE void sums_here_body(const T* x, std::int64_t positions, std::int64_t channels, const float* origin,
-                           float* s, float* q) {
+DWGF_INLINE void sums_here_body(const T* x, std::int64_t positions, std::int64_t channels,
+                                const float* origin, float* s, float* q) {
   for (std::int64_t p = 0; p < positions; ++p, x += channels) {
     for (std::int64_t c = 0; c < channels; ++c) {
       const float d = load(x + c) - origin[c];
@@ -54,8 +58,8 @@ DWGF_INLINE void sums_here_body(const T* x, std::int64_t positions, std::int64_t
 }
 
 template <class T>
-DWGF_INLINE void activate_here_body(const T* x, std::int64_t positions, std::int64_t channels, const float* scale,
-                               const float* shift, bool activate, T* y) {
+DWGF_INLINE void activate_here_body(const T* x, std::int64_t positions, std::int64_t channels,
+                                    const float* scale, const float* shift, bool activate, T* y) {
   for (std::int64_t p = 0; p < positions; ++p, x += channels, y += channels) {
     if (activate) {
 #pragma GCC ivdep
@@ -72,8 +76,8 @@ DWGF_INLINE void activate_here_body(const T* x, std::int64_t positions, std::int
 
 template <class T>
 DWGF_INLINE void pull_back_activation_here_body(const T* x, std::int64_t positions, std::int64_t channels,
-                                           const float* scale, const float* shift, const float* mean, T* cotangent,
-                                           float* s, float* m) {
+                                                const float* scale, const float* shift, const float* mean,
+                                                T* cotangent, float* s, float* m) {
   for (std::int64_t p = 0; p < positions; ++p, x += channels, cotangent += channels) {
 #pragma GCC ivdep
     for (std::int64_t c = 0; c < channels; ++c) {
@@ -89,13 +93,15 @@ DWGF_INLINE void pull_back_activation_here_body(const T* x, std::int64_t positio
 }
 
 template <class T>
-DWGF_INLINE void pull_back_norm_here_body(const T* x, std::int64_t positions, std::int64_t channels, const float* scale,
-                                     const float* slope, const float* constant, const T* more, T* cotangent) {
+DWGF_INLINE void pull_back_norm_here_body(const T* x, std::int64_t positions, std::int64_t channels,
+                                          const float* scale, const float* slope, const float* constant,
+                                          const T* more, T* cotangent) {
   for (std::int64_t p = 0; p < positions; ++p) {
     if (more != nullptr) {
 #pragma GCC ivdep
       for (std::int64_t c = 0; c < channels; ++c) {
-        store(load(cotangent + c) * scale[c] + (load(x + c) * slope[c] + constant[c]) + load(more + c), cotangent + c);
+        store(load(cotangent + c) * scale[c] + (load(x + c) * slope[c] + constant[c]) + load(more + c),
+              cotangent + c);
       }
       more += channels;
     } else {
@@ -114,44 +120,59 @@ DWGF_INLINE void pull_back_norm_here_body(const T* x, std::int64_t positions, st
 enum class Processor { any, avx2, avx512 };
 Processor processor() {
   static const Processor found = [] {
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
-        __builtin_cpu_supports("avx512dq"))
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+        __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq"))
       return Processor::avx512;
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? Processor::avx2 : Processor::any;
   }();
   return found;
 }
 #define DWGF_AVX2 __attribute__((target("avx2,fma")))
-#define DWGF_AVX512 __attribute__((target("avx2,fma,avx512f,avx512bw,avx512vl,avx512dq,prefer-vector-width=512")))
-#define DWGF_FOR_EACH_PROCESSOR(name, parameters, arguments)                          \
-  template <class T> DWGF_AVX512 void name##_avx512 parameters { name##_body arguments; } \
-  template <class T> DWGF_AVX2 void name##_avx2 parameters { name##_body arguments; }     \
-  template <class T> void name parameters {                                           \
-    switch (processor()) {                                                            \
-      case Processor::avx512: return name##_avx512<T> arguments;                      \
-      case Processor::avx2: return name##_avx2<T> arguments;                          \
-      case Processor::any: return name##_body arguments;                              \
-    }                                                                                 \
+#define DWGF_AVX512 \
+  __attribute__((target("avx2,fma,avx512f,avx512bw,avx512vl,avx512dq,prefer-vector-width=512")))
+#define DWGF_FOR_EACH_PROCESSOR(name, parameters, arguments) \
+  template <class T>                                         \
+  DWGF_AVX512 void name##_avx512 parameters {                \
+    name##_body arguments;                                   \
+  }                                                          \
+  template <class T>                                         \
+  DWGF_AVX2 void name##_avx2 parameters {                    \
+    name##_body arguments;                                   \
+  }                                                          \
+  template <class T>                                         \
+  void name parameters {                                     \
+    switch (processor()) {                                   \
+      case Processor::avx512:                                \
+        return name##_avx512<T> arguments;                   \
+      case Processor::avx2:                                  \
+        return name##_avx2<T> arguments;                     \
+      case Processor::any:                                   \
+        return name##_body arguments;                        \
+    }                                                        \
   }
 #else
 #define DWGF_FOR_EACH_PROCESSOR(name, parameters, arguments) \
-  template <class T> void name parameters { name##_body arguments; }
+  template <class T>                                         \
+  void name parameters {                                     \
+    name##_body arguments;                                   \
+  }
 #endif
 
 DWGF_FOR_EACH_PROCESSOR(sums_here,
-                        (const T* x, std::int64_t positions, std::int64_t channels, const float* origin, float* s, float* q),
+                        (const T* x, std::int64_t positions, std::int64_t channels, const float* origin,
+                         float* s, float* q),
                         (x, positions, channels, origin, s, q))
 DWGF_FOR_EACH_PROCESSOR(activate_here,
-                        (const T* x, std::int64_t positions, std::int64_t channels, const float* scale, const float* shift,
-                         bool active, T* y),
+                        (const T* x, std::int64_t positions, std::int64_t channels, const float* scale,
+                         const float* shift, bool active, T* y),
                         (x, positions, channels, scale, shift, active, y))
 DWGF_FOR_EACH_PROCESSOR(pull_back_activation_here,
-                        (const T* x, std::int64_t positions, std::int64_t channels, const float* scale, const float* shift,
-                         const float* mean, T* cotangent, float* s, float* m),
+                        (const T* x, std::int64_t positions, std::int64_t channels, const float* scale,
+                         const float* shift, const float* mean, T* cotangent, float* s, float* m),
                         (x, positions, channels, scale, shift, mean, cotangent, s, m))
 DWGF_FOR_EACH_PROCESSOR(pull_back_norm_here,
-                        (const T* x, std::int64_t positions, std::int64_t channels, const float* scale, const float* slope,
-                         const float* constant, const T* more, T* cotangent),
+                        (const T* x, std::int64_t positions, std::int64_t channels, const float* scale,
+                         const float* slope, const float* constant, const T* more, T* cotangent),
                         (x, positions, channels, scale, slope, constant, more, cotangent))
 
 /// Runs `block(first position, positions, sums, moments)` over blocks and adds what each leaves in its float32 sums.
@@ -176,11 +197,12 @@ void convert_to_float(const T* x, std::int64_t count, float* y) {
 }
 
 template <class T>
-void add_channel_sums(const T* x, std::int64_t positions, std::int64_t channels, const float* origin, double* sum,
-                      double* square) {
-  in_blocks(positions, channels, sum, square, [&](std::int64_t first, std::int64_t count, float* s, float* q) {
-    sums_here<T>(x + first * channels, count, channels, origin, s, q);
-  });
+void add_channel_sums(const T* x, std::int64_t positions, std::int64_t channels, const float* origin,
+                      double* sum, double* square) {
+  in_blocks(positions, channels, sum, square,
+            [&](std::int64_t first, std::int64_t count, float* s, float* q) {
+              sums_here<T>(x + first * channels, count, channels, origin, s, q);
+            });
 }
 
 template <class T>
@@ -192,25 +214,29 @@ void scale_and_activate(const T* x, std::int64_t positions, std::int64_t channel
 template <class T>
 void pull_back_activation(const T* x, std::int64_t positions, std::int64_t channels, const float* scale,
                           const float* shift, const float* mean, T* c, double* sum, double* moment) {
-  in_blocks(positions, channels, sum, moment, [&](std::int64_t first, std::int64_t count, float* s, float* m) {
-    pull_back_activation_here<T>(x + first * channels, count, channels, scale, shift, mean, c + first * channels, s, m);
-  });
+  in_blocks(positions, channels, sum, moment,
+            [&](std::int64_t first, std::int64_t count, float* s, float* m) {
+              pull_back_activation_here<T>(x + first * channels, count, channels, scale, shift, mean,
+                                           c + first * channels, s, m);
+            });
 }
 
 template <class T>
-void pull_back_norm(const T* x, std::int64_t positions, std::int64_t channels, const float* scale, const float* slope,
-                    const float* constant, const T* more, T* c) {
+void pull_back_norm(const T* x, std::int64_t positions, std::int64_t channels, const float* scale,
+                    const float* slope, const float* constant, const T* more, T* c) {
   pull_back_norm_here<T>(x, positions, channels, scale, slope, constant, more, c);
 }
 
-#define DWGF_INSTANTIATE(T) \
-  template void convert_to_float(const T*, std::int64_t, float*); \
-                                                                                          \
-  template void add_channel_sums(const T*, std::int64_t, std::int64_t, const float*, double*, double*);               \
-  template void scale_and_activate(const T*, std::int64_t, std::int64_t, const float*, const float*, bool, T*);        \
-  template void pull_back_activation(const T*, std::int64_t, std::int64_t, const float*, const float*, const float*, T*, \
-                                     double*, double*);                                                               \
-  template void pull_back_norm(const T*, std::int64_t, std::int64_t, const float*, const float*, const float*, const T*, T*);
+#define DWGF_INSTANTIATE(T)                                                                                \
+  template void convert_to_float(const T*, std::int64_t, float*);                                          \
+                                                                                                           \
+  template void add_channel_sums(const T*, std::int64_t, std::int64_t, const float*, double*, double*);    \
+  template void scale_and_activate(const T*, std::int64_t, std::int64_t, const float*, const float*, bool, \
+                                   T*);                                                                    \
+  template void pull_back_activation(const T*, std::int64_t, std::int64_t, const float*, const float*,     \
+                                     const float*, T*, double*, double*);                                  \
+  template void pull_back_norm(const T*, std::int64_t, std::int64_t, const float*, const float*,           \
+                               const float*, const T*, T*);
 DWGF_INSTANTIATE(float)
 DWGF_INSTANTIATE(Brain)
 

@@ -13,12 +13,12 @@ namespace dwgf {
 namespace {
 
 using Scalars = c10::List<std::optional<at::Scalar>>;
-using Convolve = at::Tensor(const at::Tensor&, const at::Tensor&, const std::optional<at::Tensor>&, at::IntArrayRef,
-                            at::IntArrayRef, at::IntArrayRef, std::int64_t, std::string_view, Scalars,
-                            std::optional<std::string_view>);
+using Convolve = at::Tensor(const at::Tensor&, const at::Tensor&, const std::optional<at::Tensor>&,
+                            at::IntArrayRef, at::IntArrayRef, at::IntArrayRef, std::int64_t, std::string_view,
+                            Scalars, std::optional<std::string_view>);
 using ConvolveAndAdd = at::Tensor(const at::Tensor&, const at::Tensor&, const at::Tensor&,
-                                  const std::optional<at::Tensor>&, at::IntArrayRef, at::IntArrayRef, at::IntArrayRef,
-                                  std::int64_t, std::string_view, std::optional<at::Scalar>,
+                                  const std::optional<at::Tensor>&, at::IntArrayRef, at::IntArrayRef,
+                                  at::IntArrayRef, std::int64_t, std::string_view, std::optional<at::Scalar>,
                                   std::optional<std::string_view>, Scalars, std::optional<std::string_view>);
 
 struct Operators {
@@ -62,14 +62,16 @@ at::Tensor PackedConvolution::dense() const {
   return weight_.to_dense();
 }
 
-at::Tensor PackedConvolution::forward(const at::Tensor& x, const at::Tensor& bias, const at::Tensor& more) const {
+at::Tensor PackedConvolution::forward(const at::Tensor& x, const at::Tensor& bias,
+                                      const at::Tensor& more) const {
   const std::int64_t padding[] = {padding_, padding_}, stride[] = {stride_, stride_}, dilation[] = {1, 1};
   const std::optional<at::Tensor> offset = bias.defined() ? std::optional(bias) : std::nullopt;
   if (more.defined()) {
     return operators()->convolve_and_add.call(x, more, weight_, offset, padding, stride, dilation, 1, "add",
                                               at::Scalar(1.0), std::nullopt, Scalars(), std::nullopt);
   }
-  return operators()->convolve.call(x, weight_, offset, padding, stride, dilation, 1, "none", Scalars(), std::nullopt);
+  return operators()->convolve.call(x, weight_, offset, padding, stride, dilation, 1, "none", Scalars(),
+                                    std::nullopt);
 }
 
 }  // namespace dwgf

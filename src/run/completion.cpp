@@ -116,9 +116,12 @@ std::string fish_script() {
       out << "complete -c dwgf -f -n " << here << " -a " << quoted(joined(words)) << "\n";
     for (const OptionSpec& option : options_of(command)) {
       out << "complete -c dwgf -n " << here << " -l " << option.key;
-      if (!option.choices.empty()) out << " -x -a " << quoted(joined(option.choices));
-      else if (option.kind == OptionKind::text) out << " -r";
-      else if (option.kind != OptionKind::flag) out << " -x";
+      if (!option.choices.empty())
+        out << " -x -a " << quoted(joined(option.choices));
+      else if (option.kind == OptionKind::text)
+        out << " -r";
+      else if (option.kind != OptionKind::flag)
+        out << " -x";
       out << " -d " << quoted(option.help) << "\n";
     }
   }

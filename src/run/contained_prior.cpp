@@ -89,7 +89,8 @@ EncodedImage ContainedPrior::encode_with_pull_back(const at::Tensor& x) const {
                                    [&] {
                                      return EncodedImage{no_latent(x), nothing};
                                    });
-  return {encoded.mean, [this, nothing, pull_back = std::move(encoded.pull_back)](const at::Tensor& cotangent) {
+  return {encoded.mean,
+          [this, nothing, pull_back = std::move(encoded.pull_back)](const at::Tensor& cotangent) {
             return contained([&] { return pull_back(cotangent); }, [&] { return nothing(cotangent); });
           }};
 }

@@ -90,7 +90,8 @@ std::optional<MemoryPlan> expected_memory(const RestoreJob& job, std::int64_t ba
   const std::int64_t state = 3 * batches * flow.micro_batch * geometry.latent_channels *
                              largest.latent_height * largest.latent_width;
   const std::int64_t kept_images = flow.method == Method::rlsd ? 3 * batches : 0;
-  const std::int64_t images = (6 + kept_images) * flow.micro_batch * geometry.image_channels * largest.height * largest.width;
+  const std::int64_t images =
+      (6 + kept_images) * flow.micro_batch * geometry.image_channels * largest.height * largest.width;
   const auto element = static_cast<std::uint64_t>(job.prior().options().dtype().itemsize());
   return MemoryPlan{now + kLibraries, *step + static_cast<std::uint64_t>(state + images) * element};
 }

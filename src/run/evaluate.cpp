@@ -89,11 +89,13 @@ class TablePrinter final : public Printer {
 
   void summary(const Summary& summary, std::int64_t total) override {
     std::size_t longest = 16;
-    for (const PosteriorMetric& metric : evaluator_.posterior()) longest = std::max(longest, metric.title.size());
+    for (const PosteriorMetric& metric : evaluator_.posterior())
+      longest = std::max(longest, metric.title.size());
     longest = std::max(longest, baseline_.size());
     const int margin = static_cast<int>(longest);
     std::printf("%-*s", margin, "");
-    for (const QualityMetric& metric : evaluator_.quality()) std::printf(" %*s", width(metric), metric.title.c_str());
+    for (const QualityMetric& metric : evaluator_.quality())
+      std::printf(" %*s", width(metric), metric.title.c_str());
     std::printf(" %8s\n", "FID");
     for (std::size_t c = 0; c < Scores::columns().size(); ++c) {
       const Scores::Column& column = Scores::columns()[c];
@@ -112,12 +114,14 @@ class TablePrinter final : public Printer {
       if (metric.name == "coverage" && summary.posterior(m)) std::printf("   %s", of_intervals().c_str());
       std::printf("\n");
     }
-    std::printf("means over %lld of %lld images; -: does not apply\n", static_cast<long long>(summary.images()),
-                static_cast<long long>(total));
+    std::printf("means over %lld of %lld images; -: does not apply\n",
+                static_cast<long long>(summary.images()), static_cast<long long>(total));
   }
 
  private:
-  static int width(const QualityMetric& metric) { return std::max(8, static_cast<int>(metric.title.size()) + 1); }
+  static int width(const QualityMetric& metric) {
+    return std::max(8, static_cast<int>(metric.title.size()) + 1);
+  }
 
   static void cell(const std::optional<double>& value, int width, int digits) {
     if (value) {
@@ -132,7 +136,8 @@ class TablePrinter final : public Printer {
     const PosteriorContext& context = evaluator_.context();
     const double attainable = attainable_level(context.particles, context.lower, context.upper);
     char text[160];
-    std::snprintf(text, sizeof text, "of %.3g %% intervals, pixels with |truth| < 0.99", 100 * context.level());
+    std::snprintf(text, sizeof text, "of %.3g %% intervals, pixels with |truth| < 0.99",
+                  100 * context.level());
     std::string words = text;
     if (attainable < context.level() - 1e-9) {
       std::snprintf(text, sizeof text, "; %lld particles alone reach %.1f %% at most",
@@ -201,7 +206,8 @@ class CsvPrinter final : public Printer {
   explicit CsvPrinter(const Evaluator& evaluator) : evaluator_(evaluator) {
     std::string head = "id,name";
     for (const QualityMetric& metric : evaluator_.quality())
-      for (const Scores::Column& column : Scores::columns()) head += concat(",", metric.name, "_", column.name);
+      for (const Scores::Column& column : Scores::columns())
+        head += concat(",", metric.name, "_", column.name);
     for (const PosteriorMetric& metric : evaluator_.posterior()) head += "," + metric.name;
     std::printf("%s\n", head.c_str());
   }

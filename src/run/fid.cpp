@@ -39,7 +39,8 @@ Scores frechet_scores(Communicator& world, const std::string& results_path, cons
       truth.add((*inception)(image.truth.unsqueeze(0)));
       const std::vector<at::Tensor> own = estimates(image);
       for (std::size_t c = 0; c < own.size(); ++c) {
-        if (own[c].defined() && own[c].sizes() == image.truth.sizes()) of[c].add((*inception)(own[c].unsqueeze(0)));
+        if (own[c].defined() && own[c].sizes() == image.truth.sizes())
+          of[c].add((*inception)(own[c].unsqueeze(0)));
       }
     }
   });

@@ -96,7 +96,8 @@ void write_image(ResultsFile& results, std::int64_t row, const RestoreJob& job, 
   if (moments.diverged()) throw Diverged(solution.state.step);
   std::map<std::string, at::Tensor> values = products.finish(group);
   if (layout.find("/posterior/ksd")) {
-    const Problem problem{prior, *image.forward, image.y, image.shape, layout.images[static_cast<std::size_t>(row)].id};
+    const Problem problem{prior, *image.forward, image.y, image.shape,
+                          layout.images[static_cast<std::size_t>(row)].id};
     values["/posterior/ksd"] =
         at::scalar_tensor(stein_discrepancy(problem, solution.state, image.sigma, group), at::kDouble);
   }
@@ -122,8 +123,7 @@ void write_image(ResultsFile& results, std::int64_t row, const RestoreJob& job, 
     if (layout.find("/problem/" + name)) values["/problem/" + name] = array;
   values["/timing/compute"] =
       mean_and_largest(parts, [](const ImageTiming& t) { return t.total - t.waited; });
-  if (layout.find("/timing/group"))
-    values["/timing/group"] = at::scalar_tensor(timing.group, at::kDouble);
+  if (layout.find("/timing/group")) values["/timing/group"] = at::scalar_tensor(timing.group, at::kDouble);
   values["/timing/wait"] = mean_and_largest(parts, [](const ImageTiming& t) { return t.waited; });
   for (const std::string& name : Diagnostics::names()) {
     values["/diagnostics/" + name] =

@@ -137,8 +137,8 @@ at::Tensor credible_intervals(const StoredImage& image, const PosteriorContext& 
   if (context.decoder_error > 0) {
     const at::Tensor mean = as_doubles(image.mean);
     for (std::int64_t k = 0; k < pixels; ++k) {
-      const Interval wide = widened({bound[k], bound[pixels + k]}, mean.data_ptr<double>()[k], context.decoder_error,
-                                    context.level());
+      const Interval wide = widened({bound[k], bound[pixels + k]}, mean.data_ptr<double>()[k],
+                                    context.decoder_error, context.level());
       bound[k] = wide.lower;
       bound[pixels + k] = wide.upper;
     }
@@ -150,7 +150,8 @@ Coverage coverage_of_particles(const StoredImage& image, double level, double de
   StoredImage particles_only;
   particles_only.mean = image.mean;
   particles_only.particles = image.particles;
-  const PosteriorContext context{image.particles.size(0), 0.5 * (1 - level), 0.5 * (1 + level), decoder_error};
+  const PosteriorContext context{image.particles.size(0), 0.5 * (1 - level), 0.5 * (1 + level),
+                                 decoder_error};
   return coverage_of(credible_intervals(particles_only, context), image.truth);
 }
 
@@ -168,18 +169,20 @@ std::vector<QualityMetric> quality_metrics(const Settings& settings) {
 
 std::vector<PosteriorMetric> posterior_metrics() {
   return {
-      {"crps", "CRPS", "continuous ranked probability score on [-1, 1], mean over pixels; smaller is better", 4, crps},
+      {"crps", "CRPS", "continuous ranked probability score on [-1, 1], mean over pixels; smaller is better",
+       4, crps},
       {"coverage", "coverage", "share of pixels with |truth| < 0.99 whose truth lies in their interval", 3,
        inner_coverage},
-      {"coverage_clipped", "coverage, clipped pixels", "the same for the other pixels, at the ends of the scale", 3,
-       clipped_coverage},
+      {"coverage_clipped", "coverage, clipped pixels",
+       "the same for the other pixels, at the ends of the scale", 3, clipped_coverage},
       {"interval_width", "interval width", "mean width of the intervals on [-1, 1]", 3, width},
       {"chi_squared", "chi-squared of particles",
        "|y - A(x)|^2 / (m sigma^2), mean over particles; 1 on average for exact posterior samples", 3,
        chi_squared_of_particles},
-      {"chi_squared_mean", "chi-squared of the mean", "the same for the posterior mean; below that of the particles", 3,
-       chi_squared_of_mean},
-      {"ksd", "kernel Stein discrepancy", "0 on average for samples of the posterior, above it for others (store.ksd)", 3,
+      {"chi_squared_mean", "chi-squared of the mean",
+       "the same for the posterior mean; below that of the particles", 3, chi_squared_of_mean},
+      {"ksd", "kernel Stein discrepancy",
+       "0 on average for samples of the posterior, above it for others (store.ksd)", 3,
        [](const StoredImage& image, const PosteriorContext&) { return given(image.ksd); }},
       {"diversity", "diversity", "mean over pixels and pairs of particles of their difference on [-1, 1]", 3,
        diversity},

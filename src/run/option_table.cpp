@@ -120,7 +120,8 @@ std::vector<OptionSpec> restore_options() {
           choice("flow.preset", "paper", {"paper", "fast", "bayes"},
                  "a consistent group of the options below; single ones override it"),
           choice("flow.method", "dwgf", {"dwgf", "rlsd", "psld", "latent-dps"},
-                 "how the posterior is approached: by the gradient flow, or by a method to compare it with, which "
+                 "how the posterior is approached: by the gradient flow, or by a method to compare it with, "
+                 "which "
                  "brings its own published defaults; a key that it has no use for is refused"),
           choice("flow.objective", "reference", {"reference", "bayes"},
                  "reference: the published conventions, losses are means; bayes: the noise's log-likelihood, "
@@ -221,8 +222,10 @@ std::vector<OptionSpec> restore_options() {
           text("store.quantiles", "0.05,0.95",
                "quantiles of the particles stored for every pixel, as probabilities; none: no such arrays"),
           choice("store.ksd", "no", {"no", "yes"},
-                 "whether a kernel Stein discrepancy of every image's particles is computed and stored: how far they are from "
-                 "the posterior of prior and measurement, without the truth; for Gaussian noise; costs about one step"),
+                 "whether a kernel Stein discrepancy of every image's particles is computed and stored: how "
+                 "far they are from "
+                 "the posterior of prior and measurement, without the truth; for Gaussian noise; costs about "
+                 "one step"),
           integer("store.diagnostics_every", "1", 1, kLargestCount,
                   "steps between diagnostics records; the last step is always recorded"),
 
@@ -245,10 +248,11 @@ OptionSpec lpips_option() {
 
 /// Of the commands that judge a posterior's spread.
 OptionSpec decoder_error_option() {
-  return layout(text("decoder-error", "",
-                     "the autoencoder's own error, added to the particles' spread where intervals are compared with the "
-                     "truth: a standard deviation on the [-1, 1] scale, or images to measure it on, such as training "
-                     "images (as input.data); none: nothing is added"));
+  return layout(text(
+      "decoder-error", "",
+      "the autoencoder's own error, added to the particles' spread where intervals are compared with the "
+      "truth: a standard deviation on the [-1, 1] scale, or images to measure it on, such as training "
+      "images (as input.data); none: nothing is added"));
 }
 
 /// The same without flags, for a command that only looks at the job.
@@ -273,20 +277,23 @@ const std::vector<CommandSpec>& command_table() {
        "how close the images are to the truth, the trivial baseline and linear MMSE beside them, and whether "
        "their spread can be trusted",
        {flag("json", "print JSON to standard output instead of a table"),
-        flag("csv", "print a line of comma-separated values an image instead of a table"), decoder_error_option(),
-        lpips_option(),
+        flag("csv", "print a line of comma-separated values an image instead of a table"),
+        decoder_error_option(), lpips_option(),
         layout(text("fid", "",
-                    "weights of FID's Inception v3, a safetensors file by tools/convert_metric_weights.py; without it FID "
+                    "weights of FID's Inception v3, a safetensors file by tools/convert_metric_weights.py; "
+                    "without it FID "
                     "is not computed; under mpirun the ranks share its images"))},
        1},
       {"report",
        "RESULTS... [--to FILE.html]",
-       "one self-contained HTML page: pictures, uncertainty, curves, tables, how it was made; several results files are "
+       "one self-contained HTML page: pictures, uncertainty, curves, tables, how it was made; several "
+       "results files are "
        "compared",
        {text("to", "", "the page to write; by default beside the first results file"),
-        integer("pictures", "12", 0, 100, "images whose pictures are shown: worst, slowest, and evenly spaced ones"),
-        integer("sample", "2000", 0, 9e15, "images that are measured, evenly spaced; 0: all"), decoder_error_option(),
-        lpips_option()},
+        integer("pictures", "12", 0, 100,
+                "images whose pictures are shown: worst, slowest, and evenly spaced ones"),
+        integer("sample", "2000", 0, 9e15, "images that are measured, evenly spaced; 0: all"),
+        decoder_error_option(), lpips_option()},
        1,
        true},
       {"export",
@@ -359,8 +366,7 @@ std::vector<std::pair<std::string, std::string>> method_values(const std::string
 bool applies(const std::string& key, const std::string& method) {
   using Keys = std::set<std::string>;
   static const std::map<std::string, Keys> own = {
-      {"rlsd",
-       {"flow.stop", "flow.weight", "flow.lr", "flow.repulsion", "flow.coupling", "flow.image_lr"}},
+      {"rlsd", {"flow.stop", "flow.weight", "flow.lr", "flow.repulsion", "flow.coupling", "flow.image_lr"}},
       {"psld", {"flow.guidance", "flow.gluing", "flow.eta"}},
       {"latent-dps", {"flow.guidance", "flow.eta"}}};
   static const Keys common = {"flow.preset", "flow.method",      "flow.particles", "flow.grid",

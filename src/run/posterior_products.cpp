@@ -43,9 +43,10 @@ std::vector<double> quantile_probabilities(const std::string& quantiles) {
     const std::optional<double> p = parse_double(trim(word));
     const bool ascends = p && (probabilities.empty() || *p > probabilities.back());
     if (!ascends || !(*p >= 1e-6 && *p <= 1 - 1e-6) || probabilities.size() == 99) {
-      throw UsageError(concat("store.quantiles = ", quantiles,
-                              "; allowed: none, or at most 99 ascending probabilities between 0 and 1, such as "
-                              "0.05,0.95"));
+      throw UsageError(
+          concat("store.quantiles = ", quantiles,
+                 "; allowed: none, or at most 99 ascending probabilities between 0 and 1, such as "
+                 "0.05,0.95"));
     }
     probabilities.push_back(*p);
   }
@@ -65,8 +66,8 @@ std::optional<double> probability_of(const std::string& dataset) {
   return percent ? std::optional(*percent / 100.0) : std::nullopt;
 }
 
-std::vector<DatasetLayout> posterior_datasets(const Settings& settings, const std::vector<std::int64_t>& image,
-                                              bool has_truth) {
+std::vector<DatasetLayout> posterior_datasets(const Settings& settings,
+                                              const std::vector<std::int64_t>& image, bool has_truth) {
   std::vector<DatasetLayout> datasets;
   for (const double p : quantile_probabilities(settings.text("store.quantiles")))
     datasets.push_back({quantile_dataset(p), NumberType::float32, image});
@@ -77,7 +78,8 @@ std::vector<DatasetLayout> posterior_datasets(const Settings& settings, const st
   if (gaussian) datasets.push_back({kChiSquared, NumberType::float32, {}});
   if (settings.text("store.ksd") == "yes") {
     if (!gaussian)
-      throw UsageError("store.ksd = yes needs Gaussian noise with problem.sigma above 0, whose likelihood has a score");
+      throw UsageError(
+          "store.ksd = yes needs Gaussian noise with problem.sigma above 0, whose likelihood has a score");
     datasets.push_back({"/posterior/ksd", NumberType::float32, {}});
   }
   return datasets;
@@ -113,12 +115,14 @@ void PosteriorProducts::add(std::size_t batch, const at::Tensor& x) {
   const at::Tensor squares =
       (image_.forward->apply(x.contiguous()) - y).flatten(1).to(at::kDouble).square().sum(1).cpu();  // [M]
   const auto slot = batch * static_cast<std::size_t>(state_.share.micro_batch);
-  std::copy_n(squares.data_ptr<double>(), squares.numel(), misfits_.begin() + static_cast<std::ptrdiff_t>(slot));
+  std::copy_n(squares.data_ptr<double>(), squares.numel(),
+              misfits_.begin() + static_cast<std::ptrdiff_t>(slot));
 }
 
 at::Tensor PosteriorProducts::reduce(Communicator& group) {
   const std::size_t quantiles = probabilities_.size();
-  const at::Tensor truth = image_.truth.defined() ? image_.truth.to(at::kCPU, at::kFloat).contiguous() : at::Tensor();
+  const at::Tensor truth =
+      image_.truth.defined() ? image_.truth.to(at::kCPU, at::kFloat).contiguous() : at::Tensor();
   const float* true_value = truth.defined() ? truth.data_ptr<float>() : nullptr;
   const auto reduction = [&](std::span<float> particles, std::int64_t pixel, std::span<double> out) {
     std::sort(particles.begin(), particles.end());
@@ -134,7 +138,8 @@ at::Tensor PosteriorProducts::reduce(Communicator& group) {
         if (state_.batches[b].counted > 0) keep(b, decode_(state_.batches[b]));
     const std::int64_t end = std::min(first_ + piece_, pixels_);
     all.slice(1, first_, end)
-        .copy_(reduce_across_particles(own_.slice(1, 0, end - first_), state_.share, group, all.size(0), reduction));
+        .copy_(reduce_across_particles(own_.slice(1, 0, end - first_), state_.share, group, all.size(0),
+                                       reduction));
   }
   return all;
 }
@@ -145,8 +150,8 @@ at::Tensor PosteriorProducts::chi_squared(Communicator& group) const {
   const std::int64_t n = state_.share.particles;
   double sum = 0.0;
   for (std::int64_t i = 0; i < n; ++i) sum += all[static_cast<std::size_t>(i)];  // in particle order
-  const double expected =
-      static_cast<double>(image_.forward->observed_count()) * image_.sigma * image_.sigma * static_cast<double>(n);
+  const double expected = static_cast<double>(image_.forward->observed_count()) * image_.sigma *
+                          image_.sigma * static_cast<double>(n);
   return scalar(expected > 0 ? sum / expected : std::numeric_limits<double>::quiet_NaN());
 }
 

@@ -30,7 +30,8 @@ std::vector<std::string> labels_of(const std::vector<std::string>& paths) {
 std::string target_of(const Settings& settings) {
   const std::vector<std::string>& files = settings.positionals;
   const std::string& named = settings.text("to");
-  const std::string target = named.empty() ? fs::path(files.front()).replace_extension(".html").string() : named;
+  const std::string target =
+      named.empty() ? fs::path(files.front()).replace_extension(".html").string() : named;
   std::error_code ignored;
   for (const std::string& file : files) {
     if (target == file || fs::equivalent(target, file, ignored))

@@ -15,11 +15,11 @@ namespace dwgf {
 
 namespace {
 
-constexpr std::size_t kListed = 8;             // in lists of the worst and the slowest
+constexpr std::size_t kListed = 8;  // in lists of the worst and the slowest
 constexpr std::size_t kListedFailures = 100;
-constexpr std::int64_t kPoints = 400;          // of the plot of times
+constexpr std::int64_t kPoints = 400;  // of the plot of times
 constexpr std::int64_t kParticlesShown = 3;
-constexpr double kWhite = 0.5;                 // of standard deviations and errors
+constexpr double kWhite = 0.5;  // of standard deviations and errors
 
 /// At most `most` of `all`, evenly spaced; all for 0.
 std::vector<std::int64_t> evenly_spaced(const std::vector<std::int64_t>& all, std::int64_t most) {
@@ -89,7 +89,8 @@ class Pictures {
     if (image.defined()) add(caption, (image + 1.0) * 0.5);
   }
   void append(std::vector<Picture> more) {
-    pictures_.insert(pictures_.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
+    pictures_.insert(pictures_.end(), std::make_move_iterator(more.begin()),
+                     std::make_move_iterator(more.end()));
   }
   std::vector<Picture> take() { return std::move(pictures_); }
 
@@ -120,9 +121,10 @@ std::vector<Picture> ensemble_pictures(const StoredImage& image, const Posterior
   if (intervals.defined()) {
     const at::Tensor bounds = intervals.clamp(-1, 1), truth = image.truth.to(at::kDouble).clamp(-1, 1);
     pictures.add("outside of its interval",
-                 grey(at::logical_or(truth < bounds[0], truth > bounds[1]).to(at::kDouble)));
+                 grey(at::logical_or(truth<bounds[0], truth> bounds[1]).to(at::kDouble)));
   }
-  for (std::int64_t i = 0; image.particles.defined() && i < std::min(kParticlesShown, image.particles.size(0)); ++i)
+  for (std::int64_t i = 0;
+       image.particles.defined() && i < std::min(kParticlesShown, image.particles.size(0)); ++i)
     pictures.add_on_scale(concat("particle ", i + 1), image.particles[i]);
   return pictures.take();
 }
@@ -294,7 +296,8 @@ ReportData read_report_data(const std::string& path, const std::string& label, c
     std::vector<RankedImage> images;
     for (const auto& [badness, row] : largest.take()) {
       if (images.size() < kListed)
-        images.push_back({row, file.layout().images[static_cast<std::size_t>(row)].name, value(badness, row)});
+        images.push_back(
+            {row, file.layout().images[static_cast<std::size_t>(row)].name, value(badness, row)});
     }
     return images;
   };
@@ -314,8 +317,8 @@ ReportData read_report_data(const std::string& path, const std::string& label, c
     }
   }
   const auto same = [&](const char* key) { return like->job.text(key) == data.job.text(key); };
-  const bool new_problem =
-      !like || !same("input.data") || !same("problem.operator") || !same("problem.sigma") || !same("problem.noise");
+  const bool new_problem = !like || !same("input.data") || !same("problem.operator") ||
+                           !same("problem.sigma") || !same("problem.noise");
   for (const auto& [row, why] : rows) {
     const StoredImage image = stored.read(row);
     Pictures pictures;

@@ -110,9 +110,11 @@ struct Row {
 };
 
 /// A table whose overflow scrolls inside of it; `words`: columns (from 0, beside the row's head) of text.
-void table(Html& page, const std::string& id, const std::string& caption, const std::vector<std::string>& heads,
-           const std::vector<Row>& rows, const std::set<std::size_t>& words = {}) {
-  page.open("div", {{"class", "table"}, {"role", "region"}, {"aria-labelledby", id}, {"tabindex", "0"}}).open("table");
+void table(Html& page, const std::string& id, const std::string& caption,
+           const std::vector<std::string>& heads, const std::vector<Row>& rows,
+           const std::set<std::size_t>& words = {}) {
+  page.open("div", {{"class", "table"}, {"role", "region"}, {"aria-labelledby", id}, {"tabindex", "0"}})
+      .open("table");
   page.open("caption", {{"id", id}}).element("span", caption).close();
   page.open("thead").open("tr");
   for (std::size_t k = 0; k < heads.size(); ++k) {
@@ -127,7 +129,8 @@ void table(Html& page, const std::string& id, const std::string& caption, const 
     if (!row.note.empty()) page.element("small", row.note);
     page.close();
     for (std::size_t k = 0; k < row.cells.size(); ++k)
-      page.element("td", row.cells[k], words.contains(k) ? Html::Attributes{{"class", "words"}} : Html::Attributes{});
+      page.element("td", row.cells[k],
+                   words.contains(k) ? Html::Attributes{{"class", "words"}} : Html::Attributes{});
     page.close();
   }
   page.close().close().close();
@@ -149,26 +152,30 @@ void solved(Html& page, const ReportData& data, const std::string& heading) {
   const Settings& job = data.job;
   page.element("h3", heading);
   page.open("dl");
-  term(page, "Problem", concat("y = A(x) + noise with A = ", job.text("problem.operator"), "; noise ",
-                               job.text("problem.noise"), ", standard deviation ", job.text("problem.sigma"),
-                               " on the [-1, 1] scale"));
-  term(page, "Images", concat(job.text("input.data"), ": ", data.done, " of ", data.total, " restored, ", data.failed,
-                              " failed, ", data.total - data.done - data.failed, " left"));
+  term(page, "Problem",
+       concat("y = A(x) + noise with A = ", job.text("problem.operator"), "; noise ",
+              job.text("problem.noise"), ", standard deviation ", job.text("problem.sigma"),
+              " on the [-1, 1] scale"));
+  term(page, "Images",
+       concat(job.text("input.data"), ": ", data.done, " of ", data.total, " restored, ", data.failed,
+              " failed, ", data.total - data.done - data.failed, " left"));
   std::string prior = job.text("prior.path");
   if (!job.text("prior.prompt").empty()) prior += concat(", prompt \"", job.text("prior.prompt"), "\"");
   term(page, "Prior", prior);
-  term(page, "Flow", concat("method ", job.text("flow.method"), ", objective ", job.text("flow.objective"), ", preset ",
-                            job.text("flow.preset"), ": ", counted(job.integer("flow.particles"), "particle", "particles"),
-                            ", interaction ", job.text("flow.interaction"), ", at most ",
-                            data.steps.empty() ? 0 : data.steps.back() + 1, " steps, precision ",
-                            job.text("flow.precision"), ", seed ", job.text("flow.seed")));
+  term(page, "Flow",
+       concat("method ", job.text("flow.method"), ", objective ", job.text("flow.objective"), ", preset ",
+              job.text("flow.preset"), ": ", counted(job.integer("flow.particles"), "particle", "particles"),
+              ", interaction ", job.text("flow.interaction"), ", at most ",
+              data.steps.empty() ? 0 : data.steps.back() + 1, " steps, precision ",
+              job.text("flow.precision"), ", seed ", job.text("flow.seed")));
   page.close();
 
   const Settings defaults(job.command());
   std::vector<Row> rows;
   for (const OptionSpec& option : job.command().options) {
     if (option.kind == OptionKind::flag || job.text(option.key) == defaults.text(option.key)) continue;
-    rows.push_back({option.key, {job.text(option.key), option.default_value.empty() ? "none" : option.default_value}});
+    rows.push_back(
+        {option.key, {job.text(option.key), option.default_value.empty() ? "none" : option.default_value}});
   }
   page.open("details").element("summary", "Options that differ from their defaults");
   table(page, "options-" + data.label, "Effective options; all others have their defaults",
@@ -212,7 +219,8 @@ void summary_of_one(Html& page, const ReportData& data) {
       row.cells.push_back(number(data.summary.quality(m, c), data.quality[m].digits));
     rows.push_back(row);
   }
-  table(page, "quality", concat("Quality of the estimates, means over ", sampled(data), "; -: does not apply"), heads, rows);
+  table(page, "quality",
+        concat("Quality of the estimates, means over ", sampled(data), "; -: does not apply"), heads, rows);
 
   rows.clear();
   for (std::size_t m = 0; m < data.posterior.size(); ++m)
@@ -263,17 +271,21 @@ void summary_of_several(Html& page, const All& all) {
   }
   for (const ReportData& data : all) {
     for (std::size_t c = 0; c < Scores::columns().size(); ++c)
-      if (Scores::columns()[c].field == &Scores::mean) estimate(data, {data.label, {}, true, of_problem(data)}, c);
+      if (Scores::columns()[c].field == &Scores::mean)
+        estimate(data, {data.label, {}, true, of_problem(data)}, c);
   }
-  table(page, "comparison", "Posterior means (bold) beside what costs nothing; means over images, coverage over pixels; "
-                            "-: does not apply", heads, rows);
+  table(page, "comparison",
+        "Posterior means (bold) beside what costs nothing; means over images, coverage over pixels; "
+        "-: does not apply",
+        heads, rows);
 
   heads = {"metric"};
   for (const ReportData& data : all) heads.push_back(data.label);
   rows.clear();
   for (std::size_t m = 0; m < first.posterior.size(); ++m) {
     Row row{first.posterior[m].title, {}, false, first.posterior[m].meaning};
-    for (const ReportData& data : all) row.cells.push_back(number(data.summary.posterior(m), data.posterior[m].digits));
+    for (const ReportData& data : all)
+      row.cells.push_back(number(data.summary.posterior(m), data.posterior[m].digits));
     rows.push_back(row);
   }
   table(page, "posterior", "The posteriors", heads, rows);
@@ -315,24 +327,31 @@ void calibration(Html& page, const All& all) {
     PlotSeries series{alone(all) ? "observed" : data.label, {}, {}, true, true};
     for (const auto& [nominal, observed] : data.coverage) {
       series.points.push_back({100 * nominal, 100 * observed});
-      coverage.description += concat(alone(all) ? "" : data.label + ": ", number(100 * nominal, 0), " % nominal, ",
-                                     number(100 * observed, 1), " % observed. ");
+      coverage.description += concat(alone(all) ? "" : data.label + ": ", number(100 * nominal, 0),
+                                     " % nominal, ", number(100 * observed, 1), " % observed. ");
     }
     coverage.series.push_back(series);
     fewest = std::min(fewest, data.context.particles);
   }
   if (rows.empty()) {
-    page.element("p", "The truth of these images is not known, so that intervals cannot be compared with it. What can be judged "
-                      "without it are the chi-squared values above: particles that follow the posterior leave a residual of "
-                      "the size of the noise, 1 on average.");
+    page.element("p",
+                 "The truth of these images is not known, so that intervals cannot be compared with it. What "
+                 "can be judged "
+                 "without it are the chi-squared values above: particles that follow the posterior leave a "
+                 "residual of "
+                 "the size of the noise, 1 on average.");
     return;
   }
-  table(page, "coverage", "Pixels whose truth lies in their interval; clipped pixels are those with |truth| of at least 0.99",
+  table(page, "coverage",
+        "Pixels whose truth lies in their interval; clipped pixels are those with |truth| of at least 0.99",
         {"results", "inner pixels", "clipped pixels"}, rows);
   page.open("div", {{"class", "plots"}});
   coverage.vertical = 100 * attainable_level(fewest, 1e-9, 1 - 1e-9);
-  plot(page, "Coverage: nominal against observed, inner pixels. On the diagonal the spread is as large as the errors; below it "
-             "is too small. Particles alone reach no further than the dotted line.", coverage);
+  plot(page,
+       "Coverage: nominal against observed, inner pixels. On the diagonal the spread is as large as the "
+       "errors; below it "
+       "is too small. Particles alone reach no further than the dotted line.",
+       coverage);
   page.close();
 }
 
@@ -358,8 +377,8 @@ void pictures_of(Html& page, const ReportData& data, const ShownImage& shown) {
     page.open("figure");
     Html::Attributes attributes = {
         {"src", picture.uri},
-        {"alt", concat(picture.caption, " of ", image.name, data.label.empty() ? "" : ", results ", data.label, ", ",
-                       picture.width, " x ", picture.height, " pixels")}};
+        {"alt", concat(picture.caption, " of ", image.name, data.label.empty() ? "" : ", results ",
+                       data.label, ", ", picture.width, " x ", picture.height, " pixels")}};
     if (std::max(picture.height, picture.width) < 128) attributes.push_back({"class", "small"});
     page.empty("img", attributes).element("figcaption", picture.caption).close();
   }
@@ -368,12 +387,15 @@ void pictures_of(Html& page, const ReportData& data, const ShownImage& shown) {
 
 void pictures(Html& page, const All& all) {
   const ReportData& first = all.front();
-  page.element("p", "Standard deviations and errors are means over channels; white is 0.5 or more. Pictures larger than 256 "
-                    "pixels are shown smaller. Where a pixel's truth lies outside of its interval, it is white.");
+  page.element("p",
+               "Standard deviations and errors are means over channels; white is 0.5 or more. Pictures "
+               "larger than 256 "
+               "pixels are shown smaller. Where a pixel's truth lies outside of its interval, it is white.");
   for (const ShownImage& shown : first.shown) {
     page.open("section", {{"class", "image"}});
     page.element("h3", shown.evaluation.name.empty() ? concat("row ", shown.row) : shown.evaluation.name);
-    page.element("p", concat("row ", shown.row, shown.why.empty() ? "" : ", ", shown.why), {{"class", "soft"}});
+    page.element("p", concat("row ", shown.row, shown.why.empty() ? "" : ", ", shown.why),
+                 {{"class", "soft"}});
     for (const ReportData& data : all) {
       for (const ShownImage& own : data.shown)
         if (own.evaluation.id == shown.evaluation.id) pictures_of(page, data, own);
@@ -403,11 +425,13 @@ constexpr Quantity kQuantities[] = {
 void diagnostics(Html& page, const All& all) {
   std::int64_t fewest = all.front().curve_images;
   for (const ReportData& data : all) fewest = std::min(fewest, data.curve_images);
-  page.element("p", concat("Medians over images (", counted(fewest, "image", "images"), alone(all) ? "" : " or more of each",
-                           "); the band holds the central 80 % of them."));
+  page.element("p",
+               concat("Medians over images (", counted(fewest, "image", "images"),
+                      alone(all) ? "" : " or more of each", "); the band holds the central 80 % of them."));
   page.open("div", {{"class", "plots"}});
   std::set<std::string> drawn;
-  const auto draw = [&](const std::string& name, const std::string& title, const std::string& unit, bool log_y) {
+  const auto draw = [&](const std::string& name, const std::string& title, const std::string& unit,
+                        bool log_y) {
     if (!drawn.insert(name).second) return;
     Plot curves{.title = title, .description = "", .x_label = "step", .y_label = unit, .log_y = log_y};
     bool varies = false;
@@ -421,14 +445,15 @@ void diagnostics(Html& page, const All& all) {
           varies = varies || (std::isfinite(curve.upper[k]) && curve.upper[k] != 0.0);
         }
         if (!series.points.empty())
-          curves.description += concat(alone(all) ? "" : data.label + ": ", "from ", curve.median.front(), " to ",
-                                       curve.median.back(), ". ");
+          curves.description += concat(alone(all) ? "" : data.label + ": ", "from ", curve.median.front(),
+                                       " to ", curve.median.back(), ". ");
       }
       curves.series.push_back(series);
     }
     if (varies) plot(page, title, curves);
   };
-  for (const Quantity& quantity : kQuantities) draw(quantity.name, quantity.title, quantity.unit, quantity.log_y);
+  for (const Quantity& quantity : kQuantities)
+    draw(quantity.name, quantity.title, quantity.unit, quantity.log_y);
   for (const ReportData& data : all)
     for (const auto& [name, curve] : data.curves) draw(name, name, "value", false);
   page.close();
@@ -449,16 +474,18 @@ void timing(Html& page, const All& all) {
   }
   if (!rows.empty())
     table(page, "groups",
-          "Seconds an image by group of ranks; waited: the share spent waiting for the group's other ranks. A job that was "
+          "Seconds an image by group of ranks; waited: the share spent waiting for the group's other ranks. "
+          "A job that was "
           "interrupted counts its groups anew",
           {"ranks", "images", "mean [s]", "slowest [s]", "waited"}, rows);
   page.open("div", {{"class", "plots"}});
-  Plot seconds{.title = "Seconds an image", .description = "", .x_label = "row of the image", .y_label = "seconds"};
+  Plot seconds{
+      .title = "Seconds an image", .description = "", .x_label = "row of the image", .y_label = "seconds"};
   for (const ReportData& data : all) {
     seconds.series.push_back({alone(all) ? "" : data.label, data.seconds_by_row, {}, false, true});
     if (!data.slowest.empty())
-      seconds.description +=
-          concat(alone(all) ? "" : data.label + ": ", "slowest ", number(data.slowest.front().value, 2), " s. ");
+      seconds.description += concat(alone(all) ? "" : data.label + ": ", "slowest ",
+                                    number(data.slowest.front().value, 2), " s. ");
   }
   plot(page, "Seconds an image, by row (at most 400 of them)", seconds);
   page.close();
@@ -468,12 +495,15 @@ void timing(Html& page, const All& all) {
     rows.clear();
     for (const RankedImage& image : data.slowest)
       rows.push_back({concat("row ", image.row), {image.name, number(image.value, 2)}});
-    if (!rows.empty()) table(page, "slowest-" + data.label, of + "The slowest images", {"image", "name", "seconds"}, rows, {0});
+    if (!rows.empty())
+      table(page, "slowest-" + data.label, of + "The slowest images", {"image", "name", "seconds"}, rows,
+            {0});
     rows.clear();
     for (const RankedImage& image : data.worst)
       rows.push_back({concat("row ", image.row), {image.name, number(image.value, 3)}});
     if (!rows.empty())
-      table(page, "worst-" + data.label, concat(of, "The worst images, by ", data.worst_by), {"image", "name", "value"}, rows, {0});
+      table(page, "worst-" + data.label, concat(of, "The worst images, by ", data.worst_by),
+            {"image", "name", "value"}, rows, {0});
     page.close();
   }
 }
@@ -487,7 +517,8 @@ void failures(Html& page, const All& all) {
     for (const auto& [name, reason] : data.failures) rows.push_back({name, {reason}});
     table(page, "failures-" + data.label,
           concat(alone(all) ? "" : data.label + ": ", counted(data.failed, "image", "images"), " failed",
-                 data.failed > static_cast<std::int64_t>(rows.size()) ? concat("; the first ", rows.size()) : ""),
+                 data.failed > static_cast<std::int64_t>(rows.size()) ? concat("; the first ", rows.size())
+                                                                      : ""),
           {"image", "reason"}, rows, {0});
   }
   for (const ReportData& data : all) {
@@ -526,7 +557,9 @@ struct Section {
 const std::vector<Section>& sections() {
   static const std::vector<Section> all = {
       {"summary", "Summary",
-       [](Html& page, const All& all) { alone(all) ? summary_of_one(page, all.front()) : summary_of_several(page, all); }},
+       [](Html& page, const All& all) {
+         alone(all) ? summary_of_one(page, all.front()) : summary_of_several(page, all);
+       }},
       {"solved", "What was solved, and how",
        [](Html& page, const All& all) {
          if (!alone(all)) differences(page, all);
@@ -550,7 +583,8 @@ const std::vector<Section>& sections() {
 std::string report_page(const std::vector<ReportData>& results) {
   const ReportData& first = results.front();
   const std::string file = first.path.substr(first.path.find_last_of('/') + 1);
-  const std::string title = alone(results) ? concat("Results: ", file) : concat("Comparison of ", results.size(), " results");
+  const std::string title =
+      alone(results) ? concat("Results: ", file) : concat("Comparison of ", results.size(), " results");
   Html page;
   page.raw("<!DOCTYPE html>\n").open("html", {{"lang", "en"}}).open("head");
   page.empty("meta", {{"charset", "utf-8"}});
@@ -560,9 +594,11 @@ std::string report_page(const std::vector<ReportData>& results) {
   page.element("title", title).open("style").raw(kStyle).close().close();
   page.open("body").open("header").element("h1", title);
   for (const ReportData& data : results) {
-    page.element("p", concat(alone(results) ? "" : data.label + ": ", data.done, " of ", counted(data.total, "image", "images"),
-                             " restored", data.failed ? concat(", ", data.failed, " failed") : "", "; ", of_problem(data),
-                             data.summary.images() < data.done ? concat("; measured on ", sampled(data)) : "", "."));
+    page.element(
+        "p", concat(alone(results) ? "" : data.label + ": ", data.done, " of ",
+                    counted(data.total, "image", "images"), " restored",
+                    data.failed ? concat(", ", data.failed, " failed") : "", "; ", of_problem(data),
+                    data.summary.images() < data.done ? concat("; measured on ", sampled(data)) : "", "."));
   }
   page.open("nav", {{"aria-label", "Sections"}}).open("ul");
   for (const Section& section : sections())
@@ -573,7 +609,8 @@ std::string report_page(const std::vector<ReportData>& results) {
     section.write(page, results);
     page.close();
   }
-  page.close().open("footer").element("p", concat("Made by dwgf ", version(), "; this page needs no network and no scripts."));
+  page.close().open("footer").element(
+      "p", concat("Made by dwgf ", version(), "; this page needs no network and no scripts."));
   page.close().close().close();
   return page.str();
 }

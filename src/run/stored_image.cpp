@@ -147,7 +147,8 @@ StoredImage StoredImages::read(std::int64_t row) {
     image.particles = cut(particles, size);
 
   for (const DatasetLayout& dataset : file_.layout().datasets) {
-    if (const auto p = probability_of(dataset.path)) image.quantiles[*p] = cut(array(dataset.path, row), size);
+    if (const auto p = probability_of(dataset.path))
+      image.quantiles[*p] = cut(array(dataset.path, row), size);
   }
   image.crps = scalar("/posterior/crps", row);
   image.diversity = scalar("/posterior/diversity", row);

@@ -30,7 +30,9 @@ struct Axis {
   bool logarithmic = false;
 
   double scaled(double value) const { return logarithmic ? std::log10(value) : value; }
-  double operator()(double value) const { return begin + (scaled(value) - low) / (high - low) * (end - begin); }
+  double operator()(double value) const {
+    return begin + (scaled(value) - low) / (high - low) * (end - begin);
+  }
 };
 
 struct Range {
@@ -51,13 +53,14 @@ void fit(Axis& axis, const std::vector<double>& at) {
 }
 
 std::string line(double x1, double y1, double x2, double y2, const char* style) {
-  return concat("<line class=\"", style, "\" x1=\"", coordinate(x1), "\" y1=\"", coordinate(y1), "\" x2=\"", coordinate(x2),
-                "\" y2=\"", coordinate(y2), "\"/>");
+  return concat("<line class=\"", style, "\" x1=\"", coordinate(x1), "\" y1=\"", coordinate(y1), "\" x2=\"",
+                coordinate(x2), "\" y2=\"", coordinate(y2), "\"/>");
 }
 
-std::string label(double x, double y, const char* anchor, const std::string& text, const std::string& more = "") {
-  return concat("<text x=\"", coordinate(x), "\" y=\"", coordinate(y), "\" text-anchor=\"", anchor, "\"", more, ">",
-                escaped(text), "</text>");
+std::string label(double x, double y, const char* anchor, const std::string& text,
+                  const std::string& more = "") {
+  return concat("<text x=\"", coordinate(x), "\" y=\"", coordinate(y), "\" text-anchor=\"", anchor, "\"",
+                more, ">", escaped(text), "</text>");
 }
 
 std::string tick_text(double value, bool logarithmic) {
@@ -84,10 +87,11 @@ std::string drawn(const PlotSeries& series, std::size_t number, const Axis& x, c
     if (!shown(a, b)) continue;
     path += place(a, b);
     if (series.marks)
-      out += concat("<circle class=\"mark ", style, "\" cx=\"", coordinate(x(a)), "\" cy=\"", coordinate(y(b)),
-                    "\" r=\"", series.line ? "3" : "2.5", "\"/>");
+      out += concat("<circle class=\"mark ", style, "\" cx=\"", coordinate(x(a)), "\" cy=\"",
+                    coordinate(y(b)), "\" r=\"", series.line ? "3" : "2.5", "\"/>");
   }
-  if (series.line && !path.empty()) out += concat("<polyline class=\"curve ", style, "\" points=\"", path, "\"/>");
+  if (series.line && !path.empty())
+    out += concat("<polyline class=\"curve ", style, "\" points=\"", path, "\"/>");
   return out;
 }
 
@@ -97,10 +101,11 @@ std::string legend(const Plot& plot) {
     const PlotSeries& series = plot.series[k];
     if (series.name.empty()) continue;
     const std::string style = concat("series-", k % 6);
-    items += concat("<li><svg class=\"key\" viewBox=\"0 0 28 10\" aria-hidden=\"true\">",
-                    series.line ? concat("<polyline class=\"curve ", style, "\" points=\"0,5 28,5\"/>") : "",
-                    series.marks ? concat("<circle class=\"mark ", style, "\" cx=\"14\" cy=\"5\" r=\"3\"/>") : "",
-                    "</svg> ", escaped(series.name), "</li>");
+    items +=
+        concat("<li><svg class=\"key\" viewBox=\"0 0 28 10\" aria-hidden=\"true\">",
+               series.line ? concat("<polyline class=\"curve ", style, "\" points=\"0,5 28,5\"/>") : "",
+               series.marks ? concat("<circle class=\"mark ", style, "\" cx=\"14\" cy=\"5\" r=\"3\"/>") : "",
+               "</svg> ", escaped(series.name), "</li>");
   }
   return items.empty() ? "" : concat("<ul class=\"legend\">", items, "</ul>");
 }
@@ -113,7 +118,8 @@ std::vector<double> ticks(double low, double high, int count) {
     low -= by;
     high += by;
   }
-  const double raw = (high - low) / std::max(1, count - 1), power = std::pow(10.0, std::floor(std::log10(raw)));
+  const double raw = (high - low) / std::max(1, count - 1),
+               power = std::pow(10.0, std::floor(std::log10(raw)));
   double step = 10 * power;
   for (const double factor : {1.0, 2.0, 5.0}) {
     if (factor * power >= raw * 0.999) {
@@ -122,7 +128,8 @@ std::vector<double> ticks(double low, double high, int count) {
     }
   }
   std::vector<double> at;
-  for (double k = std::floor(low / step + 1e-9); k * step < high + step * (1 - 1e-9); ++k) at.push_back(k * step);
+  for (double k = std::floor(low / step + 1e-9); k * step < high + step * (1 - 1e-9); ++k)
+    at.push_back(k * step);
   return at;
 }
 
@@ -154,17 +161,20 @@ std::string svg_of(const Plot& plot) {
     y.high = std::log10(ys.high);
   }
   std::vector<double> x_ticks = ticks(x.low, x.high, 6), y_ticks = ticks(y.low, y.high, 6);
-  if (y.logarithmic && y_ticks.size() > 1 && y_ticks[1] - y_ticks[0] < 1 && y_ticks.back() - y_ticks.front() > 2)
-    y_ticks = ticks(std::floor(y.low), std::ceil(y.high), static_cast<int>(std::ceil(y.high) - std::floor(y.low)) + 1);
-  if (!plot.x_range) std::erase_if(x_ticks, [&](double at) { return at < x.low - 1e-9 || at > x.high * (1 + 1e-9); });
+  if (y.logarithmic && y_ticks.size() > 1 && y_ticks[1] - y_ticks[0] < 1 &&
+      y_ticks.back() - y_ticks.front() > 2)
+    y_ticks = ticks(std::floor(y.low), std::ceil(y.high),
+                    static_cast<int>(std::ceil(y.high) - std::floor(y.low)) + 1);
+  if (!plot.x_range)
+    std::erase_if(x_ticks, [&](double at) { return at < x.low - 1e-9 || at > x.high * (1 + 1e-9); });
   if (x.low == x.high) fit(x, ticks(x.low, x.high, 3));
   fit(y, y_ticks);
 
   const std::string id = concat("plot-", std::hash<std::string>{}(plot.title) % 1000000007);
   std::string out =
-      concat("<svg class=\"plot\" viewBox=\"0 0 ", kWidth, " ", kHeight, "\" role=\"img\" aria-labelledby=\"", id, "-t ", id,
-             "-d\"><title id=\"", id, "-t\">", escaped(plot.title), "</title><desc id=\"", id, "-d\">",
-             escaped(plot.description), "</desc>");
+      concat("<svg class=\"plot\" viewBox=\"0 0 ", kWidth, " ", kHeight, "\" role=\"img\" aria-labelledby=\"",
+             id, "-t ", id, "-d\"><title id=\"", id, "-t\">", escaped(plot.title), "</title><desc id=\"", id,
+             "-d\">", escaped(plot.description), "</desc>");
   for (const double at : y_ticks) {
     const double place = y.begin + (at - y.low) / (y.high - y.low) * (y.end - y.begin);
     out += line(kLeft, place, kRight, place, "grid");

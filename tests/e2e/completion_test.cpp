@@ -60,10 +60,12 @@ TEST_F(Completion, OffersInFishWhatTheOptionTablesHave) {
   if (!installed("fish")) GTEST_SKIP() << "fish is not installed";
   const auto offers = [file = script("fish")](const std::string& line) {
     // In a home of its own: fish writes there.
-    return "set -x HOME " + file.parent_path().string() + "; source " + file.string() + "; complete -C'" + line + "'";
+    return "set -x HOME " + file.parent_path().string() + "; source " + file.string() + "; complete -C'" +
+           line + "'";
   };
   EXPECT_TRUE(contains(output({"fish", "--no-config", "-c", offers("dwgf eval")}), "evaluate\t"));
-  EXPECT_TRUE(contains(output({"fish", "--no-config", "-c", offers("dwgf restore --flow.preset pap")}), "paper"));
+  EXPECT_TRUE(
+      contains(output({"fish", "--no-config", "-c", offers("dwgf restore --flow.preset pap")}), "paper"));
   EXPECT_TRUE(contains(output({"fish", "--no-config", "-c", offers("dwgf restore --flow.micr")}),
                        "--flow.micro_batch\t"));
 }
@@ -85,8 +87,9 @@ TEST_F(Completion, OffersInZshWhatTheOptionTablesHave) {
 }
 
 TEST_F(Completion, RefusesOtherShells) {
-  expect_refusals({{"another shell", {"completion", "zhs"}, 64, {"'zhs'", "did you mean 'zsh'", "bash, zsh and fish"}},
-                   {"no shell", {"completion"}, 64, {"1 file name"}}});
+  expect_refusals(
+      {{"another shell", {"completion", "zhs"}, 64, {"'zhs'", "did you mean 'zsh'", "bash, zsh and fish"}},
+       {"no shell", {"completion"}, 64, {"1 file name"}}});
 }
 
 }  // namespace

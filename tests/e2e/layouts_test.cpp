@@ -77,7 +77,8 @@ TEST_F(Layouts, TheMethodsThatTheFlowIsComparedWith) {
   for (const char* method : {"rlsd", "psld", "latent-dps"}) {
     SCOPED_TRACE(method);
     fs::remove(folder / "alone.h5");
-    expect_same_bits(images, kStoreAll + Arguments{"--flow.method", method, "--flow.particles", "3"}, {{4, 3}});
+    expect_same_bits(images, kStoreAll + Arguments{"--flow.method", method, "--flow.particles", "3"},
+                     {{4, 3}});
     fs::remove(folder / "4 ranks, 3 an image.h5");
   }
 }

@@ -29,7 +29,8 @@ fs::path write_weights(const fs::path& path, const char* network) {
     const bool convolution = shape.size() == 4 && !name.starts_with("lin");
     const double fan_in = convolution ? static_cast<double>(count) / shape[0].get<double>() : 1.0;
     for (float& value : values) {
-      const bool positive = name.starts_with("lin") || name.ends_with("running_var") || name.ends_with("bn.weight");
+      const bool positive =
+          name.starts_with("lin") || name.ends_with("running_var") || name.ends_with("bn.weight");
       value = convolution ? static_cast<float>(value * std::sqrt(2.0 / fan_in))
               : positive  ? 1.0F + 0.1F * std::abs(value)
                           : 0.1F * value;
@@ -51,14 +52,16 @@ class Perceptual : public FinishedJob {};
 TEST_F(Perceptual, LpipsComesFromItsFileAndIsNotThereWithoutOne) {
   const fs::path alex = write_weights(folder / "alex.safetensors", "alex");
   const Arguments asked = {"evaluate", results(), "--json", "--lpips", alex};
-  const Finished alone = run(0, asked), shared = run(3, asked), without = run(0, {"evaluate", results(), "--json"});
+  const Finished alone = run(0, asked), shared = run(3, asked),
+                 without = run(0, {"evaluate", results(), "--json"});
   for (const Finished& finished : {alone, shared, without}) expect_code(finished, 0);
   EXPECT_EQ(alone.out, shared.out);
   const nlohmann::json found = nlohmann::json::parse(alone.out), none = nlohmann::json::parse(without.out);
   EXPECT_GT(found["summary"]["lpips"]["mean"].get<double>(), 0.0);
   EXPECT_GT(found["summary"]["lpips"]["particle"].get<double>(), 0.0);
   EXPECT_TRUE(found["summary"]["lpips"]["measurement"].is_null()) << "of another shape";
-  for (const char* metric : {"lpips", "fid"}) EXPECT_TRUE(none["summary"][metric]["mean"].is_null()) << metric;
+  for (const char* metric : {"lpips", "fid"})
+    EXPECT_TRUE(none["summary"][metric]["mean"].is_null()) << metric;
   EXPECT_GT(found["images"][2]["lpips"]["mean"].get<double>(), 0.0);
 }
 
@@ -68,7 +71,8 @@ TEST_F(Perceptual, FilesThatAreNotTheNetworksAreRefused) {
                  absent = run(0, {"evaluate", results(), "--lpips", folder / "absent.safetensors"});
   expect_code(wrong, 65);
   expect_readable(wrong);
-  EXPECT_TRUE(contains(wrong.err, "alex.safetensors") && contains(wrong.err, "convert_metric_weights")) << wrong.err;
+  EXPECT_TRUE(contains(wrong.err, "alex.safetensors") && contains(wrong.err, "convert_metric_weights"))
+      << wrong.err;
   expect_code(absent, 66);
 }
 

@@ -75,9 +75,11 @@ TEST_F(Posterior, ChiSquaredIsThatOfTheParticlesResiduals) {
 TEST_F(Posterior, EvaluateHasCoverageAndItsKin) {
   const Finished finished = run(0, {"evaluate", results(), "--json"});
   expect_code(finished, 0);
-  const json summary = json::parse(finished.out).at("summary"), image = json::parse(finished.out).at("images")[2];
+  const json summary = json::parse(finished.out).at("summary"),
+             image = json::parse(finished.out).at("images")[2];
   const auto file = ResultsFile::open_for_reading(results());
-  const std::vector<float> truth = file.read_floats("/truth/x", 2), low = file.read_floats("/posterior/quantile_05", 2),
+  const std::vector<float> truth = file.read_floats("/truth/x", 2),
+                           low = file.read_floats("/posterior/quantile_05", 2),
                            high = file.read_floats("/posterior/quantile_95", 2);
   double inner = 0, covered = 0;
   for (std::size_t k = 0; k < truth.size(); ++k) {
@@ -89,7 +91,8 @@ TEST_F(Posterior, EvaluateHasCoverageAndItsKin) {
   EXPECT_NEAR(image.at("crps"), file.read_floats("/posterior/crps", 2)[0], 1e-9);
   EXPECT_NEAR(summary.at("interval_level"), 0.9, 1e-12);
   EXPECT_NEAR(summary.at("attainable_level"), 0.6, 1e-12);
-  for (const char* name : {"coverage", "crps", "chi_squared", "chi_squared_mean", "diversity", "seconds", "interval_width"})
+  for (const char* name :
+       {"coverage", "crps", "chi_squared", "chi_squared_mean", "diversity", "seconds", "interval_width"})
     EXPECT_TRUE(summary.at(name).is_number()) << name;
 
   // An error of the decoder makes the intervals wider.
@@ -105,7 +108,8 @@ TEST_F(Posterior, EvaluateHasCoverageAndItsKin) {
 }
 
 TEST_F(Posterior, EvaluateAsCsvHasALineAnImageWithTheNumbersOfJson) {
-  const Finished csv = run(0, {"evaluate", results(), "--csv"}), as_json = run(0, {"evaluate", results(), "--json"});
+  const Finished csv = run(0, {"evaluate", results(), "--csv"}),
+                 as_json = run(0, {"evaluate", results(), "--json"});
   expect_code(csv, 0);
   const json images = json::parse(as_json.out).at("images");
   std::istringstream lines(csv.out);
@@ -132,7 +136,8 @@ TEST_F(Posterior, EvaluateAsCsvHasALineAnImageWithTheNumbersOfJson) {
 TEST_F(Posterior, QuantilesAreThoseAskedFor) {
   const fs::path out = folder / "quantiles.h5";
   fs::remove(out);
-  expect_code(run(0, small_job(pictures(), out, {"--store.quantiles", "0.025, 0.5,0.975", "--input.count", "1"})), 0);
+  expect_code(
+      run(0, small_job(pictures(), out, {"--store.quantiles", "0.025, 0.5,0.975", "--input.count", "1"})), 0);
   const auto file = ResultsFile::open_for_reading(out);
   for (const char* name : {"/posterior/quantile_02.5", "/posterior/quantile_50", "/posterior/quantile_97.5"})
     EXPECT_TRUE(file.layout().find(name)) << name;
@@ -141,7 +146,8 @@ TEST_F(Posterior, QuantilesAreThoseAskedFor) {
   expect_code(evaluated, 0);
   EXPECT_NEAR(json::parse(evaluated.out).at("summary").at("interval_level"), 0.95, 1e-12);
   for (const char* wrong : {"0.5,0.05", "0,1", "5,95", "x"})
-    expect_refused(run(0, small_job(pictures(), folder / "no.h5", {"--store.quantiles", wrong})), 64, {"store.quantiles"});
+    expect_refused(run(0, small_job(pictures(), folder / "no.h5", {"--store.quantiles", wrong})), 64,
+                   {"store.quantiles"});
 }
 
 }  // namespace

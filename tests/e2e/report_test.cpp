@@ -59,7 +59,8 @@ class Report : public FinishedJob {
       }
       for (const char* reference : {"src", "href", "srcset", "data", "poster"}) {
         const std::string value = attribute(element, reference);
-        EXPECT_TRUE(value.empty() || value[0] == '#' || value.starts_with("data:")) << tag << " refers to " << value;
+        EXPECT_TRUE(value.empty() || value[0] == '#' || value.starts_with("data:"))
+            << tag << " refers to " << value;
       }
       if (tag == "img") {
         EXPECT_FALSE(attribute(element, "alt").empty());
@@ -102,8 +103,9 @@ TEST_F(Report, HasPicturesTablesAndCurvesOfAFinishedJob) {
   const ptree page = page_of({results()});
   // Of each of 3 images: truth, measurement, baseline, mean, deviation, error, outside, at most 3 particles.
   EXPECT_GE(count(page, "img"), 3 * 8);
-  for (const char* part : {"Results: r.h5", "3 of 3 images", "posterior mean", "bicubic", "mean:4", "b c.png", "CRPS",
-                           "coverage", "misfit", "No image failed", "dwgf restore --rerun", "[flow]", "group 0"})
+  for (const char* part :
+       {"Results: r.h5", "3 of 3 images", "posterior mean", "bicubic", "mean:4", "b c.png", "CRPS",
+        "coverage", "misfit", "No image failed", "dwgf restore --rerun", "[flow]", "group 0"})
     EXPECT_TRUE(contains(text, part)) << part << " is missing";
   EXPECT_GE(count(page, "svg"), 5);
 }
@@ -129,7 +131,8 @@ TEST_F(Report, ComparesSeveralResults) {
   fs::remove(other);
   expect_code(run(2, small_job(pictures(), other, {"--flow.weight", "0.3"})), 0);
   page_of({results(), other});
-  for (const char* part : {"Comparison of 2 results", "posterior mean of a.png, results heavier", "posterior mean of a.png, results r", "flow.weight"})
+  for (const char* part : {"Comparison of 2 results", "posterior mean of a.png, results heavier",
+                           "posterior mean of a.png, results r", "flow.weight"})
     EXPECT_TRUE(contains(text, part)) << part << " is missing";
 }
 

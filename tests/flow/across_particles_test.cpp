@@ -27,7 +27,8 @@ at::Tensor own_slots(const at::Tensor& all, const ParticleShare& share) {
 // Exact whatever the layout: the pixel, its particles one by one, in order, and its median.
 TEST(AcrossParticles, EveryPixelSeesAllItsParticlesInOrderOnEveryLayoutOfRanksSameBits) {
   Communicator world = Communicator::world();
-  for (const auto& [count, micro_batch] : {std::pair<std::int64_t, std::int64_t>{1, 1}, {5, 1}, {7, 3}, {16, 4}}) {
+  for (const auto& [count, micro_batch] :
+       {std::pair<std::int64_t, std::int64_t>{1, 1}, {5, 1}, {7, 3}, {16, 4}}) {
     const at::Tensor all = particles(count);
     const ParticleShare share = share_particles(count, micro_batch, world.rank(), world.size());
     for (const std::int64_t at_once : {1, 40, 1 << 20}) {
@@ -41,7 +42,8 @@ TEST(AcrossParticles, EveryPixelSeesAllItsParticlesInOrderOnEveryLayoutOfRanksSa
             out[values.size() + 1] = static_cast<double>(pixel);
           },
           at_once);
-      EXPECT_TRUE(at::equal(reduced.slice(0, 0, count), all.to(at::kDouble))) << count << " at once " << at_once;
+      EXPECT_TRUE(at::equal(reduced.slice(0, 0, count), all.to(at::kDouble)))
+          << count << " at once " << at_once;
       const at::Tensor middle = std::get<0>(all.sort(0))[count / 2].to(at::kDouble);
       EXPECT_TRUE(at::equal(reduced[count], middle));
       EXPECT_TRUE(at::equal(reduced[count + 1], at::arange(kPixels, at::kDouble)));

@@ -107,8 +107,9 @@ TEST_F(GaussianPrior, GluingVanishesWhereTheCodecIsExactAndTheMeasurementIsMet) 
     // A loss of 0 has no gradient; rounding leaves a vector of some direction, but |z0 - E(...)| is nothing.
     const at::Tensor back =
         own->encode(own->decode(z0)).mean -
-        own->encode(own->decode(z0) - forward->pull_back(own->decode(z0), forward->apply(own->decode(z0)) - y) /
-                                          squared_norm(*forward, shape))
+        own->encode(own->decode(z0) -
+                    forward->pull_back(own->decode(z0), forward->apply(own->decode(z0)) - y) /
+                        squared_norm(*forward, shape))
             .mean;
     EXPECT_LT(back[0].norm().item<double>(), 1e-12) << spec;
     EXPECT_GT(back[1].norm().item<double>(), 1e-3) << spec << ": the other particle misses the measurement";

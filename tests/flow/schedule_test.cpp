@@ -53,7 +53,8 @@ class RecordingCollective final : public Collective {
     std::string what;
     std::unique_ptr<PendingCollective> inner;
   };
-  std::unique_ptr<PendingCollective> recorded(const std::string& what, std::unique_ptr<PendingCollective> inner) {
+  std::unique_ptr<PendingCollective> recorded(const std::string& what,
+                                              std::unique_ptr<PendingCollective> inner) {
     said.push_back(what);
     return std::make_unique<Pending>(*this, what, std::move(inner));
   }
@@ -70,7 +71,8 @@ std::vector<std::string> replayed(const ImageShapeOfWork& shape, std::int64_t st
   RecordingCollective recording(group);
   std::map<std::size_t, std::vector<std::byte>> rooms;
   const auto room = [&](std::size_t bytes) { return rooms.try_emplace(bytes, bytes).first->second.data(); };
-  ImageSchedule schedule(shape, recording, recording, [](Work) {}, room);
+  ImageSchedule schedule(
+      shape, recording, recording, [](Work) {}, room);
   for (std::int64_t step = 0; step < steps; ++step) schedule.step(step);
   schedule.finish();
   // The end of an image is not the flow's: three exchanges, of which the first two are waited for.
@@ -92,10 +94,11 @@ TEST(ImageSchedule, IsTheFlowsOwn) {
   const Everything everything;
   const Problem problem{*prior, everything, at::zeros({1, 2, 3}), {1, 2, 3}};
   constexpr std::int64_t steps = 4;
-  for (const auto& [kind, name] : std::map<InteractionKind, std::string>{{InteractionKind::mixture, "mixture"},
-                                                                         {InteractionKind::gaussian, "gaussian"},
-                                                                         {InteractionKind::repulsion, "repulsion"},
-                                                                         {InteractionKind::none, "none"}}) {
+  for (const auto& [kind, name] :
+       std::map<InteractionKind, std::string>{{InteractionKind::mixture, "mixture"},
+                                              {InteractionKind::gaussian, "gaussian"},
+                                              {InteractionKind::repulsion, "repulsion"},
+                                              {InteractionKind::none, "none"}}) {
     for (const std::int64_t particles : {1, 5, 8}) {
       for (const std::int64_t micro_batch : {1, 2}) {
         FlowOptions options;

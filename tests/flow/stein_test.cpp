@@ -50,7 +50,8 @@ struct GaussianStudy {
       batch.first = (state.share.first_batch + b) * micro_batch;
       batch.counted = std::min(micro_batch, z.size(0) - batch.first);
       batch.z = at::zeros({micro_batch, 1, 2, 2}, at::kDouble);
-      batch.z.slice(0, 0, batch.counted).copy_(z.slice(0, batch.first, batch.first + batch.counted).view({-1, 1, 2, 2}));
+      batch.z.slice(0, 0, batch.counted)
+          .copy_(z.slice(0, batch.first, batch.first + batch.counted).view({-1, 1, 2, 2}));
       state.batches.push_back(batch);
     }
     const Problem problem{*prior, *forward, y, {1, 2, 2}, 0};
@@ -71,7 +72,8 @@ Estimate over_seeds(const GaussianStudy& study, double shift, double stretch) {
   SelfCollective self;
   double sum = 0.0, squares = 0.0;
   for (int seed = 0; seed < seeds; ++seed) {
-    const double value = study.discrepancy(study.samples(16, static_cast<std::uint64_t>(seed), shift, stretch), self, 16);
+    const double value =
+        study.discrepancy(study.samples(16, static_cast<std::uint64_t>(seed), shift, stretch), self, 16);
     sum += value;
     squares += value * value;
   }

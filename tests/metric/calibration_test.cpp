@@ -83,8 +83,8 @@ TEST(EnsembleCrps, IsTheIntegralOfTheDefinition) {
       double integral = 0;
       for (int k = 0; k < cells; ++k) {
         const double u = -1 + 2 * (k + 0.5) / cells;
-        const double below = static_cast<double>(
-            std::count_if(values.begin(), values.end(), [&](float x) { return std::clamp(double{x}, -1.0, 1.0) <= u; }));
+        const double below = static_cast<double>(std::count_if(
+            values.begin(), values.end(), [&](float x) { return std::clamp(double{x}, -1.0, 1.0) <= u; }));
         const double difference = below / static_cast<double>(n) - (u >= truth);
         integral += difference * difference * 2 / cells;
       }

@@ -91,7 +91,8 @@ TEST_P(LpipsTest, AgreesWithItsPackage) {
   EXPECT_EQ(lpips.network(), std::string(GetParam()) == "alex" ? "AlexNet" : "VGG16");
   const std::vector<double> expected = golden()[GetParam()]["values"];
   for (std::size_t k = 0; k < kShapes.size(); ++k) {
-    const auto [x, truth] = image_pair(std::string(GetParam()) + " " + std::to_string(kShapes[k][1]), kShapes[k]);
+    const auto [x, truth] =
+        image_pair(std::string(GetParam()) + " " + std::to_string(kShapes[k][1]), kShapes[k]);
     const double found = lpips(x, truth);
     EXPECT_GT(expected[k], 1e-3);
     EXPECT_NEAR(found, expected[k], 1e-5 * expected[k]) << k;
@@ -154,7 +155,8 @@ TEST(Frechet, AgreesWithPytorchFid) {
                     few = sums_of(matrix(expected["few"]));
   EXPECT_NEAR(frechet_distance(one, other), expected["one_other"].get<double>(), 1e-9);
   EXPECT_NEAR(frechet_distance(other, one), expected["one_other"].get<double>(), 1e-9);
-  EXPECT_NEAR(frechet_distance(few, other), expected["few_other"].get<double>(), 1e-6);  // a singular covariance
+  EXPECT_NEAR(frechet_distance(few, other), expected["few_other"].get<double>(),
+              1e-6);  // a singular covariance
   EXPECT_NEAR(frechet_distance(one, one), 0.0, 1e-9);
 }
 

@@ -131,7 +131,8 @@ TEST(Defocus, IsADiscOfItsAreaAndTurnsIntoNothingAsItShrinks) {
   EXPECT_LT(largest_difference(disc, disc.t()), 1e-15);
   EXPECT_LT(largest_difference(disc, disc.flip({0})), 1e-15);
   // Weights are those of the area inside: 1 / (pi r^2) in the middle.
-  EXPECT_NEAR(disc[6][6].item<double>(), 1 / (std::numbers::pi * 6.3 * 6.3), 0.01 / (std::numbers::pi * 6.3 * 6.3));
+  EXPECT_NEAR(disc[6][6].item<double>(), 1 / (std::numbers::pi * 6.3 * 6.3),
+              0.01 / (std::numbers::pi * 6.3 * 6.3));
   EXPECT_EQ(disc[0][0].item<double>(), 0);
   EXPECT_EQ(disc_kernel(0.4).numel(), 1);
   // A bright point becomes the disc.
@@ -276,8 +277,8 @@ TEST(DependsOnImage, IsTrueForDrawnMasksOnly) {
 TEST(DescribeOperators, HasALineForEach) {
   const std::string text = describe_operators();
   for (const char* name : {"identity", "box:top", "random:", "mean:r", "bicubic:r", "blur:size,std", "grey",
-                           "hdr", "phase", "mask:FILE", "motion:size", "defocus:radius", "kernel:FILE", "quantise:levels",
-                           "jpeg:quality", "fourier:FILE", "radon:views", "matrix:FILE"})
+                           "hdr", "phase", "mask:FILE", "motion:size", "defocus:radius", "kernel:FILE",
+                           "quantise:levels", "jpeg:quality", "fourier:FILE", "radon:views", "matrix:FILE"})
     EXPECT_NE(text.find(std::string("  ") + name), std::string::npos) << name;
 }
 

@@ -79,7 +79,8 @@ TEST_P(HalfPrecision, NormsAndAttentionSumInFloat) {
   for (const auto& like : {x, x.contiguous(at::MemoryFormat::ChannelsLast)}) {
     const auto [mean, rate] = norm.statistics(like);  // [1, 2]
     EXPECT_EQ(mean.scalar_type(), at::kFloat);
-    const at::Tensor centred = like.to(at::kFloat).contiguous().view({1, 2, 2, 64, 64}) - mean.view({1, 2, 1, 1, 1});
+    const at::Tensor centred =
+        like.to(at::kFloat).contiguous().view({1, 2, 2, 64, 64}) - mean.view({1, 2, 1, 1, 1});
     EXPECT_LE(relative_error(centred.mul(rate.view({1, 2, 1, 1, 1})).view_as(x) + 1.0, expected), 1e-3);
   }
 

@@ -10,12 +10,17 @@ namespace {
 
 TEST(Html, EscapesWhatHasAMeaningAndReplacesWhatIsNoText) {
   EXPECT_EQ(escaped("a<b>&\"c\"'"), "a&lt;b&gt;&amp;&quot;c&quot;'");
-  EXPECT_EQ(escaped("Gr\xC3\xB6\xC3\x9F" "e \xE2\x82\xAC \xF0\x9F\x98\x80"), "Gr\xC3\xB6\xC3\x9F" "e \xE2\x82\xAC \xF0\x9F\x98\x80");
+  EXPECT_EQ(escaped("Gr\xC3\xB6\xC3\x9F"
+                    "e \xE2\x82\xAC \xF0\x9F\x98\x80"),
+            "Gr\xC3\xB6\xC3\x9F"
+            "e \xE2\x82\xAC \xF0\x9F\x98\x80");
   const std::string bad = "\xEF\xBF\xBD";
-  EXPECT_EQ(escaped("a\xFF" "b"), "a" + bad + "b");
-  EXPECT_EQ(escaped("\xC3"), bad);                            // cut
-  EXPECT_EQ(escaped("\xC0\xAF"), bad + bad);                  // longer than need be
-  EXPECT_EQ(escaped("\xED\xA0\x80"), bad + bad + bad);        // half of a pair
+  EXPECT_EQ(escaped("a\xFF"
+                    "b"),
+            "a" + bad + "b");
+  EXPECT_EQ(escaped("\xC3"), bad);                      // cut
+  EXPECT_EQ(escaped("\xC0\xAF"), bad + bad);            // longer than need be
+  EXPECT_EQ(escaped("\xED\xA0\x80"), bad + bad + bad);  // half of a pair
   EXPECT_EQ(escaped(std::string("\x01\x00\x7F", 2)), bad + bad);
   EXPECT_EQ(escaped("a\tb\nc"), "a\tb\nc");
 }
@@ -38,7 +43,8 @@ TEST(Base64, IsThatOfItsStandard) {
 }
 
 TEST(Ticks, AreRoundAndCoverTheRange) {
-  for (const auto& [low, high] : {std::pair(0.0, 1.0), {0.0, 100.0}, {-3.7, 12.2}, {1e-5, 2e-5}, {1e6, 3e6}, {5.0, 5.0}, {0.0, 0.0}}) {
+  for (const auto& [low, high] :
+       {std::pair(0.0, 1.0), {0.0, 100.0}, {-3.7, 12.2}, {1e-5, 2e-5}, {1e6, 3e6}, {5.0, 5.0}, {0.0, 0.0}}) {
     const std::vector<double> at = ticks(low, high, 5);
     ASSERT_GE(at.size(), 2u);
     EXPECT_LE(at.size(), 12u);

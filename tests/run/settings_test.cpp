@@ -75,10 +75,10 @@ TEST(Settings, KeysThatAMethodHasNoUseForAreRefused) {
   const std::string error = error_of({"--flow.method", "psld", "--flow.weight", "0.5"});
   for (const char* part : {"command line", "flow.weight", "0.5", "psld"})
     EXPECT_NE(error.find(part), std::string::npos) << error;
-  for (const std::vector<std::string>& refused :
-       {std::vector<std::string>{"--flow.eta", "0.5"}, {"--flow.method", "rlsd", "--flow.consistency", "0.2"},
-        {"--flow.method", "latent-dps", "--flow.gluing", "1"},
-        {"--flow.method", "psld", "--flow.stop", "stall:0.1"}}) {
+  for (const std::vector<std::string>& refused : {std::vector<std::string>{"--flow.eta", "0.5"},
+                                                  {"--flow.method", "rlsd", "--flow.consistency", "0.2"},
+                                                  {"--flow.method", "latent-dps", "--flow.gluing", "1"},
+                                                  {"--flow.method", "psld", "--flow.stop", "stall:0.1"}}) {
     EXPECT_NE(error_of(refused), "no error") << refused.back();
   }
   // A job that names every key runs again.

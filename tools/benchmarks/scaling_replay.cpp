@@ -49,7 +49,9 @@ class Arguments {
     values_.erase(found);
     return value;
   }
-  double number(const std::string& key, double otherwise) { return std::stod(text(key, std::to_string(otherwise))); }
+  double number(const std::string& key, double otherwise) {
+    return std::stod(text(key, std::to_string(otherwise)));
+  }
   std::int64_t integer(const std::string& key, std::int64_t otherwise) {
     return std::stoll(text(key, std::to_string(otherwise)));
   }
@@ -70,27 +72,37 @@ struct Job {
 /// What takes time without exchanges.
 struct Seconds {
   double noise_prediction, gradient, distances, median, decoding;  // of a micro-batch (median: of a rank)
-  double reading;      // an image, on every rank of its group
-  double committing;   // an image's record, on disk
+  double reading;                                                  // an image, on every rank of its group
+  double committing;                                               // an image's record, on disk
   double queue_pause;  // until the thread that gives out images looks again
   double spread;       // ranks are slower than the fastest by up to this share, evenly
 };
 
 #ifdef DWGF_SIMULATED
-void pass(double seconds) { simulated::sleep(seconds); }
-void write_to_storage(double bytes) { simulated::write_to_storage(bytes); }
-std::byte* payload(std::size_t bytes) { return simulated::payload(bytes); }
+void pass(double seconds) {
+  simulated::sleep(seconds);
+}
+void write_to_storage(double bytes) {
+  simulated::write_to_storage(bytes);
+}
+std::byte* payload(std::size_t bytes) {
+  return simulated::payload(bytes);
+}
 #else
-void pass(double seconds) { std::this_thread::sleep_for(std::chrono::duration<double>(seconds)); }
+void pass(double seconds) {
+  std::this_thread::sleep_for(std::chrono::duration<double>(seconds));
+}
 void write_to_storage(double) {}
 std::byte* payload(std::size_t bytes) {
   // Several exchanges are under way at a time; each size has room of its own.
-  static std::map<std::size_t, std::vector<std::byte>> rooms;
+  static std::map<std::size_t, std::vector<std::byte> > rooms;
   return rooms.try_emplace(bytes, bytes).first->second.data();
 }
 #endif
 
-double now() { return MPI_Wtime(); }
+double now() {
+  return MPI_Wtime();
+}
 
 /// The seconds that a rank spent on each, nanoseconds to be added exactly.
 struct Spent {
@@ -103,7 +115,8 @@ class TimedCollective final : public Collective {
   TimedCollective(Collective& group, double& waiting) : group_(group), waiting_(waiting) {}
   int rank() const override { return group_.rank(); }
   int size() const override { return group_.size(); }
-  std::unique_ptr<PendingCollective> start_all_gather(std::span<const std::byte> bytes, std::span<std::byte> out) override {
+  std::unique_ptr<PendingCollective> start_all_gather(std::span<const std::byte> bytes,
+                                                      std::span<std::byte> out) override {
     return timed(group_.start_all_gather(bytes, out));
   }
   std::unique_ptr<PendingCollective> start_all_reduce_sum(std::span<std::int64_t> values) override {
@@ -125,7 +138,8 @@ class TimedCollective final : public Collective {
 
  private:
   struct Pending final : PendingCollective {
-    Pending(std::unique_ptr<PendingCollective> inner, double& waiting) : inner(std::move(inner)), waiting(waiting) {}
+    Pending(std::unique_ptr<PendingCollective> inner, double& waiting)
+        : inner(std::move(inner)), waiting(waiting) {}
     ~Pending() override {
       const double start = now();
       inner.reset();
@@ -147,11 +161,14 @@ class TimedCollective final : public Collective {
 };
 
 /// The images that this rank's group takes, one after the other.
-Spent work(const Job& job, const Seconds& seconds, Communicator& ranks, Communicator& group, WorkQueue& queue) {
+Spent work(const Job& job, const Seconds& seconds, Communicator& ranks, Communicator& group,
+           WorkQueue& queue) {
   Spent spent;
   TimedCollective timed(group, spent.waiting);
   const double slower =
-      1.0 + seconds.spread * (ranks.size() > 1 ? static_cast<double>(ranks.rank() * 7919 % ranks.size()) / ranks.size() : 0.0);
+      1.0 +
+      seconds.spread *
+          (ranks.size() > 1 ? static_cast<double>(ranks.rank() * 7919 % ranks.size()) / ranks.size() : 0.0);
   const auto compute = [&](Work what) {
     const double nominal = what == Work::noise_prediction ? seconds.noise_prediction
                            : what == Work::gradient       ? seconds.gradient
@@ -179,7 +196,9 @@ Spent work(const Job& job, const Seconds& seconds, Communicator& ranks, Communic
         if (ranks.rank() != 0) ranks.post(0, message);
         told = now();
       }
-      if (ranks.rank() == 0) while (!ranks.poll(6).empty()) {}
+      if (ranks.rank() == 0)
+        while (!ranks.poll(6).empty()) {
+        }
     }
     image.finish();
     const double written = now();
@@ -262,12 +281,15 @@ void replay(Arguments& arguments) {
   const std::vector<double> sums =
       summed(ranks, {spent.computing, spent.redundant, exchange, spent.waiting - exchange, spent.writing});
   if (ranks.rank() == 0) {
-    std::printf("{\"ranks\": %d, \"groups\": %d, \"ranks_per_image\": %d, \"images\": %lld, \"particles\": %lld, \"steps\": %lld, "
-                "\"interaction\": \"%s\", \"seconds\": %.9g, \"computing\": %.9g, \"redundant\": %.9g, \"exchange\": %.9g, "
-                "\"waiting\": %.9g, \"writing\": %.9g}\n",
-                workers, askers, job.ranks_per_image, static_cast<long long>(job.images),
-                static_cast<long long>(job.shape.particles), static_cast<long long>(job.steps), job.shape.interaction.c_str(),
-                elapsed, sums[0], sums[1], sums[2], sums[3], sums[4]);
+    std::printf(
+        "{\"ranks\": %d, \"groups\": %d, \"ranks_per_image\": %d, \"images\": %lld, \"particles\": %lld, "
+        "\"steps\": %lld, "
+        "\"interaction\": \"%s\", \"seconds\": %.9g, \"computing\": %.9g, \"redundant\": %.9g, \"exchange\": "
+        "%.9g, "
+        "\"waiting\": %.9g, \"writing\": %.9g}\n",
+        workers, askers, job.ranks_per_image, static_cast<long long>(job.images),
+        static_cast<long long>(job.shape.particles), static_cast<long long>(job.steps),
+        job.shape.interaction.c_str(), elapsed, sums[0], sums[1], sums[2], sums[3], sums[4]);
   }
 }
 

@@ -18,10 +18,13 @@ double number(const char* name, double otherwise) {
   return value ? std::atof(value) : otherwise;
 }
 
-unsigned nodes() { return static_cast<unsigned>(number("DWGF_SIM_NODES", 512)); }
+unsigned nodes() {
+  return static_cast<unsigned>(number("DWGF_SIM_NODES", 512));
+}
 
 /// A node of 8 GPUs, or, as the last leaf, the file system. @return its place in the network and its gateway
-std::pair<NetPoint*, NetPoint*> leaf(s4u::NetZone* tree, const std::vector<unsigned long>&, unsigned long id) {
+std::pair<NetPoint*, NetPoint*> leaf(s4u::NetZone* tree, const std::vector<unsigned long>&,
+                                     unsigned long id) {
   const double latency = number("DWGF_SIM_LATENCY", 1e-6);
   s4u::NetZone* const zone = s4u::create_star_zone("node-" + std::to_string(id));
   zone->set_parent(tree);
@@ -31,8 +34,11 @@ std::pair<NetPoint*, NetPoint*> leaf(s4u::NetZone* tree, const std::vector<unsig
     const std::string name = is_storage ? "storage" : "gpu-" + std::to_string(id * 8 + gpu);
     const s4u::Host* const host = zone->create_host(name, 1e9)->seal();
     const s4u::Link* const link =
-        zone->create_split_duplex_link("link-" + name, number("DWGF_SIM_NVLINK", 450e9))->set_latency(latency)->seal();
-    zone->add_route(host->get_netpoint(), nullptr, nullptr, nullptr, {{link, s4u::LinkInRoute::Direction::UP}}, true);
+        zone->create_split_duplex_link("link-" + name, number("DWGF_SIM_NVLINK", 450e9))
+            ->set_latency(latency)
+            ->seal();
+    zone->add_route(host->get_netpoint(), nullptr, nullptr, nullptr,
+                    {{link, s4u::LinkInRoute::Direction::UP}}, true);
   }
   zone->seal();
   return {zone->get_netpoint(), gate};
@@ -43,8 +49,8 @@ std::pair<NetPoint*, NetPoint*> leaf(s4u::NetZone* tree, const std::vector<unsig
 extern "C" void load_platform(const s4u::Engine&);
 void load_platform(const s4u::Engine&) {
   const unsigned switches = nodes() / 16 + 1;
-  s4u::create_fatTree_zone("cluster", nullptr, {2, {16, switches}, {1, 16}, {1, 1}}, s4u::ClusterCallbacks(leaf),
-                           number("DWGF_SIM_NETWORK", 200e9), number("DWGF_SIM_LATENCY", 1e-6),
-                           s4u::Link::SharingPolicy::SPLITDUPLEX)
+  s4u::create_fatTree_zone("cluster", nullptr, {2, {16, switches}, {1, 16}, {1, 1}},
+                           s4u::ClusterCallbacks(leaf), number("DWGF_SIM_NETWORK", 200e9),
+                           number("DWGF_SIM_LATENCY", 1e-6), s4u::Link::SharingPolicy::SPLITDUPLEX)
       ->seal();
 }

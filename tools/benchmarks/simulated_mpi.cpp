@@ -24,8 +24,12 @@ std::byte* room() {
 
 }  // namespace
 
-Session::Session(int& argc, char**& argv) { MPI_Init(&argc, &argv); }
-Session::~Session() { MPI_Finalize(); }
+Session::Session(int& argc, char**& argv) {
+  MPI_Init(&argc, &argv);
+}
+Session::~Session() {
+  MPI_Finalize();
+}
 
 void sleep(double seconds) {
   if (seconds > 0.0) s4u::this_actor::sleep_for(seconds);
@@ -50,8 +54,9 @@ std::byte* payload(std::size_t bytes) {
 namespace {
 
 constexpr int kRingTag = 7301;
-constexpr double kRoundLatency = 3e-6;         // of one round of a ring [s]
-constexpr std::size_t kSmallMessage = 1 << 15;  // below, a tree's rounds, which the wait's barrier has [bytes]
+constexpr double kRoundLatency = 3e-6;  // of one round of a ring [s]
+constexpr std::size_t kSmallMessage = 1
+                                      << 15;  // below, a tree's rounds, which the wait's barrier has [bytes]
 
 struct Ring {
   MPI_Comm comm;
@@ -60,7 +65,9 @@ struct Ring {
 };
 std::map<MPI_Request, Ring> rings;  // under way, of all ranks
 
-bool is_payload(const void* to) { return to == dwgf::simulated::payload(1); }
+bool is_payload(const void* to) {
+  return to == dwgf::simulated::payload(1);
+}
 
 int start_ring(std::size_t volume, MPI_Comm comm, MPI_Request* request) {
   int rank = 0, size = 1;
@@ -79,8 +86,8 @@ int start_ring(std::size_t volume, MPI_Comm comm, MPI_Request* request) {
 
 }  // namespace
 
-extern "C" int MPI_Iallgather(const void* from, int own, MPI_Datatype own_type, void* to, int count, MPI_Datatype type,
-                              MPI_Comm comm, MPI_Request* request) {
+extern "C" int MPI_Iallgather(const void* from, int own, MPI_Datatype own_type, void* to, int count,
+                              MPI_Datatype type, MPI_Comm comm, MPI_Request* request) {
   int size = 1, bytes = 1;
   PMPI_Comm_size(comm, &size);
   PMPI_Type_size(type, &bytes);
@@ -89,12 +96,13 @@ extern "C" int MPI_Iallgather(const void* from, int own, MPI_Datatype own_type, 
   return PMPI_Allgather(from, own, own_type, to, count, type, comm);
 }
 
-extern "C" int MPI_Iallreduce(const void* from, void* to, int count, MPI_Datatype type, MPI_Op op, MPI_Comm comm,
-                              MPI_Request* request) {
+extern "C" int MPI_Iallreduce(const void* from, void* to, int count, MPI_Datatype type, MPI_Op op,
+                              MPI_Comm comm, MPI_Request* request) {
   int size = 1, bytes = 1;
   PMPI_Comm_size(comm, &size);
   PMPI_Type_size(type, &bytes);
-  if (is_payload(to)) return start_ring(static_cast<std::size_t>(count) * bytes * 2 * (size - 1) / size, comm, request);
+  if (is_payload(to))
+    return start_ring(static_cast<std::size_t>(count) * bytes * 2 * (size - 1) / size, comm, request);
   *request = MPI_REQUEST_NULL;
   return PMPI_Allreduce(from, to, count, type, op, comm);
 }
@@ -124,7 +132,8 @@ struct Probed {
 } probed;
 }  // namespace
 
-extern "C" int MPI_Improbe(int source, int tag, MPI_Comm comm, int* flag, MPI_Message* message, MPI_Status* status) {
+extern "C" int MPI_Improbe(int source, int tag, MPI_Comm comm, int* flag, MPI_Message* message,
+                           MPI_Status* status) {
   const int code = PMPI_Iprobe(source, tag, comm, flag, status);
   if (code == MPI_SUCCESS && *flag) probed = {status->MPI_SOURCE, status->MPI_TAG, comm};
   return code;

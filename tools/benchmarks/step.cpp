@@ -100,7 +100,8 @@ int rates(char** arguments) {
   for (const auto& [channels, edge] : {std::pair(512, 64), {512, 32}, {256, 128}, {128, 256}}) {
     const at::Tensor w = at::randn({channels, channels, 3, 3}).to(type);
     for (const auto format : {at::MemoryFormat::Contiguous, at::MemoryFormat::ChannelsLast}) {
-      const at::Tensor x = at::randn({1, channels, edge, edge}).to(type).contiguous(format), v = w.contiguous(format);
+      const at::Tensor x = at::randn({1, channels, edge, edge}).to(type).contiguous(format),
+                       v = w.contiguous(format);
       convolution = std::max(convolution, best_rate(18.0 * channels * channels * edge * edge,
                                                     [&] { at::conv2d(x, v, {}, 1, 1); }));
     }

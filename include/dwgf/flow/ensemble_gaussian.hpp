@@ -23,8 +23,8 @@ class EnsembleGaussian {
   /// Rows [N, d]. `kind` is full or lowrank.
   EnsembleGaussian(const at::Tensor& rows, CovarianceKind kind);
 
-  const at::Tensor& mean() const { return mean_; }  ///< m [d], float64
-  double shrinkage() const { return shrinkage_; }   ///< alpha; 0 for full
+  const at::Tensor& mean() const { return mean_; }         ///< m [d], float64
+  double shrinkage() const { return shrinkage_; }          ///< alpha; 0 for full
   double mean_variance() const { return mean_variance_; }  ///< v
 
   /// f(C) x for rows x [M, d], in their type; f acts on eigenvalues, entry by entry.

@@ -36,7 +36,8 @@ class Inception {
   };
 
   at::Tensor apply(const std::string& name, const at::Tensor& x) const;
-  at::Tensor apply_all(const std::string& block, std::initializer_list<const char*> names, at::Tensor x) const;
+  at::Tensor apply_all(const std::string& block, std::initializer_list<const char*> names,
+                       at::Tensor x) const;
   at::Tensor block_a(const std::string& name, const at::Tensor& x) const;
   at::Tensor block_b(const std::string& name, const at::Tensor& x) const;
   at::Tensor block_c(const std::string& name, const at::Tensor& x) const;

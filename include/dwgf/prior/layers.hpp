@@ -86,8 +86,8 @@ class GroupNorm : public torch::nn::Module {
   /// J^T c + more of silu(norm(x)), where `statistics` are those of x (for the networks' format only; else they are
   /// formed again) or, if `constant`, given numbers. The cotangent is
   /// overwritten; `more` may be undefined.
-  at::Tensor pull_back_activated(at::Tensor cotangent, const at::Tensor& x, const Statistics& statistics, bool constant,
-                                 const at::Tensor& more = {}) const;
+  at::Tensor pull_back_activated(at::Tensor cotangent, const at::Tensor& x, const Statistics& statistics,
+                                 bool constant, const at::Tensor& more = {}) const;
 
  private:
   at::Tensor apply(const at::Tensor& x, const Statistics& statistics, bool activate) const;

@@ -19,7 +19,7 @@ struct ImageEvaluation {
   std::int64_t row = 0;
   std::uint64_t id = 0;
   std::string name;
-  std::vector<Scores> quality;                      ///< in the order of the quality metrics
+  std::vector<Scores> quality;                     ///< in the order of the quality metrics
   std::vector<std::optional<Weighted>> posterior;  ///< in the order of the posterior metrics
 };
 

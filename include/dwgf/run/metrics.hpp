@@ -44,10 +44,10 @@ struct Weighted {
 
 /// What a metric of the posterior may look at.
 struct PosteriorContext {
-  std::int64_t particles = 1;    ///< N
-  double lower = 0.05;           ///< probabilities of the interval's quantiles
+  std::int64_t particles = 1;  ///< N
+  double lower = 0.05;         ///< probabilities of the interval's quantiles
   double upper = 0.95;
-  double decoder_error = 0.0;    ///< added to the predictive spread; 0: none
+  double decoder_error = 0.0;  ///< added to the predictive spread; 0: none
   double level() const { return upper - lower; }
 };
 

@@ -35,8 +35,8 @@ std::string quantile_dataset(double probability);
 std::optional<double> probability_of(const std::string& dataset);
 
 /// The datasets above that a job of these settings has, for images of this shape, [C, H, W].
-std::vector<DatasetLayout> posterior_datasets(const Settings& settings, const std::vector<std::int64_t>& image,
-                                              bool has_truth);
+std::vector<DatasetLayout> posterior_datasets(const Settings& settings,
+                                              const std::vector<std::int64_t>& image, bool has_truth);
 
 class PosteriorProducts {
  public:
@@ -68,10 +68,10 @@ class PosteriorProducts {
   Decode decode_;
   std::vector<double> probabilities_;  // of the quantiles that are wanted
   std::int64_t pixels_ = 0;
-  std::int64_t piece_ = 0;          // pixels that are kept at a time
-  std::int64_t first_ = 0;          // of the piece that is kept
-  at::Tensor own_;                  // float32 [slots, piece]
-  std::vector<double> misfits_;     // |y - A(x)|^2 of this rank's slots
+  std::int64_t piece_ = 0;       // pixels that are kept at a time
+  std::int64_t first_ = 0;       // of the piece that is kept
+  at::Tensor own_;               // float32 [slots, piece]
+  std::vector<double> misfits_;  // |y - A(x)|^2 of this rank's slots
 };
 
 }  // namespace dwgf

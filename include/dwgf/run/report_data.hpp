@@ -14,9 +14,9 @@
 namespace dwgf {
 
 struct ReportLimits {
-  std::int64_t pictures = 12;  ///< images whose pictures are shown
-  std::int64_t sample = 2000;  ///< images that are measured, evenly spaced; 0: all
-  std::int64_t curves = 200;   ///< of them, whose diagnostics are drawn
+  std::int64_t pictures = 12;   ///< images whose pictures are shown
+  std::int64_t sample = 2000;   ///< images that are measured, evenly spaced; 0: all
+  std::int64_t curves = 200;    ///< of them, whose diagnostics are drawn
   std::int64_t timed = 100000;  ///< images whose timing is added up
 };
 

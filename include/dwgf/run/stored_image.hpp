@@ -26,12 +26,12 @@ struct StoredImage {
   at::Tensor measurement;  ///< [...], cut to the operator's measurement shape
   at::Tensor mean;
   at::Tensor std;
-  at::Tensor particles;    ///< [N, C, H, W]
-  at::Tensor baseline;     ///< the operator's trivial inverse of the measurement
-  at::Tensor linear_mmse;  ///< for linear operators and priors that carry image statistics
+  at::Tensor particles;                    ///< [N, C, H, W]
+  at::Tensor baseline;                     ///< the operator's trivial inverse of the measurement
+  at::Tensor linear_mmse;                  ///< for linear operators and priors that carry image statistics
   std::map<double, at::Tensor> quantiles;  ///< by their probability
   std::optional<double> crps, diversity, chi_squared, ksd, seconds;  ///< posterior_products.hpp
-  double sigma = 0.0;                                           ///< of the noise, given or estimated
+  double sigma = 0.0;                                                ///< of the noise, given or estimated
   bool gaussian_noise = false;
   std::shared_ptr<const ForwardOperator> forward;
 };
