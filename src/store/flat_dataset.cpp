@@ -4,6 +4,8 @@
 
 #include <dwgf/base/error.hpp>
 
+#include "hdf5_types.hpp"
+
 namespace dwgf {
 namespace {
 
@@ -110,6 +112,9 @@ void FlatDataset::write(hsize_t first, std::span<const std::byte> bytes) {
 }
 
 std::vector<float> FlatDataset::read_floats(hsize_t first, hsize_t count) const {
+  if (!is_plain_number(type_.id()))
+    throw DataError(
+        concat(path_, " of ", file_name_, " has numbers of an unusual type; store it as float32 or uint8"));
   std::vector<float> values(count);
   for_each_box(first, count, [&](hid_t memory, hsize_t done) {
     checked(H5Dread(dataset_.id(), H5T_NATIVE_FLOAT, memory, space_.id(), H5P_DEFAULT, values.data() + done),

@@ -3,6 +3,7 @@
 
 #include "flat_dataset.hpp"
 #include "hdf5_open.hpp"
+#include "hdf5_types.hpp"
 
 namespace dwgf {
 
@@ -34,8 +35,7 @@ bool Hdf5Arrays::has(const std::string& dataset) const {
 
 NumericArray Hdf5Arrays::read(const std::string& dataset) const {
   const FlatDataset data(impl_->file.id(), dataset, impl_->path);
-  const H5T_class_t kind = H5Tget_class(data.type());
-  if (kind != H5T_FLOAT && kind != H5T_INTEGER) {
+  if (!is_plain_number(data.type())) {
     throw DataError(concat(impl_->path, ": ", dataset, " does not hold numbers; write it as floating point"));
   }
   NumericArray array{{data.shape().begin(), data.shape().end()}, {}};
@@ -53,8 +53,7 @@ std::optional<double> Hdf5Arrays::number(const std::string& name) const {
   const auto attribute = handle_of(H5Aopen(impl_->file.id(), name.c_str(), H5P_DEFAULT), H5Aclose, what);
   const auto type = handle_of(H5Aget_type(attribute.id()), H5Tclose, what);
   const auto space = handle_of(H5Aget_space(attribute.id()), H5Sclose, what);
-  const H5T_class_t kind = H5Tget_class(type.id());
-  if ((kind != H5T_FLOAT && kind != H5T_INTEGER) || H5Sget_simple_extent_npoints(space.id()) != 1) {
+  if (!is_plain_number(type.id()) || H5Sget_simple_extent_npoints(space.id()) != 1) {
     throw DataError(concat(impl_->path, ": the attribute ", name, " is not a single number"));
   }
   double value = 0.0;

@@ -21,6 +21,7 @@
 
 #include "flat_dataset.hpp"
 #include "hdf5_open.hpp"
+#include "hdf5_types.hpp"
 #include "posix_file.hpp"
 
 extern char** environ;
@@ -99,7 +100,8 @@ herr_t visit_attribute(hid_t object, const char* name, const H5A_info_t*, void* 
   try_to([&] { read_text_attribute(object, name, *static_cast<const std::string*>(path)); });
   const Hdf5Handle attribute(H5Aopen(object, name, H5P_DEFAULT), H5Aclose);
   const Hdf5Handle space(attribute ? H5Aget_space(attribute.id()) : -1, H5Sclose);
-  if (space && H5Sget_simple_extent_npoints(space.id()) == 1) {
+  const Hdf5Handle type(attribute ? H5Aget_type(attribute.id()) : -1, H5Tclose);
+  if (space && type && is_plain_number(type.id()) && H5Sget_simple_extent_npoints(space.id()) == 1) {
     double number = 0.0;
     H5Aread(attribute.id(), H5T_NATIVE_DOUBLE, &number);
   }

@@ -36,6 +36,17 @@ std::optional<NumberType> number_type_of(hid_t type) {
   return std::nullopt;
 }
 
+bool is_plain_number(hid_t type) {
+  prepare_hdf5();
+  for (const hid_t plain : {H5T_STD_I8LE,  H5T_STD_I16LE,  H5T_STD_I32LE,  H5T_STD_I64LE,  H5T_STD_U8LE,
+                            H5T_STD_U16LE, H5T_STD_U32LE,  H5T_STD_U64LE,  H5T_STD_I8BE,   H5T_STD_I16BE,
+                            H5T_STD_I32BE, H5T_STD_I64BE,  H5T_STD_U8BE,   H5T_STD_U16BE,  H5T_STD_U32BE,
+                            H5T_STD_U64BE, H5T_IEEE_F32LE, H5T_IEEE_F64LE, H5T_IEEE_F32BE, H5T_IEEE_F64BE}) {
+    if (H5Tequal(type, plain) > 0) return true;
+  }
+  return H5Tequal(type, hdf5_type(NumberType::float16).id()) > 0;
+}
+
 Hdf5Handle hdf5_text_type(std::size_t bytes) {
   prepare_hdf5();
   const std::string what = "making an HDF5 text type";

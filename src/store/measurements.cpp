@@ -6,6 +6,7 @@
 
 #include "flat_dataset.hpp"
 #include "hdf5_open.hpp"
+#include "hdf5_types.hpp"
 
 namespace dwgf {
 namespace {
@@ -23,9 +24,8 @@ std::vector<double> numbers(hid_t file, const std::string& name, const std::stri
   const auto attribute = handle_of(H5Aopen(file, name.c_str(), H5P_DEFAULT), H5Aclose, what);
   const auto type = handle_of(H5Aget_type(attribute.id()), H5Tclose, what);
   const auto space = handle_of(H5Aget_space(attribute.id()), H5Sclose, what);
-  const H5T_class_t kind = H5Tget_class(type.id());
   const hssize_t count = H5Sget_simple_extent_npoints(space.id());
-  if ((kind != H5T_INTEGER && kind != H5T_FLOAT) || count < 1 || count > 16)
+  if (!is_plain_number(type.id()) || count < 1 || count > 16)
     throw DataError(concat(path, ": the attribute ", name, " is not a number or a short list of them"));
   std::vector<double> values(static_cast<std::size_t>(count));
   checked(H5Aread(attribute.id(), H5T_NATIVE_DOUBLE, values.data()), what);
@@ -97,7 +97,8 @@ std::vector<Value> column(hid_t file, const std::string& name, hid_t type, hsize
                           const std::string& path) {
   if (!has_dataset(file, name)) return {};
   const FlatDataset data(file, name, path);
-  if (data.shape() != std::vector<hsize_t>{images} || H5Tget_class(data.type()) != H5T_INTEGER)
+  if (data.shape() != std::vector<hsize_t>{images} || H5Tget_class(data.type()) != H5T_INTEGER ||
+      !is_plain_number(data.type()))
     throw DataError(concat(path, ": ", name, " is not one integer for each of the ", images, " images"));
   std::vector<Value> values(images);
   checked(H5Dread(data.id(), type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()),
