@@ -50,27 +50,18 @@ Solution rlsd(const Problem& problem, const FlowOptions& options, const RankGrou
 
   const auto distil_step = [&](FlowState& state, Monitor& monitor) {
     const std::int64_t t = times[static_cast<std::size_t>(state.step)];
-    interaction->begin(state);
-    std::vector<NoisedBatch> noised;
-    std::vector<at::Tensor> predicted;  // eps_theta(z_t, t)
-    std::vector<std::int64_t> redone;   // network calls of this step, by batch
-    for (const ParticleBatch& batch : state.batches) {
-      noised.push_back(add_noise(
-          batch, prior.schedule(), t,
-          {options.seed, problem.image, 0, static_cast<std::uint32_t>(state.step), Purpose::noising}));
-      const std::int64_t before = prior.calls_redone();
-      predicted.push_back(prior.predict_noise(noised.back().z_t, t));
-      redone.push_back(prior.calls_redone() - before);
-    }
-    interaction->finish(state);
+    std::vector<PredictedBatch> predicted = predict(
+        state, problem, options, t, *interaction, [&](const ParticleBatch& batch, const DrawAddress& noise) {
+          return add_noise(batch, prior.schedule(), t, noise);
+        });
     for (std::size_t b = 0; b < state.batches.size(); ++b) {
       ParticleBatch& batch = state.batches[b];
       const double dim = static_cast<double>(batch.image.numel() / batch.image.size(0));
       const std::int64_t before = prior.calls_redone();
 
-      const InteractionScore score = interaction->score(state, b, noised[b]);
-      const at::Tensor prior_gradient =
-          regulariser_gradient(score.score, predicted[b], noised[b], options.weight / options.coupling);
+      const InteractionScore score = interaction->score(state, b, predicted[b].noised);
+      const at::Tensor prior_gradient = regulariser_gradient(
+          score.score, predicted[b].eps_theta, predicted[b].noised, options.weight / options.coupling);
       const DecodedImage decoded = prior.decode_with_pull_back(batch.z);
       const at::Tensor data_gradient = decoded.pull_back((decoded.x - batch.image) * (1.0 / dim));
       latent_adam.move(batch, data_gradient + prior_gradient, state.step);
@@ -83,10 +74,10 @@ Solution rlsd(const Problem& problem, const FlowOptions& options, const RankGrou
       image_adam.move_images(batch, at::add(towards_measurement, from_decoded, options.coupling / dim),
                              state.step);
 
-      redone[b] += prior.calls_redone() - before;
+      predicted[b].redone += prior.calls_redone() - before;
       if (monitor.wants(state.step)) {
         monitor.observe(batch, misfit_of(residual, problem.forward), data_gradient, prior_gradient,
-                        score.neighbours, redone[b]);
+                        score.neighbours, predicted[b].redone);
       }
     }
   };

@@ -29,4 +29,21 @@ Solution take_steps(FlowState state, const FlowOptions& options, const RankGroup
   return {std::move(state), monitor.finish(), complete};
 }
 
+std::vector<PredictedBatch> predict(const FlowState& state, const Problem& problem,
+                                    const FlowOptions& options, std::int64_t t, Interaction& interaction,
+                                    const Placement& place) {
+  const Prior& prior = problem.prior;
+  interaction.begin(state);
+  std::vector<PredictedBatch> predicted;
+  for (const ParticleBatch& batch : state.batches) {
+    const std::int64_t before = prior.calls_redone();
+    NoisedBatch noised = place(
+        batch, {options.seed, problem.image, 0, static_cast<std::uint32_t>(state.step), Purpose::noising});
+    at::Tensor eps_theta = prior.predict_noise(noised.z_t, t);
+    predicted.push_back({std::move(noised), std::move(eps_theta), prior.calls_redone() - before});
+  }
+  interaction.finish(state);
+  return predicted;
+}
+
 }  // namespace dwgf

@@ -96,12 +96,14 @@ void ImageKeeper::write_newest() {
   written_ = Clock::now();
   const std::lock_guard lock(mutex_);
   write(*newest_);
-  checkpoints_.remove_older();
+  if (!terminating_) checkpoints_.remove_older();
 }
 
-// Older ones stay: another rank may be killed before it has written these.
+// Older ones stay from here on: these are of other steps than those of ranks that heard of it earlier or later,
+// or are killed before they have written any.
 void ImageKeeper::write_on_termination() {
   const std::lock_guard lock(mutex_);
+  terminating_ = true;
   if (before_) write(*before_);
   if (newest_) write(*newest_);
 }

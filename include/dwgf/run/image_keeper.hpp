@@ -59,9 +59,10 @@ class ImageKeeper final : public FlowObserver {
   Collective& group_;
   std::string name_;
 
-  std::mutex mutex_;  // the three below, also used by the thread that answers SIGTERM
+  std::mutex mutex_;  // what follows up to told_failure_, also used by the thread that answers SIGTERM
   Checkpoints checkpoints_;
   std::optional<Snapshot> newest_, before_;
+  bool terminating_ = false;
   bool told_failure_ = false;
 
   Clock::time_point written_ = Clock::now();
