@@ -16,8 +16,8 @@ namespace dwgf {
 
 namespace {
 
-/// Distances are made in blocks of at most this many values, whatever N.
-constexpr std::int64_t kLargestBlock = std::int64_t{1} << 22;
+/// Distances are made in blocks of at most this many values, whatever N: what a core's cache holds, or what a device is busy with.
+constexpr std::int64_t kLargestBlock = std::int64_t{1} << 17, kLargestDeviceBlock = std::int64_t{1} << 22;
 
 std::span<std::byte> bytes_of(at::Tensor& t) {
   return {static_cast<std::byte*>(t.data_ptr()), static_cast<std::size_t>(t.nbytes())};
@@ -26,12 +26,13 @@ std::span<std::byte> bytes_of(at::Tensor& t) {
 /// |p_i - scale q_j|^2 for p [M, d], q [N, d]: [M, N]. By differences, not by |p|^2 - 2 p.q + |q|^2, which
 /// loses the small distances that decide. Blocks depend on M, N and d alone.
 at::Tensor squared_distances(const at::Tensor& p, const at::Tensor& q, double scale) {
-  const std::int64_t rows = std::max<std::int64_t>(1, kLargestBlock / std::max<std::int64_t>(1, p.numel()));
+  const std::int64_t largest = p.is_cpu() ? kLargestBlock : kLargestDeviceBlock;
+  const std::int64_t rows = std::max<std::int64_t>(1, largest / std::max<std::int64_t>(1, p.numel()));
   at::Tensor out = at::empty({p.size(0), q.size(0)}, p.options());  // [M, N]
   for (std::int64_t j = 0; j < q.size(0); j += rows) {
     const std::int64_t end = std::min(j + rows, q.size(0));
-    const at::Tensor difference = p.unsqueeze(1) - q.slice(0, j, end).unsqueeze(0) * scale;  // [M, rows, d]
-    out.slice(1, j, end).copy_(difference.square().sum(-1));
+    at::Tensor difference = at::sub(p.unsqueeze(1), q.slice(0, j, end).unsqueeze(0), scale);  // [M, rows, d]
+    out.slice(1, j, end).copy_(difference.square_().sum(-1));
   }
   return out;
 }

@@ -62,15 +62,22 @@ at::Tensor FeatureSums::covariance() const {
   return (products - n * at::outer(m, m)) / (n - 1.0);
 }
 
-double frechet_distance(const FeatureSums& a, const FeatureSums& b) {
-  if (a.count() < 2 || b.count() < 2) return std::numeric_limits<double>::quiet_NaN();
-  const at::Tensor c = a.covariance(), other = b.covariance();
-  const at::Tensor root = symmetric_root(c);
-  const at::Tensor between = at::matmul(root, at::matmul(other, root));
+FrechetReference::FrechetReference(const FeatureSums& sums) {
+  if (sums.count() < 2) return;
+  const at::Tensor covariance = sums.covariance();
+  mean_ = sums.mean();
+  trace_ = covariance.trace().item<double>();
+  root_ = symmetric_root(covariance);
+}
+
+double FrechetReference::distance(const FeatureSums& other) const {
+  if (!root_.defined() || other.count() < 2) return std::numeric_limits<double>::quiet_NaN();
+  const at::Tensor covariance = other.covariance();
+  const at::Tensor between = at::matmul(root_, at::matmul(covariance, root_));
   const at::Tensor values = at::linalg_eigvalsh(0.5 * (between + between.t()));
   const double shared = values.clamp_min(0.0).sqrt().sum().item<double>();
-  return (a.mean() - b.mean()).square().sum().item<double>() + c.trace().item<double>() +
-         other.trace().item<double>() - 2.0 * shared;
+  return (mean_ - other.mean()).square().sum().item<double>() + trace_ + covariance.trace().item<double>() -
+         2.0 * shared;
 }
 
 }  // namespace dwgf

@@ -50,9 +50,10 @@ Scores frechet_scores(Communicator& world, const std::string& results_path, cons
 
   Scores scores;
   if (world.rank() != 0) return scores;
+  const FrechetReference reference(truth);
   for (std::size_t c = 0; c < of.size(); ++c) {
     if (of[c].count() != truth.count()) continue;
-    const double distance = frechet_distance(truth, of[c]);
+    const double distance = reference.distance(of[c]);
     if (!std::isnan(distance)) scores.*Scores::columns()[c].field = distance;
   }
   return scores;

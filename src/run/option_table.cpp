@@ -345,7 +345,8 @@ std::vector<std::pair<std::string, std::string>> preset_values(const std::string
     return {{"flow.grid", "60"},
             {"flow.encode", "mean"},
             {"flow.consistency", "0"},
-            {"flow.interaction", "none"},
+            {"flow.interaction", "repulsion"},
+            {"flow.repulsion", "2"},
             {"flow.weight", "0.05"}};
   }
   if (preset == "bayes") {

@@ -153,11 +153,11 @@ TEST(Frechet, AgreesWithPytorchFid) {
   const nlohmann::json& expected = golden()["distance"];
   const FeatureSums one = sums_of(matrix(expected["one"])), other = sums_of(matrix(expected["other"])),
                     few = sums_of(matrix(expected["few"]));
-  EXPECT_NEAR(frechet_distance(one, other), expected["one_other"].get<double>(), 1e-9);
-  EXPECT_NEAR(frechet_distance(other, one), expected["one_other"].get<double>(), 1e-9);
-  EXPECT_NEAR(frechet_distance(few, other), expected["few_other"].get<double>(),
+  EXPECT_NEAR(FrechetReference(one).distance(other), expected["one_other"].get<double>(), 1e-9);
+  EXPECT_NEAR(FrechetReference(other).distance(one), expected["one_other"].get<double>(), 1e-9);
+  EXPECT_NEAR(FrechetReference(few).distance(other), expected["few_other"].get<double>(),
               1e-6);  // a singular covariance
-  EXPECT_NEAR(frechet_distance(one, one), 0.0, 1e-9);
+  EXPECT_NEAR(FrechetReference(one).distance(one), 0.0, 1e-9);
 }
 
 TEST(Frechet, SumsDoNotDependOnHowImagesAreShared) {
@@ -175,8 +175,8 @@ TEST(Frechet, SumsDoNotDependOnHowImagesAreShared) {
 
 TEST(Frechet, IsUndefinedForLessThanTwoImagesAndRefusesWhatIsNoFeature) {
   const FeatureSums one = sums_of(at::ones({1, 3})), many = sums_of(drawn("many", {9, 3}));
-  EXPECT_TRUE(std::isnan(frechet_distance(one, many)));
-  EXPECT_TRUE(std::isnan(frechet_distance(many, one)));
+  EXPECT_TRUE(std::isnan(FrechetReference(one).distance(many)));
+  EXPECT_TRUE(std::isnan(FrechetReference(many).distance(one)));
   for (const double bad : {static_cast<double>(NAN), static_cast<double>(INFINITY), 32.0})
     EXPECT_THROW(sums_of(at::full({2, 3}, bad)), DataError);
 }

@@ -1,3 +1,5 @@
+#include <map>
+
 #include <dwgf/prior/autoencoder.hpp>
 #include <dwgf/prior/weights.hpp>
 

@@ -1,4 +1,7 @@
 #include <cmath>
+#include <cstdint>
+#include <map>
+#include <vector>
 
 #include <dwgf/prior/blocks.hpp>
 

@@ -1,5 +1,9 @@
 /// The three ways to the decoder's gradient give the same image and the same pull-back, each within what its
 /// header promises.
+#include <cstdint>
+#include <vector>
+
+#include <dwgf/base/error.hpp>
 #include <dwgf/prior/decoder_gradient.hpp>
 #include <dwgf/prior/stable_diffusion.hpp>
 #include <dwgf/prior/weights.hpp>

@@ -1,6 +1,9 @@
 #include <cmath>
+#include <cstdint>
 #include <numbers>
+#include <vector>
 
+#include <dwgf/base/error.hpp>
 #include <dwgf/prior/gaussian_mixture.hpp>
 
 #include "prior_files.hpp"

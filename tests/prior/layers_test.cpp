@@ -1,3 +1,6 @@
+#include <cstdint>
+#include <vector>
+
 #include <dwgf/prior/layers.hpp>
 
 #include "prior_files.hpp"

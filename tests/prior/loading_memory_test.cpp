@@ -1,5 +1,7 @@
 /// Loading takes the weights in their working precision and one stored tensor more, not the files beside them.
+#include <cstdint>
 #include <fstream>
+#include <map>
 #include <utility>
 
 #include <malloc.h>

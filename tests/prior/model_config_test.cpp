@@ -1,3 +1,9 @@
+#include <cstdint>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include <dwgf/base/error.hpp>
 #include <dwgf/prior/model_config.hpp>
 
 #include "prior_files.hpp"

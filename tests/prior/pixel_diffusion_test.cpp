@@ -1,3 +1,6 @@
+#include <cstdint>
+
+#include <dwgf/base/error.hpp>
 #include <dwgf/prior/pixel_diffusion.hpp>
 
 #include "prior_files.hpp"

@@ -1,4 +1,7 @@
 /// Networks in half precision: as accurate as the format allows, and an overflow never goes unnoticed.
+#include <cstdint>
+
+#include <dwgf/base/error.hpp>
 #include <dwgf/prior/layers.hpp>
 #include <dwgf/prior/redo_in_float.hpp>
 #include <dwgf/prior/stable_diffusion.hpp>

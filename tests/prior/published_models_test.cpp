@@ -1,4 +1,8 @@
+#include <cstdint>
+#include <vector>
+
 #include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
 
 #include <dwgf/prior/published_models.hpp>
 #include <dwgf/prior/stable_diffusion.hpp>

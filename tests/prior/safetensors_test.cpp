@@ -1,7 +1,11 @@
+#include <cstdint>
+#include <cstring>
 #include <random>
+#include <vector>
 
 #include <sys/stat.h>
 
+#include <dwgf/base/error.hpp>
 #include <dwgf/prior/safetensors.hpp>
 
 #include "prior_files.hpp"

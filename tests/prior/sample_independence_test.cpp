@@ -1,8 +1,11 @@
 /// The identity of results rests on this: a sample's bits do not depend on what else is in its batch.
+#include <cstdint>
 #include <functional>
+#include <vector>
 
 #include <ATen/Parallel.h>
 
+#include <dwgf/base/error.hpp>
 #include <dwgf/prior/stable_diffusion.hpp>
 
 #include "prior_files.hpp"

@@ -1,6 +1,11 @@
 #include <cmath>
+#include <cstdint>
+#include <cstring>
 #include <numeric>
+#include <vector>
 
+#include <dwgf/base/error.hpp>
+#include <dwgf/prior/safetensors.hpp>
 #include <dwgf/prior/schedule.hpp>
 
 #include "prior_files.hpp"

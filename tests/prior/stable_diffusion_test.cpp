@@ -1,5 +1,12 @@
 
 
+#include <cstdint>
+#include <map>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include <dwgf/base/error.hpp>
 #include <dwgf/prior/stable_diffusion.hpp>
 
 #include "prior_files.hpp"

@@ -1,3 +1,8 @@
+#include <map>
+
+#include <nlohmann/json.hpp>
+
+#include <dwgf/base/error.hpp>
 #include <dwgf/prior/stable_diffusion.hpp>
 #include <dwgf/prior/text_encoder.hpp>
 

@@ -1,5 +1,10 @@
+#include <cstdint>
 #include <cstdlib>
+#include <vector>
 
+#include <nlohmann/json.hpp>
+
+#include <dwgf/base/error.hpp>
 #include <dwgf/prior/tokenizer.hpp>
 
 #include "prior_files.hpp"

@@ -1,3 +1,8 @@
+#include <map>
+
+#include <nlohmann/json.hpp>
+
+#include <dwgf/base/error.hpp>
 #include <dwgf/prior/weights.hpp>
 
 #include "prior_files.hpp"

@@ -38,7 +38,17 @@ class FeatureSums {
   at::Tensor sums_;  // int64 [1 + d + d d]: count, features, outer products
 };
 
-/// d^2; NaN where one of the two has less than two images.
-double frechet_distance(const FeatureSums& a, const FeatureSums& b);
+/// What several sets are compared with: its square root, the dearest part, is made once.
+class FrechetReference {
+ public:
+  explicit FrechetReference(const FeatureSums& sums);
+
+  /// d^2; NaN where one of the two has less than two images.
+  double distance(const FeatureSums& other) const;
+
+ private:
+  at::Tensor mean_, root_;  // [d], [d, d]
+  double trace_ = 0.0;
+};
 
 }  // namespace dwgf
