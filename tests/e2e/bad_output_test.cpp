@@ -99,7 +99,8 @@ TEST_F(BadOutput, TruncatedResultsAreNotGoneOnWith) {
 TEST_F(BadOutput, ARankThatFailsAloneEndsAllWithOneMessage) {
   const Arguments job =
       small_job(images, folder / "large.h5",
-                {"--flow.particles", "200", "--flow.steps", "1", "--store.particles", "float64"});
+                {"--flow.particles", "200", "--flow.steps", "1", "--store.particles", "float64",
+                 "--run.ranks_per_image", "3"});  // so that no rank goes without images to write
   const std::vector<std::string> dwgf = Arguments{program()} + job;
   const std::vector<std::string> limited =
       Arguments{"bash", "-c", "trap '' XFSZ; ulimit -f 8192; exec \"$@\"", "limited"} + dwgf;
