@@ -39,7 +39,7 @@ TEST_F(BadOutput, AFullDiskNamesThePlaceAndTheBytesAndIsMetBeforeAnyWork) {
   const auto on_disk_of = [&](const std::string& size, const Arguments& command) {
     const std::string words = "mount -t tmpfs -o size=" + size + " tmpfs '" + small.string() + "' && \"$@\"";
     return start_command(Arguments{"unshare", "-m", "bash", "-c", words, "disk"} + command)
-        .wait(std::chrono::seconds(70));
+        .wait(std::chrono::seconds(kPatience));
   };
   if (on_disk_of("1m", {"true"}).code != 0) GTEST_SKIP() << "this user may not mount a file system";
   const Arguments job = small_job(images, small / "r.h5");
@@ -103,10 +103,11 @@ TEST_F(BadOutput, ARankThatFailsAloneEndsAllWithOneMessage) {
                  "--run.ranks_per_image", "3"});  // so that no rank goes without images to write
   const std::vector<std::string> dwgf = Arguments{program()} + job;
   const std::vector<std::string> limited =
-      Arguments{"bash", "-c", "trap '' XFSZ; ulimit -f 8192; exec \"$@\"", "limited"} + dwgf;
-  Process process = start_command(Arguments{DWGF_MPIEXEC, "--timeout", "60", "-np", "1"} + dwgf +
-                                  Arguments{":", "-np", "1"} + limited + Arguments{":", "-np", "1"} + dwgf);
-  expect_refused(process.wait(std::chrono::seconds(70)), 74,
+      Arguments{"bash", "-c", "trap '' XFSZ; ulimit -f 2048; exec \"$@\"", "limited"} + dwgf;
+  Process process =
+      start_command(Arguments{DWGF_MPIEXEC, "--timeout", std::to_string(kLimit), "-np", "1"} + dwgf +
+                    Arguments{":", "-np", "1"} + limited + Arguments{":", "-np", "1"} + dwgf);
+  expect_refused(process.wait(std::chrono::seconds(kPatience)), 74,
                  {"rank 1 of 3", "large.h5", "cannot be written"});
 }
 
@@ -117,7 +118,7 @@ TEST_F(BadOutput, AFileSizeLimitOfTheBatchSystemIsAnErrorLikeAFullDisk) {
                 {"--flow.particles", "200", "--flow.steps", "1", "--store.particles", "float64"});
   Process process =
       start_command(Arguments{"bash", "-c", "ulimit -f 8192; exec \"$@\"", "limited"} + command_line(2, job));
-  expect_refused(process.wait(std::chrono::seconds(70)), 74, {"large.h5"});
+  expect_refused(process.wait(std::chrono::seconds(kPatience)), 74, {"large.h5"});
 }
 
 TEST_F(BadOutput, ResultsThatCannotBePrintedAreAnError) {
@@ -127,7 +128,7 @@ TEST_F(BadOutput, ResultsThatCannotBePrintedAreAnError) {
     SCOPED_TRACE(command);
     const std::string words = "exec \"$0\" " + command + " \"$1\" > /dev/full";
     Process process = start_command({"bash", "-c", words, program(), out});
-    expect_refused(process.wait(std::chrono::seconds(70)), 74, {"standard output"});
+    expect_refused(process.wait(std::chrono::seconds(kPatience)), 74, {"standard output"});
   }
 }
 

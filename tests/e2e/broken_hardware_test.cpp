@@ -29,7 +29,7 @@ TEST_P(BrokenDisk, IsAnErrorThatNamesThePlaceAndTheBytesAndCostsNothingCommitted
                                  "DWGF_KILL_AT=" + std::to_string(at),
                                  "DWGF_KILL_ERROR=" + std::to_string(EIO),
                                  "DWGF_KILL_COUNT=" + count.string()};
-    return start_command(variables + command_line(ranks, job(out))).wait(std::chrono::seconds(70));
+    return start_command(variables + command_line(ranks, job(out))).wait(std::chrono::seconds(kPatience));
   };
   const fs::path whole = folder / "whole.h5";
   expect_code(run_with(whole, 0, folder / "count"), 0);
@@ -61,7 +61,8 @@ TEST(ShortMemory, OfOneRankCostsTheImageThatNeedsItAndNoOther) {
       pictures, out, {"--flow.particles", "8", "--flow.micro_batch", "4", "--run.ranks_per_image", "2"});
   const Arguments variables = {"env", std::string("LD_PRELOAD=") + DWGF_MEMORY_LIMITER, "DWGF_MEMORY_RANK=1",
                                "DWGF_MEMORY_LARGEST=2500000"};
-  const Finished finished = start_command(variables + command_line(2, job)).wait(std::chrono::seconds(70));
+  const Finished finished =
+      start_command(variables + command_line(2, job)).wait(std::chrono::seconds(kPatience));
   expect_code(finished, 3);
   expect_readable(finished);
   for (const char* part :

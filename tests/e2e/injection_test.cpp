@@ -55,7 +55,7 @@ class Injection : public testing::Test {
                                  "DWGF_KILL_COUNT=" + count.string()};
     ++runs;
     return start_command(variables + command_line(which.ranks, job(out, which.ranks)))
-        .wait(std::chrono::seconds(70));
+        .wait(std::chrono::seconds(kPatience));
   }
 
   void kill_and_go_on(Job which, long at, bool torn) {

@@ -59,7 +59,7 @@ class Kills : public testing::Test {
     std::this_thread::sleep_for(pause);
     const bool killed = process.running();
     if (killed) kill_victim(process, victim, random);
-    const Finished finished = process.wait(std::chrono::seconds(70));
+    const Finished finished = process.wait(std::chrono::seconds(kPatience));
     EXPECT_FALSE(finished.timed_out) << finished.err;
     EXPECT_EQ(finished.outlived, 0) << "ranks outlived " << kVictims[static_cast<int>(victim)];
     tally.kills += killed;

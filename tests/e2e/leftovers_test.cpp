@@ -43,7 +43,7 @@ TEST(Leftovers, OfAKilledJobGoWithTheNextStartAndALivingOneKeepsItsOwn) {
   ASSERT_EQ(count(common, "vader_segment."), 4u) << "Open MPI left nothing behind, so that nothing is tested";
   ASSERT_EQ(count(common, "pid."), 2u);
 
-  expect_code(start_there(2, small_job(images, folder / "next.h5")).wait(std::chrono::seconds(70)), 0);
+  expect_code(start_there(2, small_job(images, folder / "next.h5")).wait(std::chrono::seconds(kPatience)), 0);
   EXPECT_EQ(count(common, "vader_segment."), 2u);
   EXPECT_EQ(count(common, "pid."), 1u);
 

@@ -20,7 +20,7 @@ TEST_P(Methods, RestoreTheQuickstartBetterThanItsTrivialBaseline) {
     const fs::path out = folder / (job + ".h5");
     expect_code(run(2, {"restore", "--config", source + "/jobs/" + job + ".ini", "--config",
                         source + "/configs/methods/" + GetParam() + ".ini", "--input.data",
-                        source + "/jobs/data/fashion", "--input.count", "4", "--flow.particles", "2",
+                        source + "/jobs/data/fashion", "--input.count", "2", "--flow.particles", "2",
                         "--flow.micro_batch", "2", "--store.out", out}),
                 0);
     const Finished evaluated = run(0, {"evaluate", out, "--json"});

@@ -51,7 +51,7 @@ class Signals : public testing::Test {
     while (checkpoints().empty() && process.running()) std::this_thread::sleep_for(5ms);
     return process.running();
   }
-  Finished finished(Process& process) const { return process.wait(70s); }
+  Finished finished(Process& process) const { return process.wait(std::chrono::seconds(kPatience)); }
   /// Goes on to the end, and nothing is left beside the results.
   Finished expect_undisturbed_bits(int ranks, int ranks_per_image) const {
     const Finished finished = run(ranks, job(out, ranks_per_image));

@@ -15,8 +15,6 @@ namespace fs = std::filesystem;
 
 namespace {
 
-// For any one run here, on a machine that is busy with other tests.
-constexpr int kLimit = 60;
 fs::path place;
 
 // Open MPI as root, with more ranks than cores, and with all that it leaves behind after a kill inside the
@@ -85,7 +83,7 @@ Process start(int ranks, const Arguments& arguments) {
   return start_command(command_line(ranks, arguments));
 }
 Finished run(int ranks, const Arguments& arguments) {
-  return start(ranks, arguments).wait(std::chrono::seconds(kLimit + 10));
+  return start(ranks, arguments).wait(std::chrono::seconds(kPatience));
 }
 
 Arguments operator+(Arguments first, const Arguments& second) {

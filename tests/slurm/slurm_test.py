@@ -176,11 +176,12 @@ def scenarios(slurm):
     started("the warning before a time limit, and a node set down, in mid-run")
     longer = dict(flow__particles=4, flow__grid=500, flow__steps=80, input__count=3)
     warned = slurm.submit("restore", "--ntasks=2", "--", *slurm.job("warned.h5", **longer, run__ranks_per_image=2))["restore"]
-    widowed = slurm.submit("restore", "--nodes=2", "--ntasks-per-node=1", "--", *slurm.job("widowed.h5", **longer,
-                                                                                       run__checkpoint_seconds=0.5))["restore"]
     # The warning is the signal that --signal=B:USR1 has Slurm send to the batch script.
     wait_until("the first image", lambda: in_mid_run(slurm, "warned.h5"))
     run("scancel", "--batch", "--signal=USR1", warned)
+    # Only now: its ranks wait for nobody, and could be done before the first image of the other on a busy machine.
+    widowed = slurm.submit("restore", "--nodes=2", "--ntasks-per-node=1", "--", *slurm.job("widowed.h5", **longer,
+                                                                                       run__checkpoint_seconds=0.5))["restore"]
     wait_until("the first image", lambda: in_mid_run(slurm, "widowed.h5"))
     node = run("scontrol", "show", "hostnames", field(widowed, "NodeList")).stdout.split()[1]
     run("scontrol", "update", f"NodeName={node}", "State=DOWN", "Reason=test")
