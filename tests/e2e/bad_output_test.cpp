@@ -99,11 +99,11 @@ TEST_F(BadOutput, TruncatedResultsAreNotGoneOnWith) {
 TEST_F(BadOutput, ARankThatFailsAloneEndsAllWithOneMessage) {
   const Arguments job =
       small_job(images, folder / "large.h5",
-                {"--flow.particles", "200", "--flow.steps", "1", "--store.particles", "float64",
+                {"--flow.particles", "100", "--flow.steps", "1", "--store.particles", "float64",
                  "--run.ranks_per_image", "3"});  // so that no rank goes without images to write
   const std::vector<std::string> dwgf = Arguments{program()} + job;
   const std::vector<std::string> limited =
-      Arguments{"bash", "-c", "trap '' XFSZ; ulimit -f 2048; exec \"$@\"", "limited"} + dwgf;
+      Arguments{"bash", "-c", "trap '' XFSZ; ulimit -f 1024; exec \"$@\"", "limited"} + dwgf;
   Process process =
       start_command(Arguments{DWGF_MPIEXEC, "--timeout", std::to_string(kLimit), "-np", "1"} + dwgf +
                     Arguments{":", "-np", "1"} + limited + Arguments{":", "-np", "1"} + dwgf);

@@ -177,11 +177,11 @@ def scenarios(slurm):
     longer = dict(flow__particles=4, flow__grid=500, flow__steps=80, input__count=3, run__checkpoint_seconds=0.1)
     warned = slurm.submit("restore", "--ntasks=2", "--", *slurm.job("warned.h5", **longer, run__ranks_per_image=2))["restore"]
     # The warning is the signal that --signal=B:USR1 has Slurm send to the batch script.
-    wait_until("the first checkpoint", lambda: in_mid_image(slurm, "warned.h5"))
+    wait_until("the first checkpoint", lambda: in_mid_image(slurm, warned, "warned.h5"))
     run("scancel", "--batch", "--signal=USR1", warned)
     # Only now: its ranks wait for nobody, and could be done before the first image of the other on a busy machine.
     widowed = slurm.submit("restore", "--nodes=2", "--ntasks-per-node=1", "--", *slurm.job("widowed.h5", **longer))["restore"]
-    wait_until("the first checkpoint", lambda: in_mid_image(slurm, "widowed.h5"))
+    wait_until("the first checkpoint", lambda: in_mid_image(slurm, widowed, "widowed.h5"))
     node = run("scontrol", "show", "hostnames", field(widowed, "NodeList")).stdout.split()[1]
     run("scontrol", "update", f"NodeName={node}", "State=DOWN", "Reason=test")
     wait_until("the requeue", lambda: field(warned, "Restarts") == "1")
@@ -205,8 +205,9 @@ def time_limit(slurm):
     print(f"{restarts} restarts:\n{slurm.log(job)}")
 
 
-def in_mid_image(slurm, out):
+def in_mid_image(slurm, job, out):
     """Whether a checkpoint of an image is there. No program is started to find out: the job would not wait for it."""
+    assert "3 of 3 images in" not in slurm.log(job), f"{out} was done before anything could happen to it"
     return any((slurm.folder / (out + ".checkpoint")).glob("*"))
 
 
