@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <unordered_map>
 
 #include <dwgf/base/error.hpp>
 #include <dwgf/comm/grid.hpp>
@@ -12,17 +13,16 @@ namespace {
 
 // The groups as lists of world ranks, ordered by their lowest.
 std::vector<std::vector<int>> groups_on(std::span<const int> nodes, std::size_t full) {
-  std::vector<std::pair<int, std::vector<int>>> ranks_of;  // by node, in order of their lowest ranks
+  std::vector<std::vector<int>> ranks_of;   // by node, in order of their lowest ranks
+  std::unordered_map<int, std::size_t> at;  // a node's place there
   for (int rank = 0; rank < static_cast<int>(nodes.size()); ++rank) {
-    const int node = nodes[static_cast<std::size_t>(rank)];
-    auto found = std::find_if(ranks_of.begin(), ranks_of.end(),
-                              [&](const auto& entry) { return entry.first == node; });
-    if (found == ranks_of.end()) found = ranks_of.insert(found, {node, {}});
-    found->second.push_back(rank);
+    const auto [place, is_new] = at.try_emplace(nodes[static_cast<std::size_t>(rank)], ranks_of.size());
+    if (is_new) ranks_of.emplace_back();
+    ranks_of[place->second].push_back(rank);
   }
   std::vector<std::vector<int>> groups;
   std::vector<int> left_over;
-  for (const auto& [node, ranks] : ranks_of) {
+  for (const std::vector<int>& ranks : ranks_of) {
     const std::size_t whole = ranks.size() / full * full;
     for (std::size_t first = 0; first < whole; first += full)
       groups.emplace_back(ranks.begin() + static_cast<std::ptrdiff_t>(first),

@@ -10,12 +10,12 @@
 #include <dwgf/base/error.hpp>
 #include <dwgf/base/text.hpp>
 #include <dwgf/run/progress.hpp>
+#include <dwgf/run/progress_interval.hpp>
 
 namespace dwgf {
 
 namespace {
 using namespace std::chrono_literals;
-constexpr auto kTellEvery = 500ms;
 constexpr auto kPrintOnTerminal = 500ms;
 constexpr auto kPrintInLog = 10s;
 constexpr auto kPublishEvery = 3s;
@@ -29,6 +29,7 @@ Progress::Progress(Communicator& world, int groups, int group, bool leader, std:
       leader_(leader),
       images_(images),
       steps_per_image_(steps_per_image),
+      tell_every_(progress_interval(groups)),
       groups_(world.rank() == 0 ? static_cast<std::size_t>(groups) : 0),
       publish_(std::move(publish)),
       started_(std::time(nullptr)),
@@ -73,7 +74,7 @@ void Progress::tell(bool now) {
     collect();
     print(false);
     publish();
-  } else if (now || Clock::now() - told_ >= kTellEvery) {
+  } else if (now || Clock::now() - told_ >= tell_every_) {
     told_ = Clock::now();
     const std::int64_t message[kMessage] = {group_,      mine_.images,   mine_.failed,
                                             mine_.steps, mine_.finished, mine_.rank};

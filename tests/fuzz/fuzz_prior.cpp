@@ -73,7 +73,7 @@ void read_safetensors(const std::string& path) {
     const SafetensorsFile file(path);
     for (const StoredTensor& tensor : file.tensors()) {
       for (const std::byte byte : file.bytes(tensor)) {
-        static volatile std::byte last;
+        [[maybe_unused]] static volatile std::byte last;
         last = byte;
       }
       if (tensor.dtype[0] == 'F' || tensor.dtype == "BF16") (void)file.view(tensor).sum().item<double>();

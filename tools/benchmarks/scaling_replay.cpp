@@ -4,6 +4,7 @@
 // images. Prints one JSON object.
 //   scaling_replay KEY=VALUE...     the keys: Job and Seconds below, times in seconds
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -17,12 +18,12 @@
 
 #include <dwgf/comm/mpi.hpp>
 #include <dwgf/comm/work_queue.hpp>
+#include <dwgf/run/progress_interval.hpp>
 
 #include "image_schedule.hpp"
 #ifdef DWGF_SIMULATED
 #include "simulated_mpi.hpp"
 #else
-#include <chrono>
 #include <thread>
 #endif
 
@@ -73,6 +74,7 @@ struct Job {
 struct Seconds {
   double noise_prediction, gradient, distances, median, decoding;  // of a micro-batch (median: of a rank)
   double reading;                                                  // an image, on every rank of its group
+  double storage_byte;                                             // of all ranks' results, one after the other
   double committing;                                               // an image's record, on disk
   double queue_pause;  // until the thread that gives out images looks again
   double spread;       // ranks are slower than the fastest by up to this share, evenly
@@ -82,8 +84,8 @@ struct Seconds {
 void pass(double seconds) {
   simulated::sleep(seconds);
 }
-void write_to_storage(double bytes) {
-  simulated::write_to_storage(bytes);
+void write_to_storage(double seconds) {
+  simulated::write_to_storage(seconds);
 }
 std::byte* payload(std::size_t bytes) {
   return simulated::payload(bytes);
@@ -161,7 +163,7 @@ class TimedCollective final : public Collective {
 };
 
 /// The images that this rank's group takes, one after the other.
-Spent work(const Job& job, const Seconds& seconds, Communicator& ranks, Communicator& group,
+Spent work(const Job& job, const Seconds& seconds, Communicator& ranks, Communicator& group, int groups,
            WorkQueue& queue) {
   Spent spent;
   TimedCollective timed(group, spent.waiting);
@@ -178,7 +180,8 @@ Spent work(const Job& job, const Seconds& seconds, Communicator& ranks, Communic
     (what == Work::median ? spent.redundant : spent.computing) += nominal * slower;
     pass(nominal * slower);
   };
-  double told = -1.0;
+  const double tell_every = std::chrono::duration<double>(progress_interval(groups)).count();
+  double told = -tell_every;
   for (;;) {
     timed.all_reduce_max({reinterpret_cast<std::int64_t*>(payload(8)), 1});
     const double asked = now();
@@ -191,7 +194,7 @@ Spent work(const Job& job, const Seconds& seconds, Communicator& ranks, Communic
     ImageSchedule image(job.shape, timed, timed, compute, payload);
     for (std::int64_t step = 0; step < job.steps; ++step) {
       image.step(step);
-      if (group.rank() == 0 && now() - told >= 0.5) {
+      if (group.rank() == 0 && now() - told >= tell_every) {
         const std::int64_t message[6] = {};
         if (ranks.rank() != 0) ranks.post(0, message);
         told = now();
@@ -204,7 +207,7 @@ Spent work(const Job& job, const Seconds& seconds, Communicator& ranks, Communic
     const double written = now();
     if (group.rank() == 0) {
       // Mean, standard deviation, truth and measurement; then the record that commits them.
-      write_to_storage(4.0 * 4.0 * static_cast<double>(job.shape.image_values));
+      write_to_storage(4.0 * 4.0 * static_cast<double>(job.shape.image_values) * seconds.storage_byte);
       pass(seconds.committing);
     }
     spent.writing += now() - written;
@@ -246,6 +249,7 @@ void replay(Arguments& arguments) {
   seconds.median = arguments.number("median", 0.0);
   seconds.decoding = arguments.number("decoding", 0.002);
   seconds.reading = arguments.number("reading", 0.0);
+  seconds.storage_byte = arguments.number("storage_byte", 0.0);
   seconds.committing = arguments.number("committing", 0.0);
   seconds.queue_pause = arguments.number("queue_pause", 0.0);
   seconds.spread = arguments.number("spread", 0.0);
@@ -272,7 +276,7 @@ void replay(Arguments& arguments) {
 
   ranks.barrier();
   const double start = now();
-  const Spent spent = work(job, seconds, ranks, grid.group(), queue);
+  const Spent spent = work(job, seconds, ranks, grid.group(), askers, queue);
   ranks.barrier();
   const double elapsed = now() - start;
 

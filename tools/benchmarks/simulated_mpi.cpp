@@ -1,7 +1,9 @@
 // Where SimGrid 3.32's MPI differs from what the comm layer asks for.
 #include "simulated_mpi.hpp"
 
+#include <algorithm>
 #include <map>
+#include <utility>
 #include <vector>
 
 #include <mpi.h>
@@ -35,9 +37,10 @@ void sleep(double seconds) {
   if (seconds > 0.0) s4u::this_actor::sleep_for(seconds);
 }
 
-void write_to_storage(double bytes) {
-  static s4u::Host* const storage = s4u::Host::by_name("storage");
-  s4u::Comm::sendto(s4u::this_actor::get_host(), storage, static_cast<std::uint64_t>(bytes));
+void write_to_storage(double seconds) {
+  static double free_at = 0.0;  // one for all ranks, as they share this process
+  free_at = std::max(free_at, s4u::Engine::get_clock()) + seconds;
+  sleep(free_at - s4u::Engine::get_clock());
 }
 
 std::byte* payload(std::size_t bytes) {
@@ -122,6 +125,34 @@ extern "C" int MPI_Waitall(int count, MPI_Request* requests, MPI_Status* statuse
     PMPI_Barrier(ring.comm);
   }
   return code;
+}
+
+// SimGrid's own makes every rank a group of its own and waits for all messages of rank 0 one by one: a quadratic time, minutes for 4,096
+// ranks. Here all ranks of a group share it.
+extern "C" int MPI_Comm_split(MPI_Comm comm, int colour, int key, MPI_Comm* made) {
+  static std::map<std::vector<int>, MPI_Group> groups;  // by world ranks
+  struct Place {
+    int colour, key, world_rank;
+  };
+  Place own{colour, key, 0};
+  int size = 1;
+  PMPI_Comm_rank(MPI_COMM_WORLD, &own.world_rank);
+  PMPI_Comm_size(comm, &size);
+  std::vector<Place> places(static_cast<std::size_t>(size));
+  constexpr int kPlaceInts = sizeof(Place) / sizeof(int);
+  const int code = PMPI_Allgather(&own, kPlaceInts, MPI_INT, places.data(), kPlaceInts, MPI_INT, comm);
+  if (code != MPI_SUCCESS) return code;
+  std::erase_if(places, [&](const Place& place) { return place.colour != colour; });
+  std::stable_sort(places.begin(), places.end(), [](const Place& a, const Place& b) { return a.key < b.key; });
+  std::vector<int> members;
+  for (const Place& place : places) members.push_back(place.world_rank);
+  const auto [found, is_new] = groups.try_emplace(std::move(members), MPI_GROUP_NULL);
+  if (is_new) {
+    MPI_Group world = MPI_GROUP_NULL;
+    PMPI_Comm_group(MPI_COMM_WORLD, &world);
+    PMPI_Group_incl(world, static_cast<int>(found->first.size()), found->first.data(), &found->second);
+  }
+  return PMPI_Comm_create(comm, found->second, made);
 }
 
 // Matched probes are not there; each rank has one thread, so a probe and a receive are the same.

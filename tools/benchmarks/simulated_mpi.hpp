@@ -12,8 +12,8 @@ class Session {
 };
 
 void sleep(double seconds);
-/// From this rank's host to the host `storage`, with whatever else is under way on the network.
-void write_to_storage(double bytes);
+/// Keeps the one storage of all ranks busy for this long; who comes while it is waits for those before.
+void write_to_storage(double seconds);
 std::byte* payload(std::size_t bytes);
 
 }  // namespace dwgf::simulated

@@ -52,6 +52,7 @@ class Progress {
   bool leader_;
   std::int64_t images_;
   std::int64_t steps_per_image_;
+  std::chrono::milliseconds tell_every_;
   Group mine_;
   std::vector<Group> groups_;  // on rank 0
   Clock::time_point start_ = Clock::now(), told_{}, printed_{};
