@@ -1,6 +1,6 @@
 // The program from its arguments to its exit code. An error that all ranks share is told once and ends the
 // job in order; one that a single rank has ends every rank at once. After MPI_Finalize the first rank returns
-// the code and the others 0, so that mpirun and srun pass it on.
+// the code and the others 0, so that mpirun and srun pass it on. A command that only reads starts no MPI where nobody else was started.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -40,7 +40,7 @@ void tell(const std::string& command, const std::string& message) {
 }
 
 /// 3. What goes wrong on one rank ends all of them. The lowest failing rank is the first to speak; the others are ended by then.
-[[noreturn]] void fail_alone(const Communicator& world, const std::string& command,
+[[noreturn]] void fail_alone(const Collective& world, const std::string& command,
                              const std::string& message, ExitCode code) {
   std::this_thread::sleep_for(std::chrono::milliseconds(150) * std::min(world.rank(), 20));
   tell(command, concat("[rank ", world.rank(), " of ", world.size(), " on ", host_name(), "] ", message));
@@ -51,85 +51,73 @@ bool wanted(const std::vector<std::string>& arguments, const std::string& flag) 
   return std::find(arguments.begin(), arguments.end(), flag) != arguments.end();
 }
 
-/// The commands that only read a file are done by one rank; the others wait.
-template <class Work>
-ExitCode on_first_rank(Communicator& world, Work&& work) {
+/// Of those that work on images, on ranks that share them.
+bool works_on_images(const std::string& command) {
+  return command == "restore" || command == "degrade" || command == "doctor";
+}
+
+/// Help and what else only reads: for the first rank, while the others wait. Empty where it is neither.
+std::optional<ExitCode> read_only(Collective& world, const std::vector<std::string>& arguments) {
+  const std::string name = arguments.empty() ? "--help" : arguments.front();
+  const auto print = [&](const std::string& text) {
+    if (world.rank() == 0) std::fputs(text.c_str(), stdout);
+    return ExitCode::ok;
+  };
+  if (name == "--help" || name == "help") {
+    print(help_text());
+    return arguments.empty() ? ExitCode::usage : ExitCode::ok;
+  }
+  if (name == "--version") return print(concat("dwgf ", version(), "\n"));
+  const CommandSpec* command = find_command(name);
+  if (!command) throw UsageError(unknown_command(name));
+  const std::vector<std::string> rest(arguments.begin() + 1, arguments.end());
+  if (wanted(rest, "--help")) return print(help_text(*command));
+  if (wanted(rest, "--help-operators") && (name == "restore" || name == "degrade"))
+    return print(describe_operators());
+  if (works_on_images(name)) return std::nullopt;
+
+  const Settings settings = parse_settings(*command, rest);
+  if (name == "completion") return print(completion_script(settings.positionals.front()));
   ExitCode code = ExitCode::ok;
   together(world, [&] {
-    if (world.rank() == 0) code = work();
+    if (world.rank() == 0) probe_inputs(settings);
+  });
+  if (name == "evaluate") return evaluate_command(world, settings);
+  together(world, [&] {
+    if (world.rank() != 0) return;
+    code = name == "report"   ? report_command(settings)
+           : name == "export" ? export_command(settings)
+           : name == "merge"  ? merge_command(settings)
+           : name == "status" ? status_command(settings)
+                              : verify_command(settings);
   });
   return code;
 }
 
-ExitCode run(Communicator& world, const std::vector<std::string>& arguments,
-             std::optional<ScopedSignals>& signals) {
-  const std::string name = arguments.empty() ? "--help" : arguments.front();
-  const bool first = world.rank() == 0;
-  if (name == "--help" || name == "help") {
-    if (first) std::fputs(help_text().c_str(), stdout);
-    return arguments.empty() ? ExitCode::usage : ExitCode::ok;
-  }
-  if (name == "--version") {
-    if (first) std::printf("dwgf %s\n", version().c_str());
-    return ExitCode::ok;
-  }
-  const CommandSpec* command = find_command(name);
-  if (!command) throw UsageError(unknown_command(name));
-  const std::vector<std::string> rest(arguments.begin() + 1, arguments.end());
-  if (wanted(rest, "--help")) {
-    if (first) std::fputs(help_text(*command).c_str(), stdout);
-    return ExitCode::ok;
-  }
-  if (wanted(rest, "--help-operators") && (command->name == "restore" || command->name == "degrade")) {
-    if (first) std::fputs(describe_operators().c_str(), stdout);
-    return ExitCode::ok;
-  }
-
-  const Settings settings = parse_settings(*command, rest);
+ExitCode work(Communicator& world, const std::vector<std::string>& arguments,
+              std::optional<ScopedSignals>& signals) {
+  together(world, [&] { require_launcher_agrees(announced_tasks(), world.size()); });
+  if (const auto code = read_only(world, arguments)) return *code;
+  const std::string& name = arguments.front();
+  const Settings settings =
+      parse_settings(*find_command(name), std::vector<std::string>(arguments.begin() + 1, arguments.end()));
   together(world, [&] {
-    if (first) probe_inputs(settings);
+    if (world.rank() == 0) probe_inputs(settings);
   });
-  if (command->name == "restore") {
-    const bool again = !settings.text("rerun").empty();
-    return again ? rerun(world, settings, signals.value()) : restore(world, settings, signals.value());
-  }
-  if (command->name == "degrade") return degrade(world, settings);
-  if (command->name == "doctor") return doctor(world, settings);
-  if (command->name == "completion") {
-    const std::string script = completion_script(settings.positionals.front());
-    if (first) std::fputs(script.c_str(), stdout);
-    return ExitCode::ok;
-  }
-  if (command->name == "evaluate") return evaluate_command(world, settings);
-  return on_first_rank(world, [&] {
-    if (command->name == "report") return report_command(settings);
-    if (command->name == "export") return export_command(settings);
-    if (command->name == "merge") return merge_command(settings);
-    if (command->name == "status") return status_command(settings);
-    return verify_command(settings);
-  });
+  if (name == "degrade") return degrade(world, settings);
+  if (name == "doctor") return doctor(world, settings);
+  const bool again = !settings.text("rerun").empty();
+  return again ? rerun(world, settings, signals.value()) : restore(world, settings, signals.value());
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
-  if (argc == 3 && std::string(argv[1]) == probe_argument) return answer_probe(argv[2]);
-  // 1. MPI, on any number of ranks, one included. A job that can be stopped and gone on with heeds signals from
-  // the first moment on.
-  prepare_launch();
-  const std::vector<std::string> arguments(argv + 1, argv + argc);
-  std::optional<ScopedSignals> signals;
-  if (!arguments.empty() && arguments.front() == "restore") signals.emplace();
-  MpiSession session(argc, argv);
-  Communicator world = Communicator::world();
-  const std::string command = !arguments.empty() && find_command(arguments.front()) ? arguments.front() : "";
-
-  // 2. The command. What goes wrong on all ranks alike ends in order, told once.
-  ExitCode code = ExitCode::ok;
+/// 2. The command. What goes wrong on all ranks alike ends in order, told once. @return the first rank's code, which is the job's; empty
+/// where `command` leaves the work to others
+template <class Command>
+std::optional<ExitCode> told(Collective& world, const std::string& name, Command&& command) {
+  std::optional<ExitCode> code;
   try {
-    together(world, [&] { require_launcher_agrees(announced_tasks(), world.size()); });
     try {
-      code = run(world, arguments, signals);
+      code = command();
     } catch (const AgreedError&) {
       throw;
     } catch (const UsageError& error) {
@@ -138,20 +126,42 @@ int main(int argc, char** argv) {
       throw AgreedError(error.code(), error.what());
     }
   } catch (const AgreedError& error) {
-    if (world.rank() == 0) tell(command, error.what());
+    if (world.rank() == 0) tell(name, error.what());
     code = error.code();
     world.barrier();
-    if (any_hdf5_file_is_open()) end_all_ranks(static_cast<int>(code));
+    if (any_hdf5_file_is_open()) end_all_ranks(static_cast<int>(*code));
   } catch (const Error& error) {
-    fail_alone(world, command, error.what(), error.code());
+    fail_alone(world, name, error.what(), error.code());
   } catch (const std::exception& error) {
-    fail_alone(world, command, concat("internal error: ", first_line(error.what())), ExitCode::internal);
+    fail_alone(world, name, concat("internal error: ", first_line(error.what())), ExitCode::internal);
   }
-
-  // 4. The first rank's code is the job's. What was printed counts only once it is out.
+  // What was printed counts only once it is out.
   if (world.rank() == 0 && (std::fflush(stdout) != 0 || std::ferror(stdout)) && code == ExitCode::ok) {
-    tell(command, "standard output could not be written (a full disk, or a closed pipe?)");
+    tell(name, "standard output could not be written (a full disk, or a closed pipe?)");
     code = ExitCode::io;
   }
-  return world.rank() == 0 ? static_cast<int>(code) : 0;
+  return code;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc == 3 && std::string(argv[1]) == probe_argument) return answer_probe(argv[2]);
+  prepare_launch();
+  const std::vector<std::string> arguments(argv + 1, argv + argc);
+  const std::string name = !arguments.empty() && find_command(arguments.front()) ? arguments.front() : "";
+  if (announced_tasks() <= 1) {
+    SelfCollective alone;
+    if (const auto code = told(alone, name, [&] { return read_only(alone, arguments); }))
+      return static_cast<int>(*code);
+  }
+
+  // 1. MPI, on any number of ranks, one included. A job that can be stopped and gone on with heeds signals from
+  // the first moment on.
+  std::optional<ScopedSignals> signals;
+  if (name == "restore") signals.emplace();
+  MpiSession session(argc, argv);
+  Communicator world = Communicator::world();
+  const auto code = told(world, name, [&] { return work(world, arguments, signals); });
+  return world.rank() == 0 ? static_cast<int>(code.value()) : 0;
 }

@@ -296,7 +296,7 @@ std::optional<double> Summary::posterior(std::size_t metric) const {
   return posterior_[metric].value();
 }
 
-ExitCode evaluate_command(Communicator& world, const Settings& settings) {
+ExitCode evaluate_command(Collective& world, const Settings& settings) {
   const std::string& path = settings.positionals.front();
   const std::string& weights = settings.text("fid");
   const Scores fid = weights.empty() ? Scores() : frechet_scores(world, path, weights);

@@ -23,7 +23,7 @@ std::vector<at::Tensor> estimates(const StoredImage& image) {
 
 }  // namespace
 
-Scores frechet_scores(Communicator& world, const std::string& results_path, const std::string& weights_path) {
+Scores frechet_scores(Collective& world, const std::string& results_path, const std::string& weights_path) {
   const int threads = at::get_num_threads();
   at::set_num_threads(1);
   FeatureSums truth(Inception::features);

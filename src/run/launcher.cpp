@@ -15,6 +15,7 @@ namespace dwgf {
 
 void prepare_launch() {
   setenv("OMPI_MCA_io", "romio321", 0);
+  setenv("OMPI_MCA_ess_singleton_isolated", "1", 0);
   // A file-size limit of the batch system then shows as an error of the write, which is told, instead of as a
   // silent death.
   std::signal(SIGXFSZ, SIG_IGN);

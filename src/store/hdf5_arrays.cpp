@@ -25,12 +25,7 @@ const std::string& Hdf5Arrays::path() const {
 }
 
 bool Hdf5Arrays::has(const std::string& dataset) const {
-  // Every group on the way is asked for by itself: HDF5 fails where an earlier one is missing.
-  for (std::size_t slash = dataset.find('/', 1);; slash = dataset.find('/', slash + 1)) {
-    const std::string part = dataset.substr(0, slash);
-    if (H5Lexists(impl_->file.id(), part.c_str(), H5P_DEFAULT) <= 0) return false;
-    if (slash == std::string::npos) return true;
-  }
+  return has_link(impl_->file.id(), dataset);
 }
 
 NumericArray Hdf5Arrays::read(const std::string& dataset) const {
@@ -49,16 +44,9 @@ NumericArray Hdf5Arrays::read(const std::string& dataset) const {
 
 std::optional<double> Hdf5Arrays::number(const std::string& name) const {
   if (!impl_->has_attribute(name)) return std::nullopt;
-  const std::string what = concat("reading the attribute ", name, " of ", impl_->path);
-  const auto attribute = handle_of(H5Aopen(impl_->file.id(), name.c_str(), H5P_DEFAULT), H5Aclose, what);
-  const auto type = handle_of(H5Aget_type(attribute.id()), H5Tclose, what);
-  const auto space = handle_of(H5Aget_space(attribute.id()), H5Sclose, what);
-  if (!is_plain_number(type.id()) || H5Sget_simple_extent_npoints(space.id()) != 1) {
-    throw DataError(concat(impl_->path, ": the attribute ", name, " is not a single number"));
-  }
-  double value = 0.0;
-  checked(H5Aread(attribute.id(), H5T_NATIVE_DOUBLE, &value), what);
-  return value;
+  const std::vector<double> found = read_number_attribute(impl_->file.id(), name, impl_->path);
+  if (found.empty()) throw DataError(concat(impl_->path, ": the attribute ", name, " is not a single number"));
+  return found.front();
 }
 
 std::optional<std::string> Hdf5Arrays::text(const std::string& name) const {

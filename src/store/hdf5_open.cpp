@@ -4,6 +4,7 @@
 
 #include <dwgf/base/error.hpp>
 
+#include "hdf5_types.hpp"
 #include "posix_file.hpp"
 
 namespace dwgf {
@@ -54,6 +55,27 @@ std::optional<std::string> read_text_attribute(hid_t file, const std::string& na
   checked(H5Aread(attribute.id(), type.id(), text.data()), what);
   text.resize(text.find('\0') == std::string::npos ? text.size() : text.find('\0'));
   return text;
+}
+
+std::vector<double> read_number_attribute(hid_t object, const std::string& name, const std::string& path,
+                                          std::size_t most) {
+  const std::string what = concat("reading the attribute ", name, " of ", path);
+  const auto attribute = handle_of(H5Aopen(object, name.c_str(), H5P_DEFAULT), H5Aclose, what);
+  const auto type = handle_of(H5Aget_type(attribute.id()), H5Tclose, what);
+  const auto space = handle_of(H5Aget_space(attribute.id()), H5Sclose, what);
+  const hssize_t count = H5Sget_simple_extent_npoints(space.id());
+  if (!is_plain_number(type.id()) || count < 1 || static_cast<std::size_t>(count) > most) return {};
+  std::vector<double> values(static_cast<std::size_t>(count));
+  checked(H5Aread(attribute.id(), H5T_NATIVE_DOUBLE, values.data()), what);
+  return values;
+}
+
+bool has_link(hid_t file, const std::string& path) {
+  // Every group on the way is asked for by itself: HDF5 fails where an earlier one is missing.
+  for (std::size_t slash = path.find('/', 1);; slash = path.find('/', slash + 1)) {
+    if (H5Lexists(file, path.substr(0, slash).c_str(), H5P_DEFAULT) <= 0) return false;
+    if (slash == std::string::npos) return true;
+  }
 }
 
 }  // namespace dwgf

@@ -30,6 +30,7 @@ namespace dwgf {
 namespace {
 
 constexpr std::uint64_t mebibyte = std::uint64_t{1} << 20;
+constexpr std::size_t most_numbers = 16;  // of an attribute that any reader asks for
 
 std::uint64_t bytes_of_file(const std::string& path) {
   struct stat status {};
@@ -98,13 +99,7 @@ void try_to(const Step& step) {
 
 herr_t visit_attribute(hid_t object, const char* name, const H5A_info_t*, void* path) {
   try_to([&] { read_text_attribute(object, name, *static_cast<const std::string*>(path)); });
-  const Hdf5Handle attribute(H5Aopen(object, name, H5P_DEFAULT), H5Aclose);
-  const Hdf5Handle space(attribute ? H5Aget_space(attribute.id()) : -1, H5Sclose);
-  const Hdf5Handle type(attribute ? H5Aget_type(attribute.id()) : -1, H5Tclose);
-  if (space && type && is_plain_number(type.id()) && H5Sget_simple_extent_npoints(space.id()) == 1) {
-    double number = 0.0;
-    H5Aread(attribute.id(), H5T_NATIVE_DOUBLE, &number);
-  }
+  try_to([&] { read_number_attribute(object, name, *static_cast<const std::string*>(path), most_numbers); });
   return 0;
 }
 

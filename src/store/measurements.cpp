@@ -20,15 +20,10 @@ bool has_attribute(hid_t file, const char* name) {
 
 /// A number, or a list of them.
 std::vector<double> numbers(hid_t file, const std::string& name, const std::string& path) {
-  const std::string what = concat("reading the attribute ", name, " of ", path);
-  const auto attribute = handle_of(H5Aopen(file, name.c_str(), H5P_DEFAULT), H5Aclose, what);
-  const auto type = handle_of(H5Aget_type(attribute.id()), H5Tclose, what);
-  const auto space = handle_of(H5Aget_space(attribute.id()), H5Sclose, what);
-  const hssize_t count = H5Sget_simple_extent_npoints(space.id());
-  if (!is_plain_number(type.id()) || count < 1 || count > 16)
+  constexpr std::size_t longest = 16;
+  std::vector<double> values = read_number_attribute(file, name, path, longest);
+  if (values.empty())
     throw DataError(concat(path, ": the attribute ", name, " is not a number or a short list of them"));
-  std::vector<double> values(static_cast<std::size_t>(count));
-  checked(H5Aread(attribute.id(), H5T_NATIVE_DOUBLE, values.data()), what);
   return values;
 }
 
@@ -37,14 +32,6 @@ std::optional<std::string> text(hid_t file, const std::string& name, const std::
   auto value = read_text_attribute(file, name, path);
   if (!value) throw DataError(concat(path, ": the attribute ", name, " is not a text"));
   return value;
-}
-
-bool has_dataset(hid_t file, const std::string& dataset) {
-  // Every group on the way is asked for by itself: HDF5 fails where an earlier one is missing.
-  for (std::size_t slash = dataset.find('/', 1);; slash = dataset.find('/', slash + 1)) {
-    if (H5Lexists(file, dataset.substr(0, slash).c_str(), H5P_DEFAULT) <= 0) return false;
-    if (slash == std::string::npos) return true;
-  }
 }
 
 /// A dataset of numbers, h5py's booleans among them.
@@ -95,7 +82,7 @@ class Numbers {
 template <class Value>
 std::vector<Value> column(hid_t file, const std::string& name, hid_t type, hsize_t images,
                           const std::string& path) {
-  if (!has_dataset(file, name)) return {};
+  if (!has_link(file, name)) return {};
   const FlatDataset data(file, name, path);
   if (data.shape() != std::vector<hsize_t>{images} || H5Tget_class(data.type()) != H5T_INTEGER ||
       !is_plain_number(data.type()))
@@ -108,7 +95,7 @@ std::vector<Value> column(hid_t file, const std::string& name, hid_t type, hsize
 
 std::vector<std::string> names(hid_t file, hsize_t images, const std::string& path) {
   const std::string name = "/image/name";
-  if (!has_dataset(file, name)) return {};
+  if (!has_link(file, name)) return {};
   const FlatDataset data(file, name, path);
   if (data.shape() != std::vector<hsize_t>{images} || H5Tget_class(data.type()) != H5T_STRING)
     throw DataError(concat(path, ": ", name, " is not one text for each of the ", images, " images"));
@@ -221,7 +208,7 @@ MeasurementsFile::MeasurementsFile(const std::string& path)
     throw DataError(
         concat(path, " has measurements format ", format.front(), ", but this program knows ", known_format));
   }
-  if (!has_dataset(file, "/measurement/y"))
+  if (!has_link(file, "/measurement/y"))
     throw DataError(concat(path, " has no dataset /measurement/y, [n, ...] of what was measured"));
   impl_->y = std::make_unique<Numbers>(file, "/measurement/y", path);
   if (const auto shape = impl_->y->shape();
@@ -229,7 +216,7 @@ MeasurementsFile::MeasurementsFile(const std::string& path)
     throw DataError(
         concat(path, ": /measurement/y is ", shape_text(shape), "; it must be [n, ...], one row an image"));
   }
-  if (has_dataset(file, "/truth/x")) impl_->truth = std::make_unique<Numbers>(file, "/truth/x", path);
+  if (has_link(file, "/truth/x")) impl_->truth = std::make_unique<Numbers>(file, "/truth/x", path);
   impl_->read_shape();
   impl_->read_entries();
   impl_->spec = text(file, "operator", path);
@@ -274,7 +261,7 @@ FloatArray MeasurementsFile::truth(std::int64_t k) const {
 }
 
 bool MeasurementsFile::has_array(const std::string& name) const {
-  return has_dataset(impl_->file.id(), "/operator/" + name);
+  return has_link(impl_->file.id(), "/operator/" + name);
 }
 
 bool MeasurementsFile::is_per_image(const std::string& kind, const std::string& name) const {

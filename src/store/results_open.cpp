@@ -74,14 +74,9 @@ void check_format(hid_t file, const std::string& path) {
     throw DataError(
         concat(path, " is an HDF5 file, but not a results file (it has no attribute dwgf_format)"));
   }
-  const Hdf5Handle attribute(H5Aopen(file, "dwgf_format", H5P_DEFAULT), H5Aclose);
-  const Hdf5Handle space(attribute ? H5Aget_space(attribute.id()) : -1, H5Sclose);
-  const Hdf5Handle type(attribute ? H5Aget_type(attribute.id()) : -1, H5Tclose);
-  int format = 0;
-  if (!space || !type || !is_plain_number(type.id()) || H5Sget_simple_extent_npoints(space.id()) != 1 ||
-      H5Aread(attribute.id(), H5T_NATIVE_INT, &format) < 0) {
-    throw DataError(concat("the attribute dwgf_format of ", path, " is not an integer: ", hdf5_message()));
-  }
+  const std::vector<double> found = read_number_attribute(file, "dwgf_format", path);
+  if (found.empty()) throw DataError(concat("the attribute dwgf_format of ", path, " is not a number"));
+  const double format = found.front();
   if (format != results_format) {
     throw DataError(concat(path, " has results format ", format, ", but this program knows ", results_format,
                            "; use the version of the program that wrote it"));

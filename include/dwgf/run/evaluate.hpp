@@ -7,7 +7,7 @@
 #include <vector>
 
 #include <dwgf/base/error.hpp>
-#include <dwgf/comm/mpi.hpp>
+#include <dwgf/comm/collective.hpp>
 #include <dwgf/run/metrics.hpp>
 #include <dwgf/run/settings.hpp>
 #include <dwgf/run/stored_image.hpp>
@@ -63,6 +63,6 @@ class Summary {
 };
 
 /// Collective over `world`, which shares out the images for FID; the rest is the first rank's.
-ExitCode evaluate_command(Communicator& world, const Settings& settings);
+ExitCode evaluate_command(Collective& world, const Settings& settings);
 
 }  // namespace dwgf

@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include <dwgf/comm/mpi.hpp>
+#include <dwgf/comm/collective.hpp>
 #include <dwgf/run/metrics.hpp>
 
 namespace dwgf {
@@ -13,6 +13,6 @@ namespace dwgf {
 /// integers, so that the result does not depend on the number of ranks (nor on threads: each computes with one). A score stands for the images that
 /// have a truth; it is nothing where an estimate lacks one of these, or there are less than two. `particle` takes the first stored particle of every
 /// image. The result is on rank 0. Throws AgreedError (together.hpp).
-Scores frechet_scores(Communicator& world, const std::string& results_path, const std::string& weights_path);
+Scores frechet_scores(Collective& world, const std::string& results_path, const std::string& weights_path);
 
 }  // namespace dwgf
