@@ -259,20 +259,24 @@ void summary_of_several(Html& page, const All& all) {
     row.cells.push_back(concat(data.summary.images()));
     if (any || row.ours) rows.push_back(row);
   };
-  std::set<std::string> problems;
-  for (const ReportData& data : all) {
-    if (!problems.insert(concat(of_problem(data), data.job.text("input.data"))).second) continue;
+  const auto same_problem = [](const ReportData& a, const ReportData& b) {
+    return of_problem(a) == of_problem(b) && a.job.text("input.data") == b.job.text("input.data");
+  };
+  for (std::size_t k = 0; k < all.size(); ++k) {
+    const auto seen_before = [&](const ReportData& earlier) { return same_problem(earlier, all[k]); };
+    if (std::any_of(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(k), seen_before)) continue;
+    // A problem: what costs nothing, then every result of it.
     for (std::size_t c = 0; c < Scores::columns().size(); ++c) {
       const Scores::Column& column = Scores::columns()[c];
       if (column.field != &Scores::baseline && column.field != &Scores::linear_mmse) continue;
-      const bool baseline = column.field == &Scores::baseline && !data.baseline_name.empty();
-      estimate(data, {baseline ? data.baseline_name : column.title, {}, false, of_problem(data)}, c);
+      const bool baseline = column.field == &Scores::baseline && !all[k].baseline_name.empty();
+      estimate(all[k], {baseline ? all[k].baseline_name : column.title, {}, false, of_problem(all[k])}, c);
     }
-  }
-  for (const ReportData& data : all) {
-    for (std::size_t c = 0; c < Scores::columns().size(); ++c)
-      if (Scores::columns()[c].field == &Scores::mean)
-        estimate(data, {data.label, {}, true, of_problem(data)}, c);
+    for (const ReportData& data : all) {
+      for (std::size_t c = 0; c < Scores::columns().size(); ++c)
+        if (Scores::columns()[c].field == &Scores::mean && same_problem(data, all[k]))
+          estimate(data, {data.label, {}, true, of_problem(data)}, c);
+    }
   }
   table(page, "comparison",
         "Posterior means (bold) beside what costs nothing; means over images, coverage over pixels; "
