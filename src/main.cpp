@@ -51,9 +51,26 @@ bool wanted(const std::vector<std::string>& arguments, const std::string& flag) 
   return std::find(arguments.begin(), arguments.end(), flag) != arguments.end();
 }
 
-/// Of those that work on images, on ranks that share them.
-bool works_on_images(const std::string& command) {
-  return command == "restore" || command == "degrade" || command == "doctor";
+/// Those that share work on images between ranks, and those that make a results file, which HDF5 does by MPI-IO.
+bool needs_mpi(const std::string& command) {
+  return command == "restore" || command == "degrade" || command == "doctor" || command == "merge";
+}
+
+/// What one rank does while the others wait.
+template <class Command>
+ExitCode on_first_rank(Collective& world, Command&& command) {
+  ExitCode code = ExitCode::ok;
+  together(world, [&] {
+    if (world.rank() == 0) code = command();
+  });
+  return code;
+}
+
+void probe_on_first_rank(Collective& world, const Settings& settings) {
+  on_first_rank(world, [&] {
+    probe_inputs(settings);
+    return ExitCode::ok;
+  });
 }
 
 /// Help and what else only reads: for the first rank, while the others wait. Empty where it is neither.
@@ -74,24 +91,18 @@ std::optional<ExitCode> read_only(Collective& world, const std::vector<std::stri
   if (wanted(rest, "--help")) return print(help_text(*command));
   if (wanted(rest, "--help-operators") && (name == "restore" || name == "degrade"))
     return print(describe_operators());
-  if (works_on_images(name)) return std::nullopt;
+  if (needs_mpi(name)) return std::nullopt;
 
   const Settings settings = parse_settings(*command, rest);
   if (name == "completion") return print(completion_script(settings.positionals.front()));
-  ExitCode code = ExitCode::ok;
-  together(world, [&] {
-    if (world.rank() == 0) probe_inputs(settings);
-  });
+  probe_on_first_rank(world, settings);
   if (name == "evaluate") return evaluate_command(world, settings);
-  together(world, [&] {
-    if (world.rank() != 0) return;
-    code = name == "report"   ? report_command(settings)
-           : name == "export" ? export_command(settings)
-           : name == "merge"  ? merge_command(settings)
-           : name == "status" ? status_command(settings)
-                              : verify_command(settings);
+  return on_first_rank(world, [&] {
+    if (name == "report") return report_command(settings);
+    if (name == "export") return export_command(settings);
+    if (name == "status") return status_command(settings);
+    return verify_command(settings);
   });
-  return code;
 }
 
 ExitCode work(Communicator& world, const std::vector<std::string>& arguments,
@@ -101,9 +112,8 @@ ExitCode work(Communicator& world, const std::vector<std::string>& arguments,
   const std::string& name = arguments.front();
   const Settings settings =
       parse_settings(*find_command(name), std::vector<std::string>(arguments.begin() + 1, arguments.end()));
-  together(world, [&] {
-    if (world.rank() == 0) probe_inputs(settings);
-  });
+  probe_on_first_rank(world, settings);
+  if (name == "merge") return on_first_rank(world, [&] { return merge_command(settings); });
   if (name == "degrade") return degrade(world, settings);
   if (name == "doctor") return doctor(world, settings);
   const bool again = !settings.text("rerun").empty();
