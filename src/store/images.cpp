@@ -66,7 +66,7 @@ Listing list_folder(const std::string& folder) {
 /// Names are listed by the first rank and sent to all; every rank looks into its share of the headers.
 class FolderImages final : public ImageSource {
  public:
-  FolderImages(const std::string& folder, Communicator& ranks) : folder_(folder) {
+  FolderImages(const std::string& folder, Collective& ranks) : folder_(folder) {
     Listing listing;
     agree_on_root(ranks, [&] { listing = list_folder(folder); });
     share(listing, ranks);
@@ -92,11 +92,14 @@ class FolderImages final : public ImageSource {
  private:
   std::string path_of(const std::string& name) const { return (fs::path(folder_) / name).string(); }
 
-  static void share(Listing& listing, Communicator& ranks) {
+  static void share(Listing& listing, Collective& ranks) {
     if (ranks.size() == 1) return;
     std::string text;  // a name may hold anything but a zero byte
     for (const std::string& name : listing.names) text += name + '\0';
-    text = ranks.broadcast_text(std::move(text), 0);
+    auto length = static_cast<std::int64_t>(text.size());
+    ranks.broadcast(std::as_writable_bytes(std::span(&length, 1)), 0);
+    text.resize(static_cast<std::size_t>(length));
+    ranks.broadcast(std::as_writable_bytes(std::span(text)), 0);
     ranks.broadcast(std::as_writable_bytes(std::span(&listing.ignored, 1)), 0);
     listing.names.clear();
     for (std::size_t begin = 0; begin < text.size();) {
@@ -106,7 +109,7 @@ class FolderImages final : public ImageSource {
     }
   }
 
-  std::vector<PictureSize> sizes_of(const std::vector<std::string>& names, Communicator& ranks) const {
+  std::vector<PictureSize> sizes_of(const std::vector<std::string>& names, Collective& ranks) const {
     const std::size_t share =
         (names.size() + static_cast<std::size_t>(ranks.size()) - 1) / static_cast<std::size_t>(ranks.size());
     const std::size_t first = share * static_cast<std::size_t>(ranks.rank());
@@ -242,11 +245,11 @@ std::unique_ptr<ImageSource> with_read_ahead(std::unique_ptr<ImageSource> source
 }  // namespace
 
 std::unique_ptr<ImageSource> open_images(const std::string& data) {
-  Communicator self = Communicator::self();
+  SelfCollective self;
   return open_images(data, self);
 }
 
-std::unique_ptr<ImageSource> open_images(const std::string& data, Communicator& ranks) {
+std::unique_ptr<ImageSource> open_images(const std::string& data, Collective& ranks) {
   std::error_code ignored;
   if (fs::is_directory(data, ignored)) return with_read_ahead(std::make_unique<FolderImages>(data, ranks));
   if (const auto colon = data.rfind(":/");

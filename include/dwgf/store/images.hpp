@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include <dwgf/comm/mpi.hpp>
+#include <dwgf/comm/collective.hpp>
 #include <dwgf/store/results.hpp>
 
 namespace dwgf {
@@ -48,6 +48,6 @@ class ImageSource {
 std::unique_ptr<ImageSource> open_images(const std::string& data);
 
 /// The same, collective over `ranks`, which share the listing of a folder: names once, headers each its part.
-std::unique_ptr<ImageSource> open_images(const std::string& data, Communicator& ranks);
+std::unique_ptr<ImageSource> open_images(const std::string& data, Collective& ranks);
 
 }  // namespace dwgf
