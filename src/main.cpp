@@ -40,8 +40,8 @@ void tell(const std::string& command, const std::string& message) {
 }
 
 /// 3. What goes wrong on one rank ends all of them. The lowest failing rank is the first to speak; the others are ended by then.
-[[noreturn]] void fail_alone(const Collective& world, const std::string& command,
-                             const std::string& message, ExitCode code) {
+[[noreturn]] void fail_alone(const Collective& world, const std::string& command, const std::string& message,
+                             ExitCode code) {
   std::this_thread::sleep_for(std::chrono::milliseconds(150) * std::min(world.rank(), 20));
   tell(command, concat("[rank ", world.rank(), " of ", world.size(), " on ", host_name(), "] ", message));
   end_all_ranks(static_cast<int>(code));

@@ -342,12 +342,9 @@ const CommandSpec* find_command(const std::string& name) {
 
 std::vector<std::pair<std::string, std::string>> preset_values(const std::string& preset) {
   if (preset == "fast") {
-    return {{"flow.grid", "60"},
-            {"flow.encode", "mean"},
-            {"flow.consistency", "0"},
-            {"flow.interaction", "repulsion"},
-            {"flow.repulsion", "2"},
-            {"flow.weight", "0.05"}};
+    return {{"flow.grid", "60"},       {"flow.encode", "mean"},
+            {"flow.consistency", "0"}, {"flow.interaction", "repulsion"},
+            {"flow.repulsion", "2"},   {"flow.weight", "0.05"}};
   }
   if (preset == "bayes") {
     return {{"flow.objective", "bayes"},      {"flow.integrator", "gibbs"}, {"flow.grid", "40"},

@@ -45,7 +45,8 @@ NumericArray Hdf5Arrays::read(const std::string& dataset) const {
 std::optional<double> Hdf5Arrays::number(const std::string& name) const {
   if (!impl_->has_attribute(name)) return std::nullopt;
   const std::vector<double> found = read_number_attribute(impl_->file.id(), name, impl_->path);
-  if (found.empty()) throw DataError(concat(impl_->path, ": the attribute ", name, " is not a single number"));
+  if (found.empty())
+    throw DataError(concat(impl_->path, ": the attribute ", name, " is not a single number"));
   return found.front();
 }
 

@@ -41,12 +41,14 @@ TEST_F(Inspect, EvaluatePrintsATableWithTheBaselinesBeside) {
 
 TEST_F(Inspect, WhatOnlyReadsNeedsNoMpi) {
   const auto without_mpi = [](const Arguments& arguments) {
-    return start_command(Arguments{"env", "OMPI_MCA_pml=none-of-this-name", program()} + arguments).wait(std::chrono::seconds(kPatience));
+    return start_command(Arguments{"env", "OMPI_MCA_pml=none-of-this-name", program()} + arguments)
+        .wait(std::chrono::seconds(kPatience));
   };
   for (const char* command : {"status", "verify", "evaluate"})
     expect_code(without_mpi({command, results()}), 0);
   expect_code(without_mpi({"--version"}), 0);
-  EXPECT_NE(without_mpi({"doctor"}).code, 0) << "MPI starts in spite of the setting that is to keep it from it";
+  EXPECT_NE(without_mpi({"doctor"}).code, 0)
+      << "MPI starts in spite of the setting that is to keep it from it";
 }
 
 TEST_F(Inspect, EvaluateAsJsonHasEveryScoreAndNullWhereNoneApplies) {

@@ -74,10 +74,10 @@ struct Job {
 struct Seconds {
   double noise_prediction, gradient, distances, median, decoding;  // of a micro-batch (median: of a rank)
   double reading;                                                  // an image, on every rank of its group
-  double storage_byte;                                             // of all ranks' results, one after the other
-  double committing;                                               // an image's record, on disk
-  double queue_pause;  // until the thread that gives out images looks again
-  double spread;       // ranks are slower than the fastest by up to this share, evenly
+  double storage_byte;  // of all ranks' results, one after the other
+  double committing;    // an image's record, on disk
+  double queue_pause;   // until the thread that gives out images looks again
+  double spread;        // ranks are slower than the fastest by up to this share, evenly
 };
 
 #ifdef DWGF_SIMULATED

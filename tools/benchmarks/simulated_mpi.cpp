@@ -143,7 +143,8 @@ extern "C" int MPI_Comm_split(MPI_Comm comm, int colour, int key, MPI_Comm* made
   const int code = PMPI_Allgather(&own, kPlaceInts, MPI_INT, places.data(), kPlaceInts, MPI_INT, comm);
   if (code != MPI_SUCCESS) return code;
   std::erase_if(places, [&](const Place& place) { return place.colour != colour; });
-  std::stable_sort(places.begin(), places.end(), [](const Place& a, const Place& b) { return a.key < b.key; });
+  std::stable_sort(places.begin(), places.end(),
+                   [](const Place& a, const Place& b) { return a.key < b.key; });
   std::vector<int> members;
   for (const Place& place : places) members.push_back(place.world_rank);
   const auto [found, is_new] = groups.try_emplace(std::move(members), MPI_GROUP_NULL);
