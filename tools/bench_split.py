@@ -8,24 +8,13 @@ threads; the splits take turns, --rounds times. Seconds are those from the first
 left out. Prints Markdown: medians (least to most), and the rate against one rank of one thread.
 """
 import argparse
-import datetime
-import json
 import os
 import pathlib
 import statistics
 import tempfile
 
 import fashion_images
-
-
-def seconds_of(logs):
-    """From the first image's begin to the last one's end, by the ranks' event logs."""
-    events = [json.loads(line) for log in logs for line in log.read_text().splitlines()]
-
-    def times(name):
-        return [datetime.datetime.fromisoformat(event["time"].replace("Z", "+00:00")) for event in events if event["event"] == name]
-
-    return (max(times("image done")) - min(times("image begins"))).total_seconds()
+from event_logs import events_of, seconds_of
 
 
 def main():
@@ -50,7 +39,7 @@ def main():
                 fashion_images.run("mpirun", "--bind-to", "none", "--oversubscribe", "-np", ranks, "build/dwgf", "restore", "--config",
                                    f"jobs/{options.job}.ini", "--input.data", images, "--flow.steps", options.steps, "--run.threads", threads,
                                    "--store.out", f"{name}.h5", "--log.file", f"{name}.log-%r")
-                found[ranks, threads].append(seconds_of([pathlib.Path(f"{name}.log-{rank}") for rank in range(ranks)]))
+                found[ranks, threads].append(seconds_of(events_of(f"{name}.log", ranks)))
     print(f"{options.images} images of {options.job}, {options.steps} steps, {cores} processors.\n\n| ranks | threads of each | seconds (least ... most) | rate |\n|---|---|---|---|")
     one = statistics.median(found[1, 1])
     for (ranks, threads), seconds in found.items():
