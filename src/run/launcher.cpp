@@ -16,6 +16,9 @@ namespace dwgf {
 void prepare_launch() {
   setenv("OMPI_MCA_io", "romio321", 0);
   setenv("OMPI_MCA_ess_singleton_isolated", "1", 0);
+  // A rank that crashes dies at once, and the launcher ends the others. Open MPI's handler would print a stack trace first, which
+  // allocates: of a crash inside malloc it never returns, and the job hangs.
+  setenv("OMPI_MCA_opal_signal", "", 0);
   // A file-size limit of the batch system then shows as an error of the write, which is told, instead of as a
   // silent death.
   std::signal(SIGXFSZ, SIG_IGN);

@@ -3,7 +3,10 @@
 // and DWGF_TEST_SHARDS are read here only.
 #include <algorithm>
 #include <chrono>
+#include <csignal>
 #include <cstdlib>
+#include <cstring>
+#include <fstream>
 #include <iostream>
 #include <thread>
 
@@ -22,6 +25,14 @@ int from_environment(const char* name, int otherwise) {
 }
 
 constexpr std::int64_t kImages = 6;
+/// The signals that the process `pid` handles by a function of its own or of its libraries: bit n - 1 for signal n, as in /proc.
+std::uint64_t caught_signals(pid_t pid) {
+  std::ifstream status("/proc/" + std::to_string(pid) + "/status");
+  for (std::string line; std::getline(status, line);)
+    if (line.rfind("SigCgt:", 0) == 0) return std::stoull(line.substr(7), nullptr, 16);
+  throw std::runtime_error("no SigCgt in the status of process " + std::to_string(pid));
+}
+
 /// Long enough for a kill to hit the middle of it.
 const Arguments kJob = {"--flow.grid",       "100",     "--flow.steps",    "8",
                         "--store.particles", "float32", "--store.latents", "float64"};
@@ -119,6 +130,17 @@ TEST_F(Kills, OfACreationLeaveNothingInTheWay) {
   expect_code(run(2, job(out)), 0);
   EXPECT_EQ(intact(out).size(), static_cast<std::size_t>(kImages));
   EXPECT_FALSE(fs::exists(out.string() + ".creating"));
+}
+
+// A handler that prints a stack trace allocates, and hangs where the crash was inside malloc.
+TEST_F(Kills, NoLibraryHandlesACrash) {
+  Process process = start(2, job(folder / "r.h5") + Arguments{"--flow.particles", "40"});
+  ASSERT_TRUE(wait_for_images(process, folder / "r.h5", 0));
+  const std::vector<pid_t> ranks = process.below("dwgf");
+  ASSERT_EQ(ranks.size(), 2u);
+  for (const pid_t rank : ranks)
+    for (const int signal : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT})
+      EXPECT_EQ(caught_signals(rank) >> (signal - 1) & 1, 0u) << strsignal(signal) << " is handled";
 }
 
 TEST_F(Kills, OneRankThatCrashesEndsAllWithinSeconds) {
