@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <functional>
 
 #include <ATen/ATen.h>
 
@@ -24,12 +25,32 @@ std::optional<GaussianImages> statistics_of(const Settings& job) {
   }
 }
 
+[[noreturn]] void refuse(const ResultsFile& file, const std::string& what) {
+  throw DataError(concat(file.path(), ": ", what, "; it is damaged or was made by another program"));
+}
+
+/// That it has the datasets which every results file has, and no image that is larger than them.
+void require_images(const ResultsFile& file) {
+  for (const char* name : {"/posterior/mean", "/posterior/std", "/measurement/y"})
+    if (!file.layout().find(name)) refuse(file, concat("has no ", name));
+  const std::vector<std::int64_t>& largest = file.layout().find("/posterior/mean")->row_shape;
+  if (largest.size() != 3) refuse(file, "/posterior/mean has no images [channels, height, width]");
+  for (const ImageEntry& image : file.layout().images) {
+    if (image.height >= 1 && image.height <= largest[1] && image.width >= 1 && image.width <= largest[2])
+      continue;
+    refuse(file, concat("image ", image.id, " is said to be ", image.height, " x ", image.width,
+                        ", where the largest is ", largest[1], " x ", largest[2]));
+  }
+}
+
 }  // namespace
 
 StoredImages::StoredImages(const std::string& path)
     : file_(ResultsFile::open_for_reading(path)),
       job_(parse_job_text(file_.layout().attributes.at("job"))),
-      statistics_(statistics_of(job_)) {}
+      statistics_(statistics_of(job_)) {
+  require_images(file_);
+}
 
 StoredImages::~StoredImages() = default;
 
@@ -68,8 +89,7 @@ bool StoredImages::one_operator() const {
 }
 
 double StoredImages::sigma(std::int64_t row) const {
-  const at::Tensor own = array("/problem/sigma", row);
-  return own.defined() ? own.item<double>() : job_.real("problem.sigma");
+  return scalar("/problem/sigma", row).value_or(job_.real("problem.sigma"));
 }
 
 std::string StoredImages::baseline_name() const {
@@ -111,9 +131,8 @@ ImageProblem StoredImages::problem(std::int64_t row) const {
   ImageProblem problem;
   problem.forward = forward_for(row);
   problem.shape = {file_.layout().find("/posterior/mean")->row_shape[0], entry.height, entry.width};
-  problem.y = cut(array("/measurement/y", row), problem.forward->measurement_shape());
-  if (const at::Tensor truth = array("/truth/x", row); truth.defined())
-    problem.truth = cut(truth, {problem.shape.channels, problem.shape.height, problem.shape.width});
+  problem.y = array("/measurement/y", row, problem.forward->measurement_shape());
+  problem.truth = array("/truth/x", row, {problem.shape.channels, problem.shape.height, problem.shape.width});
   problem.sigma = sigma(row);
   for (const auto& [name, per_image] : carried_arrays()) {
     problem.arrays[name] = per_image ? array("/problem/" + name, row) : as_tensor(file_.read_constant(name));
@@ -128,6 +147,17 @@ at::Tensor StoredImages::array(const std::string& dataset, std::int64_t row) con
   return at::tensor(at::ArrayRef<float>(values)).reshape(layout->row_shape);
 }
 
+at::Tensor StoredImages::array(const std::string& dataset, std::int64_t row, at::IntArrayRef shape) const {
+  const DatasetLayout* layout = file_.layout().find(dataset);
+  if (!layout) return {};
+  const at::IntArrayRef stored = layout->row_shape;
+  const bool fits = stored.size() >= shape.size() &&
+                    std::equal(shape.begin(), shape.end(),
+                               stored.end() - static_cast<std::ptrdiff_t>(shape.size()), std::less_equal<>());
+  if (!fits) refuse(file_, concat(dataset, " has rows of ", stored, ", where ", shape, " is needed"));
+  return cut(array(dataset, row), shape);  // [..., shape]
+}
+
 std::optional<double> StoredImages::scalar(const std::string& dataset, std::int64_t row) const {
   if (!file_.layout().find(dataset)) return std::nullopt;
   return file_.read_floats(dataset, row).front();
@@ -140,15 +170,13 @@ StoredImage StoredImages::read(std::int64_t row) {
   image.name = entry.name;
   const std::int64_t channels = file_.layout().find("/posterior/mean")->row_shape[0];
   const std::int64_t size[3] = {channels, entry.height, entry.width};
-  image.mean = cut(array("/posterior/mean", row), size);
-  image.std = cut(array("/posterior/std", row), size);
-  if (const at::Tensor truth = array("/truth/x", row); truth.defined()) image.truth = cut(truth, size);
-  if (const at::Tensor particles = array("/particles/x", row); particles.defined())
-    image.particles = cut(particles, size);
+  image.mean = array("/posterior/mean", row, size);
+  image.std = array("/posterior/std", row, size);
+  image.truth = array("/truth/x", row, size);
+  image.particles = array("/particles/x", row, size);
 
   for (const DatasetLayout& dataset : file_.layout().datasets) {
-    if (const auto p = probability_of(dataset.path))
-      image.quantiles[*p] = cut(array(dataset.path, row), size);
+    if (const auto p = probability_of(dataset.path)) image.quantiles[*p] = array(dataset.path, row, size);
   }
   image.crps = scalar("/posterior/crps", row);
   image.diversity = scalar("/posterior/diversity", row);
@@ -160,7 +188,7 @@ StoredImage StoredImages::read(std::int64_t row) {
   image.forward = forward;
   image.sigma = sigma(row);
   image.gaussian_noise = job_.text("problem.noise") == "gaussian";
-  image.measurement = cut(array("/measurement/y", row), forward->measurement_shape());
+  image.measurement = array("/measurement/y", row, forward->measurement_shape());
   if (const at::Tensor baseline = forward->trivial_inverse(image.measurement.unsqueeze(0), sigma(row));
       baseline.defined()) {
     image.baseline = baseline.squeeze(0);

@@ -156,6 +156,30 @@ TEST_F(Inspect, VerifyNamesTheImageOfWhichOneBitChanged) {
   }
 }
 
+TEST_F(Inspect, WhatNoResultsFileHasIsRefusedByEveryCommandThatShowsImages) {
+  const std::string sound = read_text(results());
+  const std::uint32_t sizes[3] = {32, 32, 32};
+  const std::string heights(reinterpret_cast<const char*>(sizes), sizeof sizes), name("std\0", 4);
+  ASSERT_NE(sound.find(heights), std::string::npos);
+  ASSERT_NE(sound.find(name), std::string::npos);
+  std::string too_large = sound, without_std = sound;
+  too_large[too_large.find(heights) + 6] = 1;  // 65,568 of the second image
+  without_std[without_std.find(name)] = 'x';
+  for (const auto& [content, word] :
+       {std::pair(too_large, "65568"), std::pair(without_std, "/posterior/std")}) {
+    write_text(folder / "changed.h5", content);
+    for (const Arguments& command :
+         {Arguments{"evaluate", folder / "changed.h5"},
+          Arguments{"report", folder / "changed.h5", "--to", folder / "changed.html"},
+          Arguments{"export", folder / "changed.h5", "--to", folder / "changed"}}) {
+      const Finished finished = run(0, command);
+      expect_code(finished, 65);
+      expect_readable(finished);
+      EXPECT_TRUE(contains(finished.err, word)) << finished.err;
+    }
+  }
+}
+
 TEST_F(Inspect, OnSeveralRanksEverythingIsPrintedOnce) {
   for (const char* command : {"evaluate", "status", "verify"}) {
     const Finished finished = run(3, {command, results()});

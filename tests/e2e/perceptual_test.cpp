@@ -1,4 +1,4 @@
-// LPIPS as `evaluate` gives it, with random weights from a file, and what is said of files that do not fit.
+// LPIPS and FID as `evaluate` gives them, with random weights from a file, and what is said of files that do not fit.
 #include <cmath>
 #include <cstring>
 #include <fstream>
@@ -63,6 +63,19 @@ TEST_F(Perceptual, LpipsComesFromItsFileAndIsNotThereWithoutOne) {
   for (const char* metric : {"lpips", "fid"})
     EXPECT_TRUE(none["summary"][metric]["mean"].is_null()) << metric;
   EXPECT_GT(found["images"][2]["lpips"]["mean"].get<double>(), 0.0);
+}
+
+TEST_F(Perceptual, FidIsOfAllImagesAndDoesNotDependOnTheRanks) {
+  const fs::path inception = write_weights(folder / "inception.safetensors", "inception");
+  const Arguments asked = {"evaluate", results(), "--json", "--fid", inception};
+  const Finished alone = run(0, asked), shared = run(2, asked);
+  for (const Finished& finished : {alone, shared}) expect_code(finished, 0);
+  EXPECT_EQ(alone.out, shared.out);
+  const nlohmann::json fid = nlohmann::json::parse(alone.out)["summary"]["fid"];
+  EXPECT_GT(fid["mean"].get<double>(), 0.0);
+  EXPECT_GT(fid["baseline"].get<double>(), 0.0);
+  EXPECT_NE(fid["mean"], fid["baseline"]);
+  EXPECT_TRUE(fid["measurement"].is_null()) << "of another shape";
 }
 
 TEST_F(Perceptual, FilesThatAreNotTheNetworksAreRefused) {

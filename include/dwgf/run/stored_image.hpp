@@ -65,7 +65,10 @@ class StoredImages {
   bool one_operator() const;
   double sigma(std::int64_t row) const;
   std::optional<double> scalar(const std::string& dataset, std::int64_t row) const;
+  /// A row as it is stored, undefined where there is no such dataset; or its first corner of `shape`. Throws DataError where it is
+  /// smaller.
   at::Tensor array(const std::string& dataset, std::int64_t row) const;
+  at::Tensor array(const std::string& dataset, std::int64_t row, at::IntArrayRef shape) const;
 
   ResultsFile file_;
   Settings job_;
