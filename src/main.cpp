@@ -11,6 +11,7 @@
 #include <vector>
 
 #include <dwgf/base/error.hpp>
+#include <dwgf/base/printable.hpp>
 #include <dwgf/base/signals.hpp>
 #include <dwgf/comm/mpi.hpp>
 #include <dwgf/operators/operator.hpp>
@@ -36,7 +37,8 @@ namespace {
 using namespace dwgf;
 
 void tell(const std::string& command, const std::string& message) {
-  std::fprintf(stderr, "dwgf%s%s: %s\n", command.empty() ? "" : " ", command.c_str(), message.c_str());
+  std::fprintf(stderr, "dwgf%s%s: %s\n", command.empty() ? "" : " ", command.c_str(),
+               printable(message).c_str());
 }
 
 /// 3. What goes wrong on one rank ends all of them. The lowest failing rank is the first to speak; the others are ended by then.

@@ -1,6 +1,5 @@
-#include <cstdint>
-
 #include <dwgf/base/error.hpp>
+#include <dwgf/base/printable.hpp>
 #include <dwgf/run/html.hpp>
 
 namespace dwgf {
@@ -8,23 +7,6 @@ namespace dwgf {
 namespace {
 
 constexpr std::string_view kReplacement = "\xEF\xBF\xBD";
-
-/// The length of the UTF-8 character at the beginning of `text`; 0 where there is none, or none that XML may hold.
-std::size_t character_length(std::string_view text) {
-  const auto byte = [&](std::size_t k) { return static_cast<unsigned char>(text[k]); };
-  const unsigned char first = byte(0);
-  if (first < 0x80) return first >= 0x20 || first == '\t' || first == '\n' ? 1 : 0;
-  const std::size_t length = first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : 2;
-  if (first < 0xC2 || first > 0xF4 || text.size() < length) return 0;
-  std::uint32_t code = first & (0x7Fu >> length);
-  for (std::size_t k = 1; k < length; ++k) {
-    if ((byte(k) & 0xC0) != 0x80) return 0;
-    code = code << 6 | (byte(k) & 0x3Fu);
-  }
-  const bool too_long = (length == 3 && code < 0x800) || (length == 4 && code < 0x10000);
-  const bool no_character = (code >= 0xD800 && code < 0xE000) || code > 0x10FFFF || (code & 0xFFFE) == 0xFFFE;
-  return too_long || no_character || (code >= 0x80 && code < 0xA0) ? 0 : length;
-}
 
 }  // namespace
 

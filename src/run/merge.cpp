@@ -3,6 +3,7 @@
 
 #include <dwgf/base/text.hpp>
 #include <dwgf/run/merge.hpp>
+#include <dwgf/run/stored_job.hpp>
 #include <dwgf/store/merge.hpp>
 
 namespace dwgf {
@@ -14,28 +15,26 @@ struct Part {
   ResultsSlice slice;
   std::int64_t images = 0;
   std::map<std::string, std::string> attributes;
+  std::string prior_hash;
   Settings job;
 };
 
 Part read_part(const std::string& path) {
   const ResultsFile results = ResultsFile::open_for_reading(path);
   const ResultsLayout& layout = results.layout();
-  const auto job = layout.attributes.find("job");
-  if (job == layout.attributes.end())
-    throw DataError(concat(path, " does not say which job made it (it has no attribute 'job')"));
-  Settings settings = parse_job_text(job->second);
+  const Settings settings = stored_job(results);
   const std::int64_t first = settings.integer("input.first");
-  return {{path, first}, static_cast<std::int64_t>(layout.images.size()), layout.attributes, settings};
+  return {{path, first},
+          static_cast<std::int64_t>(layout.images.size()),
+          layout.attributes,
+          stored_prior_hash(results),
+          settings};
 }
 
 void require_same_job(const Part& first, const Part& other) {
   std::vector<std::string> differences = first.job.differences(other.job);
   std::erase_if(differences, [](const std::string& text) { return text.starts_with("input.first:"); });
-  const auto weights = [](const Part& part) {
-    const auto found = part.attributes.find("prior_sha256");
-    return found == part.attributes.end() ? std::string() : found->second;
-  };
-  if (weights(first) != weights(other)) differences.push_back("the prior's weights");
+  if (first.prior_hash != other.prior_hash) differences.push_back("the prior's weights");
   if (differences.empty()) return;
   std::string text;
   for (const std::string& difference : differences) text += "\n  " + difference;

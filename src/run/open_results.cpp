@@ -7,6 +7,7 @@
 
 #include <dwgf/base/error.hpp>
 #include <dwgf/run/open_results.hpp>
+#include <dwgf/run/stored_job.hpp>
 #include <dwgf/run/together.hpp>
 #include <dwgf/store/checkpoint.hpp>
 #include <dwgf/store/io_self_test.hpp>
@@ -23,9 +24,8 @@ std::string describe_system(const Communicator& world) {
 /// Refuses to go on with a file that another job, prior or data set made.
 void require_same_job(const ResultsFile& results, const RestoreJob& job, const ResultsLayout& wanted) {
   const ResultsLayout& found = results.layout();
-  std::vector<std::string> differences =
-      job.settings().differences(parse_job_text(found.attributes.at("job")));
-  if (found.attributes.at("prior_sha256") != wanted.attributes.at("prior_sha256"))
+  std::vector<std::string> differences = job.settings().differences(stored_job(results));
+  if (stored_prior_hash(results) != wanted.attributes.at("prior_sha256"))
     differences.push_back("the prior's weights");
   const auto same = [](const ImageEntry& a, const ImageEntry& b) {
     return a.id == b.id && a.height == b.height && a.width == b.width;

@@ -2,6 +2,7 @@
 
 #include <dwgf/run/rerun.hpp>
 #include <dwgf/run/restore.hpp>
+#include <dwgf/run/stored_job.hpp>
 #include <dwgf/run/together.hpp>
 #include <dwgf/store/results.hpp>
 
@@ -11,10 +12,7 @@ namespace {
 
 Settings job_of(const std::string& path, const Settings& settings) {
   const ResultsFile file = ResultsFile::open_for_reading(path);
-  const auto job = file.layout().attributes.find("job");
-  if (job == file.layout().attributes.end())
-    throw DataError(concat("rerun: ", path, " does not say which job made it (it has no attribute 'job')"));
-  Settings again = parse_job_text(job->second);
+  Settings again = stored_job(file);
   again.set("store.out", path + ".rerun.h5", "rerun");
   for (const OptionSpec& option : settings.command().options) {
     if (!settings.given(option.key)) continue;
@@ -30,7 +28,7 @@ Settings job_of(const std::string& path, const Settings& settings) {
 bool compare(const std::string& path, const Settings& again) {
   const ResultsFile before = ResultsFile::open_for_reading(path),
                     after = ResultsFile::open_for_reading(again.text("store.out"));
-  if (before.layout().attributes.at("prior_sha256") != after.layout().attributes.at("prior_sha256"))
+  if (stored_prior_hash(before) != stored_prior_hash(after))
     std::printf("the prior's weights are not those of %s\n", path.c_str());
   const std::int64_t first = again.integer("image");
   bool all = true;

@@ -329,7 +329,7 @@ Settings parse_job_text(const std::string& ini) {
     }
   } catch (const UsageError& error) {
     throw DataError(
-        concat("the results file was made by another version of this program (", error.what(), ")"));
+        concat("its job is damaged, or another version of this program wrote it (", error.what(), ")"));
   }
   return settings;
 }

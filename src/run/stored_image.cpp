@@ -9,6 +9,7 @@
 #include <dwgf/run/operator_files.hpp>
 #include <dwgf/run/posterior_products.hpp>
 #include <dwgf/run/stored_image.hpp>
+#include <dwgf/run/stored_job.hpp>
 
 namespace dwgf {
 
@@ -46,9 +47,7 @@ void require_images(const ResultsFile& file) {
 }  // namespace
 
 StoredImages::StoredImages(const std::string& path)
-    : file_(ResultsFile::open_for_reading(path)),
-      job_(parse_job_text(file_.layout().attributes.at("job"))),
-      statistics_(statistics_of(job_)) {
+    : file_(ResultsFile::open_for_reading(path)), job_(stored_job(file_)), statistics_(statistics_of(job_)) {
   require_images(file_);
 }
 
@@ -78,7 +77,12 @@ std::shared_ptr<const ForwardOperator> StoredImages::build_forward(std::int64_t 
     }
     return as_tensor(file_.read_constant(name));
   };
-  return make_operator(carried_spec(job_.text("problem.operator"), /*drawn=*/false), context);
+  const std::string& spec = job_.text("problem.operator");
+  try {
+    return make_operator(carried_spec(spec, /*drawn=*/false), context);
+  } catch (const UsageError& error) {
+    refuse(file_, concat("its operator '", spec, "' is none (", error.what(), ")"));
+  }
 }
 
 bool StoredImages::one_operator() const {

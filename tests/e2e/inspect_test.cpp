@@ -159,14 +159,17 @@ TEST_F(Inspect, VerifyNamesTheImageOfWhichOneBitChanged) {
 TEST_F(Inspect, WhatNoResultsFileHasIsRefusedByEveryCommandThatShowsImages) {
   const std::string sound = read_text(results());
   const std::uint32_t sizes[3] = {32, 32, 32};
-  const std::string heights(reinterpret_cast<const char*>(sizes), sizeof sizes), name("std\0", 4);
+  const std::string heights(reinterpret_cast<const char*>(sizes), sizeof sizes), name("std\0", 4),
+      key = "interaction";
   ASSERT_NE(sound.find(heights), std::string::npos);
   ASSERT_NE(sound.find(name), std::string::npos);
-  std::string too_large = sound, without_std = sound;
+  ASSERT_NE(sound.find(key), std::string::npos);
+  std::string too_large = sound, without_std = sound, damaged_job = sound;
   too_large[too_large.find(heights) + 6] = 1;  // 65,568 of the second image
   without_std[without_std.find(name)] = 'x';
-  for (const auto& [content, word] :
-       {std::pair(too_large, "65568"), std::pair(without_std, "/posterior/std")}) {
+  damaged_job[damaged_job.find(key)] = '\xFF';
+  for (const auto& [content, word] : {std::pair(too_large, "65568"), std::pair(without_std, "/posterior/std"),
+                                      std::pair(damaged_job, "\\xFFnteraction")}) {
     write_text(folder / "changed.h5", content);
     for (const Arguments& command :
          {Arguments{"evaluate", folder / "changed.h5"},
@@ -175,7 +178,7 @@ TEST_F(Inspect, WhatNoResultsFileHasIsRefusedByEveryCommandThatShowsImages) {
       const Finished finished = run(0, command);
       expect_code(finished, 65);
       expect_readable(finished);
-      EXPECT_TRUE(contains(finished.err, word)) << finished.err;
+      EXPECT_TRUE(contains(finished.err, word) && contains(finished.err, "changed.h5")) << finished.err;
     }
   }
 }

@@ -1,0 +1,17 @@
+/// The job that made a results file, as the file says it.
+#pragma once
+
+#include <string>
+
+#include <dwgf/run/settings.hpp>
+#include <dwgf/store/results.hpp>
+
+namespace dwgf {
+
+/// Throws DataError, naming the file, where it has no job, or one that this version does not know, or a damaged one.
+Settings stored_job(const ResultsFile& file);
+
+/// The hash of the prior's weights; empty where the file has none.
+std::string stored_prior_hash(const ResultsFile& file);
+
+}  // namespace dwgf

@@ -1,0 +1,24 @@
+#include <dwgf/base/error.hpp>
+#include <dwgf/run/stored_job.hpp>
+
+namespace dwgf {
+
+Settings stored_job(const ResultsFile& file) {
+  const auto& attributes = file.layout().attributes;
+  const auto job = attributes.find("job");
+  if (job == attributes.end())
+    throw DataError(concat(file.path(), " does not say which job made it (it has no attribute 'job')"));
+  try {
+    return parse_job_text(job->second);
+  } catch (const DataError& error) {
+    throw DataError(concat(file.path(), ": ", error.what()));
+  }
+}
+
+std::string stored_prior_hash(const ResultsFile& file) {
+  const auto& attributes = file.layout().attributes;
+  const auto hash = attributes.find("prior_sha256");
+  return hash == attributes.end() ? std::string() : hash->second;
+}
+
+}  // namespace dwgf
