@@ -30,15 +30,15 @@ std::optional<GaussianImages> statistics_of(const Settings& job) {
   throw DataError(concat(file.path(), ": ", what, "; it is damaged or was made by another program"));
 }
 
-/// That it has the datasets which every results file has, and no image that is larger than them.
+/// That it has the datasets which every results file has, and no image that is larger than them (one that could not be read has no
+/// size).
 void require_images(const ResultsFile& file) {
   for (const char* name : {"/posterior/mean", "/posterior/std", "/measurement/y"})
     if (!file.layout().find(name)) refuse(file, concat("has no ", name));
   const std::vector<std::int64_t>& largest = file.layout().find("/posterior/mean")->row_shape;
   if (largest.size() != 3) refuse(file, "/posterior/mean has no images [channels, height, width]");
   for (const ImageEntry& image : file.layout().images) {
-    if (image.height >= 1 && image.height <= largest[1] && image.width >= 1 && image.width <= largest[2])
-      continue;
+    if (image.height <= largest[1] && image.width <= largest[2]) continue;
     refuse(file, concat("image ", image.id, " is said to be ", image.height, " x ", image.width,
                         ", where the largest is ", largest[1], " x ", largest[2]));
   }

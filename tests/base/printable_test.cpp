@@ -15,10 +15,10 @@ TEST(Printable, KeepsTextAndShowsTheBytesOfWhatIsNone) {
                       "a_steps"),
             "flow.da\\xFFa_steps");
   EXPECT_EQ(printable("\x1B[31mred"), "\\x1B[31mred");
-  EXPECT_EQ(printable("\xC3"), "\\xC3");                          // cut
-  EXPECT_EQ(printable("\xC0\xAF"), "\\xC0\\xAF");                // longer than need be
-  EXPECT_EQ(printable("\xED\xA0\x80"), "\\xED\\xA0\\x80");      // half of a pair
-  EXPECT_EQ(printable("\xC2\x9B"), "\\xC2\\x9B");                // steers some terminals
+  EXPECT_EQ(printable("\xC3"), "\\xC3");                    // cut
+  EXPECT_EQ(printable("\xC0\xAF"), "\\xC0\\xAF");           // longer than need be
+  EXPECT_EQ(printable("\xED\xA0\x80"), "\\xED\\xA0\\x80");  // half of a pair
+  EXPECT_EQ(printable("\xC2\x9B"), "\\xC2\\x9B");           // steers some terminals
   EXPECT_EQ(printable(std::string("a\0b\x7F", 4)), "a\\x00b\\x7F");
 }
 
