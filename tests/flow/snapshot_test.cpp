@@ -126,15 +126,15 @@ TEST_F(SnapshotTest, OfAnyStepGoesOnWithTheSameBitsOnAnyLayout) {
         share_particles(flow.particles, flow.micro_batch, world.rank(), world.size()).batches_per_rank;
     FlowObserver nobody;
     const Solution expected = run(flow, world, nobody);
-    SelfCollective self;
-    const Solution expected_alone = run(flow, self, nobody);
     Cut cut(one.step);
     EXPECT_FALSE(run(flow, world, cut).complete);
     const Snapshot whole = gathered(cut.snapshot, slots, world);
     ASSERT_EQ(whole.pieces.size(), 3u);
     Cut shared(-1, &whole), alone(-1, &whole);
     expect_same(run(flow, world, shared), expected);
-    expect_same(run(flow, self, alone), expected_alone);
+    if (world.rank() > 0) continue;
+    SelfCollective self;
+    expect_same(run(flow, self, alone), run(flow, self, nobody));
   }
 }
 
