@@ -22,6 +22,7 @@ def add_arguments(parser, images):
     parser.add_argument("--tuning", action="store_true", help="of the images that settings are chosen on, in place of test images")
     parser.add_argument("--data", type=pathlib.Path, default=DATA, help="a folder with Fashion-MNIST's gzipped IDX files")
     parser.add_argument("--ranks", type=int, default=2)
+    parser.add_argument("--program", type=pathlib.Path, default=ROOT / "build/dwgf")
 
 
 def parse_arguments(parser):
@@ -30,6 +31,7 @@ def parse_arguments(parser):
     at = words.index("--") if "--" in words else len(words)
     options = parser.parse_args(words[:at])
     options.more = words[at + 1:]
+    options.program = options.program.resolve()  # commands are started in the project's root
     return options
 
 

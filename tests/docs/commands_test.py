@@ -15,6 +15,9 @@ import sys
 import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests/support"))
+from python_with import python_with  # noqa: E402
+
 FIRST_WORDS = ("./tools/", "tools/", "build/", "dwgf ", "mpirun ", "srun ", "sbatch ", "slurm/", "cmake ", "python3 ", "ctest ", "module ",
                "example/", "spack ", "apptainer ", "source ")
 
@@ -32,7 +35,8 @@ ELSEWHERE = [
     (r"tools/scaling.*--sbatch|srun |sbatch ", "needs a cluster"),
     (r"tools/check-gpu\b|tools/check-cuda\b", "needs a GPU, or wheels of gigabytes"),
     (r"tools/(train_prior|check_full_size|make_\w+|convert_\w+|flow_reference)\.py", "needs Python's torch; makes what the tests compare with"),
-    (r"tools/(bench|fuzz|torture|tables|calibrate|exact-posteriors|curve|mini-slurm|check-torch|format)\b", "takes minutes to hours"),
+    (r"tools/(tables|calibrate|exact-posteriors|curve)\b", "the test `studies`, in a short form"),
+    (r"tools/(bench|fuzz|torture|mini-slurm|check-torch|format)\b", "takes minutes to hours"),
     (r"--(lpips|fid) ", "needs the metrics' published weights; the tests have random ones"),
     (r"spack |apptainer ", "needs Spack or Apptainer: untested, and said so"),
 ]
@@ -150,15 +154,6 @@ def python_examples(place):
             else:
                 print(f"{path.relative_to(ROOT)}: a Python example ran: {finished.stdout.strip()[:200]}")
     return wrong
-
-
-def python_with(packages):
-    """DWGF_DOCS_PYTHON, this interpreter or the system's own, whose packages tools/setup installs: the first that has these; or none."""
-    for python in (os.environ.get("DWGF_DOCS_PYTHON"), sys.executable, "/usr/bin/python3"):
-        if python and os.access(python, os.X_OK) and not subprocess.run([python, "-c", "import " + ", ".join(packages)],
-                                                                      stderr=subprocess.DEVNULL).returncode:
-            return python
-    return None
 
 
 if __name__ == "__main__":
