@@ -12,7 +12,8 @@ namespace dwgf {
 /// @pre `text` is not empty
 std::size_t character_length(std::string_view text);
 
-/// `text` with \xHH in place of every byte that is no part of such a character, so that it neither steers a terminal nor breaks a log.
+/// `text` with a backslash, x and two hexadecimal digits in place of every byte that is no part of such a character, so that it neither steers
+/// a terminal nor breaks a log.
 std::string printable(std::string_view text);
 
 }  // namespace dwgf
