@@ -15,7 +15,6 @@ struct Part {
   ResultsSlice slice;
   std::int64_t images = 0;
   std::map<std::string, std::string> attributes;
-  std::string prior_hash;
   Settings job;
 };
 
@@ -24,17 +23,14 @@ Part read_part(const std::string& path) {
   const ResultsLayout& layout = results.layout();
   const Settings settings = stored_job(results);
   const std::int64_t first = settings.integer("input.first");
-  return {{path, first},
-          static_cast<std::int64_t>(layout.images.size()),
-          layout.attributes,
-          stored_prior_hash(results),
-          settings};
+  return {{path, first}, static_cast<std::int64_t>(layout.images.size()), layout.attributes, settings};
 }
 
 void require_same_job(const Part& first, const Part& other) {
   std::vector<std::string> differences = first.job.differences(other.job);
   std::erase_if(differences, [](const std::string& text) { return text.starts_with("input.first:"); });
-  if (first.prior_hash != other.prior_hash) differences.push_back("the prior's weights");
+  if (stored_prior_hash(first.attributes) != stored_prior_hash(other.attributes))
+    differences.push_back("the prior's weights");
   if (differences.empty()) return;
   std::string text;
   for (const std::string& difference : differences) text += "\n  " + difference;

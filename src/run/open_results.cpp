@@ -25,7 +25,7 @@ std::string describe_system(const Communicator& world) {
 void require_same_job(const ResultsFile& results, const RestoreJob& job, const ResultsLayout& wanted) {
   const ResultsLayout& found = results.layout();
   std::vector<std::string> differences = job.settings().differences(stored_job(results));
-  if (stored_prior_hash(results) != wanted.attributes.at("prior_sha256"))
+  if (stored_prior_hash(found.attributes) != wanted.attributes.at("prior_sha256"))
     differences.push_back("the prior's weights");
   const auto same = [](const ImageEntry& a, const ImageEntry& b) {
     return a.id == b.id && a.height == b.height && a.width == b.width;

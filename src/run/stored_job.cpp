@@ -15,8 +15,7 @@ Settings stored_job(const ResultsFile& file) {
   }
 }
 
-std::string stored_prior_hash(const ResultsFile& file) {
-  const auto& attributes = file.layout().attributes;
+std::string stored_prior_hash(const std::map<std::string, std::string>& attributes) {
   const auto hash = attributes.find("prior_sha256");
   return hash == attributes.end() ? std::string() : hash->second;
 }

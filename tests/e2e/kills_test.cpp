@@ -24,7 +24,6 @@ int from_environment(const char* name, int otherwise) {
   return text ? std::atoi(text) : otherwise;
 }
 
-constexpr std::int64_t kImages = 6;
 /// The signals that the process `pid` handles by a function of its own or of its libraries: bit n - 1 for signal n, as in /proc.
 std::uint64_t caught_signals(pid_t pid) {
   std::ifstream status("/proc/" + std::to_string(pid) + "/status");
@@ -33,6 +32,7 @@ std::uint64_t caught_signals(pid_t pid) {
   throw std::runtime_error("no SigCgt in the status of process " + std::to_string(pid));
 }
 
+constexpr std::int64_t kImages = 6;
 /// Long enough for a kill to hit the middle of it.
 const Arguments kJob = {"--flow.grid",       "100",     "--flow.steps",    "8",
                         "--store.particles", "float32", "--store.latents", "float64"};

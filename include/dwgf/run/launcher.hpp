@@ -10,7 +10,8 @@ namespace dwgf {
 /// Before MPI starts: chooses ROMIO for MPI-IO where Open MPI offers both and the user did not choose
 /// (measured steadier and faster for parallel HDF5 than OMPIO), lets a process that no launcher started do without Open MPI's
 /// daemon (which only serves those who spawn more), turns the signal of a file-size limit into
-/// an error of the write, leaves a crash to the system (Open MPI's handler hangs where the crash was inside malloc), and keeps tensors of 4 MiB and more out of the heap (glibc).
+/// an error of the write, leaves a crash to the system (Open MPI's handler hangs where the crash was inside malloc),
+/// and keeps tensors of 4 MiB and more out of the heap (glibc).
 void prepare_launch();
 
 /// The number of tasks that the launcher announces to this process; 0 when it announces none.

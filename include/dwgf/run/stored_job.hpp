@@ -1,6 +1,7 @@
 /// The job that made a results file, as the file says it.
 #pragma once
 
+#include <map>
 #include <string>
 
 #include <dwgf/run/settings.hpp>
@@ -11,7 +12,7 @@ namespace dwgf {
 /// Throws DataError, naming the file, where it has no job, or one that this version does not know, or a damaged one.
 Settings stored_job(const ResultsFile& file);
 
-/// The hash of the prior's weights; empty where the file has none.
-std::string stored_prior_hash(const ResultsFile& file);
+/// The hash of the prior's weights among a results file's attributes; empty where there is none.
+std::string stored_prior_hash(const std::map<std::string, std::string>& attributes);
 
 }  // namespace dwgf
