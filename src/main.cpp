@@ -1,6 +1,7 @@
 // The program from its arguments to its exit code. An error that all ranks share is told once and ends the
 // job in order; one that a single rank has ends every rank at once. After MPI_Finalize the first rank returns
-// the code and the others 0, so that mpirun and srun pass it on. A command that only reads starts no MPI where nobody else was started.
+// the code and the others 0, so that mpirun and srun pass it on. A command that only reads starts no MPI
+// where nobody else was started.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -11,26 +12,27 @@
 #include <vector>
 
 #include <dwgf/base/error.hpp>
-#include <dwgf/base/printable.hpp>
-#include <dwgf/base/signals.hpp>
 #include <dwgf/comm/mpi.hpp>
 #include <dwgf/operators/operator.hpp>
-#include <dwgf/run/completion.hpp>
-#include <dwgf/run/degrade.hpp>
-#include <dwgf/run/doctor.hpp>
-#include <dwgf/run/evaluate.hpp>
-#include <dwgf/run/export.hpp>
-#include <dwgf/run/inspect.hpp>
-#include <dwgf/run/launcher.hpp>
-#include <dwgf/run/merge.hpp>
-#include <dwgf/run/probe_inputs.hpp>
-#include <dwgf/run/report.hpp>
-#include <dwgf/run/rerun.hpp>
-#include <dwgf/run/restore.hpp>
-#include <dwgf/run/settings.hpp>
-#include <dwgf/run/together.hpp>
-#include <dwgf/store/hdf5_probe.hpp>
-#include <dwgf/store/library_versions.hpp>
+
+#include "app/completion.hpp"
+#include "app/inspect.hpp"
+#include "app/merge.hpp"
+#include "app/probe_inputs.hpp"
+#include "base/printable.hpp"
+#include "base/signals.hpp"
+#include "comm/together.hpp"
+#include "input/settings.hpp"
+#include "job/degrade.hpp"
+#include "job/doctor.hpp"
+#include "job/rerun.hpp"
+#include "job/restore.hpp"
+#include "report/evaluate.hpp"
+#include "report/export.hpp"
+#include "report/report.hpp"
+#include "service/launcher.hpp"
+#include "store/hdf5_probe.hpp"
+#include "store/library_versions.hpp"
 
 namespace {
 
@@ -41,7 +43,8 @@ void tell(const std::string& command, const std::string& message) {
                printable(message).c_str());
 }
 
-/// 3. What goes wrong on one rank ends all of them. The lowest failing rank is the first to speak; the others are ended by then.
+/// 3. What goes wrong on one rank ends all of them. The lowest failing rank is the first to speak; the
+///    others are ended by then.
 [[noreturn]] void fail_alone(const Collective& world, const std::string& command, const std::string& message,
                              ExitCode code) {
   std::this_thread::sleep_for(std::chrono::milliseconds(150) * std::min(world.rank(), 20));
@@ -53,7 +56,8 @@ bool wanted(const std::vector<std::string>& arguments, const std::string& flag) 
   return std::find(arguments.begin(), arguments.end(), flag) != arguments.end();
 }
 
-/// Those that share work on images between ranks, and those that make a results file, which HDF5 does by MPI-IO.
+/// Those that share work on images between ranks, and those that make a results file, which HDF5 does by
+/// MPI-IO.
 bool needs_mpi(const std::string& command) {
   return command == "restore" || command == "degrade" || command == "doctor" || command == "merge";
 }
@@ -122,8 +126,8 @@ ExitCode work(Communicator& world, const std::vector<std::string>& arguments,
   return again ? rerun(world, settings, signals.value()) : restore(world, settings, signals.value());
 }
 
-/// 2. The command. What goes wrong on all ranks alike ends in order, told once. @return the first rank's code, which is the job's; empty
-/// where `command` leaves the work to others
+/// 2. The command. What goes wrong on all ranks alike ends in order, told once. @return the first rank's
+///    code, which is the job's; empty where `command` leaves the work to others
 template <class Command>
 std::optional<ExitCode> told(Collective& world, const std::string& name, Command&& command) {
   std::optional<ExitCode> code;
@@ -168,8 +172,8 @@ int main(int argc, char** argv) {
       return static_cast<int>(*code);
   }
 
-  // 1. MPI, on any number of ranks, one included. A job that can be stopped and gone on with heeds signals from
-  // the first moment on.
+  // 1. MPI, on any number of ranks, one included. A job that can be stopped and gone on with heeds signals
+  //    from the first moment on.
   std::optional<ScopedSignals> signals;
   if (name == "restore") signals.emplace();
   MpiSession session(argc, argv);

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """The methods that the flow is compared with (flow.method = rlsd, psld, latent-dps) in plain PyTorch and diffusers, as an independent check
-of the C++ program: losses as they stand in include/dwgf/flow/{rlsd,psld,latent_dps}.hpp, all gradients by autograd.
+of the C++ program: losses as they stand in src/flow/methods/{rlsd,psld,latent_dps}.hpp, all gradients by autograd.
 
     python tools/baselines_reference.py           # writes tests/data/flow/baselines.safetensors
 

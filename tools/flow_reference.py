@@ -6,7 +6,7 @@
 
 `golden` runs ten float64 steps on the tiny prior in tests/data/prior for every interaction and every basic operator; tests/flow compares
 the program's latents with them. Needs torch 2.13, diffusers 0.42, numpy, safetensors. Everything stochastic is addressed as in
-include/dwgf/base/random.hpp. Equations: include/dwgf/flow/*.hpp, after arXiv 2509.19276.
+include/dwgf/base/random.hpp. Equations: include/dwgf/flow and src/flow, after arXiv 2509.19276.
 """
 import argparse
 import math

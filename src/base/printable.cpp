@@ -1,6 +1,6 @@
-#include <cstdint>
+#include "base/printable.hpp"
 
-#include <dwgf/base/printable.hpp>
+#include <cstdint>
 
 namespace dwgf {
 

@@ -1,3 +1,5 @@
+#include "base/signals.hpp"
+
 #include <array>
 #include <atomic>
 #include <cerrno>
@@ -11,7 +13,6 @@
 #include <unistd.h>
 
 #include <dwgf/base/error.hpp>
-#include <dwgf/base/signals.hpp>
 
 namespace dwgf {
 

@@ -1,3 +1,5 @@
+#include "comm/agree.hpp"
+
 #include <cstdint>
 #include <new>
 #include <optional>
@@ -5,7 +7,6 @@
 #include <vector>
 
 #include <dwgf/base/error.hpp>
-#include <dwgf/comm/agree.hpp>
 
 namespace dwgf {
 namespace {

@@ -19,7 +19,8 @@ std::unique_ptr<PendingCollective> SelfCollective::start_all_gather(std::span<co
     throw InternalError(
         concat("all-gather of ", bytes.size(), " bytes in a group of 1 into ", out.size(), " bytes"));
   }
-  if (!bytes.empty()) std::memmove(out.data(), bytes.data(), bytes.size());
+  // In place there is nothing to do, and the memory may be a device's, which the host must not touch.
+  if (out.data() != bytes.data() && !bytes.empty()) std::memmove(out.data(), bytes.data(), bytes.size());
   return std::make_unique<Done>();
 }
 

@@ -5,8 +5,8 @@
 #include <dwgf/base/error.hpp>
 #include <dwgf/comm/mpi.hpp>
 
-#include "communicator_impl.hpp"
-#include "pending.hpp"
+#include "comm/detail/communicator_impl.hpp"
+#include "comm/detail/pending.hpp"
 
 namespace dwgf {
 namespace {

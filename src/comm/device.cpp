@@ -1,10 +1,12 @@
+#include "comm/device.hpp"
+
 #include <algorithm>
 #include <map>
 
 #include <dwgf/base/error.hpp>
-#include <dwgf/comm/agree.hpp>
-#include <dwgf/comm/device.hpp>
 #include <dwgf/comm/grid.hpp>
+
+#include "comm/agree.hpp"
 
 namespace dwgf {
 

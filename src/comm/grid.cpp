@@ -4,8 +4,8 @@
 #include <dwgf/base/error.hpp>
 #include <dwgf/comm/grid.hpp>
 
-#include "mpi_check.hpp"
-#include "mpi_handle.hpp"
+#include "comm/detail/mpi_check.hpp"
+#include "comm/mpi_handle.hpp"
 
 namespace dwgf {
 

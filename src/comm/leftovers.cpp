@@ -1,3 +1,5 @@
+#include "comm/leftovers.hpp"
+
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -12,7 +14,6 @@
 #include <unistd.h>
 
 #include <dwgf/base/error.hpp>
-#include <dwgf/comm/leftovers.hpp>
 #include <dwgf/comm/mpi.hpp>
 
 namespace dwgf {
@@ -38,8 +39,8 @@ std::vector<fs::path> entries(const fs::path& folder) {
   return found;
 }
 
-/// Files that processes have mapped or open: paths as the kernel gives them, and inodes, because another process
-/// may see the same file under another path. An inode alone is enough to keep a file.
+/// Files that processes have mapped or open: paths as the kernel gives them, and inodes, because another
+/// process may see the same file under another path. An inode alone is enough to keep a file.
 class FilesInUse {
  public:
   /// Nothing if a process of this user cannot be looked into.
@@ -61,9 +62,9 @@ class FilesInUse {
   }
 
  private:
-  /// Whether it matters that a process cannot be looked into: it is there, this user's, and not the first of all, which
-  /// is no rank (were it this one, it could look into itself). Ranks are dumpable; of others the kernel says that they
-  /// are root's.
+  /// Whether it matters that a process cannot be looked into: it is there, this user's, and not the first of
+  /// all, which is no rank (were it this one, it could look into itself). Ranks are dumpable; of others the
+  /// kernel says that they are root's.
   static bool matters(const fs::path& process) {
     struct stat status {};
     return process.filename() != "1" && lstat(process.c_str(), &status) == 0 && status.st_uid == geteuid();

@@ -1,4 +1,4 @@
-#include "mpi_check.hpp"
+#include "comm/detail/mpi_check.hpp"
 
 #include <string>
 

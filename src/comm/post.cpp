@@ -4,7 +4,7 @@
 #include <dwgf/base/error.hpp>
 #include <dwgf/comm/mpi.hpp>
 
-#include "communicator_impl.hpp"
+#include "comm/detail/communicator_impl.hpp"
 
 namespace dwgf {
 namespace {

@@ -1,9 +1,10 @@
+#include "comm/watchdog.hpp"
+
 #include <algorithm>
 #include <utility>
 
 #include <dwgf/base/error.hpp>
 #include <dwgf/base/text.hpp>
-#include <dwgf/comm/watchdog.hpp>
 
 namespace dwgf {
 

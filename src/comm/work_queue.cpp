@@ -1,12 +1,12 @@
+#include "comm/work_queue.hpp"
+
 #include <atomic>
 #include <chrono>
 #include <exception>
 #include <thread>
 
-#include <dwgf/comm/work_queue.hpp>
-
-#include "mpi_check.hpp"
-#include "mpi_handle.hpp"
+#include "comm/detail/mpi_check.hpp"
+#include "comm/mpi_handle.hpp"
 
 namespace dwgf {
 namespace {

@@ -1,6 +1,6 @@
-#include <ATen/ATen.h>
+#include "flow/canvas.hpp"
 
-#include <dwgf/flow/canvas.hpp>
+#include <ATen/ATen.h>
 
 namespace dwgf {
 

@@ -1,9 +1,9 @@
+#include "flow/draws.hpp"
+
 #include <numbers>
 #include <utility>
 
 #include <ATen/ATen.h>
-
-#include <dwgf/flow/draws.hpp>
 
 namespace dwgf {
 
@@ -11,7 +11,8 @@ namespace {
 
 constexpr std::int64_t kLow32 = 0xFFFFFFFF;
 
-/// The high and the low half of the 64-bit product of two 32-bit numbers. The product may exceed int64; its bits are those of the unsigned one.
+/// The high and the low half of the 64-bit product of two 32-bit numbers. The product may exceed int64; its
+/// bits are those of the unsigned one.
 std::pair<at::Tensor, at::Tensor> wide_product(const at::Tensor& a, std::int64_t b) {
   const at::Tensor product = a * b;
   return {at::bitwise_right_shift(product, 32).bitwise_and_(kLow32), product.bitwise_and(kLow32)};

@@ -1,6 +1,6 @@
-#include <ATen/ATen.h>
+#include "flow/gathered_rows.hpp"
 
-#include <dwgf/flow/gathered_rows.hpp>
+#include <ATen/ATen.h>
 
 namespace dwgf {
 

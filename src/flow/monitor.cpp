@@ -4,8 +4,9 @@
 
 #include <ATen/ATen.h>
 
-#include <dwgf/flow/diverged.hpp>
 #include <dwgf/flow/monitor.hpp>
+
+#include "flow/diverged.hpp"
 
 namespace dwgf {
 

@@ -1,3 +1,5 @@
+#include "flow/snapshot.hpp"
+
 #include <array>
 #include <cstring>
 #include <utility>
@@ -5,7 +7,6 @@
 #include <ATen/ATen.h>
 
 #include <dwgf/base/error.hpp>
-#include <dwgf/flow/snapshot.hpp>
 
 namespace dwgf {
 

@@ -3,14 +3,15 @@
 
 #include <ATen/ATen.h>
 
-#include <dwgf/flow/guided_sampling.hpp>
-#include <dwgf/flow/integrator.hpp>
-#include <dwgf/flow/interaction.hpp>
-#include <dwgf/flow/regulariser.hpp>
-#include <dwgf/flow/rlsd.hpp>
 #include <dwgf/flow/solve.hpp>
-#include <dwgf/flow/split_gibbs.hpp>
-#include <dwgf/flow/step_loop.hpp>
+
+#include "flow/methods/guided_sampling.hpp"
+#include "flow/methods/integrator.hpp"
+#include "flow/methods/rlsd.hpp"
+#include "flow/methods/split_gibbs.hpp"
+#include "flow/step_loop.hpp"
+#include "flow/terms/interaction.hpp"
+#include "flow/terms/regulariser.hpp"
 
 namespace dwgf {
 

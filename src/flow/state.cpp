@@ -4,8 +4,9 @@
 
 #include <ATen/ATen.h>
 
-#include <dwgf/flow/draws.hpp>
 #include <dwgf/flow/state.hpp>
+
+#include "flow/draws.hpp"
 
 namespace dwgf {
 

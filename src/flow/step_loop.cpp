@@ -1,6 +1,6 @@
-#include <utility>
+#include "flow/step_loop.hpp"
 
-#include <dwgf/flow/step_loop.hpp>
+#include <utility>
 
 namespace dwgf {
 

@@ -1,10 +1,11 @@
+#include "metric/frechet.hpp"
+
 #include <algorithm>
 #include <limits>
 
 #include <ATen/ATen.h>
 
 #include <dwgf/base/error.hpp>
-#include <dwgf/metric/frechet.hpp>
 
 namespace dwgf {
 
@@ -12,7 +13,8 @@ namespace {
 
 constexpr double kScale = 0x1p14;
 constexpr double kLargest = 32.0;
-// Products of two rounded features stay below 2^38, and so many of them below 2^53: exact in float64, in any order.
+// Products of two rounded features stay below 2^38, and so many of them below 2^53: exact in float64, in any
+// order.
 constexpr std::int64_t kBlock = 1 << 15;
 
 at::Tensor symmetric_root(const at::Tensor& matrix) {

@@ -1,10 +1,11 @@
+#include "metric/inception.hpp"
+
 #include <vector>
 
 #include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
 
 #include <dwgf/base/error.hpp>
-#include <dwgf/metric/inception.hpp>
 
 namespace dwgf {
 

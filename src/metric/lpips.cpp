@@ -1,3 +1,5 @@
+#include "metric/lpips.hpp"
+
 #include <cmath>
 #include <limits>
 
@@ -5,7 +7,6 @@
 #include <c10/core/GradMode.h>
 
 #include <dwgf/base/error.hpp>
-#include <dwgf/metric/lpips.hpp>
 
 namespace dwgf {
 

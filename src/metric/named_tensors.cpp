@@ -1,7 +1,8 @@
+#include "metric/named_tensors.hpp"
+
 #include <ATen/ATen.h>
 
 #include <dwgf/base/error.hpp>
-#include <dwgf/metric/named_tensors.hpp>
 
 namespace dwgf {
 

@@ -1,10 +1,11 @@
+#include "operators/batch_shape.hpp"
+
 #include <array>
 #include <vector>
 
 #include <ATen/ATen.h>
 
 #include <dwgf/base/error.hpp>
-#include <dwgf/operators/batch_shape.hpp>
 
 namespace dwgf {
 

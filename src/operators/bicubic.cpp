@@ -1,11 +1,13 @@
+#include "operators/bicubic.hpp"
+
 #include <algorithm>
 #include <cmath>
 
 #include <ATen/ATen.h>
 
 #include <dwgf/base/error.hpp>
-#include <dwgf/operators/bicubic.hpp>
-#include <dwgf/operators/separable.hpp>
+
+#include "operators/separable.hpp"
 
 namespace dwgf {
 namespace {

@@ -1,8 +1,9 @@
+#include "operators/block_mean.hpp"
+
 #include <ATen/ATen.h>
 
-#include <dwgf/operators/batch_shape.hpp>
-#include <dwgf/operators/bicubic.hpp>
-#include <dwgf/operators/block_mean.hpp>
+#include "operators/batch_shape.hpp"
+#include "operators/bicubic.hpp"
 
 namespace dwgf {
 namespace {

@@ -1,6 +1,7 @@
+#include "operators/border.hpp"
+
 #include <dwgf/base/error.hpp>
 #include <dwgf/base/text.hpp>
-#include <dwgf/operators/border.hpp>
 
 namespace dwgf {
 

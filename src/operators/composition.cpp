@@ -1,9 +1,9 @@
+#include "operators/composition.hpp"
+
 #include <algorithm>
 #include <utility>
 
 #include <ATen/ATen.h>
-
-#include <dwgf/operators/composition.hpp>
 
 namespace dwgf {
 namespace {

@@ -1,11 +1,13 @@
+#include "operators/defocus.hpp"
+
 #include <algorithm>
 #include <cmath>
 
 #include <ATen/ATen.h>
 
 #include <dwgf/base/error.hpp>
-#include <dwgf/operators/defocus.hpp>
-#include <dwgf/operators/kernel_blur.hpp>
+
+#include "operators/kernel_blur.hpp"
 
 namespace dwgf {
 

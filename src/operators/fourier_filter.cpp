@@ -1,8 +1,8 @@
+#include "operators/fourier_filter.hpp"
+
 #include <algorithm>
 
 #include <ATen/ATen.h>
-
-#include <dwgf/operators/fourier_filter.hpp>
 
 namespace dwgf {
 namespace {

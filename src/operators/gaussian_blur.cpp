@@ -1,13 +1,15 @@
+#include "operators/gaussian_blur.hpp"
+
 #include <cmath>
 
 #include <ATen/ATen.h>
 
 #include <dwgf/base/error.hpp>
-#include <dwgf/operators/batch_shape.hpp>
-#include <dwgf/operators/border.hpp>
-#include <dwgf/operators/fourier_filter.hpp>
-#include <dwgf/operators/gaussian_blur.hpp>
-#include <dwgf/operators/separable.hpp>
+
+#include "operators/batch_shape.hpp"
+#include "operators/border.hpp"
+#include "operators/fourier_filter.hpp"
+#include "operators/separable.hpp"
 
 namespace dwgf {
 namespace {

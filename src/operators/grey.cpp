@@ -1,10 +1,12 @@
+#include "operators/grey.hpp"
+
 #include <array>
 
 #include <ATen/ATen.h>
 
 #include <dwgf/base/error.hpp>
-#include <dwgf/operators/batch_shape.hpp>
-#include <dwgf/operators/grey.hpp>
+
+#include "operators/batch_shape.hpp"
 
 namespace dwgf {
 namespace {

@@ -1,7 +1,8 @@
+#include "operators/hdr.hpp"
+
 #include <ATen/ATen.h>
 
-#include <dwgf/operators/batch_shape.hpp>
-#include <dwgf/operators/hdr.hpp>
+#include "operators/batch_shape.hpp"
 
 namespace dwgf {
 namespace {

@@ -1,5 +1,6 @@
-#include <dwgf/operators/batch_shape.hpp>
-#include <dwgf/operators/identity.hpp>
+#include "operators/identity.hpp"
+
+#include "operators/batch_shape.hpp"
 
 namespace dwgf {
 namespace {

@@ -1,3 +1,5 @@
+#include "operators/jpeg.hpp"
+
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -6,9 +8,9 @@
 #include <ATen/ATen.h>
 
 #include <dwgf/base/error.hpp>
-#include <dwgf/operators/batch_shape.hpp>
-#include <dwgf/operators/jpeg.hpp>
-#include <dwgf/operators/typed_constant.hpp>
+
+#include "operators/batch_shape.hpp"
+#include "operators/typed_constant.hpp"
 
 namespace dwgf {
 namespace {

@@ -1,3 +1,5 @@
+#include "operators/kernel_blur.hpp"
+
 #include <algorithm>
 #include <cmath>
 #include <numbers>
@@ -5,10 +7,10 @@
 #include <ATen/ATen.h>
 
 #include <dwgf/base/error.hpp>
-#include <dwgf/operators/batch_shape.hpp>
-#include <dwgf/operators/fourier_filter.hpp>
-#include <dwgf/operators/kernel_blur.hpp>
-#include <dwgf/operators/operator_arrays.hpp>
+
+#include "operators/batch_shape.hpp"
+#include "operators/fourier_filter.hpp"
+#include "operators/operator_arrays.hpp"
 
 namespace dwgf {
 

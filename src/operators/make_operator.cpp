@@ -5,23 +5,24 @@
 
 #include <dwgf/base/error.hpp>
 #include <dwgf/base/text.hpp>
-#include <dwgf/operators/bicubic.hpp>
-#include <dwgf/operators/block_mean.hpp>
-#include <dwgf/operators/composition.hpp>
-#include <dwgf/operators/defocus.hpp>
-#include <dwgf/operators/gaussian_blur.hpp>
-#include <dwgf/operators/grey.hpp>
-#include <dwgf/operators/hdr.hpp>
-#include <dwgf/operators/identity.hpp>
-#include <dwgf/operators/jpeg.hpp>
-#include <dwgf/operators/kernel_blur.hpp>
-#include <dwgf/operators/masked_fourier.hpp>
-#include <dwgf/operators/masking.hpp>
-#include <dwgf/operators/matrix_operator.hpp>
-#include <dwgf/operators/operator_arguments.hpp>
-#include <dwgf/operators/phase_retrieval.hpp>
-#include <dwgf/operators/quantise.hpp>
-#include <dwgf/operators/radon.hpp>
+
+#include "operators/bicubic.hpp"
+#include "operators/block_mean.hpp"
+#include "operators/composition.hpp"
+#include "operators/defocus.hpp"
+#include "operators/gaussian_blur.hpp"
+#include "operators/grey.hpp"
+#include "operators/hdr.hpp"
+#include "operators/identity.hpp"
+#include "operators/jpeg.hpp"
+#include "operators/kernel_blur.hpp"
+#include "operators/masked_fourier.hpp"
+#include "operators/masking.hpp"
+#include "operators/matrix_operator.hpp"
+#include "operators/operator_arguments.hpp"
+#include "operators/phase_retrieval.hpp"
+#include "operators/quantise.hpp"
+#include "operators/radon.hpp"
 
 namespace dwgf {
 namespace {

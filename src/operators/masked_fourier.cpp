@@ -1,9 +1,10 @@
+#include "operators/masked_fourier.hpp"
+
 #include <ATen/ATen.h>
 
-#include <dwgf/operators/batch_shape.hpp>
-#include <dwgf/operators/masked_fourier.hpp>
-#include <dwgf/operators/masking.hpp>
-#include <dwgf/operators/typed_constant.hpp>
+#include "operators/batch_shape.hpp"
+#include "operators/masking.hpp"
+#include "operators/typed_constant.hpp"
 
 namespace dwgf {
 namespace {

@@ -1,13 +1,15 @@
+#include "operators/masking.hpp"
+
 #include <array>
 
 #include <ATen/ATen.h>
 
 #include <dwgf/base/error.hpp>
 #include <dwgf/base/random.hpp>
-#include <dwgf/operators/batch_shape.hpp>
-#include <dwgf/operators/harmonic_fill.hpp>
-#include <dwgf/operators/masking.hpp>
-#include <dwgf/operators/operator_arrays.hpp>
+
+#include "operators/baselines/harmonic_fill.hpp"
+#include "operators/batch_shape.hpp"
+#include "operators/operator_arrays.hpp"
 
 namespace dwgf {
 

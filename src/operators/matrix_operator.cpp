@@ -1,10 +1,12 @@
+#include "operators/matrix_operator.hpp"
+
 #include <ATen/ATen.h>
 
 #include <dwgf/base/error.hpp>
-#include <dwgf/operators/batch_shape.hpp>
-#include <dwgf/operators/matrix_operator.hpp>
-#include <dwgf/operators/operator_arrays.hpp>
-#include <dwgf/operators/typed_constant.hpp>
+
+#include "operators/batch_shape.hpp"
+#include "operators/operator_arrays.hpp"
+#include "operators/typed_constant.hpp"
 
 namespace dwgf {
 namespace {

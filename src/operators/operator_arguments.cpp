@@ -1,10 +1,11 @@
+#include "operators/operator_arguments.hpp"
+
 #include <numeric>
 #include <optional>
 #include <utility>
 
 #include <dwgf/base/error.hpp>
 #include <dwgf/base/text.hpp>
-#include <dwgf/operators/operator_arguments.hpp>
 
 namespace dwgf {
 

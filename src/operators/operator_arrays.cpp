@@ -1,3 +1,5 @@
+#include "operators/operator_arrays.hpp"
+
 #include <cctype>
 #include <map>
 
@@ -5,7 +7,6 @@
 
 #include <dwgf/base/error.hpp>
 #include <dwgf/base/text.hpp>
-#include <dwgf/operators/operator_arrays.hpp>
 
 namespace dwgf {
 namespace {

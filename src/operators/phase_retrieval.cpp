@@ -1,9 +1,11 @@
+#include "operators/phase_retrieval.hpp"
+
 #include <ATen/ATen.h>
 
 #include <dwgf/base/error.hpp>
-#include <dwgf/operators/batch_shape.hpp>
-#include <dwgf/operators/hybrid_input_output.hpp>
-#include <dwgf/operators/phase_retrieval.hpp>
+
+#include "operators/baselines/hybrid_input_output.hpp"
+#include "operators/batch_shape.hpp"
 
 namespace dwgf {
 namespace {

@@ -1,8 +1,10 @@
+#include "operators/quantise.hpp"
+
 #include <ATen/ATen.h>
 
 #include <dwgf/base/error.hpp>
-#include <dwgf/operators/batch_shape.hpp>
-#include <dwgf/operators/quantise.hpp>
+
+#include "operators/batch_shape.hpp"
 
 namespace dwgf {
 namespace {

@@ -1,3 +1,5 @@
+#include "operators/radon.hpp"
+
 #include <algorithm>
 #include <cmath>
 #include <numbers>
@@ -5,8 +7,8 @@
 #include <ATen/ATen.h>
 
 #include <dwgf/base/error.hpp>
-#include <dwgf/operators/batch_shape.hpp>
-#include <dwgf/operators/radon.hpp>
+
+#include "operators/batch_shape.hpp"
 
 namespace dwgf {
 namespace {
@@ -97,7 +99,8 @@ class Radon final : public LinearOperator {
     return sum.mul_(scale_ / view.slope);
   }
 
-  /// sum over the views of w r, [C, views, D] -> [C, H, W]; w of Joseph's method, or linear interpolation between detectors.
+  /// sum over the views of w r, [C, views, D] -> [C, H, W]; w of Joseph's method, or linear interpolation
+  /// between detectors.
   at::Tensor back_project(const at::Tensor& r, bool joseph) const {
     at::Tensor image = at::zeros({shape_.channels, shape_.height, shape_.width}, r.options());
     const double middle = static_cast<double>(detectors_ - 1) / 2;

@@ -1,7 +1,8 @@
+#include "operators/separable.hpp"
+
 #include <ATen/ATen.h>
 
-#include <dwgf/operators/batch_shape.hpp>
-#include <dwgf/operators/separable.hpp>
+#include "operators/batch_shape.hpp"
 
 namespace dwgf {
 

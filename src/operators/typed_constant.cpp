@@ -1,7 +1,7 @@
+#include "operators/typed_constant.hpp"
+
 #include <ATen/ATen.h>
 #include <c10/core/InferenceMode.h>
-
-#include <dwgf/operators/typed_constant.hpp>
 
 namespace dwgf {
 

@@ -1,3 +1,5 @@
+#include "prior/differentiate.hpp"
+
 #include <memory>
 #include <utility>
 
@@ -7,7 +9,6 @@
 #include <torch/csrc/autograd/autograd.h>
 
 #include <dwgf/base/error.hpp>
-#include <dwgf/prior/differentiate.hpp>
 
 namespace dwgf {
 

@@ -1,8 +1,8 @@
+#include "prior/redo_in_float.hpp"
+
 #include <utility>
 
 #include <ATen/ATen.h>
-
-#include <dwgf/prior/redo_in_float.hpp>
 
 namespace dwgf {
 namespace {

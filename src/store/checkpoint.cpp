@@ -1,3 +1,5 @@
+#include "store/checkpoint.hpp"
+
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
@@ -11,11 +13,10 @@
 #include <sys/stat.h>
 
 #include <dwgf/base/error.hpp>
-#include <dwgf/store/checkpoint.hpp>
-#include <dwgf/store/results.hpp>
 
-#include "posix_file.hpp"
-#include "replace_file.hpp"
+#include "base/posix_file.hpp"
+#include "base/replace_file.hpp"
+#include "store/results.hpp"
 
 namespace dwgf {
 namespace {

@@ -1,3 +1,5 @@
+#include "store/hdf5_probe.hpp"
+
 #include <algorithm>
 #include <array>
 #include <cerrno>
@@ -15,14 +17,13 @@
 #include <unistd.h>
 
 #include <dwgf/base/error.hpp>
-#include <dwgf/store/hdf5_arrays.hpp>
-#include <dwgf/store/hdf5_probe.hpp>
-#include <dwgf/store/measurements.hpp>
 
-#include "flat_dataset.hpp"
-#include "hdf5_open.hpp"
-#include "hdf5_types.hpp"
-#include "posix_file.hpp"
+#include "base/posix_file.hpp"
+#include "hdf5/flat_dataset.hpp"
+#include "hdf5/hdf5_arrays.hpp"
+#include "hdf5/hdf5_open.hpp"
+#include "hdf5/hdf5_types.hpp"
+#include "store/measurements.hpp"
 
 extern char** environ;
 
@@ -127,7 +128,8 @@ void read_measurements(const std::string& path) {
 
 int answer_probe(const std::string& path) noexcept {
   const std::uint64_t size = bytes_of_file(path);
-  // What reads beyond an array or after its end meets no zeros by chance: some files crash only the second reader.
+  // What reads beyond an array or after its end meets no zeros by chance: some files crash only the second
+  // reader.
   mallopt(M_PERTURB, 0xA5);
   limit(RLIMIT_CORE, 0);
   limit(RLIMIT_AS, bytes_of_process() + 2048 * mebibyte + size);

@@ -1,3 +1,5 @@
+#include "store/io_self_test.hpp"
+
 #include <cstdint>
 #include <cstdio>
 #include <optional>
@@ -6,10 +8,9 @@
 #include <mpi.h>
 
 #include <dwgf/base/error.hpp>
-#include <dwgf/comm/agree.hpp>
-#include <dwgf/store/io_self_test.hpp>
 
-#include "../comm/mpi_handle.hpp"
+#include "comm/agree.hpp"
+#include "comm/mpi_handle.hpp"
 
 namespace dwgf {
 namespace {

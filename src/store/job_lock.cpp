@@ -1,3 +1,5 @@
+#include "store/job_lock.hpp"
+
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
@@ -9,9 +11,8 @@
 #include <unistd.h>
 
 #include <dwgf/base/error.hpp>
-#include <dwgf/store/job_lock.hpp>
 
-#include "posix_file.hpp"
+#include "base/posix_file.hpp"
 
 namespace dwgf {
 namespace {

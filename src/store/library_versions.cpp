@@ -1,9 +1,10 @@
+#include "store/library_versions.hpp"
+
 #include <hdf5.h>
 #include <png.h>
 #include <zlib.h>
 
 #include <dwgf/base/error.hpp>
-#include <dwgf/store/library_versions.hpp>
 
 namespace dwgf {
 

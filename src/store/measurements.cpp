@@ -1,12 +1,13 @@
+#include "store/measurements.hpp"
+
 #include <algorithm>
 #include <filesystem>
 
 #include <dwgf/base/error.hpp>
-#include <dwgf/store/measurements.hpp>
 
-#include "flat_dataset.hpp"
-#include "hdf5_open.hpp"
-#include "hdf5_types.hpp"
+#include "hdf5/flat_dataset.hpp"
+#include "hdf5/hdf5_open.hpp"
+#include "hdf5/hdf5_types.hpp"
 
 namespace dwgf {
 namespace {

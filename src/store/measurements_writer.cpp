@@ -3,16 +3,16 @@
 #include <filesystem>
 
 #include <dwgf/base/error.hpp>
-#include <dwgf/comm/agree.hpp>
-#include <dwgf/store/measurements.hpp>
 
-#include "../comm/mpi_handle.hpp"
-#include "flat_dataset.hpp"
-#include "hdf5_handle.hpp"
-#include "hdf5_types.hpp"
-#include "posix_file.hpp"
-#include "replace_file.hpp"
-#include "results_impl.hpp"
+#include "base/posix_file.hpp"
+#include "base/replace_file.hpp"
+#include "comm/agree.hpp"
+#include "comm/mpi_handle.hpp"
+#include "hdf5/flat_dataset.hpp"
+#include "hdf5/hdf5_handle.hpp"
+#include "hdf5/hdf5_types.hpp"
+#include "store/detail/results_impl.hpp"
+#include "store/measurements.hpp"
 
 namespace dwgf {
 namespace {

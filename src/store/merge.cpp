@@ -1,3 +1,5 @@
+#include "store/merge.hpp"
+
 #include <algorithm>
 #include <filesystem>
 #include <limits>
@@ -6,9 +8,8 @@
 #include <span>
 
 #include <dwgf/base/error.hpp>
-#include <dwgf/store/merge.hpp>
 
-#include "replace_file.hpp"
+#include "base/replace_file.hpp"
 
 namespace dwgf {
 namespace {
@@ -71,7 +72,8 @@ void widen(std::vector<DatasetLayout>& datasets, const std::vector<DatasetLayout
   }
 }
 
-// A row of a smaller shape in the first corner of a larger one, NaN elsewhere, as `restore` stores small images.
+// A row of a smaller shape in the first corner of a larger one, NaN elsewhere, as `restore` stores small
+// images.
 std::vector<std::byte> embedded_row(const std::vector<std::byte>& row, const DatasetLayout& from,
                                     const DatasetLayout& to) {
   const float nan = std::numeric_limits<float>::quiet_NaN();

@@ -1,12 +1,13 @@
+#include "store/results.hpp"
+
 #include <algorithm>
 #include <cstring>
 #include <exception>
 
 #include <dwgf/base/error.hpp>
-#include <dwgf/comm/agree.hpp>
-#include <dwgf/store/results.hpp>
 
-#include "results_impl.hpp"
+#include "comm/agree.hpp"
+#include "store/detail/results_impl.hpp"
 
 namespace dwgf {
 namespace {

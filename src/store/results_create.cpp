@@ -1,5 +1,5 @@
 // A results file is made aside, complete and on the disk, before it appears under its name.
-#include "results_create.hpp"
+#include "store/detail/results_create.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -15,14 +15,14 @@
 #include <unistd.h>
 
 #include <dwgf/base/error.hpp>
-#include <dwgf/comm/agree.hpp>
-#include <dwgf/store/results.hpp>
 
-#include "../comm/mpi_handle.hpp"
-#include "hdf5_types.hpp"
-#include "replace_file.hpp"
-#include "results_impl.hpp"
-#include "shards.hpp"
+#include "base/replace_file.hpp"
+#include "comm/agree.hpp"
+#include "comm/mpi_handle.hpp"
+#include "hdf5/hdf5_types.hpp"
+#include "store/detail/results_impl.hpp"
+#include "store/detail/shards.hpp"
+#include "store/results.hpp"
 
 namespace dwgf {
 namespace {
@@ -269,8 +269,8 @@ bool holds_results(const std::string& path) {
                      [](ImageState state) { return state != ImageState::not_done; });
 }
 
-/// Takes away what a creation that was cut short left, but nothing that holds results: a shard of this very file stays,
-/// another one is refused.
+/// Takes away what a creation that was cut short left, but nothing that holds results: a shard of this very
+/// file stays, another one is refused.
 void clear_leftovers(const std::string& folder, const std::map<std::string, ResultsLayout>& wanted) {
   for (const auto& entry : fs::directory_iterator(folder)) {
     const std::string path = entry.path();

@@ -4,10 +4,10 @@
 #include <zlib.h>
 
 #include <dwgf/base/error.hpp>
-#include <dwgf/store/results.hpp>
 
-#include "hdf5_types.hpp"
-#include "results_impl.hpp"
+#include "hdf5/hdf5_types.hpp"
+#include "store/detail/results_impl.hpp"
+#include "store/results.hpp"
 
 namespace dwgf {
 namespace {

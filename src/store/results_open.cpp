@@ -6,15 +6,15 @@
 #include <unistd.h>
 
 #include <dwgf/base/error.hpp>
-#include <dwgf/comm/agree.hpp>
-#include <dwgf/store/results.hpp>
 
-#include "../comm/mpi_handle.hpp"
-#include "hdf5_open.hpp"
-#include "hdf5_types.hpp"
-#include "results_create.hpp"
-#include "results_impl.hpp"
-#include "shards.hpp"
+#include "comm/agree.hpp"
+#include "comm/mpi_handle.hpp"
+#include "hdf5/hdf5_open.hpp"
+#include "hdf5/hdf5_types.hpp"
+#include "store/detail/results_create.hpp"
+#include "store/detail/results_impl.hpp"
+#include "store/detail/shards.hpp"
+#include "store/results.hpp"
 
 namespace dwgf {
 namespace {

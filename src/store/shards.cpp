@@ -1,12 +1,12 @@
-#include "shards.hpp"
+#include "store/detail/shards.hpp"
 
 #include <algorithm>
 #include <filesystem>
 
 #include <dwgf/base/error.hpp>
 
-#include "hdf5_types.hpp"
-#include "replace_file.hpp"
+#include "base/replace_file.hpp"
+#include "hdf5/hdf5_types.hpp"
 
 namespace dwgf {
 namespace {

@@ -1,3 +1,5 @@
+#include "store/staged_folder.hpp"
+
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
@@ -11,10 +13,9 @@
 
 #include <dwgf/base/error.hpp>
 #include <dwgf/base/text.hpp>
-#include <dwgf/comm/agree.hpp>
-#include <dwgf/store/staged_folder.hpp>
 
-#include "posix_file.hpp"
+#include "base/posix_file.hpp"
+#include "comm/agree.hpp"
 
 namespace dwgf {
 namespace {
@@ -66,7 +67,8 @@ void remove_left_behind(const fs::path& root) {
   }
 }
 
-/// One file being written; its first error is kept until the end, so that the other nodes get their pieces all the same.
+/// One file being written; its first error is kept until the end, so that the other nodes get their pieces
+/// all the same.
 class CopyWriter {
  public:
   CopyWriter(const fs::path& path, std::uint64_t whole_bytes) : path_(path), whole_bytes_(whole_bytes) {

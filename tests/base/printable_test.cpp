@@ -1,6 +1,6 @@
-#include <gtest/gtest.h>
+#include "base/printable.hpp"
 
-#include <dwgf/base/printable.hpp>
+#include <gtest/gtest.h>
 
 namespace dwgf {
 namespace {

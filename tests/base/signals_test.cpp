@@ -1,3 +1,5 @@
+#include "base/signals.hpp"
+
 #include <atomic>
 #include <chrono>
 #include <csignal>
@@ -8,7 +10,6 @@
 #include <unistd.h>
 
 #include <dwgf/base/error.hpp>
-#include <dwgf/base/signals.hpp>
 
 namespace dwgf {
 namespace {

@@ -7,12 +7,13 @@
 
 #include <gtest/gtest.h>
 #include <mpi.h>
+#include <sys/mman.h>
 
 #include <dwgf/base/error.hpp>
 #include <dwgf/comm/mpi.hpp>
 
-#include "../../src/comm/mpi_check.hpp"
-#include "../../src/comm/mpi_handle.hpp"
+#include "comm/detail/mpi_check.hpp"
+#include "comm/mpi_handle.hpp"
 
 namespace dwgf {
 namespace {
@@ -173,6 +174,18 @@ TEST(Collective, MessagesBeyondMpisCountsAreOnePiece) {
     for (int k = 0; k < world.size(); ++k) expected += std::string(bytes, static_cast<char>('a' + k));
     EXPECT_EQ(all, expected);
   }
+}
+
+// A device's memory ends the process that touches it, as these pages do.
+TEST(Serial, AGroupOfOneGathersInPlaceWithoutTouchingTheMemory) {
+  constexpr std::size_t size = 4096;
+  void* pages = mmap(nullptr, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  ASSERT_NE(pages, MAP_FAILED);
+  const std::span<std::byte> bytes(static_cast<std::byte*>(pages), size);
+  SelfCollective one;
+  one.all_gather(bytes, bytes);
+  one.broadcast(bytes, 0);
+  munmap(pages, size);
 }
 
 }  // namespace

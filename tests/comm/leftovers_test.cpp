@@ -1,4 +1,6 @@
 // What dead jobs leave behind goes; whatever may belong to a living one stays.
+#include "comm/leftovers.hpp"
+
 #include <filesystem>
 #include <fstream>
 
@@ -9,7 +11,6 @@
 #include <unistd.h>
 
 #include <dwgf/base/error.hpp>
-#include <dwgf/comm/leftovers.hpp>
 #include <dwgf/comm/mpi.hpp>
 
 namespace dwgf {

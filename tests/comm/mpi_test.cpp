@@ -9,8 +9,9 @@
 #include <gtest/gtest.h>
 
 #include <dwgf/base/error.hpp>
-#include <dwgf/comm/agree.hpp>
 #include <dwgf/comm/mpi.hpp>
+
+#include "comm/agree.hpp"
 
 namespace dwgf {
 namespace {

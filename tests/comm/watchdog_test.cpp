@@ -1,14 +1,15 @@
 // The watchdog by a clock of the test's own, then on a group that hangs on command.
+#include "comm/watchdog.hpp"
+
 #include <atomic>
 #include <string>
 
 #include <gtest/gtest.h>
 
 #include <dwgf/base/error.hpp>
-#include <dwgf/comm/agree.hpp>
 #include <dwgf/comm/mpi.hpp>
-#include <dwgf/comm/watchdog.hpp>
 
+#include "comm/agree.hpp"
 #include "support/faulty_collective.hpp"
 
 namespace dwgf {

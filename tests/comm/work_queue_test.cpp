@@ -1,10 +1,11 @@
+#include "comm/work_queue.hpp"
+
 #include <algorithm>
 #include <vector>
 
 #include <gtest/gtest.h>
 
 #include <dwgf/comm/grid.hpp>
-#include <dwgf/comm/work_queue.hpp>
 
 namespace dwgf {
 namespace {

@@ -3,10 +3,9 @@
 
 #include <gtest/gtest.h>
 
-#include <dwgf/store/npy.hpp>
-#include <dwgf/store/results.hpp>
-
+#include "data/npy.hpp"
 #include "refusals.hpp"
+#include "store/results.hpp"
 
 namespace dwgf::test {
 namespace {

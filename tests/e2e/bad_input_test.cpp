@@ -3,8 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include <dwgf/store/npy.hpp>
-
+#include "data/npy.hpp"
 #include "refusals.hpp"
 #include "store/mutation.hpp"
 

@@ -3,12 +3,12 @@
 
 #include <gtest/gtest.h>
 
-#include <dwgf/store/npy.hpp>
-#include <dwgf/store/png.hpp>
-#include <dwgf/store/results.hpp>
+#include <dwgf/data/png.hpp>
 
+#include "data/npy.hpp"
 #include "finished_job.hpp"
 #include "refusals.hpp"
+#include "store/results.hpp"
 
 namespace dwgf::test {
 namespace {

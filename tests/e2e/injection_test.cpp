@@ -1,7 +1,7 @@
 // A job that is killed at the k-th system call that changes one of its files, for chosen k or for every one:
 // the results that are there open, what is committed is intact, and going on gives the bits of an undisturbed
-// run. With a checkpoint after every step, so that those are hit as well. tools/torture runs every (K-th) one;
-// DWGF_TEST_INJECTIONS and DWGF_TEST_INJECTIONS_FROM are read here only.
+// run. With a checkpoint after every step, so that those are hit as well. tools/torture runs every (K-th)
+// one; DWGF_TEST_INJECTIONS and DWGF_TEST_INJECTIONS_FROM are read here only.
 #include <cstdlib>
 #include <iostream>
 

@@ -7,11 +7,10 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include <dwgf/store/results.hpp>
-
 #include "finished_job.hpp"
 #include "killing.hpp"
 #include "refusals.hpp"
+#include "store/results.hpp"
 
 namespace dwgf::test {
 namespace {

@@ -24,7 +24,8 @@ int from_environment(const char* name, int otherwise) {
   return text ? std::atoi(text) : otherwise;
 }
 
-/// The signals that the process `pid` handles by a function of its own or of its libraries: bit n - 1 for signal n, as in /proc.
+/// The signals that the process `pid` handles by a function of its own or of its libraries: bit n - 1 for
+/// signal n, as in /proc.
 std::uint64_t caught_signals(pid_t pid) {
   std::ifstream status("/proc/" + std::to_string(pid) + "/status");
   for (std::string line; std::getline(status, line);)

@@ -34,11 +34,16 @@ TEST_F(Layers, APlantedViolationIsNamedWithFileAndLine) {
   const struct {
     const char *file, *line, *reason;
   } cases[] = {
-      {"src/store/png.cpp", "#include <dwgf/flow/solve.hpp>", "'store' must not include 'flow'"},
+      {"src/data/png.cpp", "#include <dwgf/flow/solve.hpp>", "'data' must not include 'flow'"},
+      {"src/flow/solve.cpp", "#include \"../job/restore.hpp\"", "'flow' must not include 'job'"},
+      {"src/flow/terms/data_term.cpp", "#include \"../../job/restore.hpp\"", "'flow' must not include 'job'"},
+      {"src/job/restore.cpp", "#include \"app/inspect.hpp\"", "'job' must not include 'app'"},
       {"include/dwgf/base/text.hpp", "#include <dwgf/comm/mpi.hpp>", "'base' must not include 'comm'"},
-      {"src/flow/adam.cpp", "#include <mpi.h>", "comm, store"},
-      {"src/comm/grid.cpp", "#include <ATen/ATen.h>", "flow, metric"},
-      {"src/prior/unet.cpp", "const char* planted = std::getenv(\"HOME\");", "run"}};
+      {"include/dwgf/flow/solve.hpp", "#include \"flow/step_loop.hpp\"", "not installed"},
+      {"src/store/results.cpp", "#include \"comm/detail/mpi_check.hpp\"", "private to 'comm'"},
+      {"src/flow/methods/adam.cpp", "#include <mpi.h>", "comm, hdf5, store"},
+      {"src/comm/grid.cpp", "#include <ATen/ATen.h>", "flow, job, metric"},
+      {"src/prior/models/unet.cpp", "const char* planted = std::getenv(\"HOME\");", "service"}};
   for (const auto& planted : cases) {
     SCOPED_TRACE(planted.line);
     const std::string before = read_text(tree / planted.file);

@@ -1,5 +1,5 @@
-// What a job leaves in memory and in the folder of temporary files when its mpirun is killed goes with the next start;
-// what belongs to a job that runs stays.
+// What a job leaves in memory and in the folder of temporary files when its mpirun is killed goes with the
+// next start; what belongs to a job that runs stays.
 #include <chrono>
 
 #include <gtest/gtest.h>

@@ -1,15 +1,15 @@
 // Measurements first: `degrade` and then `restore` give what `restore` gives from clean images, and files of
 // others are taken as they come.
+#include "store/measurements.hpp"
+
 #include <regex>
 
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include <dwgf/store/measurements.hpp>
-#include <dwgf/store/results.hpp>
-
 #include "refusals.hpp"
 #include "results_bits.hpp"
+#include "store/results.hpp"
 #include "workplace.hpp"
 
 namespace dwgf::test {

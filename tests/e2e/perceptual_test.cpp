@@ -1,4 +1,5 @@
-// LPIPS and FID as `evaluate` gives them, with random weights from a file, and what is said of files that do not fit.
+// LPIPS and FID as `evaluate` gives them, with random weights from a file, and what is said of files that do
+// not fit.
 #include <cmath>
 #include <cstring>
 #include <fstream>
@@ -15,7 +16,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// A safetensors file of the tensors that tests/data/metric/perceptual.json names, drawn as tests/metric draws them.
+/// A safetensors file of the tensors that tests/data/metric/perceptual.json names, drawn as tests/metric
+/// draws them.
 fs::path write_weights(const fs::path& path, const char* network) {
   std::ifstream file(DWGF_TEST_DATA "/metric/perceptual.json");
   const nlohmann::json names = nlohmann::json::parse(file)[network]["names"];
@@ -65,7 +67,8 @@ TEST_F(Perceptual, LpipsComesFromItsFileAndIsNotThereWithoutOne) {
   EXPECT_GT(found["images"][2]["lpips"]["mean"].get<double>(), 0.0);
 }
 
-// That it does not depend on how ranks share the images is shown in tests/metric: here it would take half a minute.
+// That it does not depend on how ranks share the images is shown in tests/metric: here it would take half a
+// minute.
 TEST_F(Perceptual, FidIsOfTheImagesOfAllRanks) {
   const fs::path inception = write_weights(folder / "inception.safetensors", "inception");
   const Finished shared = run(2, {"evaluate", results(), "--json", "--fid", inception});

@@ -6,10 +6,9 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include <dwgf/store/results.hpp>
-
 #include "finished_job.hpp"
 #include "refusals.hpp"
+#include "store/results.hpp"
 
 namespace dwgf::test {
 namespace {

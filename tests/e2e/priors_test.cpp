@@ -1,9 +1,8 @@
 #include <gtest/gtest.h>
 
-#include <dwgf/store/results.hpp>
-
 #include "e2e/results_bits.hpp"
 #include "e2e/workplace.hpp"
+#include "store/results.hpp"
 
 namespace dwgf::test {
 namespace {
@@ -14,7 +13,8 @@ fs::path prior(const std::string& name) {
   return fs::path(DWGF_TEST_DATA) / "prior" / name;
 }
 
-/// Runs a small job with the prior alone, and on 2 ranks with its files staged; compares the bits, and gives back what was stored of the latents.
+/// Runs a small job with the prior alone, and on 2 ranks with its files staged; compares the bits, and gives
+/// back what was stored of the latents.
 std::vector<std::int64_t> restored_latents(const std::string& name, const fs::path& images,
                                            const fs::path& folder) {
   const Arguments more{"--prior.path", prior(name),       "--problem.operator",

@@ -4,10 +4,9 @@
 
 #include <gtest/gtest.h>
 
-#include <dwgf/store/results.hpp>
-
 #include "finished_job.hpp"
 #include "results_bits.hpp"
+#include "store/results.hpp"
 
 namespace dwgf::test {
 namespace {

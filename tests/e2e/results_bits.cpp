@@ -5,7 +5,8 @@
 #include <gtest/gtest.h>
 
 #include <dwgf/base/error.hpp>
-#include <dwgf/store/results.hpp>
+
+#include "store/results.hpp"
 
 namespace dwgf::test {
 

@@ -1,5 +1,5 @@
-// Results in several files: the same bits, every command works on the whole, and a shard that is lost costs its
-// own images only.
+// Results in several files: the same bits, every command works on the whole, and a shard that is lost costs
+// its own images only.
 #include <gtest/gtest.h>
 
 #include "refusals.hpp"

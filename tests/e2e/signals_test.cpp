@@ -7,11 +7,10 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
-#include <dwgf/store/job_lock.hpp>
-#include <dwgf/store/results.hpp>
-
 #include "killing.hpp"
 #include "refusals.hpp"
+#include "store/job_lock.hpp"
+#include "store/results.hpp"
 
 namespace dwgf::test {
 namespace {

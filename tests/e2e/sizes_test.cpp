@@ -2,10 +2,9 @@
 
 #include <gtest/gtest.h>
 
-#include <dwgf/store/results.hpp>
-
 #include "e2e/results_bits.hpp"
 #include "e2e/workplace.hpp"
+#include "store/results.hpp"
 
 namespace dwgf::test {
 namespace {

@@ -6,8 +6,9 @@
 #include <sstream>
 #include <stdexcept>
 
-#include <dwgf/store/npy.hpp>
-#include <dwgf/store/png.hpp>
+#include <dwgf/data/png.hpp>
+
+#include "data/npy.hpp"
 
 namespace dwgf::test {
 

@@ -15,7 +15,8 @@ namespace dwgf::test {
 
 using Arguments = std::vector<std::string>;
 
-/// For any one run here, on a machine that is busy with other tests [s]: mpirun's limit, and how long is waited for it.
+/// For any one run here, on a machine that is busy with other tests [s]: mpirun's limit, and how long is
+/// waited for it.
 constexpr int kLimit = 150, kPatience = kLimit + 10;
 
 /// The directory of this run, removed at its end.

@@ -1,3 +1,5 @@
+#include "posterior/across_particles.hpp"
+
 #include <algorithm>
 
 #include <ATen/ATen.h>
@@ -5,7 +7,6 @@
 
 #include <dwgf/comm/grid.hpp>
 #include <dwgf/comm/mpi.hpp>
-#include <dwgf/flow/across_particles.hpp>
 
 namespace dwgf {
 namespace {

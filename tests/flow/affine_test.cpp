@@ -1,7 +1,7 @@
+#include "flow/methods/affine.hpp"
+
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
-
-#include <dwgf/flow/affine.hpp>
 
 namespace dwgf {
 namespace {

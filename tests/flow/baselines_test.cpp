@@ -1,5 +1,5 @@
-// The methods that the flow is compared with, against the independent reference (tools/baselines_reference.py), on
-// every number of ranks, and bit for bit against one rank.
+// The methods that the flow is compared with, against the independent reference
+// (tools/baselines_reference.py), on every number of ranks, and bit for bit against one rank.
 #include <functional>
 
 #include <ATen/ATen.h>
@@ -10,8 +10,9 @@
 #include <dwgf/base/error.hpp>
 #include <dwgf/comm/mpi.hpp>
 #include <dwgf/flow/solve.hpp>
-#include <dwgf/prior/stable_diffusion.hpp>
-#include <dwgf/run/build.hpp>
+#include <dwgf/prior/families/stable_diffusion.hpp>
+
+#include "job/build.hpp"
 
 namespace dwgf {
 namespace {

@@ -2,8 +2,8 @@
 #include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
-#include <dwgf/flow/data_term.hpp>
-#include <dwgf/prior/stable_diffusion.hpp>
+#include <dwgf/flow/terms/data_term.hpp>
+#include <dwgf/prior/families/stable_diffusion.hpp>
 
 namespace dwgf {
 namespace {

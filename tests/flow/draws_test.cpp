@@ -1,11 +1,11 @@
+#include "flow/draws.hpp"
+
 #include <cmath>
 #include <limits>
 #include <vector>
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
-
-#include <dwgf/flow/draws.hpp>
 
 namespace dwgf {
 namespace {

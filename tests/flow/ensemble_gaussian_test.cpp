@@ -1,9 +1,9 @@
+#include "flow/terms/ensemble_gaussian.hpp"
+
 #include <algorithm>
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
-
-#include <dwgf/flow/ensemble_gaussian.hpp>
 
 namespace dwgf {
 namespace {

@@ -5,9 +5,10 @@
 #include <gtest/gtest.h>
 
 #include <dwgf/comm/mpi.hpp>
-#include <dwgf/flow/draws.hpp>
 #include <dwgf/flow/solve.hpp>
-#include <dwgf/prior/gaussian_mixture.hpp>
+#include <dwgf/prior/families/gaussian_mixture.hpp>
+
+#include "flow/draws.hpp"
 
 namespace dwgf {
 namespace {
@@ -74,7 +75,8 @@ LinearProblem gaussian_problem(std::int64_t d, bool twice = false) {
   return problem;
 }
 
-/// Two well-separated modes in the plane, one number measured; the posterior has 0.21 of its mass in the lighter mode.
+/// Two well-separated modes in the plane, one number measured; the posterior has 0.21 of its mass in the
+/// lighter mode.
 LinearProblem two_modes() {
   const auto matrix = [](std::vector<double> values, at::IntArrayRef shape) {
     return at::tensor(at::ArrayRef<double>(values), at::kDouble).reshape(shape);

@@ -1,4 +1,6 @@
 // Guided samplers where everything is known: a Gaussian prior with a linear decoder.
+#include "flow/methods/guided_sampling.hpp"
+
 #include <cmath>
 
 #include <ATen/ATen.h>
@@ -7,11 +9,11 @@
 
 #include <dwgf/base/error.hpp>
 #include <dwgf/comm/mpi.hpp>
-#include <dwgf/flow/draws.hpp>
-#include <dwgf/flow/guided_sampling.hpp>
-#include <dwgf/flow/psld.hpp>
-#include <dwgf/flow/reverse_diffusion.hpp>
-#include <dwgf/prior/gaussian_mixture.hpp>
+#include <dwgf/prior/families/gaussian_mixture.hpp>
+
+#include "flow/draws.hpp"
+#include "flow/methods/psld.hpp"
+#include "flow/methods/reverse_diffusion.hpp"
 
 namespace dwgf {
 namespace {
@@ -134,8 +136,8 @@ TEST_F(GaussianPrior, WithoutAMeasurementTheSamplesAreThePriors) {
     SelfCollective self;
     const at::Tensor z =
         solve({*own, *forward, at::zeros({1, 2, 3}), shape, 5}, options, self).state.batches[0].z.flatten(1);
-    // 4000 independent samples: the standard error of a mean is 0.016 deviations, of a variance 2.2 %. The rest is the grid's, and that
-    // z_T begins at N(0, I), 0.07 of the prior's mean away from where it should.
+    // 4000 independent samples: the standard error of a mean is 0.016 deviations, of a variance 2.2 %. The
+    // rest is the grid's, and that z_T begins at N(0, I), 0.07 of the prior's mean away from where it should.
     const at::Tensor deviation = covariance.diagonal().sqrt();
     EXPECT_LT(((z.mean(0) - mean) / deviation).abs().max().item<double>(), 0.1) << "eta " << eta;
     const at::Tensor centred = z - z.mean(0);
@@ -147,7 +149,8 @@ TEST_F(GaussianPrior, WithoutAMeasurementTheSamplesAreThePriors) {
 TEST(ReverseStep, KeepsTheNoiseLevelOfAPerfectPrediction) {
   const NoiseLevel level{0.6, 0.8}, next{0.8, 0.6};
   EXPECT_EQ(step_noise(level, next, 0.0), 0.0);
-  // DDPM's posterior deviation (arXiv 2006.11239, equation 7): sqrt((1 - abar') / (1 - abar) beta), beta = 1 - abar / abar'
+  // DDPM's posterior deviation (arXiv 2006.11239, equation 7): sqrt((1 - abar') / (1 - abar) beta), beta = 1
+  // - abar / abar'
   EXPECT_NEAR(step_noise(level, next, 1.0), std::sqrt(0.36 / 0.64 * (1.0 - 0.36 / 0.64)), 1e-15);
   const at::Tensor z0 = wave(0.3, {2, 1, 2, 3}), eps = wave(2.3, {2, 1, 2, 3});
   const at::Tensor z_t = 0.6 * z0 + 0.8 * eps;

@@ -1,3 +1,5 @@
+#include "flow/terms/interaction.hpp"
+
 #include <cmath>
 
 #include <ATen/ATen.h>
@@ -5,7 +7,6 @@
 #include <gtest/gtest.h>
 
 #include <dwgf/comm/mpi.hpp>
-#include <dwgf/flow/interaction.hpp>
 
 namespace dwgf {
 namespace {
@@ -30,7 +31,8 @@ class Interactions : public ::testing::Test {
  protected:
   Interactions() { at::set_num_threads(1); }
 
-  /// Checks G of every particle of this rank against `expected(z_t [d], index)`, and the neighbours against `neighbours`.
+  /// Checks G of every particle of this rank against `expected(z_t [d], index)`, and the neighbours against
+  /// `neighbours`.
   template <class Expected>
   void check(InteractionKind kind, const at::Tensor& positions, std::int64_t micro_batch, std::int64_t time,
              const Expected& expected, FlowOptions options = {}) {

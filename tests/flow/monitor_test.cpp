@@ -20,7 +20,8 @@ at::Tensor positions(std::int64_t step) {
 
 class MonitorTest : public ::testing::Test {
  protected:
-  /// Runs a monitor over steps of an ensemble whose misfit is `misfit(step)`; returns the step after which it stalled.
+  /// Runs a monitor over steps of an ensemble whose misfit is `misfit(step)`; returns the step after which it
+  /// stalled.
   template <class Misfit>
   std::int64_t drive(Monitor& monitor, std::int64_t steps, const Misfit& misfit) {
     FlowState state = initial_state(share_particles(kParticles, 2, world.rank(), world.size()), {1, 2, 3}, 1,
@@ -73,7 +74,8 @@ TEST_F(MonitorTest, RecordsTheEnsembleAsItWasAtEachRecordedStep) {
 }
 
 TEST_F(MonitorTest, StallsWhereTheMisfitStopsFallingOnAllRanksAlike) {
-  // Halves every step until step 15, and is constant from there: the last 10 records are below 0.99 of the 10 before until both are flat.
+  // Halves every step until step 15, and is constant from there: the last 10 records are below 0.99 of the 10
+  // before until both are flat.
   const auto falls_then_rests = [](std::int64_t step) {
     return std::pow(0.5, std::min<double>(static_cast<double>(step), 15.0));
   };

@@ -1,4 +1,5 @@
-// What tools/scaling replays without LibTorch is what the flow does: the same exchanges, of the same sizes, waited for in the same order.
+// What tools/scaling replays without LibTorch is what the flow does: the same exchanges, of the same sizes,
+// waited for in the same order.
 #include <map>
 #include <string>
 #include <vector>
@@ -9,7 +10,7 @@
 
 #include <dwgf/comm/mpi.hpp>
 #include <dwgf/flow/solve.hpp>
-#include <dwgf/prior/gaussian_mixture.hpp>
+#include <dwgf/prior/families/gaussian_mixture.hpp>
 
 namespace dwgf {
 namespace {

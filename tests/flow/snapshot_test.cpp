@@ -1,5 +1,7 @@
 // A flow that is cut after any step and goes on from its snapshot, on another layout of ranks, ends with the
 // same bits.
+#include "flow/snapshot.hpp"
+
 #include <cstring>
 #include <map>
 
@@ -10,9 +12,8 @@
 
 #include <dwgf/base/error.hpp>
 #include <dwgf/comm/mpi.hpp>
-#include <dwgf/flow/snapshot.hpp>
 #include <dwgf/flow/solve.hpp>
-#include <dwgf/prior/stable_diffusion.hpp>
+#include <dwgf/prior/families/stable_diffusion.hpp>
 
 namespace dwgf {
 namespace {

@@ -1,3 +1,5 @@
+#include "posterior/stein.hpp"
+
 #include <cmath>
 
 #include <ATen/ATen.h>
@@ -6,8 +8,7 @@
 
 #include <dwgf/base/random.hpp>
 #include <dwgf/comm/mpi.hpp>
-#include <dwgf/flow/stein.hpp>
-#include <dwgf/prior/gaussian_mixture.hpp>
+#include <dwgf/prior/families/gaussian_mixture.hpp>
 
 namespace dwgf {
 namespace {

@@ -1,5 +1,6 @@
 // What the C++ prior and the first step of the flow make of the inputs in a file, against what that file says
-// (tools/check_full_size.py makes it with diffusers). Prints `name relative-error` lines; errors are relative L2.
+// (tools/check_full_size.py makes it with diffusers). Prints `name relative-error` lines; errors are relative
+// L2.
 //   compare_full_size PRIOR NETWORKS.safetensors FLOW.safetensors OPERATOR
 #include <cstdio>
 #include <map>
@@ -10,13 +11,14 @@
 #include <ATen/Parallel.h>
 
 #include <dwgf/base/error.hpp>
-#include <dwgf/flow/data_term.hpp>
-#include <dwgf/flow/draws.hpp>
-#include <dwgf/flow/interaction.hpp>
-#include <dwgf/flow/regulariser.hpp>
+#include <dwgf/flow/terms/data_term.hpp>
 #include <dwgf/operators/operator.hpp>
-#include <dwgf/prior/safetensors.hpp>
-#include <dwgf/prior/stable_diffusion.hpp>
+#include <dwgf/prior/families/stable_diffusion.hpp>
+
+#include "flow/draws.hpp"
+#include "flow/terms/interaction.hpp"
+#include "flow/terms/regulariser.hpp"
+#include "prior/files/safetensors.hpp"
 
 namespace {
 
@@ -49,7 +51,8 @@ void compare_networks(const Prior& prior, const Tensors& t) {
   report("encoded.std", code.std, t.at("std"));
 }
 
-/// The gradient of the flow's first step, as solve() forms it: particles and measurement as tools/flow_reference.py has them.
+/// The gradient of the flow's first step, as solve() forms it: particles and measurement as
+/// tools/flow_reference.py has them.
 void compare_first_gradient(const Prior& prior, const Tensors& networks, const Tensors& flow,
                             const std::string& spec) {
   FlowOptions options;

@@ -13,16 +13,16 @@ struct FuzzTarget {
   std::string name;
   std::vector<std::string> seeds;                ///< sound files
   std::function<void(const std::string&)> read;  ///< of the file at a path, which ends as its seed's does
-  /// HDF5 1.10 does not withstand every damaged file. Then each input is read by a process of its own, and one
-  /// that does not return from HDF5 is counted as such and not as a fault.
+  /// HDF5 1.10 does not withstand every damaged file. Then each input is read by a process of its own, and
+  /// one that does not return from HDF5 is counted as such and not as a fault.
   bool by_hdf5 = false;
   /// Damages a sound file's content, for input `number` of the target; empty: as Mutator does.
   std::function<void(std::string& content, std::uint32_t number)> change = {};
 };
 
-/// `PROGRAM TARGET COUNT [FIRST]`: the inputs FIRST ... FIRST + COUNT - 1 of a target, the same ones in every run, and
-/// what became of them on one line. An input that is a fault is kept as TARGET-NUMBER, and named. Without arguments:
-/// the targets' names. Returns the exit code.
+/// `PROGRAM TARGET COUNT [FIRST]`: the inputs FIRST ... FIRST + COUNT - 1 of a target, the same ones in every
+/// run, and what became of them on one line. An input that is a fault is kept as TARGET-NUMBER, and named.
+/// Without arguments: the targets' names. Returns the exit code.
 int fuzz_main(int argc, char** argv, const std::vector<FuzzTarget>& targets);
 
 /// The files of a folder with this ending (".tif"), sorted; all of them where it is empty.

@@ -1,6 +1,6 @@
-// The readers of a prior's directory: safetensors and configuration files. Beside a fault of any kind, an input that takes
-// over a second of processor time is one, and, where AddressSanitizer counts allocations, one that makes its reader hold
-// more than its own size and a mebibyte.
+// The readers of a prior's directory: safetensors and configuration files. Beside a fault of any kind, an
+// input that takes over a second of processor time is one, and, where AddressSanitizer counts allocations,
+// one that makes its reader hold more than its own size and a mebibyte.
 #include <algorithm>
 #include <atomic>
 #include <ctime>
@@ -11,11 +11,11 @@
 #include <ATen/ATen.h>
 
 #include <dwgf/base/error.hpp>
-#include <dwgf/prior/model_config.hpp>
-#include <dwgf/prior/safetensors.hpp>
 #include <dwgf/prior/schedule.hpp>
 
 #include "fuzz.hpp"
+#include "prior/files/safetensors.hpp"
+#include "prior/models/model_config.hpp"
 #include "store/mutation.hpp"
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -102,7 +102,8 @@ void read_config(const std::string& path) {
   });
 }
 
-/// In every other input a word of the JSON text becomes another, of those that parsers and arithmetic stumble over.
+/// In every other input a word of the JSON text becomes another, of those that parsers and arithmetic stumble
+/// over.
 void change_words(std::string& content, std::uint32_t number) {
   static const std::vector<std::string> words = {"0",
                                                  "1",

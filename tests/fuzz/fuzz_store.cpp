@@ -1,14 +1,14 @@
 // The readers of `store`: pictures, arrays, measurements.
 #include <string_view>
 
-#include <dwgf/store/hdf5_arrays.hpp>
-#include <dwgf/store/hdf5_probe.hpp>
-#include <dwgf/store/images.hpp>
-#include <dwgf/store/measurements.hpp>
-#include <dwgf/store/npy.hpp>
-#include <dwgf/store/picture.hpp>
+#include <dwgf/data/picture.hpp>
 
+#include "data/images.hpp"
+#include "data/npy.hpp"
 #include "fuzz.hpp"
+#include "hdf5/hdf5_arrays.hpp"
+#include "store/hdf5_probe.hpp"
+#include "store/measurements.hpp"
 
 namespace {
 

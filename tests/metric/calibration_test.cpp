@@ -1,3 +1,5 @@
+#include "posterior/calibration.hpp"
+
 #include <algorithm>
 #include <cmath>
 #include <vector>
@@ -5,7 +7,6 @@
 #include <gtest/gtest.h>
 
 #include <dwgf/base/random.hpp>
-#include <dwgf/metric/calibration.hpp>
 
 namespace dwgf {
 namespace {
@@ -31,8 +32,8 @@ TEST(EnsembleQuantile, StandsAtPositionPTimesNPlusOne) {
   EXPECT_DOUBLE_EQ(ensemble_quantile(std::vector<float>{3}, 0.05), 3);
 }
 
-// What the position is chosen for: another value of the same kind lies between the quantiles as often as they say, whatever N. Between
-// whole positions exactly so for uniform values.
+// What the position is chosen for: another value of the same kind lies between the quantiles as often as they
+// say, whatever N. Between whole positions exactly so for uniform values.
 TEST(EnsembleQuantile, IntervalsOfExchangeableValuesHoldTheirLevel) {
   constexpr int trials = 20000;
   for (const std::size_t n : {1, 2, 4, 8, 19, 32}) {

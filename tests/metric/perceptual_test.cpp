@@ -1,5 +1,6 @@
-// LPIPS and FID against the lpips and pytorch-fid packages on networks with random weights (tools/make_perceptual_golden.py):
-// weights and images are drawn from the addressed random numbers on both sides.
+// LPIPS and FID against the lpips and pytorch-fid packages on networks with random weights
+// (tools/make_perceptual_golden.py): weights and images are drawn from the addressed random numbers on both
+// sides.
 #include <cmath>
 #include <fstream>
 #include <functional>
@@ -13,9 +14,10 @@
 
 #include <dwgf/base/error.hpp>
 #include <dwgf/base/random.hpp>
-#include <dwgf/metric/frechet.hpp>
-#include <dwgf/metric/inception.hpp>
-#include <dwgf/metric/lpips.hpp>
+
+#include "metric/frechet.hpp"
+#include "metric/inception.hpp"
+#include "metric/lpips.hpp"
 
 namespace dwgf {
 namespace {

@@ -1,6 +1,8 @@
-// The NCCL backend on a double of its C API, with plain MPI on host memory as the oracle. Every test runs with
-// NCCL's stream as early as its events allow and as late as they allow: what is not ordered by an event shows in
-// one of the two.
+// The NCCL backend on a double of its C API, with plain MPI on host memory as the oracle. Every test runs
+// with NCCL's stream as early as its events allow and as late as they allow: what is not ordered by an event
+// shows in one of the two.
+#include "comm/nccl.hpp"
+
 #include <cstring>
 #include <functional>
 #include <numeric>
@@ -10,10 +12,9 @@
 #include <gtest/gtest.h>
 
 #include <dwgf/base/error.hpp>
-#include <dwgf/comm/device.hpp>
-#include <dwgf/comm/nccl.hpp>
 
-#include "../../src/comm/mpi_handle.hpp"
+#include "comm/device.hpp"
+#include "comm/mpi_handle.hpp"
 #include "support/nccl_double.hpp"
 
 namespace dwgf {

@@ -6,10 +6,10 @@
 #include <nlohmann/json.hpp>
 #include <operators/operator_cases.hpp>
 
-#include <dwgf/operators/bicubic.hpp>
-#include <dwgf/operators/defocus.hpp>
-#include <dwgf/operators/kernel_blur.hpp>
-#include <dwgf/operators/operator_arrays.hpp>
+#include "operators/bicubic.hpp"
+#include "operators/defocus.hpp"
+#include "operators/kernel_blur.hpp"
+#include "operators/operator_arrays.hpp"
 
 namespace dwgf::test {
 namespace {
@@ -84,8 +84,8 @@ TEST_F(Definition, OfJpegIsPillowsToItsRounding) {
             ->apply(levels / 127.5 - 1)
             .add(1)
             .mul(127.5);
-    // Pillow's codec computes in integers and rounds at every stage, so a coefficient now and then falls on the
-    // other side.
+    // Pillow's codec computes in integers and rounds at every stage, so a coefficient now and then falls on
+    // the other side.
     EXPECT_LT((found - theirs).abs().median().item<double>(), 1) << name;
     EXPECT_GT((levels - theirs).abs().median().item<double>(), 2) << name << " hardly compresses";
   }

@@ -1,7 +1,8 @@
+#include "operators/baselines/linear_mmse.hpp"
+
 #include <operators/operator_cases.hpp>
 
 #include <dwgf/base/error.hpp>
-#include <dwgf/operators/linear_mmse.hpp>
 
 namespace dwgf::test {
 namespace {

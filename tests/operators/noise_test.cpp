@@ -4,7 +4,8 @@
 #include <operators/operator_cases.hpp>
 
 #include <dwgf/operators/noise.hpp>
-#include <dwgf/operators/noise_level.hpp>
+
+#include "operators/baselines/noise_level.hpp"
 
 namespace dwgf::test {
 namespace {

@@ -1,7 +1,7 @@
 // The cheap inverses that a restoration is compared with.
 #include <operators/operator_cases.hpp>
 
-#include <dwgf/operators/harmonic_fill.hpp>
+#include "operators/baselines/harmonic_fill.hpp"
 
 namespace dwgf::test {
 namespace {

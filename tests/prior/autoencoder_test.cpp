@@ -1,8 +1,8 @@
+#include "prior/models/autoencoder.hpp"
+
 #include <map>
 
-#include <dwgf/prior/autoencoder.hpp>
-#include <dwgf/prior/weights.hpp>
-
+#include "prior/files/weights.hpp"
 #include "prior_files.hpp"
 
 namespace dwgf {

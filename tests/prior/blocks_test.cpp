@@ -1,9 +1,9 @@
+#include "prior/nn/blocks.hpp"
+
 #include <cmath>
 #include <cstdint>
 #include <map>
 #include <vector>
-
-#include <dwgf/prior/blocks.hpp>
 
 #include "prior_files.hpp"
 

@@ -1,13 +1,14 @@
 /// The three ways to the decoder's gradient give the same image and the same pull-back, each within what its
 /// header promises.
+#include "prior/models/decoder_gradient.hpp"
+
 #include <cstdint>
 #include <vector>
 
 #include <dwgf/base/error.hpp>
-#include <dwgf/prior/decoder_gradient.hpp>
-#include <dwgf/prior/stable_diffusion.hpp>
-#include <dwgf/prior/weights.hpp>
+#include <dwgf/prior/families/stable_diffusion.hpp>
 
+#include "prior/files/weights.hpp"
 #include "prior_files.hpp"
 
 namespace dwgf {
@@ -72,7 +73,8 @@ TEST(DecoderGradient, WorksInInferenceModeToo) {
   }
 }
 
-/// With the norms' statistics held fixed the decoder is local, and tiles are exact: what every tile sees is the whole image.
+/// With the norms' statistics held fixed the decoder is local, and tiles are exact: what every tile sees is
+/// the whole image.
 TEST(DecoderGradient, TilesAreThoseOfTheWholeToRounding) {
   const auto network = autoencoder(kSmall, at::kDouble);
   const auto& stages = network->decoder_stages();

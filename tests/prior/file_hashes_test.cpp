@@ -1,10 +1,10 @@
+#include "prior/files/file_hashes.hpp"
+
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <dwgf/prior/file_hashes.hpp>
-#include <dwgf/prior/sha256.hpp>
-
+#include "prior/files/sha256.hpp"
 #include "prior_files.hpp"
 
 namespace dwgf {
@@ -22,7 +22,8 @@ TEST(Sha256, ReproducesTheExamplesOfTheStandard) {
 
 class Memory : public ::testing::Test {
  protected:
-  /// A file whose last change lies far enough back to be remembered. (ctime cannot be set, so only the identity pretends.)
+  /// A file whose last change lies far enough back to be remembered. (ctime cannot be set, so only the
+  /// identity pretends.)
   FileIdentity old_file(const std::string& name, const std::string& bytes) const {
     test::write_bytes(folder_.path() / name, bytes);
     FileIdentity identity = MappedFile(folder_.path() / name).identity();

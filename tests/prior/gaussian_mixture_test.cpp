@@ -4,7 +4,7 @@
 #include <vector>
 
 #include <dwgf/base/error.hpp>
-#include <dwgf/prior/gaussian_mixture.hpp>
+#include <dwgf/prior/families/gaussian_mixture.hpp>
 
 #include "prior_files.hpp"
 

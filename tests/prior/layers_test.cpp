@@ -1,7 +1,7 @@
+#include "prior/nn/layers.hpp"
+
 #include <cstdint>
 #include <vector>
-
-#include <dwgf/prior/layers.hpp>
 
 #include "prior_files.hpp"
 

@@ -1,4 +1,5 @@
-/// Loading takes the weights in their working precision and one stored tensor more, not the files beside them.
+/// Loading takes the weights in their working precision and one stored tensor more, not the files beside
+/// them.
 #include <cstdint>
 #include <fstream>
 #include <map>
@@ -6,8 +7,7 @@
 
 #include <malloc.h>
 
-#include <dwgf/prior/weights.hpp>
-
+#include "prior/files/weights.hpp"
 #include "prior_files.hpp"
 
 namespace dwgf {

@@ -1,10 +1,11 @@
+#include "prior/models/model_config.hpp"
+
 #include <cstdint>
 #include <vector>
 
 #include <nlohmann/json.hpp>
 
 #include <dwgf/base/error.hpp>
-#include <dwgf/prior/model_config.hpp>
 
 #include "prior_files.hpp"
 

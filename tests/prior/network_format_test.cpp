@@ -1,11 +1,11 @@
-/// What is done in another way in the networks' format on CPUs (channels next to each other, weights packed) against the plain
-/// definition in float64, and every pull-back of a layer's own against autograd.
+/// What is done in another way in the networks' format on CPUs (channels next to each other, weights packed)
+/// against the plain definition in float64, and every pull-back of a layer's own against autograd.
 #include <cstdint>
 #include <vector>
 
 #include <dwgf/base/error.hpp>
-#include <dwgf/prior/blocks.hpp>
 
+#include "prior/nn/blocks.hpp"
 #include "prior_files.hpp"
 
 namespace dwgf {

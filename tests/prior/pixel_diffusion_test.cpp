@@ -1,7 +1,7 @@
 #include <cstdint>
 
 #include <dwgf/base/error.hpp>
-#include <dwgf/prior/pixel_diffusion.hpp>
+#include <dwgf/prior/families/pixel_diffusion.hpp>
 
 #include "prior_files.hpp"
 

@@ -2,10 +2,10 @@
 #include <cstdint>
 
 #include <dwgf/base/error.hpp>
-#include <dwgf/prior/layers.hpp>
-#include <dwgf/prior/redo_in_float.hpp>
-#include <dwgf/prior/stable_diffusion.hpp>
+#include <dwgf/prior/families/stable_diffusion.hpp>
 
+#include "prior/nn/layers.hpp"
+#include "prior/redo_in_float.hpp"
 #include "prior_files.hpp"
 
 namespace dwgf {
@@ -71,8 +71,8 @@ TEST_P(HalfPrecision, PullsBackCotangentsOfAnySize) {
 
 TEST_P(HalfPrecision, NormsAndAttentionSumInFloat) {
   at::manual_seed(5);
-  // A mean of 200 with a deviation of 1 over 2 * 64 * 64 values: in half precision a running sum of them stops growing, and
-  // one of their squares overflows in float16.
+  // A mean of 200 with a deviation of 1 over 2 * 64 * 64 values: in half precision a running sum of them
+  // stops growing, and one of their squares overflows in float16.
   GroupNorm norm(2, 4, 1e-6, at::TensorOptions(GetParam()));
   for (auto& parameter : norm.parameters()) parameter.fill_(1.0);
   const at::Tensor x = (at::randn({1, 4, 64, 64}) + 200.0).to(GetParam());
@@ -110,7 +110,8 @@ TEST(Precision, NetworksChooseTheirOwn) {
   EXPECT_LE(relative_error(narrow->predict_noise(z.to(at::kDouble), 501), wide->predict_noise(z, 501)), 1e-6);
 }
 
-/// sd1 with one weight of a network so large that its products pass 65504, and not its result, which a norm brings back.
+/// sd1 with one weight of a network so large that its products pass 65504, and not its result, which a norm
+/// brings back.
 class Overflowing : public ::testing::Test {
  protected:
   void SetUp() override { fs::copy(test::data("sd1"), folder_.path(), fs::copy_options::recursive); }

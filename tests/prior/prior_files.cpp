@@ -9,7 +9,8 @@
 #include <unistd.h>
 
 #include <dwgf/base/error.hpp>
-#include <dwgf/prior/safetensors.hpp>
+
+#include "prior/files/safetensors.hpp"
 
 namespace dwgf::test {
 

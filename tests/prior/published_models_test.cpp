@@ -1,11 +1,12 @@
+#include "prior/families/published_models.hpp"
+
 #include <cstdint>
 #include <vector>
 
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include <dwgf/prior/published_models.hpp>
-#include <dwgf/prior/stable_diffusion.hpp>
+#include <dwgf/prior/families/stable_diffusion.hpp>
 
 #include "prior_files.hpp"
 

@@ -1,3 +1,5 @@
+#include "prior/files/safetensors.hpp"
+
 #include <cstdint>
 #include <cstring>
 #include <random>
@@ -6,7 +8,6 @@
 #include <sys/stat.h>
 
 #include <dwgf/base/error.hpp>
-#include <dwgf/prior/safetensors.hpp>
 
 #include "prior_files.hpp"
 

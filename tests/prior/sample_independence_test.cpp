@@ -6,7 +6,7 @@
 #include <ATen/Parallel.h>
 
 #include <dwgf/base/error.hpp>
-#include <dwgf/prior/stable_diffusion.hpp>
+#include <dwgf/prior/families/stable_diffusion.hpp>
 
 #include "prior_files.hpp"
 

@@ -5,9 +5,9 @@
 #include <vector>
 
 #include <dwgf/base/error.hpp>
-#include <dwgf/prior/safetensors.hpp>
 #include <dwgf/prior/schedule.hpp>
 
+#include "prior/files/safetensors.hpp"
 #include "prior_files.hpp"
 
 namespace dwgf {

@@ -7,7 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include <dwgf/base/error.hpp>
-#include <dwgf/prior/stable_diffusion.hpp>
+#include <dwgf/prior/families/stable_diffusion.hpp>
 
 #include "prior_files.hpp"
 

@@ -1,10 +1,11 @@
+#include "prior/models/text_encoder.hpp"
+
 #include <map>
 
 #include <nlohmann/json.hpp>
 
 #include <dwgf/base/error.hpp>
-#include <dwgf/prior/stable_diffusion.hpp>
-#include <dwgf/prior/text_encoder.hpp>
+#include <dwgf/prior/families/stable_diffusion.hpp>
 
 #include "prior_files.hpp"
 

@@ -1,3 +1,5 @@
+#include "prior/files/tokenizer.hpp"
+
 #include <cstdint>
 #include <cstdlib>
 #include <vector>
@@ -5,7 +7,6 @@
 #include <nlohmann/json.hpp>
 
 #include <dwgf/base/error.hpp>
-#include <dwgf/prior/tokenizer.hpp>
 
 #include "prior_files.hpp"
 

@@ -1,6 +1,6 @@
-#include <dwgf/prior/unet.hpp>
-#include <dwgf/prior/weights.hpp>
+#include "prior/models/unet.hpp"
 
+#include "prior/files/weights.hpp"
 #include "prior_files.hpp"
 
 namespace dwgf {

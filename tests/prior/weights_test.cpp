@@ -1,9 +1,10 @@
+#include "prior/files/weights.hpp"
+
 #include <map>
 
 #include <nlohmann/json.hpp>
 
 #include <dwgf/base/error.hpp>
-#include <dwgf/prior/weights.hpp>
 
 #include "prior_files.hpp"
 

@@ -1,6 +1,6 @@
-#include <gtest/gtest.h>
+#include "job/diagnosis.hpp"
 
-#include <dwgf/run/diagnosis.hpp>
+#include <gtest/gtest.h>
 
 namespace dwgf {
 namespace {

@@ -1,3 +1,5 @@
+#include "service/event_log.hpp"
+
 #include <filesystem>
 #include <fstream>
 #include <thread>
@@ -8,7 +10,6 @@
 #include <unistd.h>
 
 #include <dwgf/base/error.hpp>
-#include <dwgf/run/event_log.hpp>
 
 namespace dwgf {
 namespace {

@@ -1,8 +1,9 @@
 #include <gtest/gtest.h>
 
 #include <dwgf/base/error.hpp>
-#include <dwgf/run/build.hpp>
-#include <dwgf/run/option_table.hpp>
+
+#include "input/option_table.hpp"
+#include "job/build.hpp"
 
 namespace dwgf {
 namespace {

@@ -1,9 +1,11 @@
+#include "report/html.hpp"
+
 #include <gtest/gtest.h>
 
 #include <dwgf/base/error.hpp>
-#include <dwgf/run/html.hpp>
-#include <dwgf/run/picture_uri.hpp>
-#include <dwgf/run/svg_plot.hpp>
+
+#include "report/picture_uri.hpp"
+#include "report/svg_plot.hpp"
 
 namespace dwgf {
 namespace {

@@ -1,4 +1,6 @@
 // What is kept of an image that is being worked on, on one rank, with real signals.
+#include "job/image_keeper.hpp"
+
 #include <chrono>
 #include <filesystem>
 #include <string>
@@ -13,7 +15,6 @@
 #include <dwgf/comm/grid.hpp>
 #include <dwgf/comm/mpi.hpp>
 #include <dwgf/flow/options.hpp>
-#include <dwgf/run/image_keeper.hpp>
 
 namespace dwgf {
 namespace {
@@ -65,8 +66,8 @@ TEST_F(Keeper, LeavesTheTwoLastCheckpoints) {
   EXPECT_EQ(kept(), Steps{});
 }
 
-// Ranks are told to end at different steps, and each writes the two that it has: what all of them have written
-// before has to stay until all are gone.
+// Ranks are told to end at different steps, and each writes the two that it has: what all of them have
+// written before has to stay until all are gone.
 TEST_F(Keeper, RemovesNothingOnceTheProcessIsToEnd) {
   checkpoint();
   checkpoint();

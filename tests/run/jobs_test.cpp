@@ -1,4 +1,5 @@
-// Every study in jobs/ is one: its options are known, its operator can be built for its images, and it names what is there.
+// Every study in jobs/ is one: its options are known, its operator can be built for its images, and it names
+// what is there.
 #include <filesystem>
 
 #include <ATen/ATen.h>
@@ -7,8 +8,9 @@
 #include <dwgf/base/error.hpp>
 #include <dwgf/operators/noise.hpp>
 #include <dwgf/operators/operator.hpp>
-#include <dwgf/run/operator_files.hpp>
-#include <dwgf/run/settings.hpp>
+
+#include "input/settings.hpp"
+#include "job/operator_files.hpp"
 
 namespace dwgf {
 namespace {

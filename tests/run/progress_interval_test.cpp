@@ -1,6 +1,6 @@
-#include <gtest/gtest.h>
+#include "comm/progress_interval.hpp"
 
-#include <dwgf/run/progress_interval.hpp>
+#include <gtest/gtest.h>
 
 namespace dwgf {
 namespace {

@@ -1,3 +1,5 @@
+#include "input/settings.hpp"
+
 #include <filesystem>
 #include <fstream>
 
@@ -5,7 +7,6 @@
 #include <unistd.h>
 
 #include <dwgf/base/error.hpp>
-#include <dwgf/run/settings.hpp>
 
 namespace dwgf {
 namespace {

@@ -1,10 +1,11 @@
+#include "store/checkpoint.hpp"
+
 #include <filesystem>
 #include <fstream>
 
 #include <gtest/gtest.h>
 
 #include <dwgf/base/error.hpp>
-#include <dwgf/store/checkpoint.hpp>
 
 #include "results_support.hpp"
 #include "temporary_directory.hpp"

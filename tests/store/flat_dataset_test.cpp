@@ -1,4 +1,4 @@
-#include "../../src/store/flat_dataset.hpp"
+#include "hdf5/flat_dataset.hpp"
 
 #include <vector>
 

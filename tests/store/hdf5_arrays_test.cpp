@@ -1,7 +1,8 @@
+#include "hdf5/hdf5_arrays.hpp"
+
 #include <gtest/gtest.h>
 
 #include <dwgf/base/error.hpp>
-#include <dwgf/store/hdf5_arrays.hpp>
 
 namespace dwgf {
 namespace {

@@ -1,3 +1,5 @@
+#include "data/images.hpp"
+
 #include <cmath>
 #include <filesystem>
 #include <fstream>
@@ -8,10 +10,9 @@
 #include <hdf5.h>
 
 #include <dwgf/base/error.hpp>
-#include <dwgf/store/images.hpp>
-#include <dwgf/store/npy.hpp>
-#include <dwgf/store/png.hpp>
+#include <dwgf/data/png.hpp>
 
+#include "data/npy.hpp"
 #include "temporary_directory.hpp"
 
 namespace dwgf {

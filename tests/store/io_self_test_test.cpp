@@ -1,9 +1,10 @@
+#include "store/io_self_test.hpp"
+
 #include <filesystem>
 
 #include <gtest/gtest.h>
 
 #include <dwgf/base/error.hpp>
-#include <dwgf/store/io_self_test.hpp>
 
 #include "results_support.hpp"
 #include "temporary_directory.hpp"

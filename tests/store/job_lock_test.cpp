@@ -1,3 +1,5 @@
+#include "store/job_lock.hpp"
+
 #include <csignal>
 #include <filesystem>
 
@@ -6,7 +8,6 @@
 #include <unistd.h>
 
 #include <dwgf/base/error.hpp>
-#include <dwgf/store/job_lock.hpp>
 
 #include "results_support.hpp"
 #include "temporary_directory.hpp"

@@ -1,4 +1,6 @@
 // Measurements files: what was written comes back, on any number of ranks; h5py's files; what is refused.
+#include "store/measurements.hpp"
+
 #include <filesystem>
 #include <numeric>
 
@@ -7,7 +9,6 @@
 
 #include <dwgf/base/error.hpp>
 #include <dwgf/comm/mpi.hpp>
-#include <dwgf/store/measurements.hpp>
 
 namespace dwgf::test {
 namespace {

@@ -1,11 +1,12 @@
 // Slices of one data set, merged: rows, commits and checksums as one file would have them.
+#include "store/merge.hpp"
+
 #include <algorithm>
 #include <cmath>
 
 #include <gtest/gtest.h>
 
 #include <dwgf/base/error.hpp>
-#include <dwgf/store/merge.hpp>
 
 #include "results_support.hpp"
 #include "temporary_directory.hpp"

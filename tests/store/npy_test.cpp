@@ -1,3 +1,5 @@
+#include "data/npy.hpp"
+
 #include <cstring>
 #include <filesystem>
 #include <string>
@@ -6,7 +8,6 @@
 #include <gtest/gtest.h>
 
 #include <dwgf/base/error.hpp>
-#include <dwgf/store/npy.hpp>
 
 #include "mutation.hpp"
 #include "temporary_directory.hpp"

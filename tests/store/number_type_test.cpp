@@ -1,3 +1,5 @@
+#include "hdf5/number_type.hpp"
+
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -7,7 +9,6 @@
 #include <gtest/gtest.h>
 
 #include <dwgf/base/error.hpp>
-#include <dwgf/store/number_type.hpp>
 
 namespace dwgf {
 namespace {

@@ -7,7 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include <dwgf/base/error.hpp>
-#include <dwgf/store/picture.hpp>
+#include <dwgf/data/picture.hpp>
 
 #include "mutation.hpp"
 #include "temporary_directory.hpp"

@@ -7,7 +7,7 @@
 #include <zlib.h>
 
 #include <dwgf/base/error.hpp>
-#include <dwgf/store/png.hpp>
+#include <dwgf/data/png.hpp>
 
 #include "mutation.hpp"
 #include "temporary_directory.hpp"

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include <dwgf/store/results.hpp>
+#include "store/results.hpp"
 
 namespace dwgf {
 

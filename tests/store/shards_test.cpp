@@ -1,5 +1,5 @@
-// Rows in several files: the whole as this program and as any other reads it, and shards that are not what they
-// should be.
+// Rows in several files: the whole as this program and as any other reads it, and shards that are not what
+// they should be.
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
@@ -54,8 +54,8 @@ std::string written(const std::string& name, const ResultsLayout& layout) {
   return path;
 }
 
-/// All of a dataset, by HDF5 alone, as programs that know nothing of shards read it. HDF5 does not open a file twice in
-/// one process with other settings: nothing of it is open.
+/// All of a dataset, by HDF5 alone, as programs that know nothing of shards read it. HDF5 does not open a
+/// file twice in one process with other settings: nothing of it is open.
 std::vector<std::byte> plainly_read(const std::string& path, const std::string& dataset) {
   const hid_t file = H5Fopen(path.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT);
   const hid_t data = H5Dopen2(file, dataset.c_str(), H5P_DEFAULT);

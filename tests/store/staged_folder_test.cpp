@@ -1,3 +1,5 @@
+#include "store/staged_folder.hpp"
+
 #include <fstream>
 #include <iterator>
 #include <numeric>
@@ -6,7 +8,6 @@
 #include <unistd.h>
 
 #include <dwgf/base/error.hpp>
-#include <dwgf/store/staged_folder.hpp>
 
 #include "temporary_directory.hpp"
 

@@ -1,5 +1,5 @@
-/// A group of ranks that fails, delays or hangs on command: what the code above `comm` does then can be tested
-/// without a broken network.
+/// A group of ranks that fails, delays or hangs on command: what the code above `comm` does then can be
+/// tested without a broken network.
 #pragma once
 
 #include <chrono>

@@ -6,7 +6,7 @@
 
 #include <ATen/ATen.h>
 
-#include <dwgf/prior/safetensors.hpp>
+#include "prior/files/safetensors.hpp"
 
 namespace dwgf::test {
 

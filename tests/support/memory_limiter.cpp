@@ -1,6 +1,6 @@
-// Preloaded into a program, it lets the memory of one MPI rank run out: an allocation as LibTorch makes them for tensors
-// finds none if it is of more than so many bytes. Told by variables of the environment, because nothing of the program under
-// test shall know of it:
+// Preloaded into a program, it lets the memory of one MPI rank run out: an allocation as LibTorch makes them
+// for tensors finds none if it is of more than so many bytes. Told by variables of the environment, because
+// nothing of the program under test shall know of it:
 //
 //   DWGF_MEMORY_RANK     the rank
 //   DWGF_MEMORY_LARGEST  what it still gets, in bytes

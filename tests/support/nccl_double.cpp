@@ -6,7 +6,7 @@
 #include <memory>
 #include <set>
 
-#include "../../src/comm/cuda/cuda_api.hpp"
+#include "comm/devices/detail/cuda_api.hpp"
 
 namespace nccl_double {
 namespace {

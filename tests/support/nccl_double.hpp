@@ -1,6 +1,7 @@
-/// A double of the C APIs of the CUDA runtime and of NCCL, linked in their place: device memory is host memory
-/// that is known as such, a stream is a queue that is worked off later, and the collectives are plain MPI. It
-/// checks what the real ones only punish: order of calls, use after abort, groups left open, leaked objects.
+/// A double of the C APIs of the CUDA runtime and of NCCL, linked in their place: device memory is host
+/// memory that is known as such, a stream is a queue that is worked off later, and the collectives are plain
+/// MPI. It checks what the real ones only punish: order of calls, use after abort, groups left open, leaked
+/// objects.
 #pragma once
 
 #include <cstddef>
@@ -13,8 +14,8 @@
 
 namespace nccl_double {
 
-/// When a stream does what it was given: at once, as far as its events allow, or not before someone has to know.
-/// What is right is right under both; a missing dependency shows under one of them.
+/// When a stream does what it was given: at once, as far as its events allow, or not before someone has to
+/// know. What is right is right under both; a missing dependency shows under one of them.
 enum class Pace { eager, lazy };
 
 struct Faults {
@@ -25,8 +26,8 @@ struct Faults {
   bool fail_to_start = false;      ///< collectives fail when they are called
 };
 
-/// Forgets everything and begins anew: `devices` GPUs with these identities, communicators over `comm`, streams
-/// made from now on at this pace.
+/// Forgets everything and begins anew: `devices` GPUs with these identities, communicators over `comm`,
+/// streams made from now on at this pace.
 void reset(MPI_Comm comm, const std::vector<std::string>& devices, Pace collective_pace);
 Faults& faults();
 

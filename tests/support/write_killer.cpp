@@ -1,7 +1,7 @@
 // Preloaded into a program, it kills the process at its k-th system call that changes a file of interest: a
-// write, a change of size, a new name, a removal. Or it has that call and all later ones fail, as on a disk that
-// broke. Told by variables of the environment, because nothing of the
-// program under test shall know of it:
+// write, a change of size, a new name, a removal. Or it has that call and all later ones fail, as on a disk
+// that broke. Told by variables of the environment, because nothing of the program under test shall know of
+// it:
 //
 //   DWGF_KILL_FILE   part of the path of the files of interest
 //   DWGF_KILL_RANK   the MPI rank that is killed

@@ -1,5 +1,5 @@
-// What only a GPU can show of the library, on one of them: started by tools/check-gpu. Prints a line a check; the exit code is 1 where one
-// failed.
+// What only a GPU can show of the library, on one of them: started by tools/check-gpu. Prints a line a check;
+// the exit code is 1 where one failed.
 #include <cmath>
 #include <cstdio>
 #include <limits>
@@ -9,10 +9,11 @@
 #include <c10/core/impl/VirtualGuardImpl.h>
 
 #include <dwgf/base/error.hpp>
-#include <dwgf/comm/nccl.hpp>
-#include <dwgf/flow/draws.hpp>
 #include <dwgf/flow/fixed_point.hpp>
-#include <dwgf/flow/interaction.hpp>
+
+#include "comm/nccl.hpp"
+#include "flow/draws.hpp"
+#include "flow/terms/interaction.hpp"
 
 namespace {
 

@@ -1,10 +1,12 @@
-// The GPU collectives as they are linked: the libraries' versions, and either a round of collectives on every rank's
-// own GPU against MPI, or, where there is none, the refusal that users get. Exit code 0 if that is what happened.
+// The GPU collectives as they are linked: the libraries' versions, and either a round of collectives on every
+// rank's own GPU against MPI, or, where there is none, the refusal that users get. Exit code 0 if that is
+// what happened.
 #include <cstdio>
 
 #include <dwgf/base/error.hpp>
-#include <dwgf/comm/device.hpp>
-#include <dwgf/comm/nccl.hpp>
+
+#include "comm/device.hpp"
+#include "comm/nccl.hpp"
 
 int main(int argc, char** argv) {
   using namespace dwgf;

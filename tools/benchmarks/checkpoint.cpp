@@ -1,5 +1,7 @@
-// Times a checkpoint of one image at Stable Diffusion's size for 512 x 512, fp32: taking the snapshot, as after every step, and writing
-// it. Started by `tools/bench checkpoint`.
+// Times a checkpoint of one image at Stable Diffusion's size for 512 x 512, fp32: taking the snapshot, as
+// after every step, and writing it. Started by `tools/bench checkpoint`.
+#include "store/checkpoint.hpp"
+
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -9,8 +11,8 @@
 #include <ATen/ATen.h>
 
 #include <dwgf/comm/grid.hpp>
-#include <dwgf/flow/snapshot.hpp>
-#include <dwgf/store/checkpoint.hpp>
+
+#include "flow/snapshot.hpp"
 
 namespace {
 

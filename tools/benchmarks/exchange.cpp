@@ -1,5 +1,5 @@
-// Times what each interaction exchanges, alone, on latents of Stable Diffusion's size at 512 x 512: the worst case, as in a run the
-// exchange is under way while the U-Net works. Started by `tools/bench exchange`.
+// Times what each interaction exchanges, alone, on latents of Stable Diffusion's size at 512 x 512: the worst
+// case, as in a run the exchange is under way while the U-Net works. Started by `tools/bench exchange`.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -12,7 +12,8 @@
 
 #include <dwgf/base/text.hpp>
 #include <dwgf/comm/mpi.hpp>
-#include <dwgf/flow/interaction.hpp>
+
+#include "flow/terms/interaction.hpp"
 
 namespace {
 

@@ -1,7 +1,8 @@
-// What the ranks of one image exchange, in the program's order, with the computing left to the caller: the flow's loop (flow/solve,
-// flow/interaction, flow/monitor), the votes between steps (run/image_keeper) and the end of an image (run/image_writer). Without
-// LibTorch, so that it also runs in a simulator. The published objective; stored quantiles and other posterior products
-// are left out. tests/flow/schedule_test.cpp compares it, call by call, with what `solve` does.
+// What the ranks of one image exchange, in the program's order, with the computing left to the caller: the
+// flow's loop (flow/solve, flow/interaction, flow/monitor), the votes between steps (run/image_keeper) and
+// the end of an image (run/image_writer). Without LibTorch, so that it also runs in a simulator. The
+// published objective; stored quantiles and other posterior products are left out.
+// tests/flow/schedule_test.cpp compares it, call by call, with what `solve` does.
 #pragma once
 
 #include <cstddef>
@@ -39,7 +40,8 @@ enum class Work {
 class ImageSchedule {
  public:
   using Compute = std::function<void(Work)>;
-  using Payload = std::function<std::byte*(std::size_t bytes)>;  ///< memory for what is exchanged; its contents are nobody's
+  /// memory for what is exchanged; its contents are nobody's
+  using Payload = std::function<std::byte*(std::size_t bytes)>;
 
   /// `tensors` carries what lies on a device, `host` the numbers of the host, as in the flow.
   ImageSchedule(const ImageShapeOfWork& shape, Collective& host, Collective& tensors, Compute compute, Payload payload)

@@ -1,8 +1,13 @@
 // Times what the results file costs. Started by `tools/bench results`, on several ranks:
 //
-//   write FOLDER    images written and committed by all ranks at once, against as many bytes written to one file by pwrite
-//   million FOLDER  makes FOLDER/million.h5, a results file of a million images of which every second is committed, and
+//   write FOLDER
+//       images written and committed by all ranks at once,
+//           against as many bytes written to one file by pwrite
+//   million FOLDER  makes FOLDER/million.h5,
+//       a results file of a million images of which every second is committed, and
 //                   opens it
+#include "store/results.hpp"
+
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -16,7 +21,6 @@
 #include <unistd.h>
 
 #include <dwgf/base/error.hpp>
-#include <dwgf/store/results.hpp>
 
 namespace {
 

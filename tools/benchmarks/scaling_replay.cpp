@@ -1,7 +1,8 @@
-// A whole job's exchanges with its computing replaced by its measured time: process grid, work queue, progress messages and
-// image_schedule.hpp, the library's own comm layer beneath. Started by tools/scaling; built with an MPI's compiler it runs on that MPI,
-// with smpicxx and -DDWGF_SIMULATED in SimGrid (simulated_mpi.cpp), where a rank more, the last, stands for the thread that gives out the
-// images. Prints one JSON object.
+// A whole job's exchanges with its computing replaced by its measured time: process grid, work queue,
+// progress messages and image_schedule.hpp, the library's own comm layer beneath. Started by tools/scaling;
+// built with an MPI's compiler it runs on that MPI, with smpicxx and -DDWGF_SIMULATED in SimGrid
+// (simulated_mpi.cpp), where a rank more, the last, stands for the thread that gives out the images. Prints
+// one JSON object.
 //   scaling_replay KEY=VALUE...     the keys: Job and Seconds below, times in seconds
 #include <algorithm>
 #include <chrono>
@@ -17,9 +18,9 @@
 #include <mpi.h>
 
 #include <dwgf/comm/mpi.hpp>
-#include <dwgf/comm/work_queue.hpp>
-#include <dwgf/run/progress_interval.hpp>
 
+#include "comm/progress_interval.hpp"
+#include "comm/work_queue.hpp"
 #include "image_schedule.hpp"
 #ifdef DWGF_SIMULATED
 #include "simulated_mpi.hpp"

@@ -1,7 +1,7 @@
-// The simulated machine, read by smpirun as a platform: nodes of 8 GPUs, each GPU on its node's switch (NVLink), the nodes on a
-// fat tree of full bisection with 16 nodes a leaf switch. From the environment, bytes a second:
-// DWGF_SIM_NODES, DWGF_SIM_NVLINK (of a GPU, each way), DWGF_SIM_NETWORK (of a node, each way: all its adapters), DWGF_SIM_LATENCY
-// (seconds, of every link).
+// The simulated machine, read by smpirun as a platform: nodes of 8 GPUs, each GPU on its node's switch
+// (NVLink), the nodes on a fat tree of full bisection with 16 nodes a leaf switch. From the environment,
+// bytes a second: DWGF_SIM_NODES, DWGF_SIM_NVLINK (of a GPU, each way), DWGF_SIM_NETWORK (of a node, each
+// way: all its adapters), DWGF_SIM_LATENCY (seconds, of every link).
 #include <cstdlib>
 #include <string>
 

@@ -16,7 +16,8 @@ namespace s4u = simgrid::s4u;
 
 namespace {
 
-// Every rank sends from and receives into the same memory, which is never copied: what is simulated is the time.
+// Every rank sends from and receives into the same memory, which is never copied: what is simulated is the
+// time.
 constexpr std::size_t kRoom = std::size_t{256} << 20;
 
 std::byte* room() {
@@ -50,10 +51,11 @@ std::byte* payload(std::size_t bytes) {
 
 }  // namespace dwgf::simulated
 
-// The non-blocking collectives of payload, as rings make them (NCCL's, and MPI's for large messages): every rank passes the whole volume
-// on to its neighbour, (n - 1) / n of the gathered bytes, or twice that of the summed ones, while it computes. The ring's n - 1 rounds
-// of latency are added when it waits, and it waits until every rank of the group does: longer than real ones would. SimGrid's own
-// non-blocking ones send from every rank to every rank, and take a quadratic time to simulate.
+// The non-blocking collectives of payload, as rings make them (NCCL's, and MPI's for large messages): every
+// rank passes the whole volume on to its neighbour, (n - 1) / n of the gathered bytes, or twice that of the
+// summed ones, while it computes. The ring's n - 1 rounds of latency are added when it waits, and it waits
+// until every rank of the group does: longer than real ones would. SimGrid's own non-blocking ones send from
+// every rank to every rank, and take a quadratic time to simulate.
 namespace {
 
 constexpr int kRingTag = 7301;
@@ -127,8 +129,8 @@ extern "C" int MPI_Waitall(int count, MPI_Request* requests, MPI_Status* statuse
   return code;
 }
 
-// SimGrid's own makes every rank a group of its own and waits for all messages of rank 0 one by one: a quadratic time, minutes for 4,096
-// ranks. Here all ranks of a group share it.
+// SimGrid's own makes every rank a group of its own and waits for all messages of rank 0 one by one: a
+// quadratic time, minutes for 4,096 ranks. Here all ranks of a group share it.
 extern "C" int MPI_Comm_split(MPI_Comm comm, int colour, int key, MPI_Comm* made) {
   static std::map<std::vector<int>, MPI_Group> groups;  // by world ranks
   struct Place {

@@ -1,4 +1,5 @@
-// What the replay of a job takes from SimGrid beside MPI: simulated time, a file system, and memory that all simulated ranks share.
+// What the replay of a job takes from SimGrid beside MPI: simulated time, a file system, and memory that all
+// simulated ranks share.
 #pragma once
 
 #include <cstddef>

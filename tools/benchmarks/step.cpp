@@ -1,5 +1,5 @@
-// One rank's steps of the flow, each begun by a line on standard input, so that another program can take turns between this one and
-// others; and the machine's best rates. Started by tools/bench_step.py.
+// One rank's steps of the flow, each begun by a line on standard input, so that another program can take
+// turns between this one and others; and the machine's best rates. Started by tools/bench_step.py.
 //   dwgf_bench_step steps PRIOR HEIGHT WIDTH PARTICLES MICRO_BATCH THREADS fp32|bf16 CONSISTENCY_EVERY
 //   dwgf_bench_step rates THREADS fp32|bf16
 #include <algorithm>
@@ -17,7 +17,7 @@
 #include <dwgf/base/error.hpp>
 #include <dwgf/flow/solve.hpp>
 #include <dwgf/operators/operator.hpp>
-#include <dwgf/prior/stable_diffusion.hpp>
+#include <dwgf/prior/families/stable_diffusion.hpp>
 
 namespace {
 
@@ -28,8 +28,8 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-/// Waits for a line before every step and prints the seconds that it took, those that processors computed for it, and the peak memory
-/// [KiB] so far.
+/// Waits for a line before every step and prints the seconds that it took, those that processors computed for
+/// it, and the peak memory [KiB] so far.
 class Turns final : public FlowObserver {
  public:
   void begin(FlowState&, Monitor&) override { wait(); }

@@ -1,13 +1,16 @@
-/// Addressed random numbers: a draw is named by (seed, image, particle, step, purpose) and by nothing else, so it
-/// does not depend on the rank, the batch, the order or the past, and no generator state is ever stored.
+/// Addressed random numbers: a draw is named by (seed, image, particle, step, purpose) and by nothing else,
+/// so it does not depend on the rank, the batch, the order or the past, and no generator state is ever
+/// stored.
 ///
 ///     key      = splitmix64(splitmix64(seed) + image)      64 bits; (low 32, high 32) are Philox's key words
 ///     counter  = (block, step, particle, purpose)          four 32-bit words, block = 0, 1, 2, ...
-///     words    = Philox4x32-10(counter, key)               Salmon et al., SC 2011, doi:10.1145/2063384.2063405
+///     words    = Philox4x32-10(counter, key)
+///         Salmon et al., SC 2011, doi:10.1145/2063384.2063405
 ///     normals  = Box-Muller on (w0, w1) and on (w2, w3), in double, u = (w + 0.5) 2^-32, rounded to float:
 ///                sqrt(-2 ln u0) cos(2 pi u1), sqrt(-2 ln u0) sin(2 pi u1)
 ///
-/// Element e of a row-major tensor is value e % 4 of block e / 4. Uniforms are word e % 4 of block e / 4 times 2^-32.
+/// Element e of a row-major tensor is value e % 4 of block e / 4. Uniforms are word e % 4 of block e / 4
+/// times 2^-32.
 #pragma once
 
 #include <array>

@@ -41,8 +41,8 @@ class Communicator final : public Collective {
   void broadcast(std::span<std::byte> bytes, int root) override;
   void barrier() override;
 
-  /// Collective: block r of `bytes` goes to rank r, and `out` gets the blocks for this rank in rank order. All blocks are of one
-  /// size, the same on all ranks.
+  /// Collective: block r of `bytes` goes to rank r, and `out` gets the blocks for this rank in rank order.
+  /// All blocks are of one size, the same on all ranks.
   /// @pre bytes.size() == out.size(), a multiple of size(); they do not overlap
   void all_to_all(std::span<const std::byte> bytes, std::span<std::byte> out);
 
@@ -72,8 +72,8 @@ class MpiSession {
   MpiSession& operator=(const MpiSession&) = delete;
 };
 
-/// Ends every rank of the job that can be reached, at once, with this exit code, and this one within seconds in
-/// any case. From any thread; also before MPI runs. Does not return.
+/// Ends every rank of the job that can be reached, at once, with this exit code, and this one within seconds
+/// in any case. From any thread; also before MPI runs. Does not return.
 [[noreturn]] void end_all_ranks(int code);
 
 /// The name of this host.

@@ -20,7 +20,8 @@ class EnsembleMoments {
   /// Adds samples 0 ... count - 1 of v [B, ...], elements values each.
   void add(const at::Tensor& v, std::int64_t count);
 
-  /// All-reduces the sums over `group`, which works on that device's memory; moments are valid after wait() on every rank.
+  /// All-reduces the sums over `group`, which works on that device's memory; moments are valid after wait()
+  /// on every rank.
   void start(Collective& group);
   void wait();
 

@@ -1,8 +1,9 @@
 /// What is watched while an image is solved: diagnostics a step, agreed by the ranks of the group, kept out
 /// of the loop.
 ///
-/// Scalars are one double a particle, all-gathered and added in particle order; the ensemble's moments are sums in fixed point: both are
-/// the same bits on every layout. The exchange of a step is completed at the end of the next one: nobody waits for it.
+/// Scalars are one double a particle, all-gathered and added in particle order; the ensemble's moments are
+/// sums in fixed point: both are the same bits on every layout. The exchange of a step is completed at the
+/// end of the next one: nobody waits for it.
 #pragma once
 
 #include <cstdint>
@@ -65,13 +66,13 @@ class Monitor {
   /// After the last step: completes what is under way.
   Diagnostics finish();
 
-  /// True on every rank alike once the misfit has stopped falling: its mean over the last 10 completed records is not below (1 - stall)
-  /// times that over the 10 before. Never where options.stall is 0.
+  /// True on every rank alike once the misfit has stopped falling: its mean over the last 10 completed
+  /// records is not below (1 - stall) times that over the 10 before. Never where options.stall is 0.
   bool stalled() const;
 
   State state() const;
-  /// Goes on from where another monitor of the same flow stood, when `flow` had its present positions. Collective: the exchange that
-  /// was under way is started again, on this layout of ranks.
+  /// Goes on from where another monitor of the same flow stood, when `flow` had its present positions.
+  /// Collective: the exchange that was under way is started again, on this layout of ranks.
   void go_on_from(State state, const FlowState& flow);
 
  private:

@@ -12,8 +12,8 @@ namespace dwgf {
 /// The number of steps a solve takes: the grid's K - 1 and those that settle, or `steps` of them.
 std::int64_t step_count(const FlowOptions& options);
 
-/// The time of every step: the grid's, or as many from its first evenly in log(s / a) to the one that a DDIM grid leaves out (steps_offset,
-/// 1 for Stable Diffusion); then `settle` times that one.
+/// The time of every step: the grid's, or as many from its first evenly in log(s / a) to the one that a DDIM
+/// grid leaves out (steps_offset, 1 for Stable Diffusion); then `settle` times that one.
 std::vector<std::int64_t> flow_times(const NoiseSchedule& schedule, const FlowOptions& options);
 
 /// `count` times from `first` down to `last`, evenly in log(s / a): each is the one nearest to its place.

@@ -2,9 +2,10 @@
 ///
 /// `gaussian`: y = a + sigma n, n ~ N(0, 1).   log p = -(y - a)^2 / (2 sigma^2)
 ///
-/// `poisson:peak`: photon counts k ~ Poisson(l), l = peak max(a + 1, 0) / 2, kept on the image's scale,
-/// y = 2 k / peak - 1: white has `peak` counts on average.   log p = k log l - l. The gradient's l is at least
-/// 0.01: below, an estimate that is darker than black would be pushed back without bound. For operators that measure an image.
+/// `poisson:peak`: photon counts k ~ Poisson(l), l = peak max(a + 1, 0) / 2, kept on the image's scale, y = 2
+/// k / peak - 1: white has `peak` counts on average.   log p = k log l - l. The gradient's l is at least
+/// 0.01: below, an estimate that is darker than black would be pushed back without bound. For operators that
+/// measure an image.
 ///
 /// `uniform:step`: a converter of equal steps after noise, y = step round((a + sigma n) / step), sigma > 0;
 /// log p = log(F((y + step/2 - a) / sigma) - F((y - step/2 - a) / sigma)), F the normal distribution function
@@ -28,16 +29,16 @@ class NoiseModel {
   /// y for one clean measurement [...], float64, from the numbers at `address`.
   virtual at::Tensor sample(const at::Tensor& clean, const DrawAddress& address) const = 0;
 
-  /// log p(y | a), without what does not depend on a, summed over the observed entries: a [B, ...], y [...] ->
-  /// float64 [B]. Throws UsageError where the noise has no likelihood (sigma = 0).
+  /// log p(y | a), without what does not depend on a, summed over the observed entries: a [B, ...], y [...]
+  /// -> float64 [B]. Throws UsageError where the noise has no likelihood (sigma = 0).
   virtual at::Tensor log_likelihood(const at::Tensor& a, const at::Tensor& y) const = 0;
 
   /// Its gradient in a: [B, ...], in the type of a. Throws UsageError as above.
   virtual at::Tensor log_likelihood_gradient(const at::Tensor& a, const at::Tensor& y) const = 0;
 
-  /// The Fisher information of every entry's a, E[(d log p / da)^2], 0 where not observed: [B, ...], in the type of a. gaussian
-  /// 1 / sigma^2; poisson (peak / 2)^2 / l; uniform 1 / (sigma^2 + step^2 / 12), which is a little too high for steps that are wide
-  /// beside sigma. Throws UsageError as above.
+  /// The Fisher information of every entry's a, E[(d log p / da)^2], 0 where not observed: [B, ...], in the
+  /// type of a. gaussian 1 / sigma^2; poisson (peak / 2)^2 / l; uniform 1 / (sigma^2 + step^2 / 12), which is
+  /// a little too high for steps that are wide beside sigma. Throws UsageError as above.
   virtual at::Tensor information(const at::Tensor& a) const = 0;
 
   /// The variance of y about a; poisson's where a is halfway between black and white.

@@ -1,7 +1,8 @@
 /// Which images a prior works on, and how an image of any height and width is fitted onto it.
 ///
-/// An image [C, H, W] lies in the top left corner of its canvas [C, H', W'], the smallest size that the prior takes. What of the
-/// canvas lies outside the image is the prior's to imagine: it is never observed, never compared and never stored.
+/// An image [C, H, W] lies in the top left corner of its canvas [C, H', W'], the smallest size that the prior
+/// takes. What of the canvas lies outside the image is the prior's to imagine: it is never observed, never
+/// compared and never stored.
 #pragma once
 
 #include <cstdint>
@@ -25,8 +26,8 @@ struct PriorGeometry {
   std::int64_t factor = 1;           ///< H' / h = W' / w
   std::optional<Canvas> only = {};   ///< the one size a prior is defined for; `factor` then means nothing
 
-  /// The canvas of an image: height and width rounded up to multiples of `factor`, or `only`. Throws DataError for an image
-  /// without pixels, and for one of another size than `only`.
+  /// The canvas of an image: height and width rounded up to multiples of `factor`, or `only`. Throws
+  /// DataError for an image without pixels, and for one of another size than `only`.
   Canvas canvas(std::int64_t image_height, std::int64_t image_width) const;
 };
 

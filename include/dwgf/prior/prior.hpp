@@ -1,10 +1,11 @@
-/// What the flow needs from a generative prior over images: a denoiser in a latent space and a codec between latents and
-/// images. Adding a prior means one implementation here and one line in the factory.
+/// What the flow needs from a generative prior over images: a denoiser in a latent space and a codec between
+/// latents and images. Adding a prior means one implementation here and one line in the factory.
 ///
-/// Shapes: B samples a call, images [B, C, H, W] on [-1, 1], latents [B, c, h, w]; which sizes belong together, geometry.hpp says.
-/// Latents are always on the denoiser's scale (Stable Diffusion: the autoencoder's latents times `scaling_factor`).
-/// Every call is pure: the result depends on the arguments alone, and no call needs or leaves an autograd graph.
-/// Networks may work in another precision than the tensors they are given; the results are of the tensors' own.
+/// Shapes: B samples a call, images [B, C, H, W] on [-1, 1], latents [B, c, h, w]; which sizes belong
+/// together, geometry.hpp says. Latents are always on the denoiser's scale (Stable Diffusion: the
+/// autoencoder's latents times `scaling_factor`). Every call is pure: the result depends on the arguments
+/// alone, and no call needs or leaves an autograd graph. Networks may work in another precision than the
+/// tensors they are given; the results are of the tensors' own.
 #pragma once
 
 #include <cstdint>
@@ -26,24 +27,24 @@ struct LatentDistribution {
   at::Tensor std;
 };
 
-/// A decoded image together with the pull-back of cotangents through the decoder at that latent. One forward pass serves
-/// both; `pull_back` may be called once.
+/// A decoded image together with the pull-back of cotangents through the decoder at that latent. One forward
+/// pass serves both; `pull_back` may be called once.
 struct DecodedImage {
   at::Tensor x;  ///< [B, C, H, W], detached
   std::function<at::Tensor(const at::Tensor& cotangent)>
       pull_back;  ///< [B, C, H, W] -> J_D(z)^T cotangent [B, c, h, w]
 };
 
-/// The noise a denoiser sees, together with the pull-back of cotangents through the denoiser at that latent, as
-/// DecodedImage has it.
+/// The noise a denoiser sees, together with the pull-back of cotangents through the denoiser at that latent,
+/// as DecodedImage has it.
 struct PredictedNoise {
   at::Tensor noise;  ///< [B, c, h, w], detached
   std::function<at::Tensor(const at::Tensor& cotangent)>
       pull_back;  ///< [B, c, h, w] -> (d eps_theta / d z_t)^T cotangent [B, c, h, w]
 };
 
-/// The mean of the encoder's posterior together with the pull-back of cotangents through the encoder at that image, as
-/// DecodedImage has it.
+/// The mean of the encoder's posterior together with the pull-back of cotangents through the encoder at that
+/// image, as DecodedImage has it.
 struct EncodedImage {
   at::Tensor mean;  ///< [B, c, h, w], detached
   std::function<at::Tensor(const at::Tensor& cotangent)>

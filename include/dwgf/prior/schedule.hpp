@@ -1,7 +1,8 @@
-/// The forward noising process of a diffusion prior, z_t = sqrt(abar_t) z_0 + sqrt(1 - abar_t) eps, and the DDIM grid of
-/// times that the flow visits (Ho et al., arXiv 2006.11239; Song et al., arXiv 2010.02502).
+/// The forward noising process of a diffusion prior, z_t = sqrt(abar_t) z_0 + sqrt(1 - abar_t) eps, and the
+/// DDIM grid of times that the flow visits (Ho et al., arXiv 2006.11239; Song et al., arXiv 2010.02502).
 ///
-/// Betas and abar are computed in float32 as diffusers does, then widened: that rounding is part of the definition.
+/// Betas and abar are computed in float32 as diffusers does, then widened: that rounding is part of the
+/// definition.
 #pragma once
 
 #include <cstdint>
@@ -44,8 +45,8 @@ class NoiseSchedule {
   /// s = sqrt(1 - abar_t)
   double noise(std::int64_t time) const;
 
-  /// The DDIM grid with leading spacing, from the noisiest time down, the last one left out: `grid` - 1 times.
-  /// times[k] = (grid - 1 - k) * (T / grid) + steps_offset, integer division.
+  /// The DDIM grid with leading spacing, from the noisiest time down, the last one left out: `grid` - 1
+  /// times. times[k] = (grid - 1 - k) * (T / grid) + steps_offset, integer division.
   /// @pre 2 <= grid < train_steps(). Throws UsageError.
   std::vector<std::int64_t> times(std::int64_t grid) const;
 

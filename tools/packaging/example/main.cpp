@@ -3,10 +3,10 @@
 
 #include <ATen/ATen.h>
 
+#include <dwgf/data/picture.hpp>
 #include <dwgf/flow/solve.hpp>
 #include <dwgf/metric/image_quality.hpp>
-#include <dwgf/prior/stable_diffusion.hpp>
-#include <dwgf/store/picture.hpp>
+#include <dwgf/prior/families/stable_diffusion.hpp>
 
 struct EverySecondRow final : dwgf::LinearOperator {
   at::Tensor apply(const at::Tensor& x) const override { return x.slice(2, 0, 32, 2); }

@@ -1,0 +1,145 @@
+#include "app/completion.hpp"
+
+#include <sstream>
+
+#include <dwgf/base/error.hpp>
+#include <dwgf/base/text.hpp>
+
+#include "input/option_table.hpp"
+
+namespace dwgf {
+
+namespace {
+
+/// Inside single quotes of every one of the three shells.
+std::string quoted(const std::string& text) {
+  std::string out = "'";
+  for (const char c : text) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return out + "'";
+}
+
+std::string joined(const std::vector<std::string>& words) {
+  std::string out;
+  for (const std::string& word : words) out += (out.empty() ? "" : " ") + word;
+  return out;
+}
+
+/// The options of a command as words, with those that every command of its kind takes.
+std::vector<OptionSpec> options_of(const CommandSpec& command) {
+  std::vector<OptionSpec> options = command.options;
+  const bool is_job = command.positionals == 0;
+  if (is_job) options.push_back({"config", OptionKind::text, "", "an INI file of options"});
+  options.push_back({"help", OptionKind::flag, "", "the options of this command"});
+  return options;
+}
+
+/// What may stand after the command itself: words of its own, or file names.
+std::vector<std::string> words_after(const CommandSpec& command) {
+  if (command.name == "completion") return {"bash", "zsh", "fish"};
+  return {};
+}
+
+/// One `case` for each command: its options, and the values of each option that has a list.
+void write_cases(std::ostream& out, const std::string& add_options, const std::string& add_values) {
+  for (const CommandSpec& command : command_table()) {
+    std::vector<std::string> names;
+    for (const OptionSpec& option : options_of(command)) names.push_back("--" + option.key);
+    out << "    " << command.name << ")\n      case \"$previous\" in\n";
+    for (const OptionSpec& option : options_of(command)) {
+      if (option.kind == OptionKind::flag) continue;
+      out << "        --" << option.key << ") " << add_values << " " << quoted(joined(option.choices))
+          << "; return ;;\n";
+    }
+    out << "      esac\n";
+    if (const auto words = words_after(command); !words.empty())
+      out << "      [[ $current == -* ]] || { " << add_values << " " << quoted(joined(words))
+          << "; return; }\n";
+    out << "      " << add_options << " " << quoted(joined(names)) << " ;;\n";
+  }
+}
+
+std::string command_names() {
+  std::vector<std::string> names;
+  for (const CommandSpec& command : command_table()) names.push_back(command.name);
+  return joined(names);
+}
+
+std::string bash_script() {
+  std::ostringstream out;
+  out << R"(# bash completion of dwgf; made by `dwgf completion bash`.
+# An empty list of values means a file name, which bash completes itself.
+_dwgf_values() { if [[ -n $1 ]]; then COMPREPLY=($(compgen -W "$1" -- "$current")); fi; }
+_dwgf_options() { if [[ $current == -* ]]; then COMPREPLY=($(compgen -W "$1" -- "$current")); fi; }
+_dwgf() {
+  local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]}
+  COMPREPLY=()
+  # --key=value comes as three words.
+  if [[ $current == = ]]; then current=; elif [[ $previous == = ]]; then previous=${COMP_WORDS[COMP_CWORD-2]}; fi
+  if ((COMP_CWORD == 1)); then
+    COMPREPLY=($(compgen -W ')"
+      << command_names() << R"( --help --version' -- "$current"))
+    return
+  fi
+  case "${COMP_WORDS[1]}" in
+)";
+  write_cases(out, "_dwgf_options", "_dwgf_values");
+  out << "  esac\n}\ncomplete -o default -F _dwgf dwgf\n";
+  return out.str();
+}
+
+std::string zsh_script() {
+  std::ostringstream out;
+  out << R"(#compdef dwgf
+# zsh completion of dwgf; made by `dwgf completion zsh`.
+_dwgf_values() { if [[ -n $1 ]]; then compadd -- ${=1}; else _files; fi }
+_dwgf_options() { if [[ $current == -* ]]; then compadd -- ${=1}; else _files; fi }
+_dwgf() {
+  local current=${words[CURRENT]} previous=${words[CURRENT-1]}
+  if ((CURRENT == 2)); then
+    compadd -- )"
+      << command_names() << R"( --help --version
+    return
+  fi
+  case "${words[2]}" in
+)";
+  write_cases(out, "_dwgf_options", "_dwgf_values");
+  out << "  esac\n}\nif [[ $funcstack[1] == _dwgf ]]; then _dwgf \"$@\"; else compdef _dwgf dwgf; fi\n";
+  return out.str();
+}
+
+std::string fish_script() {
+  std::ostringstream out;
+  out << "# fish completion of dwgf; made by `dwgf completion fish`.\n";
+  for (const CommandSpec& command : command_table()) {
+    out << "complete -c dwgf -f -n __fish_use_subcommand -a " << command.name << " -d "
+        << quoted(command.summary) << "\n";
+    const std::string here = quoted("__fish_seen_subcommand_from " + command.name);
+    if (const auto words = words_after(command); !words.empty())
+      out << "complete -c dwgf -f -n " << here << " -a " << quoted(joined(words)) << "\n";
+    for (const OptionSpec& option : options_of(command)) {
+      out << "complete -c dwgf -n " << here << " -l " << option.key;
+      if (!option.choices.empty())
+        out << " -x -a " << quoted(joined(option.choices));
+      else if (option.kind == OptionKind::text)
+        out << " -r";
+      else if (option.kind != OptionKind::flag)
+        out << " -x";
+      out << " -d " << quoted(option.help) << "\n";
+    }
+  }
+  return out.str();
+}
+
+}  // namespace
+
+std::string completion_script(const std::string& shell) {
+  if (shell == "bash") return bash_script();
+  if (shell == "zsh") return zsh_script();
+  if (shell == "fish") return fish_script();
+  const std::string nearest = nearest_name(shell, {"bash", "zsh", "fish"});
+  throw UsageError(concat("'", shell, "' is no shell that completion is made for",
+                          nearest.empty() ? "" : concat(" (did you mean '", nearest, "'?)"),
+                          "; known are bash, zsh and fish"));
+}
+
+}  // namespace dwgf

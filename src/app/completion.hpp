@@ -1,0 +1,12 @@
+/// Shell completion, made from the option tables: commands, their options, the allowed values of options that
+/// have a list of them, and file names elsewhere.
+#pragma once
+
+#include <string>
+
+namespace dwgf {
+
+/// The script for `bash`, `zsh` or `fish`. Throws UsageError for another shell, which names these three.
+std::string completion_script(const std::string& shell);
+
+}  // namespace dwgf

@@ -1,0 +1,56 @@
+/// Collectives on device memory by NCCL, for groups whose ranks have a GPU each. The order of calls is that
+/// of `Collective`; what differs is that nothing waits on the host:
+///
+///   start_*   is queued on a stream of its own, behind what the compute stream has been given so far
+///   wait()    puts the compute stream behind the operation; the host goes on at once
+///   advance() true once the device has finished it
+///
+/// Buffers are device memory; anything else is refused before NCCL sees it (host data goes by MPI).
+/// `broadcast` and `barrier` wait on the host. NCCL works without blocking, so a rank that is gone shows as
+/// an error that is polled, never as a call that does not return; a failure aborts the communicator.
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include <dwgf/comm/mpi.hpp>
+
+namespace dwgf {
+
+class NcclCollective final : public Collective {
+ public:
+  /// The stream that the caller's kernels are queued on (a cudaStream_t), asked for at every operation.
+  using ComputeStream = std::function<void*()>;
+
+  /// Collective over `group`, whose ranks each have a device of their own (`device_of_rank`). NCCL's id goes
+  /// to all ranks by MPI. Throws RankError on all ranks alike: NCCL failed, or did not connect within
+  /// `patience_seconds`.
+  NcclCollective(Communicator& group, int device, ComputeStream compute_stream,
+                 double patience_seconds = 300);
+  /// Collective, unless an error is under way: then the communicator is aborted.
+  ~NcclCollective() override;
+
+  int rank() const override;
+  int size() const override;
+  std::unique_ptr<PendingCollective> start_all_gather(std::span<const std::byte> bytes,
+                                                      std::span<std::byte> out) override;
+  std::unique_ptr<PendingCollective> start_all_reduce_sum(std::span<std::int64_t> values) override;
+  std::unique_ptr<PendingCollective> start_all_reduce_max(std::span<std::int64_t> values) override;
+  void broadcast(std::span<std::byte> bytes, int root) override;
+  void barrier() override;
+
+  /// Gives up everything under way on this rank; from any thread, a watchdog's too. Operations after it throw
+  /// RankError.
+  void abort();
+
+ private:
+  struct Impl;
+  std::shared_ptr<Impl> impl_;
+};
+
+/// An NcclCollective, in builds that have NCCL (DWGF_CUDA=ON). Throws InternalError in others, where no
+/// device can have been chosen.
+std::unique_ptr<Collective> make_nccl_collective(Communicator& group, int device,
+                                                 NcclCollective::ComputeStream compute_stream);
+
+}  // namespace dwgf

@@ -1,0 +1,99 @@
+/// Nothing hangs: a watchdog that knows what this rank is doing, and speaks when that takes too long. It
+/// needs no MPI and no clock of its own, so that it can be tested without either; `WatchdogThread` runs it.
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include <dwgf/comm/collective.hpp>
+
+namespace dwgf {
+
+/// Who watches: the same for a whole run.
+struct RankIdentity {
+  int rank = 0;
+  int size = 1;
+  std::string host;
+};
+
+class Watchdog {
+ public:
+  using Clock = std::chrono::steady_clock;
+  using Seconds = std::chrono::duration<double>;
+
+  /// @param limit  of one phase without a sign of life; 0: no limit
+  Watchdog(RankIdentity identity, Seconds limit);
+
+  /// This rank begins `phase` ("computing", "all-gather of 4096 bytes"); the time counts anew. `waits`: it
+  /// waits for other ranks there. Such a rank is given a little longer, so that the one that holds all up is
+  /// the first to speak.
+  void enter(std::string phase, bool waits = false);
+  /// The image and the step that the phases belong to from now on; a sign of life too.
+  void at(const std::string& image, std::int64_t step);
+  /// No limit until the next `enter`: this rank has nothing left to do.
+  void rest();
+
+  /// What to say if the limit is exceeded at `now`: rank, host, phase, image, step, time, what to do.
+  std::optional<std::string> complaint(Clock::time_point now) const;
+  /// The time this rank has spent in phases that wait for other ranks, those that have ended.
+  Seconds waited() const;
+  /// What this rank is doing, for a log.
+  std::string phase() const;
+
+ private:
+  const RankIdentity identity_;
+  const Seconds limit_;
+  mutable std::mutex mutex_;
+  std::string phase_ = "starting";
+  std::string image_;
+  std::int64_t step_ = -1;
+  bool waits_ = false;
+  Seconds waited_{0};
+  bool resting_ = false;
+  Clock::time_point since_ = Clock::now();
+};
+
+/// Looks at a watchdog now and then, and calls `on_complaint` once with what it has to say; from its own
+/// thread. Ends with its object.
+class WatchdogThread {
+ public:
+  WatchdogThread(const Watchdog& watchdog, std::function<void(const std::string&)> on_complaint,
+                 Watchdog::Seconds pause = std::chrono::milliseconds(200));
+  ~WatchdogThread();
+  WatchdogThread(const WatchdogThread&) = delete;
+  WatchdogThread& operator=(const WatchdogThread&) = delete;
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  bool ending_ = false;
+  std::thread thread_;
+};
+
+/// A group whose waiting the watchdog sees: every wait for the others is a phase of its own.
+class WatchedCollective final : public Collective {
+ public:
+  WatchedCollective(Collective& group, Watchdog& watchdog) : group_(group), watchdog_(watchdog) {}
+
+  int rank() const override { return group_.rank(); }
+  int size() const override { return group_.size(); }
+  std::unique_ptr<PendingCollective> start_all_gather(std::span<const std::byte> bytes,
+                                                      std::span<std::byte> out) override;
+  std::unique_ptr<PendingCollective> start_all_reduce_sum(std::span<std::int64_t> values) override;
+  std::unique_ptr<PendingCollective> start_all_reduce_max(std::span<std::int64_t> values) override;
+  void broadcast(std::span<std::byte> bytes, int root) override;
+  void barrier() override;
+
+ private:
+  Collective& group_;
+  Watchdog& watchdog_;
+};
+
+}  // namespace dwgf

@@ -1,0 +1,13 @@
+/// JPEG files, by libjpeg. Private to `store`.
+#pragma once
+
+#include <dwgf/data/picture.hpp>
+
+namespace dwgf {
+
+/// As read_picture_size and read_picture. A file that libjpeg only warns about (truncated, corrupt data) is
+/// refused: what it fills in is no measurement.
+PictureSize read_jpeg_size(const std::string& path);
+ImagePixels read_jpeg(const std::string& path);
+
+}  // namespace dwgf

@@ -1,0 +1,54 @@
+#include "flow/methods/psld.hpp"
+
+#include <ATen/ATen.h>
+
+#include "flow/canvas.hpp"
+#include "flow/draws.hpp"
+
+namespace dwgf {
+
+double squared_norm(const ForwardOperator& linear, const ImageShape& image_shape) {
+  constexpr int iterations = 50;
+  at::Tensor v =
+      normals_like(at::empty({1, image_shape.channels, image_shape.height, image_shape.width}, at::kDouble),
+                   {});  // [1, C, H, W]
+  double largest = 0.0;
+  for (int iteration = 0; iteration < iterations; ++iteration) {
+    v = unit_vectors(v);
+    v = linear.pull_back(v, linear.apply(v));
+    largest = v.norm().item<double>();
+  }
+  return largest;
+}
+
+Psld::Psld(const Problem& problem, double measurement_weight, double gluing_weight)
+    : problem_(problem),
+      measurement_weight_(measurement_weight),
+      gluing_weight_(gluing_weight),
+      y_(problem.y.to(problem.prior.options()).unsqueeze(0)) {
+  require_fits(Method::psld, problem.forward);
+  const double norm = squared_norm(problem.forward, problem.image_shape);
+  inverse_scale_ = norm > 0.0 ? 1.0 / norm : 0.0;
+}
+
+GuidanceGradient Psld::gradient(const at::Tensor& z0) const {
+  const ForwardOperator& forward = problem_.forward;
+  const DecodedImage decoded = problem_.prior.decode_with_pull_back(z0);
+  const at::Tensor seen = cut_to_image(decoded.x, problem_.image_shape);  // [M, C, H, W]
+  const at::Tensor missed = forward.apply(seen) - y_;                     // [M, ...]
+  const at::Tensor inverted = inverse_scale_ * forward.pull_back(seen, missed);
+
+  // The gluing term: its gradient in z0 alone, and what comes through E of x - A^+ (A x - y).
+  const EncodedImage encoded =
+      problem_.prior.encode_with_pull_back(decoded.x - put_on_canvas(inverted, decoded.x));
+  const at::Tensor apart = gluing_weight_ * unit_vectors(z0 - encoded.mean);  // [M, c, h, w]
+  const at::Tensor glued = encoded.pull_back(apart);                          // [M, C, H', W']
+  const at::Tensor glued_seen = cut_to_image(glued, problem_.image_shape);    // [M, C, H, W]
+  const at::Tensor measured =
+      inverse_scale_ * forward.pull_back(seen, forward.apply(glued_seen)) +
+      measurement_weight_ * forward.pull_back(seen, unit_vectors(missed));  // [M, C, H, W]
+  const at::Tensor cotangent = put_on_canvas(measured, glued) - glued;      // [M, C, H', W']
+  return {decoded.pull_back(cotangent) + apart, misfit_of(missed, forward)};
+}
+
+}  // namespace dwgf

@@ -1,0 +1,26 @@
+#include "flow/methods/reverse_diffusion.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include <ATen/ATen.h>
+
+namespace dwgf {
+
+at::Tensor clean_estimate(const at::Tensor& z_t, const at::Tensor& predicted_noise, const NoiseLevel& level) {
+  return at::sub(z_t, predicted_noise, level.noise) * (1.0 / level.signal);
+}
+
+double step_noise(const NoiseLevel& level, const NoiseLevel& next, double eta) {
+  const double ratio = level.signal / next.signal;
+  return eta * (next.noise / level.noise) * std::sqrt(std::max(0.0, 1.0 - ratio * ratio));
+}
+
+at::Tensor reverse_step(const at::Tensor& clean, const at::Tensor& predicted_noise, const NoiseLevel& next,
+                        double sigma, const at::Tensor& fresh) {
+  const double kept = std::sqrt(std::max(0.0, next.noise * next.noise - sigma * sigma));
+  const at::Tensor z = at::add(next.signal * clean, predicted_noise, kept);
+  return sigma > 0.0 ? at::add(z, fresh, sigma) : z;
+}
+
+}  // namespace dwgf

@@ -1,0 +1,31 @@
+/// One step of the reverse diffusion from noise level t to the next lower one t' (DDIM, arXiv 2010.02502,
+/// equation 12). With a = sqrt(abar_t), s = sqrt(1 - abar_t), a' and s' at t', eps^ the predicted noise:
+///
+///   z0    = (z_t - s eps^) / a                                  (Tweedie's estimate of the clean latent)
+///   sigma = eta (s' / s) sqrt(1 - (a / a')^2)
+///   z_t'  = a' z0 + sqrt(s'^2 - sigma^2) eps^ + sigma n,        n ~ N(0, I)
+///
+/// eta = 0 takes no noise; eta = 1 is the step of DDPM (arXiv 2006.11239). a' = 1 lands on the clean latent.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+namespace dwgf {
+
+/// A noise level: z_t = signal z_0 + noise eps.
+struct NoiseLevel {
+  double signal = 1.0;  ///< a
+  double noise = 0.0;   ///< s
+};
+
+/// z0 [M, c, h, w]
+at::Tensor clean_estimate(const at::Tensor& z_t, const at::Tensor& predicted_noise, const NoiseLevel& level);
+
+/// sigma
+double step_noise(const NoiseLevel& level, const NoiseLevel& next, double eta);
+
+/// z_t' [M, c, h, w]; `fresh` is n, which is not looked at where sigma is 0.
+at::Tensor reverse_step(const at::Tensor& clean, const at::Tensor& predicted_noise, const NoiseLevel& next,
+                        double sigma, const at::Tensor& fresh);
+
+}  // namespace dwgf

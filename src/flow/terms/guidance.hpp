@@ -1,0 +1,36 @@
+/// What draws a sampler towards the measurement: the gradient of a loss of the clean estimate z0
+/// (reverse_diffusion.hpp).
+#pragma once
+
+#include <memory>
+
+#include <ATen/core/Tensor.h>
+
+#include <dwgf/flow/options.hpp>
+#include <dwgf/flow/terms/data_term.hpp>
+
+namespace dwgf {
+
+struct GuidanceGradient {
+  at::Tensor gradient;  ///< in z0, [M, c, h, w]
+  at::Tensor misfit;    ///< |A(x) - y|^2 / (2 m) at x = D(z0), m observed entries of y, float64 [M]
+};
+
+class Guidance {
+ public:
+  virtual ~Guidance() = default;
+  /// At z0 [M, c, h, w]; every sample has a loss of its own.
+  virtual GuidanceGradient gradient(const at::Tensor& z0) const = 0;
+};
+
+/// v / |v| for every sample of v [M, ...]; 0 where v is 0.
+at::Tensor unit_vectors(const at::Tensor& v);
+
+/// Throws UsageError where the method does not work with the operator.
+void require_fits(Method method, const ForwardOperator& forward);
+
+/// That of options.method. Throws as above.
+/// @pre problem outlives the guidance; the method is one of the samplers.
+std::unique_ptr<Guidance> make_guidance(const Problem& problem, const FlowOptions& options);
+
+}  // namespace dwgf

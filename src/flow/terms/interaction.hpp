@@ -1,0 +1,80 @@
+/// The interaction score G^i: the one place where the particles of an image meet. With z_t = a z + s eps,
+/// a = sqrt(abar_t), s = sqrt(1 - abar_t), per particle i (N particles):
+///
+///   mixture    G^i = grad log (1/N) sum_j N(z_t^i; a z^j, s^2 I) = -(z_t^i - a sum_j w_ij z^j) / s^2,
+///              w_ij = softmax_j(-|z_t^i - a z^j|^2 / (2 s^2))               (arXiv 2509.19276)
+///   gaussian   G^i = -(a^2 C + s^2 I)^-1 (z_t^i - a m),
+///              m and C the ensemble's mean and unbiased covariance: its diagonal, all of it,
+///                  or shrunk where the
+///              particles are few (ensemble_gaussian.hpp)
+///   repulsion  G^i = -eps^i / s + rho grad_i log sum_j exp(-|z^i - z^j|^2 / (2 h^2)),
+///              h^2 = median_{i != j} |z^i - z^j|^2 / (2 log N)              (after arXiv 2406.16683)
+///   none       G^i = -eps^i / s
+///
+/// For the affine flow (affine.hpp), which takes its scores at the particles themselves (a = 1, s = 0),
+/// `mixture` is the score of
+///
+///   (1 / N) sum_j N(.; m + sqrt(1 - h^2) (z^j - m), h^2 C),   h = (4 / (N (d + 2)))^(1 / (d + 4)),
+///       C the full covariance:
+///
+/// a kernel estimate that is noised towards the ensemble's own Gaussian in place of N(0, I), so that it keeps
+/// m and C (N / (N - 1) aside) whatever h: from `gaussian` (h = 1) to the particles themselves (h = 0).
+/// (Shrunk locations: West 1993, doi:10.1111/j.2517-6161.1993.tb01911.x; h: Silverman's rule.)
+///
+/// What each exchanges, and no more: mixture all-gathers positions; repulsion all-gathers positions, then N
+/// numbers a particle (its squared distances, for the median); gaussian all-reduces 2 d + 1 fixed-point
+/// integers, and all-gathers positions where its covariance is not diagonal; none nothing. Work and memory: a
+/// covariance N d min(N, d) multiply-adds on every rank; mixture and repulsion N^2 d multiply-adds an image
+/// and step over all ranks; positions of all N particles (N d values) and one block of distances of at most
+/// 2^22 values on each rank; never an N x N x d tensor.
+///
+/// Order of collectives: `begin` starts the exchange, `finish` completes it, and makes repulsion's second
+/// one.
+#pragma once
+
+#include <memory>
+
+#include <ATen/core/Tensor.h>
+
+#include <dwgf/base/random.hpp>
+#include <dwgf/comm/collective.hpp>
+#include <dwgf/flow/options.hpp>
+#include <dwgf/flow/state.hpp>
+#include <dwgf/prior/schedule.hpp>
+
+namespace dwgf {
+
+/// One micro-batch at its noised place.
+struct NoisedBatch {
+  at::Tensor z_t;  ///< [M, c, h, w]
+  at::Tensor eps;  ///< [M, c, h, w]
+  double a = 1.0;
+  double s = 0.0;
+};
+
+/// z_t = a z + s eps at time t; the draw of particle i is `address` with particle i.
+NoisedBatch add_noise(const ParticleBatch& batch, const NoiseSchedule& schedule, std::int64_t time,
+                      DrawAddress address);
+
+struct InteractionScore {
+  at::Tensor score;       ///< G [M, c, h, w]
+  at::Tensor neighbours;  ///< effective number of neighbours 1 / sum_j w_ij^2, float64 [M]; N for gaussian, 1
+                          ///< where none act
+};
+
+class Interaction {
+ public:
+  virtual ~Interaction() = default;
+  /// Starts the exchange of what the step needs of the other ranks' particles.
+  virtual void begin(const FlowState& state) = 0;
+  /// Completes it. Throws Diverged on every rank of the group alike.
+  virtual void finish(const FlowState& state) = 0;
+  /// G of batch number `batch` of the state. @pre finish() was called for this step
+  virtual InteractionScore score(const FlowState& state, std::size_t batch,
+                                 const NoisedBatch& noised) const = 0;
+};
+
+/// @pre `group` outlives the interaction.
+std::unique_ptr<Interaction> make_interaction(const FlowOptions& options, Collective& group);
+
+}  // namespace dwgf

@@ -1,0 +1,64 @@
+#include "job/decoder_error.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include <ATen/ATen.h>
+
+#include <dwgf/base/error.hpp>
+#include <dwgf/base/text.hpp>
+
+#include "job/build.hpp"
+#include "posterior/calibration.hpp"
+
+namespace dwgf {
+
+namespace {
+
+/// On the canvas that the prior works on, the last row and column repeated: [1, C, H', W'].
+at::Tensor on_canvas(const at::Tensor& image, const PriorGeometry& geometry) {
+  const Canvas canvas = geometry.canvas(image.size(1), image.size(2));
+  return at::replication_pad2d(image.unsqueeze(0),
+                               {0, canvas.width - image.size(2), 0, canvas.height - image.size(1)});
+}
+
+double measured_on(const std::string& data, const Settings& job, std::int64_t most) {
+  const std::unique_ptr<ImageSource> source = open_images(data);
+  FileHashes hashes;
+  const std::unique_ptr<Prior> prior = build_prior(job, hashes);
+  const auto all = static_cast<std::int64_t>(source->entries().size());
+  const std::int64_t count = std::min(all, most);
+  double sum = 0.0;
+  std::int64_t pixels = 0;
+  for (std::int64_t k = 0; k < count; ++k) {
+    const at::Tensor image = as_tensor(source->read(k * all / count, prior->geometry().image_channels));
+    const at::Tensor shown =
+        prior->decode(prior->encode(on_canvas(image, prior->geometry()).to(prior->options())).mean)
+            .squeeze(0)
+            .narrow(1, 0, image.size(1))
+            .narrow(2, 0, image.size(2))
+            .to(at::kCPU, at::kDouble);  // [C, H, W]
+    const at::Tensor x = image.to(at::kDouble);
+    const at::Tensor error = (shown.clamp(-1, 1) - x).masked_select(x.abs() < Coverage::clipped_from);
+    sum += error.square().sum().item<double>();
+    pixels += error.numel();
+  }
+  if (pixels == 0)
+    throw DataError(
+        concat("--decoder-error: the images in '", data, "' have no pixel with |x| < 0.99 to measure on"));
+  return std::sqrt(sum / static_cast<double>(pixels));
+}
+
+}  // namespace
+
+double decoder_error(const std::string& value, const Settings& job, std::int64_t images) {
+  const std::optional<double> number = parse_double(value);
+  if (!number) return measured_on(value, job, images);
+  if (*number < 0 || *number > 2)
+    throw UsageError(concat(
+        "--decoder-error = ", value,
+        "; allowed: a standard deviation of 0 ... 2 on the [-1, 1] scale, or images to measure it on"));
+  return *number;
+}
+
+}  // namespace dwgf

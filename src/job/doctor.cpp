@@ -1,0 +1,195 @@
+#include "job/doctor.hpp"
+
+#include <cerrno>
+#include <chrono>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <set>
+#include <system_error>
+
+#include <sched.h>
+#include <sys/statvfs.h>
+#include <torch/version.h>
+#include <unistd.h>
+
+#include <dwgf/base/text.hpp>
+#include <dwgf/comm/grid.hpp>
+
+#include "comm/agree.hpp"
+#include "comm/device.hpp"
+#include "job/build.hpp"
+#include "job/diagnosis.hpp"
+#include "job/dry_run.hpp"
+#include "job/restore_job.hpp"
+#include "service/launcher.hpp"
+#include "store/io_self_test.hpp"
+#include "store/library_versions.hpp"
+
+namespace dwgf {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+std::vector<int> allowed_processors() {
+  cpu_set_t set;
+  std::vector<int> processors;
+  if (sched_getaffinity(0, sizeof set, &set) != 0) return processors;
+  for (int processor = 0; processor < CPU_SETSIZE; ++processor) {
+    if (CPU_ISSET(processor, &set)) processors.push_back(processor);
+  }
+  return processors;
+}
+
+RankFacts own_facts(Communicator& world) {
+  RankFacts facts;
+  facts.host = host_name();
+  facts.processors = allowed_processors();
+  facts.host_processors = static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN));
+  facts.libraries = {mpi_library()};
+  for (const LibraryVersions& library : file_libraries()) facts.libraries.push_back(library);
+  facts.libraries.push_back({"LibTorch", TORCH_VERSION, TORCH_VERSION});
+  world.barrier();
+  facts.clock = std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+  return facts;
+}
+
+std::vector<RankFacts> facts_of_all(Communicator& world) {
+  const std::string own = own_facts(world).json();
+  std::vector<RankFacts> all;
+  for (int rank = 0; rank < world.size(); ++rank)
+    all.push_back(RankFacts::from_json(world.broadcast_text(own, rank)));
+  return all;
+}
+
+/// The finding of a check that all ranks take part in: fine, or the error that any of them had.
+Finding shared(Communicator& world, const std::string& topic, const std::string& fine,
+               const std::string& advice, const std::function<void()>& check) {
+  try {
+    agree(world, check);
+    return Finding::fine(topic, fine);
+  } catch (const Error& error) {
+    return Finding::problem(topic, first_line(error.what()), advice, error.code());
+  }
+}
+
+fs::path output_directory(const Settings& settings) {
+  const fs::path directory = fs::path(settings.text("store.out")).parent_path();
+  return directory.empty() ? fs::path(".") : directory;
+}
+
+/// A file that the first rank makes has to be there for all, and all have to be able to write.
+Finding check_directory(Communicator& world, const fs::path& directory) {
+  const fs::path token =
+      directory / world.broadcast_text(concat(".dwgf-doctor-", host_name(), "-", getpid()), 0);
+  const Finding finding = shared(
+      world, "directory", concat(directory.string(), " is one and the same for all ranks, and writable"),
+      "results go to a file system that all hosts share and may write to; set store.out", [&] {
+        agree_on_root(world, [&] {
+          if (!std::ofstream(token)) {
+            throw IoError(concat(directory.string(), " cannot be written on host ", host_name(), ": ",
+                                 std::generic_category().message(errno)));
+          }
+        });
+        if (!fs::exists(token))
+          throw IoError(concat(directory.string(), " is another directory on host ", host_name(),
+                               " than on the first rank's"));
+        if (access(directory.c_str(), W_OK | X_OK) != 0)
+          throw IoError(concat(directory.string(), " is not writable on host ", host_name()));
+      });
+  world.barrier();
+  std::error_code ignored;
+  if (world.rank() == 0) fs::remove(token, ignored);
+  return finding;
+}
+
+Finding check_devices(Communicator& world) {
+  std::size_t visible = 0;
+  Finding finding = shared(world, "devices", "", "nvidia-smi on that host tells more", [&] {
+    visible = visible_devices().size();
+    if (visible > 0) device_of_rank(world);
+  });
+  if (finding.level != Finding::Level::fine) return finding;
+  if (visible > 0) {
+    finding.text = concat(visible, " visible to the first rank; one a rank");
+  } else if (gpu_libraries().empty()) {
+    finding.text = "this build computes on the CPU";
+  } else {
+    finding.text = "no GPU is visible; this build could use one";
+  }
+  return finding;
+}
+
+/// The prior and the images as `restore` opens them, by one rank; what the results take.
+std::vector<Finding> check_inputs(Communicator& world, const Settings& settings, std::uint64_t& needed) {
+  std::vector<Finding> findings;
+  const bool whole_job = !settings.text("input.data").empty() && !settings.text("store.out").empty();
+  std::int64_t bytes = 0;
+  findings.push_back(shared(world, "weights", concat("prior.path = ", settings.text("prior.path"), " loads"),
+                            "see the message; every host needs to see the same files", [&] {
+                              const std::string directory = prior_directory(settings.text("prior.path"));
+                              FileHashes hashes;
+                              if (world.rank() == 0 && !whole_job) build_prior(settings, hashes);
+                              if (access(directory.c_str(), R_OK | X_OK) != 0)
+                                throw NotFoundError(
+                                    concat(directory, " is not readable on host ", host_name()));
+                            }));
+  if (whole_job) {
+    std::int64_t images = 0;
+    Finding finding =
+        shared(world, "job", "", "see the message; `dwgf restore --help` lists the options", [&] {
+          if (world.rank() != 0) return;
+          Communicator alone = Communicator::self();
+          const RestoreJob job(settings, alone);
+          images = static_cast<std::int64_t>(job.images().size());
+          bytes = static_cast<std::int64_t>(disk_bytes(job.layout("")));
+        });
+    if (finding.level == Finding::Level::fine)
+      finding.text = concat(images, " images, all options fit together");
+    findings.push_back(finding);
+  }
+  needed = static_cast<std::uint64_t>(bytes);
+  return findings;
+}
+
+}  // namespace
+
+ExitCode doctor(Communicator& world, const Settings& settings) {
+  std::vector<Finding> findings = {Finding::fine("started by", launcher_identity())};
+  const std::vector<RankFacts> ranks = facts_of_all(world);
+  std::set<std::string> hosts;
+  for (const RankFacts& facts : ranks) hosts.insert(facts.host);
+  const auto add = [&](const std::vector<Finding>& more) {
+    findings.insert(findings.end(), more.begin(), more.end());
+  };
+
+  findings.push_back(diagnose_ranks(world.size(), static_cast<int>(hosts.size()), allocated_tasks()));
+  add(diagnose_binding(ranks, static_cast<int>(settings.integer("run.threads"))));
+  findings.push_back(check_devices(world));
+  findings.push_back(diagnose_clocks(ranks));
+  add(diagnose_libraries(ranks));
+  for (const LibraryVersions& library : gpu_libraries())
+    findings.push_back(Finding::fine(
+        "libraries", concat(library.name, " ", library.loaded, ", compiled with ", library.compiled)));
+  std::uint64_t needed = 0;
+  add(check_inputs(world, settings, needed));
+  const fs::path directory = output_directory(settings);
+  findings.push_back(check_directory(world, directory));
+  if (findings.back().level == Finding::Level::fine) {
+    findings.push_back(shared(world, "MPI-IO", "what all ranks wrote was read back as it was",
+                              "do not write results here: another file system, or another MPI-IO "
+                              "(OMPI_MCA_io=romio321 or ompio)",
+                              [&] { test_mpi_io((directory / ".dwgf-doctor-io").string(), world); }));
+    struct statvfs system {};
+    if (statvfs(directory.c_str(), &system) == 0) {
+      findings.push_back(
+          diagnose_space(directory.string(), needed, std::uint64_t{system.f_bavail} * system.f_frsize));
+    }
+  }
+  if (world.rank() == 0) std::fputs(text_of(findings).c_str(), stdout);
+  return conclusion(findings);
+}
+
+}  // namespace dwgf

@@ -1,0 +1,21 @@
+/// What a restore will do and cost, before it does.
+#pragma once
+
+#include <dwgf/comm/grid.hpp>
+
+#include "job/restore_job.hpp"
+
+namespace dwgf {
+
+/// Effective options, ranks and groups, particles a rank, disk, the memory that is expected (within 20 % on a
+/// CPU where the prior gives an estimate), and time and memory measured on one step of one micro-batch of the
+/// first readable image, unless this host has no room for it; to standard output.
+void print_plan(const RestoreJob& job, const GridPlace& place, int ranks);
+
+/// Bytes that the results take.
+std::uint64_t disk_bytes(const ResultsLayout& layout);
+
+/// What is allowed but probably not meant, to standard error.
+void print_warnings(const RestoreJob& job, const GridPlace& place);
+
+}  // namespace dwgf

@@ -1,0 +1,128 @@
+#include "job/image_keeper.hpp"
+
+#include <cstdio>
+#include <utility>
+#include <vector>
+
+#include <dwgf/base/error.hpp>
+
+#include "comm/agree.hpp"
+#include "flow/snapshot.hpp"
+
+namespace dwgf {
+
+namespace {
+
+/// The list of the group's first rank on all of them.
+std::vector<std::int64_t> broadcast_list(std::vector<std::int64_t> list, Collective& group) {
+  std::int64_t count = static_cast<std::int64_t>(list.size());
+  group.broadcast(std::as_writable_bytes(std::span(&count, 1)), 0);
+  list.resize(static_cast<std::size_t>(count));
+  group.broadcast(std::as_writable_bytes(std::span(list)), 0);
+  return list;
+}
+
+}  // namespace
+
+ImageKeeper::ImageKeeper(KeeperContext context, Collective& group, std::string name, Checkpoints checkpoints)
+    : context_(context),
+      group_(group),
+      name_(std::move(name)),
+      checkpoints_(std::move(checkpoints)),
+      requests_seen_(context.signals.checkpoints_requested()) {
+  context_.signals.on_terminate([this] { write_on_termination(); });
+}
+
+ImageKeeper::~ImageKeeper() {
+  context_.signals.on_terminate({});
+}
+
+void ImageKeeper::begin(FlowState& state, Monitor& monitor) {
+  context_.watchdog.at(name_, 0);
+  std::vector<std::int64_t> steps;
+  if (group_.rank() == 0) steps = checkpoints_.steps();
+  steps = broadcast_list(std::move(steps), group_);
+  for (const std::int64_t step : steps) {
+    FlowState found = state;
+    Monitor::State records;
+    try {
+      agree(group_, [&] {
+        records = go_on_from(checkpoints_.read(step, state.share.first_batch, state.share.batches), found);
+      });
+    } catch (const Error& error) {
+      context_.progress.tell_people(concat(name_, ": the checkpoint after step ", step, " cannot be used (",
+                                           error.what(), "); going on from ",
+                                           step == steps.back() ? "the start" : "the one before"));
+      continue;
+    }
+    state = std::move(found);
+    monitor.go_on_from(std::move(records), state);
+    context_.progress.tell_people(concat(name_, ": goes on after step ", state.step));
+    return;
+  }
+}
+
+bool ImageKeeper::at_step_boundary(const FlowState& state, const Monitor& monitor) {
+  context_.progress.step_done();
+  context_.watchdog.at(name_, state.step);
+  std::int64_t outcome[votes] = {0, 0};
+  if (pending_) {
+    std::exchange(pending_, nullptr)->wait();
+    std::copy(std::begin(vote_), std::end(vote_), outcome);
+  }
+  {
+    Snapshot snapshot = take_snapshot(state, monitor);
+    const std::lock_guard lock(mutex_);
+    before_ = std::move(newest_);
+    newest_ = std::move(snapshot);
+  }
+  if (outcome[checkpoint] || outcome[stop]) write_newest();
+  if (outcome[stop]) return false;
+  start_vote();
+  return true;
+}
+
+void ImageKeeper::start_vote() {
+  const std::int64_t requests = context_.signals.checkpoints_requested();
+  const bool asked = std::exchange(requests_seen_, requests) != requests;
+  const std::chrono::duration<double> since = Clock::now() - written_;
+  // Clocks differ; the first rank's counts.
+  const bool due =
+      group_.rank() == 0 && context_.checkpoint_seconds > 0 && since.count() >= context_.checkpoint_seconds;
+  vote_[stop] = context_.relay.stopping(context_.signals.stop_requested());
+  vote_[checkpoint] = asked || due;
+  pending_ = group_.start_all_reduce_max(vote_);
+}
+
+void ImageKeeper::write_newest() {
+  written_ = Clock::now();
+  const std::lock_guard lock(mutex_);
+  write(*newest_);
+  if (!terminating_) checkpoints_.remove_older();
+}
+
+// Older ones stay from here on: these are of other steps than those of ranks that heard of it earlier or
+// later, or are killed before they have written any.
+void ImageKeeper::write_on_termination() {
+  const std::lock_guard lock(mutex_);
+  terminating_ = true;
+  if (before_) write(*before_);
+  if (newest_) write(*newest_);
+}
+
+// A checkpoint that cannot be written costs the work since the last one, and no more: the job goes on.
+void ImageKeeper::write(const Snapshot& snapshot) {
+  try {
+    checkpoints_.write(snapshot);
+  } catch (const Error& error) {
+    if (!std::exchange(told_failure_, true))
+      std::fprintf(stderr, "restore: %s: no checkpoint could be written: %s\n", name_.c_str(), error.what());
+  }
+}
+
+void ImageKeeper::finish() {
+  context_.signals.on_terminate({});
+  if (group_.rank() == 0) checkpoints_.remove();
+}
+
+}  // namespace dwgf

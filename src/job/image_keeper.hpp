@@ -1,0 +1,75 @@
+/// What happens between the steps of one image: it begins where a checkpoint stands, signals are heeded, and
+/// checkpoints are written. The ranks of the group vote at every step boundary without waiting; a vote counts
+/// at the next boundary, where all of them act on it alike.
+///
+/// The last two steps are also kept in memory and are written at once when the process is asked to end. The
+/// vote keeps the ranks of a group within one step of each other, so one of the two is the same on all of
+/// them.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include <dwgf/base/snapshot.hpp>
+#include <dwgf/flow/observer.hpp>
+
+#include "base/signals.hpp"
+#include "comm/watchdog.hpp"
+#include "service/progress.hpp"
+#include "service/stop_relay.hpp"
+#include "store/checkpoint.hpp"
+
+namespace dwgf {
+
+/// What all images of a run share.
+struct KeeperContext {
+  ScopedSignals& signals;
+  StopRelay& relay;
+  Progress& progress;
+  Watchdog& watchdog;
+  double checkpoint_seconds = 0.0;  ///< 0: only when asked
+};
+
+class ImageKeeper final : public FlowObserver {
+ public:
+  /// @param name  the image's, for messages; @param checkpoints  of this image
+  /// @pre the group and what the context refers to outlive it; one at a time.
+  ImageKeeper(KeeperContext context, Collective& group, std::string name, Checkpoints checkpoints);
+  ~ImageKeeper() override;
+
+  void begin(FlowState& state, Monitor& monitor) override;
+  bool at_step_boundary(const FlowState& state, const Monitor& monitor) override;
+
+  /// The image is committed or given up: nothing of it is written any more, and its checkpoints are removed.
+  /// By every rank of the group.
+  void finish();
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  enum Vote { stop, checkpoint, votes };
+
+  void start_vote();
+  void write_newest();
+  void write_on_termination();
+  void write(const Snapshot& snapshot);
+
+  KeeperContext context_;
+  Collective& group_;
+  std::string name_;
+
+  std::mutex mutex_;  // what follows up to told_failure_, also used by the thread that answers SIGTERM
+  Checkpoints checkpoints_;
+  std::optional<Snapshot> newest_, before_;
+  bool terminating_ = false;
+  bool told_failure_ = false;
+
+  Clock::time_point written_ = Clock::now();
+  std::int64_t requests_seen_ = 0;
+  std::int64_t vote_[votes] = {0, 0};
+  std::unique_ptr<PendingCollective> pending_;
+};
+
+}  // namespace dwgf

@@ -1,0 +1,26 @@
+/// One restored image into the results file, by all ranks of its group: every rank its own particles, the
+/// group's first rank the rest; the checksum from the parts of all; the commit record last.
+#pragma once
+
+#include <dwgf/comm/mpi.hpp>
+#include <dwgf/flow/solve.hpp>
+
+#include "job/restore_job.hpp"
+#include "store/results.hpp"
+
+namespace dwgf {
+
+/// What one rank spent on an image until it was written, in seconds.
+struct ImageTiming {
+  double total = 0.0;
+  double waited = 0.0;  ///< of it, for the group's other ranks
+  int group = 0;        ///< the number of the group
+};
+
+/// Collective over `group`. `prior` decodes: the job's own, or one around it. Throws Diverged on all ranks
+/// alike when a decoded particle is not finite; IoError.
+void write_image(ResultsFile& results, std::int64_t row, const RestoreJob& job, const Prior& prior,
+                 const ImageProblem& image, const Solution& solution, Communicator& group,
+                 const ImageTiming& timing);
+
+}  // namespace dwgf

@@ -1,0 +1,176 @@
+#include "job/open_results.hpp"
+
+#include <algorithm>
+#include <filesystem>
+
+#include <ATen/Parallel.h>
+#include <nlohmann/json.hpp>
+#include <torch/version.h>
+
+#include <dwgf/base/error.hpp>
+
+#include "comm/together.hpp"
+#include "input/stored_job.hpp"
+#include "store/checkpoint.hpp"
+#include "store/io_self_test.hpp"
+
+namespace dwgf {
+
+namespace {
+
+std::string describe_system(const Communicator& world) {
+  return concat("host ", host_name(), "; ", world.size(), " ranks; LibTorch ", TORCH_VERSION, ", ",
+                at::get_cpu_capability(), ", ", at::get_num_threads(), " threads a rank");
+}
+
+/// Refuses to go on with a file that another job, prior or data set made.
+void require_same_job(const ResultsFile& results, const RestoreJob& job, const ResultsLayout& wanted) {
+  const ResultsLayout& found = results.layout();
+  std::vector<std::string> differences =
+      job.settings().differences(stored_job(results.path(), results.layout().attributes));
+  if (stored_prior_hash(found.attributes) != wanted.attributes.at("prior_sha256"))
+    differences.push_back("the prior's weights");
+  const auto same = [](const ImageEntry& a, const ImageEntry& b) {
+    return a.id == b.id && a.height == b.height && a.width == b.width;
+  };
+  if (!std::equal(found.images.begin(), found.images.end(), wanted.images.begin(), wanted.images.end(),
+                  same)) {
+    differences.push_back("the list of images");
+  }
+  if (differences.empty()) return;
+  std::string text;
+  for (const std::string& difference : differences) text += "\n  " + difference;
+  throw UsageError(
+      concat("store.out: '", results.path(),
+             "' holds the results of a different job; it is left as it is. These differ:", text,
+             "\nName another store.out, or set the options as they were to go on with this one"));
+}
+
+/// Looks at a file that is there without touching it; its shards that are missing.
+std::vector<ResultsShard> require_same_job(const std::string& path, const RestoreJob& job,
+                                           const ResultsLayout& wanted) {
+  try {
+    const auto results = ResultsFile::open_for_reading(path);
+    require_same_job(results, job, wanted);
+    std::vector<ResultsShard> shards = results.shards();
+    std::erase_if(shards, [](const ResultsShard& shard) { return !shard.missing; });
+    return shards;
+  } catch (const DataError& error) {
+    throw DataError(
+        concat("store.out: ", error.what(), ". The file is left as it is; name another store.out"));
+  }
+}
+
+/// What the job that holds the lock says of itself, as the rest of a sentence.
+std::string who_writes(const std::string& path) {
+  const nlohmann::json said = nlohmann::json::parse(look_for_job(path).said, nullptr, false);
+  if (!said.is_object() || !said.contains("host") || !said.contains("process")) return "";
+  return concat(". It is process ", said["process"].dump(), " on host ", said["host"].dump());
+}
+
+/// Whether there is anything under this name.
+bool exists(const std::string& path) {
+  std::error_code error;
+  const std::filesystem::file_type type = std::filesystem::status(path, error).type();
+  if (type == std::filesystem::file_type::none)
+    throw IoError(
+        concat("store.out: '", path, "' cannot be looked at (", error.message(), "); name another file"));
+  return type != std::filesystem::file_type::not_found;
+}
+
+/// The rows of committed images that do not agree with their checksums; every rank looks at a share.
+std::vector<std::int64_t> damaged_rows(Communicator& world, const ResultsFile& file,
+                                       const std::vector<ImageState>& states) {
+  std::vector<std::int64_t> damaged(states.size());
+  together(world, [&] {
+    std::int64_t turn = 0;
+    for (std::size_t k = 0; k < states.size(); ++k) {
+      if (states[k] != ImageState::committed || turn++ % world.size() != world.rank()) continue;
+      const auto row = static_cast<std::int64_t>(k);
+      damaged[k] = file.compute_crc32(row) != file.stored_crc32(row);
+    }
+  });
+  world.all_reduce_max(damaged);
+  std::vector<std::int64_t> rows;
+  for (std::size_t k = 0; k < damaged.size(); ++k) {
+    if (damaged[k]) rows.push_back(static_cast<std::int64_t>(k));
+  }
+  return rows;
+}
+
+/// The states as rank 0 sees them.
+std::vector<ImageState> states_of(Communicator& world, const ResultsFile& file) {
+  std::vector<ImageState> states(file.layout().images.size());
+  together(world, [&] {
+    if (world.rank() == 0) states = file.states();
+  });
+  world.broadcast(std::as_writable_bytes(std::span(states)), 0);
+  return states;
+}
+
+/// The first rows of all shards, then the second ones, and so on.
+std::vector<std::int64_t> rows_across_shards(const ResultsFile& file) {
+  std::vector<std::int64_t> rows;
+  const std::vector<ResultsShard> shards = file.shards();
+  const std::size_t images = file.layout().images.size();
+  for (std::int64_t turn = 0; rows.size() < images; ++turn) {
+    for (const ResultsShard& shard : shards)
+      if (turn < shard.rows) rows.push_back(shard.first + turn);
+  }
+  return rows;
+}
+
+}  // namespace
+
+OpenResults open_results(Communicator& world, const RestoreJob& job, int groups) {
+  const std::string path = job.settings().text("store.out");
+  ResultsLayout layout = job.layout(describe_system(world));
+  layout.shards =
+      job.settings().text("store.shards") == "auto" ? groups : job.settings().integer("store.shards");
+  std::optional<JobLock> lock;
+  std::vector<ResultsShard> missing;
+  std::int64_t there = 0;
+  together(world, [&] {
+    if (world.rank() != 0) return;
+    require_place_for_results(path);
+    if (exists(path)) missing = require_same_job(path, job, layout);
+    try {
+      lock = JobLock::acquire(path);
+    } catch (const UsageError& error) {
+      throw UsageError(concat("store.out: ", error.what(), who_writes(path)));
+    } catch (const Error& error) {
+      throw Error(error.code(), concat("store.out: ", error.what()));
+    }
+    there = exists(path);
+  });
+  world.broadcast(std::as_writable_bytes(std::span(&there, 1)), 0);
+
+  std::optional<ResultsFile> file;
+  if (there) {
+    together(world, [&] { file = ResultsFile::open_for_writing(path, world); });
+    together(world, [&] { require_same_job(*file, job, layout); });  // made since it was looked at
+  } else {
+    together(world, [&] { file = ResultsFile::create(path, layout, world); });
+  }
+  together(world, [&] { test_mpi_io(path + ".iotest", world); });
+
+  OpenResults open{std::move(lock), std::move(*file), {}, {}, std::move(missing)};
+  std::vector<ImageState> states = states_of(world, open.file);
+  if (job.settings().text("store.verify") != "none") open.damaged = damaged_rows(world, open.file, states);
+  for (const std::int64_t row : open.damaged) states[static_cast<std::size_t>(row)] = ImageState::not_done;
+  std::vector<std::uint64_t> ids;
+  for (const std::int64_t row : rows_across_shards(open.file)) {
+    const auto k = static_cast<std::size_t>(row);
+    if (states[k] == ImageState::committed) continue;
+    open.rows.push_back(row);
+    ids.push_back(layout.images[k].id);
+  }
+  together(world, [&] {
+    if (world.rank() != 0) return;
+    for (const std::int64_t row : open.damaged) open.file.withdraw(row);
+    Checkpoints::keep_only(path, ids);
+  });
+  return open;
+}
+
+}  // namespace dwgf

@@ -1,0 +1,175 @@
+#include "job/posterior_products.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <limits>
+
+#include <ATen/ATen.h>
+
+#include <dwgf/base/error.hpp>
+#include <dwgf/base/text.hpp>
+
+#include "posterior/across_particles.hpp"
+#include "posterior/calibration.hpp"
+
+namespace dwgf {
+
+namespace {
+
+constexpr const char* kDiversity = "/posterior/diversity";
+constexpr const char* kCrps = "/posterior/crps";
+constexpr const char* kChiSquared = "/posterior/chi_squared";
+
+/// The quantities of a pixel beside its quantiles.
+enum Score : std::size_t { diversity, crps, scores };
+
+at::Tensor scalar(double value) {
+  return at::scalar_tensor(value, at::kDouble);
+}
+
+/// In the order of the pixels.
+double mean_of(const at::Tensor& row) {
+  const at::Tensor values = row.contiguous();
+  double sum = 0.0;
+  for (std::int64_t k = 0; k < values.numel(); ++k) sum += values.data_ptr<double>()[k];
+  return sum / static_cast<double>(values.numel());
+}
+
+}  // namespace
+
+std::vector<double> quantile_probabilities(const std::string& quantiles) {
+  std::vector<double> probabilities;
+  if (quantiles == "none") return probabilities;
+  for (const std::string& word : split(quantiles, ',')) {
+    const std::optional<double> p = parse_double(trim(word));
+    const bool ascends = p && (probabilities.empty() || *p > probabilities.back());
+    if (!ascends || !(*p >= 1e-6 && *p <= 1 - 1e-6) || probabilities.size() == 99) {
+      throw UsageError(
+          concat("store.quantiles = ", quantiles,
+                 "; allowed: none, or at most 99 ascending probabilities between 0 and 1, such as "
+                 "0.05,0.95"));
+    }
+    probabilities.push_back(*p);
+  }
+  return probabilities;
+}
+
+std::string quantile_dataset(double probability) {
+  char percent[32];
+  std::snprintf(percent, sizeof percent, "%.8g", 100.0 * probability);
+  return concat("/posterior/quantile_", probability < 0.1 ? "0" : "", percent);
+}
+
+std::optional<double> probability_of(const std::string& dataset) {
+  constexpr std::string_view prefix = "/posterior/quantile_";
+  if (!dataset.starts_with(prefix)) return std::nullopt;
+  const auto percent = parse_double(dataset.substr(prefix.size()));
+  return percent ? std::optional(*percent / 100.0) : std::nullopt;
+}
+
+std::vector<DatasetLayout> posterior_datasets(const Settings& settings,
+                                              const std::vector<std::int64_t>& image, bool has_truth) {
+  std::vector<DatasetLayout> datasets;
+  for (const double p : quantile_probabilities(settings.text("store.quantiles")))
+    datasets.push_back({quantile_dataset(p), NumberType::float32, image});
+  datasets.push_back({kDiversity, NumberType::float32, {}});
+  if (has_truth) datasets.push_back({kCrps, NumberType::float32, {}});
+  const bool has_level = settings.text("problem.sigma") == "estimate" || settings.real("problem.sigma") > 0;
+  const bool gaussian = settings.text("problem.noise") == "gaussian" && has_level;
+  if (gaussian) datasets.push_back({kChiSquared, NumberType::float32, {}});
+  if (settings.text("store.ksd") == "yes") {
+    if (!gaussian)
+      throw UsageError(
+          "store.ksd = yes needs Gaussian noise with problem.sigma above 0, whose likelihood has a score");
+    datasets.push_back({"/posterior/ksd", NumberType::float32, {}});
+  }
+  return datasets;
+}
+
+PosteriorProducts::PosteriorProducts(const ResultsLayout& wanted, const ImageProblem& image,
+                                     const FlowState& state, Decode decode, std::int64_t kept)
+    : wanted_(wanted), image_(image), state_(state), decode_(std::move(decode)) {
+  for (const DatasetLayout& dataset : wanted.datasets) {
+    if (const auto p = probability_of(dataset.path)) probabilities_.push_back(*p);
+  }
+  pixels_ = image.shape.channels * image.shape.height * image.shape.width;
+  const std::int64_t slots = state.share.batches_per_rank * state.share.micro_batch;
+  const auto value = static_cast<std::int64_t>(sizeof(float));
+  piece_ = std::clamp<std::int64_t>(kept / (slots * value), 1, pixels_);
+  own_ = at::zeros({slots, piece_}, at::kFloat);
+  misfits_.resize(static_cast<std::size_t>(slots));
+}
+
+void PosteriorProducts::keep(std::size_t batch, const at::Tensor& x) {
+  const std::int64_t micro_batch = state_.share.micro_batch;
+  const std::int64_t slot = static_cast<std::int64_t>(batch) * micro_batch;
+  const std::int64_t end = std::min(first_ + piece_, pixels_);
+  own_.slice(0, slot, slot + micro_batch)
+      .slice(1, 0, end - first_)
+      .copy_(x.flatten(1).slice(1, first_, end));  // [M, piece] of [M, C H W]
+}
+
+void PosteriorProducts::add(std::size_t batch, const at::Tensor& x) {
+  keep(batch, x);
+  if (!wanted_.find(kChiSquared)) return;
+  const at::Tensor y = image_.y.to(x.options()).unsqueeze(0);
+  const at::Tensor squares =
+      (image_.forward->apply(x.contiguous()) - y).flatten(1).to(at::kDouble).square().sum(1).cpu();  // [M]
+  const auto slot = batch * static_cast<std::size_t>(state_.share.micro_batch);
+  std::copy_n(squares.data_ptr<double>(), squares.numel(),
+              misfits_.begin() + static_cast<std::ptrdiff_t>(slot));
+}
+
+at::Tensor PosteriorProducts::reduce(Communicator& group) {
+  const std::size_t quantiles = probabilities_.size();
+  const at::Tensor truth =
+      image_.truth.defined() ? image_.truth.to(at::kCPU, at::kFloat).contiguous() : at::Tensor();
+  const float* true_value = truth.defined() ? truth.data_ptr<float>() : nullptr;
+  const auto reduction = [&](std::span<float> particles, std::int64_t pixel, std::span<double> out) {
+    std::sort(particles.begin(), particles.end());
+    for (std::size_t k = 0; k < quantiles; ++k) out[k] = ensemble_quantile(particles, probabilities_[k]);
+    out[quantiles + diversity] = mean_pair_difference(particles);
+    if (true_value) out[quantiles + crps] = ensemble_crps(particles, true_value[first_ + pixel]);
+  };
+
+  at::Tensor all = at::empty({static_cast<std::int64_t>(quantiles + scores), pixels_}, at::kDouble);
+  for (first_ = 0; first_ < pixels_; first_ += piece_) {
+    if (first_ > 0)
+      for (std::size_t b = 0; b < state_.batches.size(); ++b)
+        if (state_.batches[b].counted > 0) keep(b, decode_(state_.batches[b]));
+    const std::int64_t end = std::min(first_ + piece_, pixels_);
+    all.slice(1, first_, end)
+        .copy_(reduce_across_particles(own_.slice(1, 0, end - first_), state_.share, group, all.size(0),
+                                       reduction));
+  }
+  return all;
+}
+
+at::Tensor PosteriorProducts::chi_squared(Communicator& group) const {
+  std::vector<double> all(misfits_.size() * static_cast<std::size_t>(group.size()));
+  group.all_gather(std::as_bytes(std::span(misfits_)), std::as_writable_bytes(std::span(all)));
+  const std::int64_t n = state_.share.particles;
+  double sum = 0.0;
+  for (std::int64_t i = 0; i < n; ++i) sum += all[static_cast<std::size_t>(i)];  // in particle order
+  const double expected = static_cast<double>(image_.forward->observed_count()) * image_.sigma *
+                          image_.sigma * static_cast<double>(n);
+  return scalar(expected > 0 ? sum / expected : std::numeric_limits<double>::quiet_NaN());
+}
+
+std::map<std::string, at::Tensor> PosteriorProducts::finish(Communicator& group) {
+  const std::vector<std::int64_t> shape{image_.shape.channels, image_.shape.height, image_.shape.width};
+  std::map<std::string, at::Tensor> products;
+  const auto quantiles = static_cast<std::int64_t>(probabilities_.size());
+  if (quantiles > 0 || wanted_.find(kDiversity) || wanted_.find(kCrps)) {
+    const at::Tensor all = reduce(group);  // [quantiles + scores, C H W]
+    for (std::int64_t k = 0; k < quantiles; ++k)
+      products[quantile_dataset(probabilities_[static_cast<std::size_t>(k)])] = all[k].view(shape);
+    if (wanted_.find(kDiversity)) products[kDiversity] = scalar(mean_of(all[quantiles + diversity]));
+    if (wanted_.find(kCrps)) products[kCrps] = scalar(mean_of(all[quantiles + crps]));
+  }
+  if (wanted_.find(kChiSquared)) products[kChiSquared] = chi_squared(group);
+  return products;
+}
+
+}  // namespace dwgf

@@ -1,0 +1,69 @@
+#include "job/rerun.hpp"
+
+#include <cstdio>
+
+#include "comm/together.hpp"
+#include "input/stored_job.hpp"
+#include "job/restore.hpp"
+#include "store/results.hpp"
+
+namespace dwgf {
+
+namespace {
+
+Settings job_of(const std::string& path, const Settings& settings) {
+  const ResultsFile file = ResultsFile::open_for_reading(path);
+  Settings again = stored_job(file.path(), file.layout().attributes);
+  again.set("store.out", path + ".rerun.h5", "rerun");
+  for (const OptionSpec& option : settings.command().options) {
+    if (!settings.given(option.key)) continue;
+    if (option.identity || option.key.starts_with("input."))
+      throw UsageError(
+          concat(option.key, " cannot be given with --rerun, which takes it from ", path, "; leave it out"));
+    again.set(option.key, settings.text(option.key), "command line");
+  }
+  return again;
+}
+
+/// One line an image; true where all are the same.
+bool compare(const std::string& path, const Settings& again) {
+  const ResultsFile before = ResultsFile::open_for_reading(path),
+                    after = ResultsFile::open_for_reading(again.text("store.out"));
+  if (stored_prior_hash(before.layout().attributes) != stored_prior_hash(after.layout().attributes))
+    std::printf("the prior's weights are not those of %s\n", path.c_str());
+  const std::int64_t first = again.integer("image");
+  bool all = true;
+  for (std::size_t k = 0; k < after.layout().images.size(); ++k) {
+    const auto row = static_cast<std::int64_t>(k);
+    const bool done = after.state(row) == ImageState::committed;
+    const bool same = done && after.stored_crc32(row) == before.stored_crc32(first + row);
+    std::printf("%-9s %lld  %s\n",
+                same   ? "same"
+                : done ? "different"
+                       : "failed",
+                static_cast<long long>(first + row), after.layout().images[k].name.c_str());
+    all = all && same;
+  }
+  if (!all)
+    std::printf(
+        "other bits come from another kind of processor, version of LibTorch or weights, or from a "
+        "fault\n");
+  return all;
+}
+
+}  // namespace
+
+ExitCode rerun(Communicator& world, const Settings& settings, ScopedSignals& signals) {
+  const std::string& path = settings.text("rerun");
+  const Settings again = job_of(path, settings);
+  const ExitCode code = restore(world, again, signals);
+  if (settings.flag("dry-run") || (code != ExitCode::ok && code != ExitCode::some_images_failed)) return code;
+  std::int64_t same = 0;
+  together(world, [&] {
+    if (world.rank() == 0) same = compare(path, again);
+  });
+  world.broadcast(std::as_writable_bytes(std::span(&same, 1)), 0);
+  return code == ExitCode::ok && !same ? ExitCode::some_images_failed : code;
+}
+
+}  // namespace dwgf

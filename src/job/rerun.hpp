@@ -1,0 +1,19 @@
+/// `dwgf restore --rerun FILE`: images done over again from what their results file carries, and compared.
+#pragma once
+
+#include <dwgf/base/error.hpp>
+#include <dwgf/comm/mpi.hpp>
+
+#include "base/signals.hpp"
+#include "input/settings.hpp"
+
+namespace dwgf {
+
+/// Collective over `world`. Measurements, operator, noise level and every option come from FILE; only options
+/// that decide nothing of a result (ranks, devices, where to write) may be given beside, and the prior's
+/// weights are needed. Prints a line an image: whether its checksum, which is over posterior, particles,
+/// measurement and diagnostics, is that of FILE. Returns ok where all are, some_images_failed where one is
+/// not, else what `restore` returns. Throws UsageError, DataError.
+ExitCode rerun(Communicator& world, const Settings& settings, ScopedSignals& signals);
+
+}  // namespace dwgf

@@ -1,0 +1,362 @@
+#include "job/restore.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <functional>
+#include <optional>
+#include <thread>
+#include <utility>
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+
+#include <dwgf/base/random.hpp>
+#include <dwgf/base/text.hpp>
+#include <dwgf/comm/grid.hpp>
+
+#include "comm/together.hpp"
+#include "comm/watchdog.hpp"
+#include "comm/work_queue.hpp"
+#include "flow/diverged.hpp"
+#include "job/compute_device.hpp"
+#include "job/dry_run.hpp"
+#include "job/image_keeper.hpp"
+#include "job/image_writer.hpp"
+#include "job/open_results.hpp"
+#include "job/restore_job.hpp"
+#include "prior/contained_prior.hpp"
+#include "prior/out_of_memory.hpp"
+#include "service/event_log.hpp"
+#include "service/launcher.hpp"
+#include "service/progress.hpp"
+#include "store/staged_folder.hpp"
+
+namespace dwgf {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+/// How one image ended.
+struct Outcome {
+  bool stopped = false;          ///< on request, between two steps
+  std::optional<Error> failure;  ///< nothing: committed
+};
+
+/// One job's images, as the ranks of one group work on them.
+class Restoration {
+ public:
+  Restoration(const RestoreJob& job, ResultsFile& results, Communicator& group, TensorGroup& tensors,
+              EventLog& log, KeeperContext context, int group_number)
+      : job_(job),
+        results_(results),
+        group_(group),
+        tensors_(tensors),
+        watched_(group, context.watchdog),
+        log_(log),
+        context_(context),
+        group_number_(group_number) {}
+
+  Outcome restore(std::int64_t row) {
+    const Clock::time_point start = Clock::now();
+    Outcome outcome;
+    context_.watchdog.at(name(row), -1);
+    context_.watchdog.enter("reading and measuring an image");
+    log_.event("image begins", {{"image", name(row)}, {"row", row}});
+    try {
+      ImageProblem image;
+      together(watched_, [&] { image = job_.prepare(row); });
+      outcome.stopped = !solved_and_written(row, image, start);
+    } catch (const AgreedError& error) {
+      outcome.failure = error;
+    } catch (const Diverged& error) {
+      outcome.failure = error;
+    }
+    if (outcome.failure && group_.rank() == 0) {
+      context_.progress.tell_failure(name(row), outcome.failure->what());
+      results_.fail(row, outcome.failure->what(), static_cast<float>(seconds_since(start)));
+    }
+    log_.event(outcome.failure   ? "image failed"
+               : outcome.stopped ? "image interrupted"
+                                 : "image done",
+               {{"image", name(row)},
+                {"row", row},
+                {"seconds", seconds_since(start)},
+                {"waited", waited_},
+                {"writing", writing_},
+                {"reason", std::string(outcome.failure ? outcome.failure->what() : "")}});
+    return outcome;
+  }
+
+ private:
+  const ImageEntry& entry(std::int64_t row) const { return job_.images()[static_cast<std::size_t>(row)]; }
+  const std::string& name(std::int64_t row) const { return entry(row).name; }
+
+  /// False when it was stopped.
+  bool solved_and_written(std::int64_t row, const ImageProblem& image, Clock::time_point start) {
+    const ContainedPrior prior(job_.prior(), job_.flow().micro_batch);
+    const std::unique_ptr<NoiseModel> noise = job_.noise(image);
+    const Problem problem{prior, *image.forward, image.y, image.shape, entry(row).id, noise.get()};
+    for (int attempt = 1;; ++attempt) {
+      context_.watchdog.enter("computing");
+      const auto waited_before = context_.watchdog.waited();
+      ImageKeeper keeper(context_, watched_, name(row), checkpoints(row, image));
+      try {
+        const Solution solution = solved(problem, keeper);
+        if (!solution.complete) return false;
+        context_.watchdog.enter("writing an image");
+        const std::chrono::duration<double> waited = context_.watchdog.waited() - waited_before;
+        waited_ = waited.count();
+        const Clock::time_point writing = Clock::now();
+        write_image(results_, row, job_, prior, image, solution, group_,
+                    {seconds_since(start), waited.count(), group_number_});
+        writing_ = seconds_since(writing);
+        keeper.finish();
+        return true;
+      } catch (const Diverged& error) {
+        keeper.finish();
+        together(watched_, [&] {
+          if (prior.shortage()) throw Error(ExitCode::some_images_failed, *prior.shortage());
+        });
+        // Once more, from the start: what a faulty processor or device made of it does not come again.
+        if (attempt == 2) throw;
+        context_.progress.tell_people(concat(name(row), ": ", error.what(), "; trying once more"));
+      }
+    }
+  }
+
+  /// Memory that a rank of its own does not find costs its image only; the others of a group would wait for
+  /// it. (Where the prior lacks it, which takes by far the most, all go on: see ContainedPrior.)
+  Solution solved(const Problem& problem, ImageKeeper& keeper) {
+    try {
+      return solve(problem, job_.flow(), tensors_.with(watched_), keeper);
+    } catch (const std::exception& error) {
+      const auto shortage = shortage_of_memory(error, job_.flow().micro_batch);
+      if (!shortage) throw;
+      if (group_.size() > 1) throw RankError(*shortage);
+      throw AgreedError(ExitCode::some_images_failed, *shortage);
+    }
+  }
+
+  Checkpoints checkpoints(std::int64_t row, const ImageProblem& image) const {
+    const at::Tensor y = image.y.contiguous();
+    const std::uint32_t measured = crc32_of({static_cast<const std::byte*>(y.data_ptr()), y.nbytes()});
+    const std::uint64_t identity =
+        fnv1a(concat(job_.settings().identity(), job_.prior().sha256(), " ", measured));
+    const FlowOptions& flow = job_.flow();
+    return {results_.path(), entry(row).id, identity, 1 + (flow.particles - 1) / flow.micro_batch};
+  }
+
+  const RestoreJob& job_;
+  ResultsFile& results_;
+  Communicator& group_;
+  TensorGroup& tensors_;
+  WatchedCollective watched_;
+  EventLog& log_;
+  KeeperContext context_;
+  double waited_ = 0.0, writing_ = 0.0;  // by this rank, of the last image that was solved [s]
+  int group_number_;
+};
+
+/// The prior's folder on this node, where `run.stage_weights` asks for it; only for as long as weights are
+/// loaded from it.
+std::unique_ptr<StagedFolder> stage_prior(Communicator& world, const Settings& settings) {
+  const std::string& root = settings.text("run.stage_weights");
+  if (root.empty() || is_mixture(settings.text("prior.path"))) return nullptr;
+  std::string directory;
+  together(world, [&] {
+    if (world.rank() == 0) directory = prior_directory(settings.text("prior.path"));
+  });
+  const std::vector<int> nodes = nodes_of_ranks(world);
+  try {
+    return std::make_unique<StagedFolder>(world, nodes, directory, root);
+  } catch (const Error& error) {
+    throw AgreedError(error.code(), concat("run.stage_weights: ", error.what()));
+  }
+}
+
+void print_start(const OpenResults& open, const std::vector<ImageEntry>& images) {
+  for (const ResultsShard& shard : open.missing) {
+    std::fprintf(stderr, "restore: %s was missing and is made again, with its %lld images\n",
+                 shard.path.c_str(), static_cast<long long>(shard.rows));
+  }
+  for (const std::int64_t row : open.damaged) {
+    std::fprintf(stderr, "restore: %s does not agree with its checksum and is restored again\n",
+                 images[static_cast<std::size_t>(row)].name.c_str());
+  }
+  if (const std::size_t done = images.size() - open.rows.size())
+    std::fprintf(stderr, "restore: %zu of %zu images are in %s already\n", done, images.size(),
+                 open.file.path().c_str());
+  if (open.lock && !open.lock->held()) {
+    std::fprintf(stderr,
+                 "restore: the file system of %s has no locks: see to it yourself that no other job writes "
+                 "there\n",
+                 open.file.path().c_str());
+  }
+}
+
+/// The lowest rank that complains is the first to speak; the others are ended by then.
+[[noreturn]] void end_hanging_job(int rank, const std::string& complaint, EventLog& log) {
+  log.event("hangs", {{"text", complaint}});
+  std::this_thread::sleep_for(std::chrono::milliseconds(150) * std::min(rank, 20));
+  std::fprintf(stderr, "dwgf restore: %s\n", complaint.c_str());
+  end_all_ranks(static_cast<int>(ExitCode::rank_failed));
+}
+
+/// However long the others' images take: rank 0 hears from them every step, and the rest wait for rank 0.
+void wait_for_the_others(const Communicator& world, Progress& progress, Watchdog& watchdog,
+                         const std::function<void()>& meanwhile) {
+  if (world.rank() == 0) {
+    watchdog.enter("waiting for the other groups", true);
+  } else {
+    watchdog.rest();
+  }
+  std::int64_t heard = progress.heard();
+  progress.finish([&] {
+    meanwhile();
+    if (std::exchange(heard, progress.heard()) != progress.heard()) watchdog.at("", -1);
+  });
+  watchdog.rest();
+}
+
+/// What the groups counted, summed over the world.
+struct Tally {
+  std::int64_t failed = 0, failed_for_input = 0, stopped = 0;
+};
+
+}  // namespace
+
+namespace {
+
+ExitCode restore_logged(Communicator& world, const Settings& settings, ScopedSignals& signals,
+                        EventLog& log) {
+  at::set_num_threads(static_cast<int>(settings.integer("run.threads")));
+  Watchdog watchdog({world.rank(), world.size(), host_name()},
+                    Watchdog::Seconds(60.0 * settings.real("run.watchdog_minutes")));
+  const WatchdogThread watching(
+      watchdog, [&](const std::string& complaint) { end_hanging_job(world.rank(), complaint, log); });
+
+  // 1. The job, and the file it goes on with.
+  const c10::Device device = compute_device(world, settings);
+  watchdog.enter("reading the weights and listing the images");
+  std::optional<RestoreJob> job;
+  {
+    const std::unique_ptr<StagedFolder> staged = stage_prior(world, settings);
+    const PriorPlace place{device, staged ? staged->path().string() : ""};
+    together(world, [&] { job.emplace(settings, world, place); });
+  }
+  ProcessGrid grid(
+      world, static_cast<int>(std::min<std::int64_t>(settings.integer("run.ranks_per_image"), world.size())));
+  const GridPlace& place = grid.place();
+  if (settings.flag("dry-run")) {
+    together(world, [&] {
+      if (world.rank() == 0) print_plan(*job, place, world.size());
+    });
+    return ExitCode::ok;
+  }
+
+  watchdog.enter("opening the results file");
+  OpenResults open = open_results(world, *job, place.groups);
+  if (world.rank() == 0) {
+    job->remember_hashes();
+    print_warnings(*job, place);
+    print_start(open, job->images());
+  }
+
+  // 2. The images, from one queue, until all are done or someone asks to stop.
+  Progress progress(world, place.groups, place.group, place.group_rank == 0,
+                    static_cast<std::int64_t>(open.rows.size()), step_count(job->flow()),
+                    [&](const std::string& text) { open.lock->say(text); });
+  StopRelay relay(world);
+  WorkQueue queue(world, static_cast<std::int64_t>(open.rows.size()));
+  TensorGroup tensors(grid.group(), device);
+  Restoration restoration(*job, open.file, grid.group(), tensors, log,
+                          {signals, relay, progress, watchdog, settings.real("run.checkpoint_seconds")},
+                          place.group);
+  Tally tally;
+  for (;;) {
+    watchdog.enter("taking an image from the queue", true);
+    std::int64_t stop[1] = {relay.stopping(signals.stop_requested())};
+    grid.group().all_reduce_max(stop);
+    if (stop[0]) {
+      ++tally.stopped;
+      break;
+    }
+    const std::optional<std::int64_t> item = take_together(queue, grid.group());
+    if (!item) break;
+    const Outcome outcome = restoration.restore(open.rows[static_cast<std::size_t>(*item)]);
+    tally.stopped += outcome.stopped;
+    if (outcome.stopped) break;
+    tally.failed += outcome.failure.has_value();
+    tally.failed_for_input += outcome.failure && outcome.failure->code() != ExitCode::some_images_failed;
+    progress.image_done(outcome.failure.has_value());
+  }
+  wait_for_the_others(world, progress, watchdog, [&] { relay.stopping(signals.stop_requested()); });
+
+  // 3. What came of it, counted by the groups' first ranks.
+  const bool counts = place.group_rank == 0;
+  std::int64_t sums[4] = {counts * tally.failed, counts * tally.failed_for_input, counts * tally.stopped,
+                          job->prior().calls_redone()};
+  // A rank that has nothing left to do may be the one that is asked to stop the others.
+  const auto counted = world.start_all_reduce_sum(sums);
+  while (!counted->advance()) {
+    relay.stopping(signals.stop_requested());
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  open.file.close();
+  tally = {sums[0], sums[1], sums[2]};
+  if (world.rank() == 0 && sums[3] > 0) {
+    std::fprintf(
+        stderr,
+        "restore: %lld network calls left the range of half precision and were redone in fp32, which "
+        "is slower; the results hold the fp32 values (/diagnostics/redone says where). A wider "
+        "prior.unet_precision or prior.autoencoder_precision avoids it\n",
+        static_cast<long long>(sums[3]));
+  }
+  if (tally.stopped) {
+    if (world.rank() == 0)
+      std::fprintf(stderr, "restore: stopped on request; the same command goes on from there\n");
+    return ExitCode::stopped;
+  }
+  if (tally.failed == 0) return ExitCode::ok;
+  const bool all_bad = tally.failed_for_input == static_cast<std::int64_t>(job->images().size());
+  return all_bad ? ExitCode::bad_data : ExitCode::some_images_failed;
+}
+
+}  // namespace
+
+namespace {
+
+/// By one rank a node.
+void clear_leftovers(const Communicator& world, EventLog& log) {
+  if (nodes_of_ranks(world)[static_cast<std::size_t>(world.rank())] != world.rank()) return;
+  for (const std::string& path : remove_leftovers(leftover_places()))
+    log.event("removed what a killed job left", {{"path", path}});
+}
+
+}  // namespace
+
+ExitCode restore(Communicator& world, const Settings& settings, ScopedSignals& signals) {
+  std::optional<EventLog> log;
+  together(world, [&] { log.emplace(settings.text("log.file"), world.rank(), host_name()); });
+  log->event("begins", {{"version", version()},
+                        {"started_by", launcher_identity()},
+                        {"ranks", std::int64_t{world.size()}},
+                        {"results", settings.text("store.out")}});
+  clear_leftovers(world, *log);
+  try {
+    const ExitCode code = restore_logged(world, settings, signals, *log);
+    log->event("ends", {{"code", std::int64_t{static_cast<int>(code)}}});
+    return code;
+  } catch (const std::exception& error) {
+    log->event("error", {{"text", first_line(error.what())}});
+    throw;
+  }
+}
+
+}  // namespace dwgf

@@ -1,0 +1,204 @@
+#include "job/restore_job.hpp"
+
+#include <algorithm>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <set>
+
+#include <ATen/ATen.h>
+
+#include <dwgf/base/error.hpp>
+#include <dwgf/flow/monitor.hpp>
+#include <dwgf/flow/solve.hpp>
+
+#include "flow/terms/guidance.hpp"
+#include "job/build.hpp"
+#include "job/posterior_products.hpp"
+#include "service/launcher.hpp"
+
+namespace dwgf {
+
+namespace {
+
+/// In the folder of the results.
+constexpr const char* kHashesName = ".dwgf-weights.json";
+
+NumberType stored_type(const Settings& settings, const std::string& key) {
+  return number_type_from_name(settings.text(key)).value_or(NumberType::none);
+}
+
+}  // namespace
+
+RestoreJob::RestoreJob(const Settings& settings, Communicator& ranks, const PriorPlace& place)
+    : settings_(settings), flow_(flow_options(settings)) {
+  if (settings_.text("input.data").empty()) {
+    throw UsageError(
+        "input.data is not set: name the images to restore (a folder, a .npy or FILE.h5:/dataset)");
+  }
+  if (settings_.text("store.out").empty()) {
+    throw UsageError(
+        "store.out is not set: name the results file to write, for example --store.out results.h5");
+  }
+  source_.emplace(settings_, ranks);
+  posterior_datasets(settings_, {1, 1, 1}, source_->has_truth());  // refuses what does not go together
+  // A staged copy is new in every run.
+  if (place.folder.empty())
+    hashes_ = FileHashes(std::filesystem::path(settings_.text("store.out")).parent_path() / kHashesName);
+  prior_ = build_prior(settings_, hashes_, place);
+
+  if (const auto channels = source_->channels(); channels && *channels != prior_->geometry().image_channels) {
+    throw DataError(concat("input.data: '", settings_.text("input.data"),
+                           "' holds measurements of images of ", *channels,
+                           " channels, but the prior is of images of ", prior_->geometry().image_channels,
+                           "; measure them so (degrade has input.channels), or name another prior"));
+  }
+
+  // One image that fits is enough to start; none means that the job as a whole is wrong.
+  std::optional<Error> first_error;
+  std::set<std::pair<std::uint32_t, std::uint32_t>> tried;
+  for (std::size_t row = 0; row < images().size(); ++row) {
+    const ImageEntry& image = images()[row];
+    if (!tried.insert({image.height, image.width}).second || image.height == 0) continue;
+    try {
+      forward_for(static_cast<std::int64_t>(row));
+      return;
+    } catch (const Error& error) {
+      if (!first_error) first_error = error;
+    }
+  }
+  if (first_error) throw *first_error;
+  source_->read(0, prior_->geometry().image_channels);  // says why not even the first has a size
+  throw DataError(concat("input.data: no image in '", settings_.text("input.data"), "' can be read"));
+}
+
+std::vector<std::string> RestoreJob::warnings() const {
+  std::vector<std::string> warnings = prior_->warnings();
+  if (!hashes_.warning().empty()) warnings.push_back(hashes_.warning());
+  for (const char* key : {"flow.precision", "prior.unet_precision", "prior.autoencoder_precision"}) {
+    if (settings_.text(key) == "tf32" && prior_->options().device().is_cpu())
+      warnings.push_back(
+          concat(key, " = tf32 is a way of GPUs to multiply; on a CPU it is the same as fp32"));
+  }
+  return warnings;
+}
+
+void RestoreJob::require_canvas(const ImageEntry& image) const {
+  try {
+    prior_->geometry().canvas(image.height, image.width);
+  } catch (const DataError& error) {
+    throw DataError(concat("image '", image.name, "': ", error.what()));
+  }
+}
+
+std::shared_ptr<const ForwardOperator> RestoreJob::forward_for(std::int64_t row) const {
+  require_canvas(images()[static_cast<std::size_t>(row)]);
+  auto forward = source_->forward(row, prior_->geometry().image_channels);
+  require_fits(flow_.method, *forward);
+  return forward;
+}
+
+ResultsLayout RestoreJob::layout(const std::string& system) const {
+  const PriorGeometry& geometry = prior_->geometry();
+  std::int64_t height = 0, width = 0, latent_height = 0, latent_width = 0;
+  std::vector<std::int64_t> measured;
+  std::set<std::pair<std::uint32_t, std::uint32_t>> seen;
+  for (std::size_t row = 0; row < images().size(); ++row) {
+    const ImageEntry& image = images()[row];
+    height = std::max<std::int64_t>(height, image.height);
+    width = std::max<std::int64_t>(width, image.width);
+    if (!seen.insert({image.height, image.width}).second) continue;
+    try {
+      const Canvas canvas = geometry.canvas(image.height, image.width);
+      latent_height = std::max(latent_height, canvas.latent_height);
+      latent_width = std::max(latent_width, canvas.latent_width);
+      const std::vector<std::int64_t> shape =
+          forward_for(static_cast<std::int64_t>(row))->measurement_shape();
+      measured.resize(std::max(measured.size(), shape.size()), 1);
+      for (std::size_t i = 0; i < shape.size(); ++i) measured[i] = std::max(measured[i], shape[i]);
+    } catch (const Error&) {
+      continue;  // told when the image's turn comes
+    }
+  }
+  const std::vector<std::int64_t> image{geometry.image_channels, height, width};
+  const auto records =
+      static_cast<std::int64_t>(recorded_steps(step_count(flow_), flow_.record_every).size());
+
+  ResultsLayout layout;
+  layout.images = images();
+  layout.datasets = {{"/posterior/mean", NumberType::float32, image},
+                     {"/posterior/std", NumberType::float32, image},
+                     {"/measurement/y", NumberType::float32, measured}};
+  if (source_->has_truth()) layout.datasets.push_back({"/truth/x", NumberType::float32, image});
+  for (const DatasetLayout& dataset : posterior_datasets(settings_, image, source_->has_truth()))
+    layout.datasets.push_back(dataset);
+  if (source_->estimates_sigma()) layout.datasets.push_back({"/problem/sigma", NumberType::float32, {}});
+  add_operator_arrays(layout);
+  if (const NumberType type = stored_type(settings_, "store.particles"); type != NumberType::none) {
+    layout.datasets.push_back({"/particles/x", type, {flow_.particles, image[0], image[1], image[2]}});
+  }
+  if (const NumberType type = stored_type(settings_, "store.latents"); type != NumberType::none) {
+    layout.datasets.push_back(
+        {"/particles/z", type, {flow_.particles, geometry.latent_channels, latent_height, latent_width}});
+  }
+  for (const char* name : {"/timing/compute", "/timing/wait"})
+    layout.datasets.push_back({name, NumberType::float32, {2}});
+  layout.datasets.push_back({"/timing/group", NumberType::float32, {}});
+  for (const std::string& name : Diagnostics::names()) {
+    layout.datasets.push_back({"/diagnostics/" + name, NumberType::float32, {records}});
+  }
+  layout.attributes = {{"job", settings_.ini()},
+                       {"version", version()},
+                       {"prior_sha256", prior_->sha256()},
+                       {"system", system}};
+  layout.alignment = settings_.unsigned_integer("store.alignment");
+  layout.chunk_bytes = settings_.unsigned_integer("store.chunk");
+  return layout;
+}
+
+/// So that the file can be evaluated where what the operator was built from is no longer at hand.
+void RestoreJob::add_operator_arrays(ResultsLayout& layout) const {
+  const std::vector<ProblemSource::CarriedArray> carried = source_->arrays();
+  std::optional<ImageProblem> any;
+  std::map<std::string, std::vector<std::int64_t>> rows;
+  std::set<std::pair<std::uint32_t, std::uint32_t>> seen;
+  for (std::size_t row = 0; row < images().size() && !carried.empty(); ++row) {
+    if (!seen.insert({images()[row].height, images()[row].width}).second) continue;
+    try {
+      const ImageProblem problem = prepare(static_cast<std::int64_t>(row));
+      if (!any) any = problem;
+      for (const auto& [name, array] : problem.arrays) {
+        std::vector<std::int64_t>& shape = rows[name];
+        shape.resize(std::max(shape.size(), static_cast<std::size_t>(array.dim())), 1);
+        for (std::size_t d = 0; d < shape.size(); ++d)
+          shape[d] = std::max(shape[d], array.size(static_cast<std::int64_t>(d)));
+      }
+    } catch (const Error&) {
+      seen.erase({images()[row].height, images()[row].width});  // another image of this size may do
+    }
+  }
+  for (const ProblemSource::CarriedArray& array : carried) {
+    const std::string& name = array.use.name;
+    if (array.use.reference.empty() || !any) continue;  // drawn anew from the job's seed
+    if (array.per_image) {
+      layout.datasets.push_back({"/problem/" + name, NumberType::float32, rows.at(name)});
+    } else {
+      const at::Tensor values = any->arrays.at(name).to(at::kFloat).contiguous();
+      const float* first = values.data_ptr<float>();
+      layout.constants[name] = {values.sizes().vec(), {first, first + values.numel()}};
+    }
+  }
+}
+
+std::unique_ptr<NoiseModel> RestoreJob::noise(const ImageProblem& problem) const {
+  return make_noise_model(settings_.text("problem.noise"), problem.sigma, *problem.forward);
+}
+
+ImageProblem RestoreJob::prepare(std::int64_t row) const {
+  const ImageEntry& image = images()[static_cast<std::size_t>(row)];
+  // Of one without a size, reading it says what is wrong.
+  if (image.height > 0 && image.width > 0) require_canvas(image);
+  return source_->read(row, prior_->geometry().image_channels);
+}
+
+}  // namespace dwgf

@@ -1,0 +1,55 @@
+/// What a restore job consists of once its options are understood: the prior, the images, and the file they
+/// go to.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <dwgf/flow/options.hpp>
+#include <dwgf/prior/prior.hpp>
+
+#include "input/settings.hpp"
+#include "job/build.hpp"
+#include "job/problem_source.hpp"
+#include "store/results.hpp"
+
+namespace dwgf {
+
+class RestoreJob {
+ public:
+  /// Loads the prior and lists the images of the slice. Throws what makes the whole job impossible.
+  /// Collective over `ranks`.
+  RestoreJob(const Settings& settings, Communicator& ranks, const PriorPlace& place = {});
+
+  const Settings& settings() const { return settings_; }
+  const FlowOptions& flow() const { return flow_; }
+  const Prior& prior() const { return *prior_; }
+  const std::vector<ImageEntry>& images() const { return source_->images(); }
+  /// What is allowed but probably not meant, one sentence each.
+  std::vector<std::string> warnings() const;
+  /// Keeps the hashes of the prior's files for later runs, beside the results. For one rank.
+  void remember_hashes() const { hashes_.remember(); }
+
+  /// The structure of the results file. `system` describes the machine, for the attribute of that name.
+  ResultsLayout layout(const std::string& system) const;
+
+  /// Reads and measures image `row` of the slice. Throws what makes this image impossible.
+  ImageProblem prepare(std::int64_t row) const;
+  /// How its measurement scatters.
+  std::unique_ptr<NoiseModel> noise(const ImageProblem& problem) const;
+
+ private:
+  /// Throws DataError for an image of a size that the prior does not take.
+  void require_canvas(const ImageEntry& image) const;
+  std::shared_ptr<const ForwardOperator> forward_for(std::int64_t row) const;
+  void add_operator_arrays(ResultsLayout& layout) const;
+
+  Settings settings_;
+  FlowOptions flow_;
+  FileHashes hashes_;
+  std::unique_ptr<Prior> prior_;
+  std::optional<ProblemSource> source_;
+};
+
+}  // namespace dwgf

@@ -1,0 +1,217 @@
+#include "job/stored_image.hpp"
+
+#include <algorithm>
+#include <functional>
+
+#include <ATen/ATen.h>
+
+#include <dwgf/base/error.hpp>
+
+#include "input/stored_job.hpp"
+#include "job/build.hpp"
+#include "job/operator_files.hpp"
+#include "job/posterior_products.hpp"
+#include "operators/operator_arrays.hpp"
+
+namespace dwgf {
+
+namespace {
+
+/// Beyond this size the dense linear estimate is not worth its memory.
+constexpr std::int64_t kLargestLinearMmse = 4096;
+
+std::optional<GaussianImages> statistics_of(const Settings& job) {
+  try {
+    return image_statistics(job.text("prior.path"));
+  } catch (const NotFoundError&) {
+    return std::nullopt;  // the prior has moved since: its statistics are not to be had
+  }
+}
+
+[[noreturn]] void refuse(const ResultsFile& file, const std::string& what) {
+  throw DataError(concat(file.path(), ": ", what, "; it is damaged or was made by another program"));
+}
+
+/// That it has the datasets which every results file has, and no image that is larger than them (one that
+/// could not be read has no size).
+void require_images(const ResultsFile& file) {
+  for (const char* name : {"/posterior/mean", "/posterior/std", "/measurement/y"})
+    if (!file.layout().find(name)) refuse(file, concat("has no ", name));
+  const std::vector<std::int64_t>& largest = file.layout().find("/posterior/mean")->row_shape;
+  if (largest.size() != 3) refuse(file, "/posterior/mean has no images [channels, height, width]");
+  for (const ImageEntry& image : file.layout().images) {
+    if (image.height <= largest[1] && image.width <= largest[2]) continue;
+    refuse(file, concat("image ", image.id, " is said to be ", image.height, " x ", image.width,
+                        ", where the largest is ", largest[1], " x ", largest[2]));
+  }
+}
+
+}  // namespace
+
+StoredImages::StoredImages(const std::string& path)
+    : file_(ResultsFile::open_for_reading(path)),
+      job_(stored_job(file_.path(), file_.layout().attributes)),
+      statistics_(statistics_of(job_)) {
+  require_images(file_);
+}
+
+StoredImages::~StoredImages() = default;
+
+std::shared_ptr<const ForwardOperator> StoredImages::forward_for(std::int64_t row) const {
+  const ImageEntry& image = file_.layout().images[static_cast<std::size_t>(row)];
+  if (!one_operator()) return build_forward(row);
+  auto& known = forwards_[{image.height, image.width}];
+  if (!known) known = build_forward(row);
+  return known;
+}
+
+std::shared_ptr<const ForwardOperator> StoredImages::build_forward(std::int64_t row) const {
+  const ImageEntry& image = file_.layout().images[static_cast<std::size_t>(row)];
+  const std::int64_t channels = file_.layout().find("/posterior/mean")->row_shape[0];
+  OperatorContext context{
+      {channels, image.height, image.width}, job_.unsigned_integer("flow.seed"), image.id};
+  context.load_array = [&](const std::string& kind, const std::string& reference) {
+    const std::string name = kind + reference.substr(1);
+    if (const DatasetLayout* own = file_.layout().find("/problem/" + name))
+      return as_tensor(FloatArray{own->row_shape, file_.read_floats(own->path, row)});
+    if (!file_.layout().constants.contains(name)) {
+      throw DataError(concat(file_.path(), " does not carry the operator's ", kind, " (",
+                             array_dataset(kind, reference),
+                             "); it is damaged or was made by another version"));
+    }
+    return as_tensor(file_.read_constant(name));
+  };
+  const std::string& spec = job_.text("problem.operator");
+  try {
+    return make_operator(carried_spec(spec, /*drawn=*/false), context);
+  } catch (const UsageError& error) {
+    refuse(file_, concat("its operator '", spec, "' is none (", error.what(), ")"));
+  }
+}
+
+bool StoredImages::one_operator() const {
+  const std::vector<DatasetLayout>& datasets = file_.layout().datasets;
+  return !depends_on_image(job_.text("problem.operator")) &&
+         std::none_of(datasets.begin(), datasets.end(),
+                      [](const DatasetLayout& dataset) { return dataset.path.starts_with("/problem/"); });
+}
+
+double StoredImages::sigma(std::int64_t row) const {
+  return scalar("/problem/sigma", row).value_or(job_.real("problem.sigma"));
+}
+
+std::string StoredImages::baseline_name() const {
+  for (std::int64_t row = 0; row < count(); ++row) {
+    try {
+      return forward_for(row)->trivial_inverse_name();
+    } catch (const Error&) {
+      continue;
+    }
+  }
+  return {};
+}
+
+std::vector<double> StoredImages::quantiles() const {
+  std::vector<double> probabilities;
+  for (const DatasetLayout& dataset : file_.layout().datasets) {
+    if (const auto p = probability_of(dataset.path)) probabilities.push_back(*p);
+  }
+  std::sort(probabilities.begin(), probabilities.end());
+  return probabilities;
+}
+
+std::map<std::string, bool> StoredImages::carried_arrays() const {
+  std::map<std::string, bool> names;
+  for (const auto& [name, shape] : file_.layout().constants) names[name] = false;
+  const std::string folder = "/problem/";
+  for (const DatasetLayout& dataset : file_.layout().datasets) {
+    if (dataset.path.starts_with(folder) && dataset.path != folder + "sigma")
+      names[dataset.path.substr(folder.size())] = true;
+  }
+  return names;
+}
+
+ImageProblem StoredImages::problem(std::int64_t row) const {
+  const ImageEntry& entry = file_.layout().images[static_cast<std::size_t>(row)];
+  if (file_.state(row) != ImageState::committed)
+    throw DataError(concat("image '", entry.name, "' is not committed in ", file_.path(),
+                           ", so that there is nothing to do over again"));
+  ImageProblem problem;
+  problem.forward = forward_for(row);
+  problem.shape = {file_.layout().find("/posterior/mean")->row_shape[0], entry.height, entry.width};
+  problem.y = array("/measurement/y", row, problem.forward->measurement_shape());
+  problem.truth = array("/truth/x", row, {problem.shape.channels, problem.shape.height, problem.shape.width});
+  problem.sigma = sigma(row);
+  for (const auto& [name, per_image] : carried_arrays()) {
+    problem.arrays[name] = per_image ? array("/problem/" + name, row) : as_tensor(file_.read_constant(name));
+  }
+  return problem;
+}
+
+at::Tensor StoredImages::array(const std::string& dataset, std::int64_t row) const {
+  const DatasetLayout* layout = file_.layout().find(dataset);
+  if (!layout) return {};
+  const std::vector<float> values = file_.read_floats(dataset, row);
+  return at::tensor(at::ArrayRef<float>(values)).reshape(layout->row_shape);
+}
+
+at::Tensor StoredImages::array(const std::string& dataset, std::int64_t row, at::IntArrayRef shape) const {
+  const DatasetLayout* layout = file_.layout().find(dataset);
+  if (!layout) return {};
+  const at::IntArrayRef stored = layout->row_shape;
+  const bool fits = stored.size() >= shape.size() &&
+                    std::equal(shape.begin(), shape.end(),
+                               stored.end() - static_cast<std::ptrdiff_t>(shape.size()), std::less_equal<>());
+  if (!fits) refuse(file_, concat(dataset, " has rows of ", stored, ", where ", shape, " is needed"));
+  return cut(array(dataset, row), shape);  // [..., shape]
+}
+
+std::optional<double> StoredImages::scalar(const std::string& dataset, std::int64_t row) const {
+  if (!file_.layout().find(dataset)) return std::nullopt;
+  return file_.read_floats(dataset, row).front();
+}
+
+StoredImage StoredImages::read(std::int64_t row) {
+  const ImageEntry& entry = file_.layout().images[static_cast<std::size_t>(row)];
+  StoredImage image;
+  image.id = entry.id;
+  image.name = entry.name;
+  const std::int64_t channels = file_.layout().find("/posterior/mean")->row_shape[0];
+  const std::int64_t size[3] = {channels, entry.height, entry.width};
+  image.mean = array("/posterior/mean", row, size);
+  image.std = array("/posterior/std", row, size);
+  image.truth = array("/truth/x", row, size);
+  image.particles = array("/particles/x", row, size);
+
+  for (const DatasetLayout& dataset : file_.layout().datasets) {
+    if (const auto p = probability_of(dataset.path)) image.quantiles[*p] = array(dataset.path, row, size);
+  }
+  image.crps = scalar("/posterior/crps", row);
+  image.diversity = scalar("/posterior/diversity", row);
+  image.chi_squared = scalar("/posterior/chi_squared", row);
+  image.ksd = scalar("/posterior/ksd", row);
+  image.seconds = file_.seconds(row);
+
+  const auto forward = forward_for(row);
+  image.forward = forward;
+  image.sigma = sigma(row);
+  image.gaussian_noise = job_.text("problem.noise") == "gaussian";
+  image.measurement = array("/measurement/y", row, forward->measurement_shape());
+  if (const at::Tensor baseline = forward->trivial_inverse(image.measurement.unsqueeze(0), sigma(row));
+      baseline.defined()) {
+    image.baseline = baseline.squeeze(0);
+  }
+  if (statistics_ && forward->is_linear() && image.mean.numel() <= kLargestLinearMmse &&
+      statistics_->mean.sizes() == image.mean.sizes()) {
+    const std::string& spec = job_.text("problem.operator");
+    const std::string key = one_operator() ? spec : concat(spec, " ", entry.id);
+    if (!linear_mmse_ || key != linear_mmse_key_) {
+      linear_mmse_.emplace(*statistics_, forward, sigma(row));
+      linear_mmse_key_ = key;
+    }
+    image.linear_mmse = linear_mmse_->estimate(image.measurement).to(at::kFloat);
+  }
+  return image;
+}
+
+}  // namespace dwgf

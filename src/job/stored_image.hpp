@@ -1,0 +1,83 @@
+/// A results file read back as images, with the cheap estimates that a restoration is compared with.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <ATen/core/Tensor.h>
+
+#include <dwgf/operators/operator.hpp>
+
+#include "input/settings.hpp"
+#include "job/image_problem.hpp"
+#include "operators/baselines/linear_mmse.hpp"
+#include "store/results.hpp"
+
+namespace dwgf {
+
+/// Float32 images at their true size, [C, H, W]; undefined where there is none.
+struct StoredImage {
+  std::uint64_t id = 0;
+  std::string name;
+  at::Tensor truth;
+  at::Tensor measurement;  ///< [...], cut to the operator's measurement shape
+  at::Tensor mean;
+  at::Tensor std;
+  at::Tensor particles;                    ///< [N, C, H, W]
+  at::Tensor baseline;                     ///< the operator's trivial inverse of the measurement
+  at::Tensor linear_mmse;                  ///< for linear operators and priors that carry image statistics
+  std::map<double, at::Tensor> quantiles;  ///< by their probability
+  std::optional<double> crps, diversity, chi_squared, ksd, seconds;  ///< posterior_products.hpp
+  double sigma = 0.0;                                                ///< of the noise, given or estimated
+  bool gaussian_noise = false;
+  std::shared_ptr<const ForwardOperator> forward;
+};
+
+class StoredImages {
+ public:
+  /// Throws NotFoundError, DataError.
+  explicit StoredImages(const std::string& path);
+  ~StoredImages();
+
+  const ResultsFile& file() const { return file_; }
+  std::int64_t count() const { return static_cast<std::int64_t>(file_.layout().images.size()); }
+  const Settings& job() const { return job_; }
+  /// The name of the baseline, empty where there is none.
+  std::string baseline_name() const;
+
+  /// The probabilities of the stored quantiles, ascending.
+  std::vector<double> quantiles() const;
+
+  StoredImage read(std::int64_t row);
+
+  /// The inverse problem of an image as the file carries it. Throws DataError (not committed).
+  ImageProblem problem(std::int64_t row) const;
+  std::shared_ptr<const ForwardOperator> forward_for(std::int64_t row) const;
+  /// The arrays of the operator that the file carries: names, and whether each image has its own.
+  std::map<std::string, bool> carried_arrays() const;
+
+ private:
+  std::shared_ptr<const ForwardOperator> build_forward(std::int64_t row) const;
+  /// True where all images of one shape were measured alike.
+  bool one_operator() const;
+  double sigma(std::int64_t row) const;
+  std::optional<double> scalar(const std::string& dataset, std::int64_t row) const;
+  /// A row as it is stored, undefined where there is no such dataset; or its first corner of `shape`. Throws
+  /// DataError where it is smaller.
+  at::Tensor array(const std::string& dataset, std::int64_t row) const;
+  at::Tensor array(const std::string& dataset, std::int64_t row, at::IntArrayRef shape) const;
+
+  ResultsFile file_;
+  Settings job_;
+  std::optional<GaussianImages> statistics_;
+  /// By height and width, where all images of one size share theirs.
+  mutable std::map<std::pair<std::uint32_t, std::uint32_t>, std::shared_ptr<const ForwardOperator>> forwards_;
+  std::optional<LinearMmse> linear_mmse_;  // kept while the operator stays the same
+  std::string linear_mmse_key_;
+};
+
+}  // namespace dwgf

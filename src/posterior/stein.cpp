@@ -1,0 +1,98 @@
+#include "posterior/stein.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include <ATen/ATen.h>
+
+#include <dwgf/flow/fixed_point.hpp>
+
+namespace dwgf {
+
+namespace {
+
+constexpr std::int64_t kSmallestTime = 1;
+/// Pairs are made in blocks of at most so many values, whatever the layout.
+constexpr std::int64_t kLargestBlock = std::int64_t{1} << 22;
+
+std::span<std::byte> bytes_of(const at::Tensor& t) {
+  return {static_cast<std::byte*>(t.data_ptr()), static_cast<std::size_t>(t.nbytes())};
+}
+
+/// s(z) of one micro-batch, [M, c, h, w].
+at::Tensor posterior_score(const Problem& problem, const DataTerm& data_term, double sigma,
+                           const ParticleBatch& batch) {
+  const NoiseSchedule& schedule = problem.prior.schedule();
+  const double a = schedule.signal(kSmallestTime), s = schedule.noise(kSmallestTime);
+  const at::Tensor prior = problem.prior.predict_noise(batch.z * a, kSmallestTime) * (-a / s);
+  const double observed = static_cast<double>(problem.forward.observed_count());
+  return prior - data_term.gradient(batch.z, batch.first, 0).gradient * (observed / (sigma * sigma));
+}
+
+/// The mean of |z^i - z^j|^2 over pairs: twice the sum of the variances.
+double mean_squared_distance(const FlowState& state, Collective& group) {
+  EnsembleMoments moments(state.latent_elements(), state.share.particles);
+  for (const ParticleBatch& batch : state.batches) moments.add(batch.z.flatten(1).cpu(), batch.counted);
+  moments.start(group);
+  moments.wait();
+  return 2.0 * moments.variance().sum().item<double>();
+}
+
+/// The sum of u(z^i, z^j) over j != i. `all` holds z and s of all particles, [N, 2, d].
+double row_sum(const at::Tensor& all, std::int64_t i, double h2) {
+  const std::int64_t n = all.size(0), d = all.size(2), rows = std::max<std::int64_t>(1, kLargestBlock / d);
+  const at::Tensor z = all[i][0], s = all[i][1];  // [d]
+  double sum = 0.0;
+  for (std::int64_t first = 0; first < n; first += rows) {
+    const at::Tensor others = all.slice(0, first, std::min(n, first + rows));
+    const at::Tensor z_j = others.select(1, 0), s_j = others.select(1, 1);  // [rows, d]
+    const at::Tensor apart = z - z_j;                                       // [rows, d]
+    const at::Tensor r2 = apart.square().sum(1) / h2;                       // [rows]
+    const at::Tensor k = (1.0 + r2).rsqrt();                                // [rows]
+    const at::Tensor k3 = k * k * k / h2;                                   // [rows]
+    const at::Tensor u = (s_j * s).sum(1) * k + ((s - s_j) * apart).sum(1) * k3 +
+                         k3 * static_cast<double>(d) - 3.0 * r2 * k3 * k * k;  // [rows]
+    for (std::int64_t j = 0; j < u.size(0); ++j)
+      if (first + j != i) sum += u[j].item<double>();
+  }
+  return sum;
+}
+
+}  // namespace
+
+double stein_discrepancy(const Problem& problem, const FlowState& state, double sigma, Collective& group) {
+  const std::int64_t n = state.share.particles, d = state.latent_elements(),
+                     micro_batch = state.share.micro_batch;
+  if (n < 2) return std::numeric_limits<double>::quiet_NaN();
+  const double h2 = mean_squared_distance(state, group);
+
+  FlowOptions exact;  // the data term alone, at the particles as they are
+  exact.consistency = 0.0;
+  exact.decoder_std = 0.0;
+  const DataTerm data_term(problem, exact);
+  const std::int64_t slots = state.share.batches_per_rank * micro_batch;
+  at::Tensor own = at::zeros({slots, 2, d}, at::kDouble);
+  for (std::size_t b = 0; b < state.batches.size(); ++b) {
+    const ParticleBatch& batch = state.batches[b];
+    if (batch.counted == 0) continue;
+    const at::Tensor rows = own.slice(0, static_cast<std::int64_t>(b) * micro_batch,
+                                      static_cast<std::int64_t>(b + 1) * micro_batch);  // [M, 2, d]
+    rows.select(1, 0).copy_(batch.z.flatten(1));
+    rows.select(1, 1).copy_(posterior_score(problem, data_term, sigma, batch).flatten(1));
+  }
+  const at::Tensor gathered = at::empty({group.size() * slots, 2, d}, at::kDouble);
+  group.all_gather(bytes_of(own), bytes_of(gathered));
+  const at::Tensor all = gathered.slice(0, 0, n);  // [N, 2, d]
+
+  std::vector<double> sums(static_cast<std::size_t>(slots)),
+      all_sums(sums.size() * static_cast<std::size_t>(group.size()));
+  for (std::int64_t k = 0; k < state.share.count(); ++k)
+    sums[static_cast<std::size_t>(k)] = row_sum(all, state.share.first_particle() + k, h2);
+  group.all_gather(std::as_bytes(std::span(sums)), std::as_writable_bytes(std::span(all_sums)));
+  double sum = 0.0;
+  for (std::int64_t i = 0; i < n; ++i) sum += all_sums[static_cast<std::size_t>(i)];  // in particle order
+  return sum / (static_cast<double>(n) * static_cast<double>(n - 1) * static_cast<double>(d));
+}
+
+}  // namespace dwgf

@@ -1,0 +1,88 @@
+#include "prior/families/published_models.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include <dwgf/base/error.hpp>
+
+namespace dwgf {
+namespace {
+
+const char* name_of(PredictionType prediction) {
+  return prediction == PredictionType::epsilon ? "epsilon" : "v_prediction";
+}
+
+bool near(double a, double b) {
+  return std::abs(a - b) <= 1e-4 * std::abs(b);
+}
+
+bool has_published_channels(const UNetConfig& unet) {
+  const std::int64_t channels[] = {320, 640, 1280, 1280};
+  return std::ranges::equal(unet.levels, channels, {}, &UNetLevel::channels);
+}
+
+struct Published {
+  const char* name;
+  PredictionType prediction;
+};
+
+std::optional<Published> published(const UNetConfig& unet) {
+  if (!has_published_channels(unet)) return std::nullopt;
+  if (unet.context_channels == 768) return Published{"Stable Diffusion 1.x", PredictionType::epsilon};
+  if (unet.context_channels == 1024 && unet.sample_size == 64)
+    return Published{"Stable Diffusion 2-base or 2.1-base", PredictionType::epsilon};
+  if (unet.context_channels == 1024 && unet.sample_size == 96)
+    return Published{"Stable Diffusion 2 or 2.1", PredictionType::v_prediction};
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::vector<std::string> published_model_warnings(const UNetConfig& unet,
+                                                  const AutoencoderConfig& autoencoder,
+                                                  const NoiseScheduleConfig& schedule) {
+  const auto model = published(unet);
+  if (!model) return {};
+  std::vector<std::string> warnings;
+  const std::string looks = concat("the prior's U-Net has the shape of ", model->name);
+  if (schedule.prediction != model->prediction) {
+    warnings.push_back(concat(looks, ", which predicts ", name_of(model->prediction),
+                              ", but its scheduler_config.json says prediction_type = ",
+                              name_of(schedule.prediction), "; is the scheduler of another model?"));
+  }
+  if (!near(autoencoder.scaling_factor, 0.18215)) {
+    warnings.push_back(concat(looks, ", whose latents are scaled by 0.18215, but vae/config.json says ",
+                              autoencoder.scaling_factor, "; is the autoencoder of another model?"));
+  }
+  const bool betas =
+      schedule.trained_betas.empty() && schedule.beta_schedule == BetaSchedule::scaled_linear &&
+      near(schedule.beta_start, 0.00085) && near(schedule.beta_end, 0.012) && schedule.train_steps == 1000;
+  if (!betas) {
+    warnings.push_back(
+        concat(looks,
+               ", trained with scaled_linear betas from 0.00085 to 0.012 over 1000 "
+               "steps, but its scheduler_config.json says otherwise; are keys missing in it?"));
+  }
+  return warnings;
+}
+
+std::optional<std::string> prediction_warning(PredictionType claimed, double correlation,
+                                              double noise_level) {
+  if (noise_level < 0.99) return std::nullopt;
+  const bool gives_noise_back = correlation > 0.9;
+  if (claimed == PredictionType::v_prediction && gives_noise_back) {
+    return concat("the prior's U-Net gives back the noise it is shown at its last time (correlation ",
+                  correlation,
+                  "), as one that predicts epsilon does, but its scheduler_config.json says "
+                  "prediction_type = v_prediction; is the scheduler of another model?");
+  }
+  if (claimed == PredictionType::epsilon && !(correlation > 0.5)) {
+    return concat("the prior's U-Net does not give back the noise it is shown at its last time (correlation ",
+                  correlation,
+                  ", where one that predicts epsilon is near 1), but its scheduler_config.json "
+                  "says prediction_type = epsilon; does it predict v, or are its weights not trained?");
+  }
+  return std::nullopt;
+}
+
+}  // namespace dwgf

@@ -1,0 +1,164 @@
+#include "prior/models/memory.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+namespace dwgf {
+namespace {
+
+/// How many numbers are held; bytes in the end.
+using Numbers = double;
+
+/// Of a 3x3 convolution: the weights once more, as they are brought into their format. Input and result are
+/// used as they lie.
+Numbers convolution(Numbers in, Numbers out) {
+  return 9 * in * out;
+}
+
+/// What a residual block holds beside its input and its result at the worst moment of its forward pass.
+Numbers residual_inner(Numbers in, Numbers out, Numbers positions) {
+  const Numbers first = positions * (in + out) + convolution(in, out);
+  const Numbers second = positions * 2 * out + convolution(out, out);
+  return std::max(first, second);
+}
+
+/// What it keeps for its backward pass: its input and the first convolution's result.
+Numbers residual_kept(Numbers in, Numbers out, Numbers positions) {
+  return positions * (in + out);
+}
+
+/// One of the decoder's blocks.
+struct Block {
+  Numbers input = 0, result = 0;
+  Numbers inner = 0;  ///< beside both, at the worst moment of either pass
+  Numbers kept = 0;   ///< for the backward pass
+};
+
+std::vector<Block> decoder_blocks(const AutoencoderConfig& config, Numbers positions, bool coarse,
+                                  bool fine) {
+  std::vector<Block> blocks;
+  const auto residual = [&](Numbers in, Numbers out, Numbers p) {
+    blocks.push_back({p * in, p * out, residual_inner(in, out, p), residual_kept(in, out, p)});
+  };
+  Numbers in = static_cast<Numbers>(config.channels.back()), p = positions;
+  if (coarse) {
+    for (int i = 0; i < (config.middle_attention ? 3 : 2); ++i) residual(in, in, p);
+  }
+  if (!fine) return blocks;
+  for (std::size_t i = config.channels.size(); i-- > 0;) {
+    const auto out = static_cast<Numbers>(config.channels[i]);
+    for (std::int64_t j = 0; j <= config.layers; ++j) {
+      residual(in, out, p);
+      in = out;
+    }
+    if (i == 0) break;
+    blocks.push_back({p * in, 4 * p * in, 4 * p * in + convolution(in, 2 * in), 0});
+    p *= 4;
+  }
+  const auto image = static_cast<Numbers>(config.image_channels);
+  blocks.push_back({p * in, p * image, p * in + convolution(in, image), p * in});
+  return blocks;
+}
+
+Numbers forward_peak(const std::vector<Block>& blocks) {
+  Numbers peak = 0;
+  for (const Block& block : blocks) peak = std::max(peak, block.input + block.result + block.inner);
+  return peak;
+}
+
+/// With everything kept.
+struct Gradient {
+  Numbers kept = 0, peak = 0;
+};
+
+Gradient plain_gradient(const std::vector<Block>& blocks) {
+  Gradient sums;
+  Numbers inner = 0;
+  for (const Block& block : blocks) {
+    sums.kept += block.kept;
+    inner = std::max(inner, block.result + block.inner);
+  }
+  sums.peak = sums.kept + inner;
+  return sums;
+}
+
+/// With the blocks' inputs kept, each block run again.
+Gradient recomputed_gradient(const std::vector<Block>& blocks) {
+  Gradient sums;
+  for (const Block& block : blocks) {
+    sums.kept += block.input;
+    sums.peak = std::max(sums.peak, sums.kept + block.kept + block.result + block.inner);
+  }
+  return sums;
+}
+
+Numbers positions_of(const CallSize& size) {
+  return static_cast<Numbers>(size.batch) * static_cast<Numbers>(size.latent_height) *
+         static_cast<Numbers>(size.latent_width);
+}
+
+std::uint64_t bytes(Numbers numbers, const CallSize& size) {
+  return static_cast<std::uint64_t>(numbers * static_cast<Numbers>(size.element));
+}
+
+}  // namespace
+
+std::uint64_t unet_bytes(const UNetConfig& config, const CallSize& size) {
+  Numbers skips = 0, inner = 0, p = positions_of(size);
+  for (const UNetLevel& level : config.levels) {
+    const auto channels = static_cast<Numbers>(level.channels);
+    skips += p * channels * static_cast<Numbers>(level.layers + 1);
+    inner = std::max(inner, p * 2 * channels + residual_inner(2 * channels, channels, p));
+    // A transformer's widest moment: 8 channels each for its feed-forward layer, 4 for what is kept of them.
+    if (level.attention_down || level.attention_up) inner = std::max(inner, p * 14 * channels);
+    p /= 4;
+  }
+  return bytes(skips + inner, size);
+}
+
+std::uint64_t encoder_bytes(const AutoencoderConfig& config, const CallSize& size) {
+  // Its blocks are the decoder's in reverse order, one less a level; where channels grow, the narrower side
+  // counts.
+  Numbers p = positions_of(size), peak = 0;
+  for (std::size_t i = config.channels.size(); i-- > 0;) {
+    const auto channels = static_cast<Numbers>(config.channels[i]);
+    peak = std::max(peak, p * 3 * channels + residual_inner(channels, channels, p));
+    p *= 4;
+  }
+  return bytes(peak, size);
+}
+
+std::uint64_t decoder_bytes(const AutoencoderConfig& config, const CallSize& size) {
+  return bytes(forward_peak(decoder_blocks(config, positions_of(size), true, true)), size);
+}
+
+GradientBytes decoder_gradient_bytes(const AutoencoderConfig& config, DecoderGradient how,
+                                     const CallSize& size) {
+  const Numbers positions = positions_of(size);
+  const auto result = [&](const Gradient& gradient) {
+    return GradientBytes{bytes(gradient.kept, size), bytes(gradient.peak, size)};
+  };
+  if (how == DecoderGradient::plain)
+    return result(plain_gradient(decoder_blocks(config, positions, true, true)));
+  if (how == DecoderGradient::recompute)
+    return result(recomputed_gradient(decoder_blocks(config, positions, true, true)));
+
+  const Numbers factor = static_cast<Numbers>(std::int64_t{1} << (config.channels.size() - 1));
+  Numbers reach = 1 / factor, spacing = 1;
+  for (std::size_t i = 0; i < config.channels.size(); ++i, spacing /= 2)
+    reach += 2 * static_cast<Numbers>(config.layers + 1) * spacing + (i > 0 ? spacing : 0);
+  const auto edge = [&](std::int64_t whole) {
+    return std::min(static_cast<Numbers>(whole), static_cast<Numbers>(kTile) + 2 * std::ceil(reach));
+  };
+  const Numbers seen = static_cast<Numbers>(size.batch) * edge(size.latent_height) * edge(size.latent_width);
+  const Gradient coarse = recomputed_gradient(decoder_blocks(config, positions, true, false));
+  const Gradient tile = recomputed_gradient(decoder_blocks(config, seen, false, true));
+  const Numbers grid = 2 * positions * static_cast<Numbers>(config.channels.back());
+  const Numbers forward = forward_peak(decoder_blocks(config, positions, true, true));
+  const Numbers kept = coarse.kept + grid;
+  const Numbers image = 3 * positions * factor * factor * static_cast<Numbers>(config.image_channels);
+  return result({kept, std::max({kept + forward, kept + image + tile.peak, kept + coarse.peak})});
+}
+
+}  // namespace dwgf

@@ -1,0 +1,71 @@
+/// The configuration files of a diffusers directory (unet/config.json of either kind of U-Net,
+/// vae/config.json, scheduler/scheduler_config.json) as plain structs. Missing keys take diffusers' defaults;
+/// what this program does not support is refused, by name. Reference: diffusers 0.42.1,
+/// models/unets/unet_2d_condition.py and unet_2d.py, models/autoencoders/autoencoder_kl.py, schedulers/.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include <dwgf/prior/schedule.hpp>
+
+namespace dwgf {
+
+/// One resolution of the U-Net: the same channels on the way down and on the way up.
+struct UNetLevel {
+  std::int64_t channels = 0;
+  std::int64_t layers = 2;              ///< residual blocks on the way down; one more on the way up
+  std::int64_t heads = 8;               ///< of attention
+  std::int64_t transformer_layers = 1;  ///< a transformer
+  bool attention_down = false;          ///< CrossAttnDownBlock2D or AttnDownBlock2D, not DownBlock2D
+  bool attention_up = false;            ///< CrossAttnUpBlock2D or AttnUpBlock2D, not UpBlock2D
+};
+
+struct UNetConfig {
+  std::int64_t latent_channels = 4;  ///< in and out
+  bool learned_variance =
+      false;  ///< twice as many come out; the second half is a variance, which is not used
+  std::vector<UNetLevel> levels;  ///< finest first
+  std::int64_t context_channels =
+      0;                           ///< cross_attention_dim; 0: no prompt, and attention among positions alone
+  std::int64_t time_channels = 0;  ///< of the time embedding
+  std::int64_t norm_groups = 32;
+  double norm_eps = 1e-5;
+  bool linear_projection = false;  ///< around a transformer: linear layers, not 1x1 convolutions
+  bool cosine_first = true;        ///< flip_sin_to_cos
+  std::int64_t frequency_shift = 0;
+  bool pad_below_right =
+      false;  ///< where a level is left, zeros only below and to the right (downsample_padding 0)
+  bool middle_attention = true;
+  std::int64_t sample_size = 0;  ///< of the latents it was trained on; 0: not said. Any size is computed
+};
+
+struct AutoencoderConfig {
+  std::int64_t image_channels = 3;
+  std::int64_t latent_channels = 4;
+  std::vector<std::int64_t> channels;  ///< a level, finest first
+  std::int64_t layers = 1;             ///< residual blocks a level in the encoder; one more in the decoder
+  std::int64_t norm_groups = 32;
+  double scaling_factor = 0.18215;
+  double shift_factor = 0.0;
+  bool quant_conv = true;
+  bool post_quant_conv = true;
+  bool middle_attention = true;
+};
+
+/// Each throws NotFoundError where there is no such file, DataError naming file, key, what was found and what
+/// is allowed. Guaranteed of what comes back: positive sizes within bounds, groups and heads that divide the
+/// channels.
+UNetConfig read_unet_config(const std::filesystem::path& file);
+/// Of a `UNet2DModel`, the unconditional U-Net of pixel-space models.
+UNetConfig read_unconditional_unet_config(const std::filesystem::path& file);
+/// The class that a configuration file is of ("UNet2DModel"); empty where it does not say, or where there is
+/// no such file.
+std::string config_class(const std::filesystem::path& file);
+AutoencoderConfig read_autoencoder_config(const std::filesystem::path& file);
+/// Of any diffusers scheduler over discrete times: betas, steps_offset and prediction_type are read.
+NoiseScheduleConfig read_schedule_config(const std::filesystem::path& file);
+
+}  // namespace dwgf

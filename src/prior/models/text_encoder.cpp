@@ -1,0 +1,165 @@
+#include "prior/models/text_encoder.hpp"
+
+#include <string_view>
+#include <utility>
+
+#include <ATen/ATen.h>
+
+#include <dwgf/base/error.hpp>
+
+#include "prior/files/config_file.hpp"
+#include "prior/files/tokenizer.hpp"
+
+namespace dwgf {
+namespace {
+
+// Far beyond any published model; they keep nonsense from being multiplied.
+constexpr std::int64_t kMostChannels = 16384;
+constexpr std::int64_t kMostLayers = 128;
+constexpr std::int64_t kMostTokens = std::int64_t{1} << 24;
+constexpr std::int64_t kMostPositions = 65536;
+
+/// softmax(q k^T / sqrt(C / heads)) v, each token over itself and those before it          (CLIPAttention)
+class CausalAttention : public torch::nn::Module {
+ public:
+  CausalAttention(std::int64_t channels, std::int64_t heads, const at::TensorOptions& tensors)
+      : heads_(heads) {
+    const auto projection = [&](const char* name) {
+      return register_module(name, std::make_shared<Linear>(channels, channels, true, tensors));
+    };
+    q_ = projection("q_proj");
+    k_ = projection("k_proj");
+    v_ = projection("v_proj");
+    out_ = projection("out_proj");
+  }
+
+  at::Tensor forward(const at::Tensor& x) const {  // [B, T, C] -> [B, T, C]
+    const auto split = [&](const at::Tensor& tokens) {
+      return tokens.view({tokens.size(0), tokens.size(1), heads_, -1}).transpose(1, 2);
+    };
+    const at::Tensor q = split(q_->forward(x)), k = split(k_->forward(x)),
+                     v = split(v_->forward(x));  // [B, heads, T, C / heads]
+    const at::Tensor y = at::scaled_dot_product_attention(q, k, v, {}, 0.0, /*is_causal=*/true);
+    return out_->forward(y.transpose(1, 2).flatten(2));
+  }
+
+ private:
+  std::shared_ptr<Linear> q_, k_, v_, out_;
+  std::int64_t heads_;
+};
+
+/// W2 act(W1 x)                                                                              (CLIPMLP)
+class Perceptron : public torch::nn::Module {
+ public:
+  Perceptron(const TextEncoderConfig& config, const at::TensorOptions& tensors) : quick_(config.quick_gelu) {
+    const auto channels = config.channels, inner = config.feed_forward_channels;
+    into_ = register_module("fc1", std::make_shared<Linear>(channels, inner, true, tensors));
+    out_ = register_module("fc2", std::make_shared<Linear>(inner, channels, true, tensors));
+  }
+
+  at::Tensor forward(const at::Tensor& x) const {  // [B, T, C] -> [B, T, C]
+    const at::Tensor h = into_->forward(x);
+    return out_->forward(quick_ ? h * at::sigmoid(1.702 * h) : at::gelu(h));
+  }
+
+ private:
+  std::shared_ptr<Linear> into_, out_;
+  bool quick_;
+};
+
+}  // namespace
+
+class TextEncoderLayer : public torch::nn::Module {
+ public:
+  TextEncoderLayer(const TextEncoderConfig& config, const at::TensorOptions& tensors) {
+    const auto channels = config.channels;
+    attention_ =
+        register_module("self_attn", std::make_shared<CausalAttention>(channels, config.heads, tensors));
+    norm1_ = register_module("layer_norm1", std::make_shared<LayerNorm>(channels, tensors));
+    perceptron_ = register_module("mlp", std::make_shared<Perceptron>(config, tensors));
+    norm2_ = register_module("layer_norm2", std::make_shared<LayerNorm>(channels, tensors));
+  }
+
+  at::Tensor forward(at::Tensor x) const {  // [B, T, C] -> [B, T, C]
+    x = x + attention_->forward(norm1_->forward(x));
+    return x + perceptron_->forward(norm2_->forward(x));
+  }
+
+ private:
+  std::shared_ptr<CausalAttention> attention_;
+  std::shared_ptr<Perceptron> perceptron_;
+  std::shared_ptr<LayerNorm> norm1_, norm2_;
+};
+
+TextEncoderConfig read_text_encoder_config(const std::filesystem::path& path) {
+  const ConfigFile file(path, {"CLIPTextModel"});
+  file.text("model_type", "clip_text_model", {"clip_text_model"});
+  file.require("layer_norm_eps", 1e-5);
+
+  TextEncoderConfig config;  // transformers' defaults
+  config.vocabulary = file.integer("vocab_size", config.vocabulary, 2, kMostTokens);
+  config.channels = file.integer("hidden_size", config.channels, 1, kMostChannels);
+  config.feed_forward_channels =
+      file.integer("intermediate_size", config.feed_forward_channels, 1, 8 * kMostChannels);
+  config.layers = file.integer("num_hidden_layers", config.layers, 1, kMostLayers);
+  config.heads = file.integer("num_attention_heads", config.heads, 1, kMostChannels);
+  config.positions = file.integer("max_position_embeddings", config.positions, 2, kMostPositions);
+  config.quick_gelu = file.text("hidden_act", "quick_gelu", {"quick_gelu", "gelu"}) == "quick_gelu";
+  file.check_divides("num_attention_heads", config.heads, config.channels);
+  return config;
+}
+
+std::optional<std::string> text_encoder_parameter(const std::string& stored_name) {
+  constexpr std::string_view kPrefix = "text_model.";
+  return same_name(stored_name.starts_with(kPrefix) ? stored_name.substr(kPrefix.size()) : stored_name);
+}
+
+TextEncoder::TextEncoder(const TextEncoderConfig& config, const at::TensorOptions& options) {
+  struct Group : torch::nn::Module {};
+  const auto embeddings = register_module("embeddings", std::make_shared<Group>());
+  const auto table = [&](const char* name, std::int64_t rows) {
+    return embeddings->register_module(name, std::make_shared<Group>())
+        ->register_parameter("weight", at::empty({rows, config.channels}, options), false);
+  };
+  token_embedding_ = table("token_embedding", config.vocabulary);
+  position_embedding_ = table("position_embedding", config.positions);
+  const auto encoder = register_module("encoder", std::make_shared<Group>());
+  layers_ = encoder->register_module("layers", std::make_shared<ModuleVector<TextEncoderLayer>>());
+  for (std::int64_t i = 0; i < config.layers; ++i)
+    layers_->add(std::make_shared<TextEncoderLayer>(config, options));
+  final_norm_ = register_module("final_layer_norm", std::make_shared<LayerNorm>(config.channels, options));
+}
+
+at::Tensor TextEncoder::forward(const at::Tensor& tokens) const {
+  at::Tensor x = at::embedding(token_embedding_, tokens) +
+                 position_embedding_.narrow(0, 0, tokens.size(1));  // [1, T, C]
+  for (std::size_t i = 0; i < layers_->size(); ++i) x = (*layers_)[i].forward(x);
+  return final_norm_->forward(x);
+}
+
+at::Tensor encode_prompt(const std::filesystem::path& directory, const TextEncoderConfig& config,
+                         const Weights& weights, const std::string& prompt, const at::TensorOptions& options,
+                         FileHashes& hashes) {
+  const Tokenizer tokenizer(directory / "tokenizer");
+  if (tokenizer.vocabulary_size() != config.vocabulary) {
+    throw DataError(concat("prior: the tokenizer's vocabulary ", tokenizer.vocabulary_file().string(),
+                           " has ", tokenizer.vocabulary_size(), " tokens, but the text encoder in ",
+                           weights.folder().string(), " was trained on ", config.vocabulary,
+                           " (its vocab_size); take both from one model"));
+  }
+  const std::int64_t length = tokenizer.max_length().value_or(config.positions);
+  if (length > config.positions) {
+    throw DataError(concat("prior: the tokenizer in ", (directory / "tokenizer").string(), " makes ", length,
+                           " tokens (its model_max_length), but the text encoder in ",
+                           weights.folder().string(), " takes ", config.positions,
+                           " at most (its max_position_embeddings); take both from one model"));
+  }
+  const auto numbers = tokenizer.encode(prompt, length);
+  const at::NoGradGuard no_grad;
+  const auto encoder = load_model<TextEncoder>(config, weights, text_encoder_parameter, options, hashes);
+  const at::Tensor tokens =
+      at::tensor(at::ArrayRef<std::int64_t>(numbers), at::kLong).unsqueeze(0).to(options.device());  // [1, T]
+  return encoder->forward(tokens);
+}
+
+}  // namespace dwgf

@@ -1,0 +1,54 @@
+/// The U-Net of diffusion models: the conditional one of Stable Diffusion 1.x and 2.x, diffusers'
+/// UNet2DConditionModel (arXiv 2112.10752, appendix), and the unconditional one of pixel-space models,
+/// UNet2DModel (arXiv 2006.11239, appendix B); https://github.com/huggingface/diffusers (models/unets/,
+/// 0.42.1).
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include <ATen/core/Tensor.h>
+#include <torch/nn/module.h>
+
+#include "prior/models/model_config.hpp"
+#include "prior/nn/layers.hpp"
+
+namespace dwgf {
+
+class UNetDownBlock;
+class UNetMiddleBlock;
+class UNetUpBlock;
+
+class UNet : public torch::nn::Module {
+ public:
+  /// Parameters are uninitialised, see load_model. @pre `config` comes from read_unet_config or satisfies
+  /// what it guarantees.
+  UNet(const UNetConfig& config, const at::TensorOptions& options);
+
+  /// The prompt's embedding [1, tokens, context_channels], for all calls that follow. @pre context_channels >
+  /// 0
+  void set_context(const at::Tensor& context);
+
+  /// What the network predicts (eps or v) of z_t [B, c, h, w], any h and w, at one time for all samples ->
+  /// [B, c, h, w].
+  /// @pre set_context was called, where there is a context.
+  at::Tensor forward(const at::Tensor& z_t, std::int64_t time) const;
+
+  /// The sinusoidal embedding of a time, [1, channels of the first level], in float32 as diffusers computes
+  /// it, then cast.
+  at::Tensor sinusoidal_embedding(std::int64_t time) const;
+
+ private:
+  UNetConfig config_;
+  at::TensorOptions options_;
+  at::Tensor frequencies_;  // [1, channels / 2] float32
+
+  std::shared_ptr<Convolution> conv_in_, conv_out_;
+  std::shared_ptr<Linear> time_linear1_, time_linear2_;
+  std::shared_ptr<ModuleVector<UNetDownBlock>> down_blocks_;
+  std::shared_ptr<UNetMiddleBlock> middle_block_;
+  std::shared_ptr<ModuleVector<UNetUpBlock>> up_blocks_;
+  std::shared_ptr<GroupNorm> norm_out_;
+};
+
+}  // namespace dwgf

@@ -1,0 +1,292 @@
+#include "prior/nn/blocks.hpp"
+
+#include <utility>
+#include <vector>
+
+#include <ATen/ATen.h>
+
+namespace dwgf {
+
+ResidualBlock::ResidualBlock(const Options& options, const at::TensorOptions& tensors) {
+  const auto [in, out, time_channels, groups, eps] = options;
+  norm1_ = register_module("norm1", std::make_shared<GroupNorm>(groups, in, eps, tensors));
+  conv1_ = register_module("conv1", std::make_shared<Convolution>(in, out, 3, 1, 1, tensors));
+  if (time_channels > 0) {
+    time_projection_ =
+        register_module("time_emb_proj", std::make_shared<Linear>(time_channels, out, true, tensors));
+  }
+  norm2_ = register_module("norm2", std::make_shared<GroupNorm>(groups, out, eps, tensors));
+  conv2_ = register_module("conv2", std::make_shared<Convolution>(out, out, 3, 1, 1, tensors));
+  if (in != out)
+    shortcut_ = register_module("conv_shortcut", std::make_shared<Convolution>(in, out, 1, 1, 0, tensors));
+}
+
+at::Tensor ResidualBlock::shortcut(const at::Tensor& x) const {
+  return shortcut_ ? shortcut_->forward(x) : x;  // [B, out, H, W]
+}
+
+at::Tensor ResidualBlock::forward(const at::Tensor& x, const at::Tensor& activated_time,
+                                  const Normaliser& normalise) const {
+  at::Tensor h = normalise.activated(*norm1_, x).value;  // [B, in, H, W]
+  if (time_projection_) {
+    // One time for all samples: its projection is an offset of each channel, which the convolution adds at no
+    // cost.
+    h = conv1_->forward(h, time_projection_->forward(activated_time)[0]);  // [B, out, H, W]
+  } else {
+    h = conv1_->forward(h);  // [B, out, H, W]
+  }
+  return conv2_->forward_onto(normalise.activated(*norm2_, h).value, shortcut(x));  // [B, out, H, W]
+}
+
+Differentiated ResidualBlock::differentiated(const at::Tensor& x, const Normaliser& normalise) const {
+  const Activated first = normalise.activated(*norm1_, x);   // [B, in, H, W]
+  const at::Tensor h = conv1_->forward(first.value);         // [B, out, H, W]
+  const Activated second = normalise.activated(*norm2_, h);  // [B, out, H, W]
+  const at::Tensor y = conv2_->forward_onto(second.value, shortcut(x));
+  return {y, [this, x, h, first = first.statistics, second = second.statistics,
+              constant = first.constant](const at::Tensor& cotangent) {
+            const at::Tensor to_h = norm2_->pull_back_activated(conv2_->pull_back(cotangent), h, second,
+                                                                constant);  // [B, out, H, W]
+            return norm1_->pull_back_activated(
+                conv1_->pull_back(to_h), x, first, constant,
+                shortcut_ ? shortcut_->pull_back(cotangent) : cotangent);  // [B, in, H, W]
+          }};
+}
+
+Downsample::Downsample(std::int64_t channels, Padding padding, const at::TensorOptions& tensors)
+    : padding_(padding) {
+  const std::int64_t around = padding == Padding::symmetric ? 1 : 0;
+  conv_ = register_module("conv", std::make_shared<Convolution>(channels, channels, 3, 2, around, tensors));
+}
+
+at::Tensor Downsample::forward(const at::Tensor& x) const {
+  if (padding_ == Padding::symmetric) return conv_->forward(x);
+  return conv_->forward(at::constant_pad_nd(x, {0, 1, 0, 1}));
+}
+
+Upsample::Upsample(std::int64_t channels, const at::TensorOptions& tensors) {
+  conv_ = register_module("conv", std::make_shared<Convolution>(channels, channels, 3, 1, 1, tensors));
+}
+
+namespace {
+
+/// 2 i + a sees the coarse positions i + a - 1 and i + a: the kernel's three taps [0, 1, 2], the first or the
+/// last alone.
+at::Tensor taps_of(const at::Tensor& kernel, std::int64_t axis, std::int64_t phase) {
+  const at::Tensor first = kernel.narrow(axis, 0, 1), middle = kernel.narrow(axis, 1, 1),
+                   last = kernel.narrow(axis, 2, 1);
+  return phase == 0 ? at::cat({first, middle + last}, axis) : at::cat({first + middle, last}, axis);
+}
+
+/// Whether a doubling is done on the coarse grid; elsewhere the libraries' kernels of 3 x 3 are better.
+bool on_coarse_grid(const at::Tensor& x) {
+  return x.is_cpu() && !(x.requires_grad() && c10::GradMode::is_enabled());
+}
+
+}  // namespace
+
+at::Tensor Upsample::doubled(const at::Tensor& x) const {
+  const std::int64_t channels = x.size(1), height = x.size(2), width = x.size(3);
+  if (!on_coarse_grid_) {
+    const c10::InferenceMode recording(false);
+    const at::NoGradGuard no_grad;
+    const at::Tensor kernel = conv_->weight();  // [C, C, 3, 3]
+    std::vector<at::Tensor> blocks;             // 4 x [C, C, 2, 2]
+    for (const std::int64_t a : {0, 1})
+      for (const std::int64_t b : {0, 1}) blocks.push_back(taps_of(taps_of(kernel, 2, a), 3, b));
+    on_coarse_grid_ = std::make_shared<Convolution>(at::cat(blocks, 0), conv_->bias().repeat({4}), 1, 1);
+  }
+  const at::Tensor all = on_coarse_grid_->forward(x);  // [B, 4 C, H + 1, W + 1]
+  at::Tensor y =
+      at::empty({x.size(0), channels, 2 * height, 2 * width}, x.options(), x.suggest_memory_format());
+  for (const std::int64_t a : {0, 1}) {
+    for (const std::int64_t b : {0, 1}) {
+      const at::Tensor block = all.narrow(1, (2 * a + b) * channels, channels);
+      y.slice(2, a, 2 * height, 2)
+          .slice(3, b, 2 * width, 2)
+          .copy_(block.narrow(2, a, height).narrow(3, b, width));
+    }
+  }
+  return y;  // [B, C, 2 H, 2 W]
+}
+
+at::Tensor Upsample::pull_back_doubled(const at::Tensor& cotangent) const {
+  const std::int64_t channels = cotangent.size(1), height = cotangent.size(2) / 2,
+                     width = cotangent.size(3) / 2;
+  at::Tensor all = at::zeros({cotangent.size(0), 4 * channels, height + 1, width + 1}, cotangent.options());
+  if (cotangent.suggest_memory_format() == at::MemoryFormat::ChannelsLast)
+    all = all.contiguous(at::MemoryFormat::ChannelsLast);
+  for (const std::int64_t a : {0, 1}) {
+    for (const std::int64_t b : {0, 1}) {
+      const at::Tensor block = all.narrow(1, (2 * a + b) * channels, channels);
+      block.narrow(2, a, height)
+          .narrow(3, b, width)
+          .copy_(cotangent.slice(2, a, 2 * height, 2).slice(3, b, 2 * width, 2));
+    }
+  }
+  return on_coarse_grid_->pull_back(all);  // [B, C, H, W]
+}
+
+at::Tensor Upsample::forward(const at::Tensor& x, std::int64_t height, std::int64_t width) const {
+  if (on_coarse_grid(x) && height == 2 * x.size(2) && width == 2 * x.size(3)) return doubled(x);
+  return conv_->forward(at::upsample_nearest2d(x, {height, width}));
+}
+
+Differentiated Upsample::differentiated(const at::Tensor& x) const {
+  const at::Tensor y = forward(x, 2 * x.size(2), 2 * x.size(3));
+  if (on_coarse_grid(x))
+    return {y, [this](const at::Tensor& cotangent) { return pull_back_doubled(cotangent); }};
+  return {y, [this](const at::Tensor& cotangent) {
+            return at::avg_pool2d(conv_->pull_back(cotangent), {2, 2})
+                .mul_(4.0);  // the adjoint of repetition is a sum
+          }};
+}
+
+Attention::Attention(const Options& options, const at::TensorOptions& tensors) : heads_(options.heads) {
+  const auto [channels, key_channels, heads, bias] = options;
+  to_q_ = register_module("to_q", std::make_shared<Linear>(channels, channels, bias, tensors));
+  to_k_ = register_module("to_k", std::make_shared<Linear>(key_channels, channels, bias, tensors));
+  to_v_ = register_module("to_v", std::make_shared<Linear>(key_channels, channels, bias, tensors));
+  to_out_ = register_module("to_out", std::make_shared<ModuleVector<Linear>>());
+  to_out_->add(std::make_shared<Linear>(channels, channels, true, tensors));
+}
+
+at::Tensor Attention::split_heads(const at::Tensor& tokens) const {
+  return tokens.view({tokens.size(0), tokens.size(1), heads_, -1}).transpose(1, 2);
+}
+
+at::Tensor Attention::merge_heads(const at::Tensor& heads) const {
+  return heads.transpose(1, 2).flatten(2);
+}
+
+at::Tensor SelfAttention::forward(const at::Tensor& x) const {
+  const at::Tensor q = split_heads(to_q_->forward(x));  // [B, heads, L, C / heads]
+  const at::Tensor k = split_heads(to_k_->forward(x));
+  const at::Tensor v = split_heads(to_v_->forward(x));
+  return to_out().forward(merge_heads(at::scaled_dot_product_attention(q, k, v)));  // [B, L, C]
+}
+
+void CrossAttention::set_context(const at::Tensor& context) {
+  const at::NoGradGuard no_grad;
+  const at::Tensor values = to_v_->forward(context);  // [1, tokens, C]
+  keys_ = split_heads(to_k_->forward(context));       // [1, heads, tokens, C / heads]
+  values_ = split_heads(values);                      // [1, heads, tokens, C / heads]
+  constant_ = context.size(1) == 1 ? to_out().forward(values) : at::Tensor();  // [1, 1, C]
+}
+
+at::Tensor CrossAttention::forward(const at::Tensor& x) const {
+  if (constant()) return constant_;
+  const at::Tensor q = split_heads(to_q_->forward(x));           // [B, heads, L, C / heads]
+  const at::Tensor k = keys_.expand({x.size(0), -1, -1, -1});    // [B, heads, tokens, C / heads]
+  const at::Tensor v = values_.expand({x.size(0), -1, -1, -1});  // [B, heads, tokens, C / heads]
+  return to_out().forward(merge_heads(at::scaled_dot_product_attention(q, k, v)));  // [B, L, C]
+}
+
+ImageAttention::ImageAttention(const Options& options, const at::TensorOptions& tensors)
+    : Attention({.channels = options.channels,
+                 .key_channels = options.channels,
+                 .heads = options.heads,
+                 .bias = true},
+                tensors) {
+  norm_ = register_module(
+      "group_norm", std::make_shared<GroupNorm>(options.groups, options.channels, options.eps, tensors));
+}
+
+namespace {
+
+/// [B, C, H, W] -> [B, L, C], no copy in the networks' format on CPUs.
+at::Tensor tokens_of(const at::Tensor& x) {
+  return x.permute({0, 2, 3, 1}).flatten(1, 2);
+}
+
+/// And back, to positions like those of `x`.
+at::Tensor image_of(const at::Tensor& tokens, const at::Tensor& x) {
+  return tokens.view({x.size(0), x.size(2), x.size(3), tokens.size(2)}).permute({0, 3, 1, 2});
+}
+
+}  // namespace
+
+at::Tensor ImageAttention::forward(const at::Tensor& x) const {
+  const at::Tensor tokens = tokens_of(norm_->forward(x));    // [B, L, C]
+  const at::Tensor q = split_heads(to_q_->forward(tokens));  // [B, heads, L, C / heads]
+  const at::Tensor k = split_heads(to_k_->forward(tokens));
+  const at::Tensor v = split_heads(to_v_->forward(tokens));
+  const at::Tensor h = to_out().forward(merge_heads(at::scaled_dot_product_attention(q, k, v)));  // [B, L, C]
+  return x + image_of(h, x);  // [B, C, H, W]
+}
+
+Differentiated ImageAttention::differentiated(const at::Tensor& x) const {
+  return {forward(x), [this, x](const at::Tensor& cotangent) {
+            return differentiate([this](const at::Tensor& leaf) { return forward(leaf); }, x)
+                .pull_back(cotangent);
+          }};
+}
+
+std::string current_attention_name(const std::string& stored_name) {
+  static constexpr std::pair<const char*, const char*> kOldNames[] = {
+      {".query.", ".to_q."}, {".key.", ".to_k."}, {".value.", ".to_v."}, {".proj_attn.", ".to_out.0."}};
+  if (stored_name.find(".attentions.") == std::string::npos) return stored_name;
+  for (const auto& [old_name, new_name] : kOldNames) {
+    if (const auto at = stored_name.find(old_name); at != std::string::npos) {
+      return std::string(stored_name).replace(at, std::string(old_name).size(), new_name);
+    }
+  }
+  return stored_name;
+}
+
+FeedForward::FeedForward(std::int64_t channels, const at::TensorOptions& tensors) {
+  // ff.net = [GEGLU with its projection `proj`, dropout, linear]
+  struct Gate : torch::nn::Module {};
+  auto gate = std::make_shared<Gate>();
+  into_ = gate->register_module("proj", std::make_shared<Linear>(channels, 8 * channels, true, tensors));
+  auto net = register_module("net", std::make_shared<ModuleVector<torch::nn::Module>>());
+  out_ = std::make_shared<Linear>(4 * channels, channels, true, tensors);
+  net->add(gate, 0);
+  net->add(out_, 2);
+}
+
+at::Tensor FeedForward::forward(const at::Tensor& x) const {
+  const auto parts = into_->forward(x).chunk(2, -1);  // 2 x [B, L, 4 C]
+  at::Tensor gate = at::gelu(parts[1]);               // [B, L, 4 C]
+  gate = gate.requires_grad() ? gate * parts[0] : gate.mul_(parts[0]);
+  return out_->forward(gate);  // [B, L, C]
+}
+
+TransformerLayer::TransformerLayer(std::int64_t channels, std::int64_t context_channels, std::int64_t heads,
+                                   const at::TensorOptions& tensors) {
+  norm1_ = register_module("norm1", std::make_shared<LayerNorm>(channels, tensors));
+  norm2_ = register_module("norm2", std::make_shared<LayerNorm>(channels, tensors));
+  norm3_ = register_module("norm3", std::make_shared<LayerNorm>(channels, tensors));
+  Attention::Options attention{.channels = channels, .key_channels = channels, .heads = heads};
+  self_ = register_module("attn1", std::make_shared<SelfAttention>(attention, tensors));
+  attention.key_channels = context_channels;
+  cross_ = register_module("attn2", std::make_shared<CrossAttention>(attention, tensors));
+  feed_forward_ = register_module("ff", std::make_shared<FeedForward>(channels, tensors));
+}
+
+at::Tensor TransformerLayer::forward(at::Tensor x) const {
+  x = self_->forward(norm1_->forward(x)).add_(x);                        // [B, L, C]
+  x = x + cross_->forward(cross_->constant() ? x : norm2_->forward(x));  // [B, L, C]
+  return feed_forward_->forward(norm3_->forward(x)).add_(x);             // [B, L, C]
+}
+
+ImageTransformer::ImageTransformer(const Options& options, const at::TensorOptions& tensors) {
+  const auto [channels, context_channels, heads, layers, groups, linear_projection] = options;
+  const auto stored = linear_projection ? Linear::Stored::matrix : Linear::Stored::convolution;
+  norm_ = register_module("norm", std::make_shared<GroupNorm>(groups, channels, 1e-6, tensors));
+  into_ = register_module("proj_in", std::make_shared<Linear>(channels, channels, true, tensors, stored));
+  layers_ = register_module("transformer_blocks", std::make_shared<ModuleVector<TransformerLayer>>());
+  for (std::int64_t i = 0; i < layers; ++i) {
+    layers_->add(std::make_shared<TransformerLayer>(channels, context_channels, heads, tensors));
+  }
+  out_ = register_module("proj_out", std::make_shared<Linear>(channels, channels, true, tensors, stored));
+}
+
+at::Tensor ImageTransformer::forward(const at::Tensor& x) const {
+  at::Tensor h = into_->forward(tokens_of(norm_->forward(x)));  // [B, L, C]
+  for (std::size_t i = 0; i < layers_->size(); ++i) h = (*layers_)[i].forward(h);
+  h = out_->forward(h);       // [B, L, C]
+  return x + image_of(h, x);  // [B, C, H, W]
+}
+
+}  // namespace dwgf

@@ -1,0 +1,198 @@
+/// What the U-Nets and the autoencoder are made of. Sub-modules are named as in diffusers
+/// 0.42.1 (models/resnet.py, models/attention.py, models/attention_processor.py,
+/// models/transformers/transformer_2d.py).
+///
+/// Shapes: B samples, C channels, H x W positions, L = H * W tokens, E channels of the time embedding.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include <ATen/core/Tensor.h>
+#include <torch/nn/module.h>
+
+#include "prior/differentiate.hpp"
+#include "prior/nn/layers.hpp"
+
+namespace dwgf {
+
+/// A module that maps a tensor to one.
+class TensorModule : public torch::nn::Module {
+ public:
+  virtual at::Tensor forward(const at::Tensor& x) const = 0;
+};
+
+/// h = conv1(silu(norm1(x))) + W_t silu(temb);  y = shortcut(x) + conv2(silu(norm2(h)))        (diffusers
+/// ResnetBlock2D)
+class ResidualBlock : public torch::nn::Module {
+ public:
+  struct Options {
+    std::int64_t in = 0, out = 0;
+    std::int64_t time_channels = 0;  ///< E; 0: the block does not see the time
+    std::int64_t groups = 32;
+    double eps = 1e-6;
+  };
+  ResidualBlock(const Options& options, const at::TensorOptions& tensors);
+  /// x [B, in, H, W] and silu(temb) [1, E], the same for all samples (undefined if E = 0) -> [B, out, H, W]
+  at::Tensor forward(const at::Tensor& x, const at::Tensor& activated_time,
+                     const Normaliser& normalise = {}) const;
+  /// The same of a block that does not see the time, with its pull-back, which keeps x and h.
+  Differentiated differentiated(const at::Tensor& x, const Normaliser& normalise) const;
+
+ private:
+  at::Tensor shortcut(const at::Tensor& x) const;
+
+  std::shared_ptr<GroupNorm> norm1_, norm2_;
+  std::shared_ptr<Convolution> conv1_, conv2_, shortcut_;
+  std::shared_ptr<Linear> time_projection_;
+};
+
+/// Halves the resolution by a convolution of stride 2.
+class Downsample : public torch::nn::Module {
+ public:
+  /// Zeros around the image (the U-Net of Stable Diffusion), or below and to the right of it only (the
+  /// autoencoder; the first DDPM models).
+  enum class Padding { symmetric, below_right };
+  Downsample(std::int64_t channels, Padding padding, const at::TensorOptions& tensors);
+  at::Tensor forward(const at::Tensor& x) const;  // [B, C, H, W] -> [B, C, H / 2, W / 2], rounded up or down
+
+ private:
+  std::shared_ptr<Convolution> conv_;
+  Padding padding_;
+};
+
+/// Nearest neighbours, then a convolution of 3 x 3. Where the resolution doubles on a CPU that is done on the
+/// coarse grid: each of the four results of a coarse position sees 2 x 2 coarse positions, with weights that
+/// are sums of the kernel's (4/9 of the multiplications).
+class Upsample : public torch::nn::Module {
+ public:
+  Upsample(std::int64_t channels, const at::TensorOptions& tensors);
+  at::Tensor forward(const at::Tensor& x, std::int64_t height,
+                     std::int64_t width) const;  // -> [B, C, height, width]
+  /// Of the doubled resolution, with its pull-back, which keeps nothing.
+  Differentiated differentiated(const at::Tensor& x) const;
+
+ private:
+  at::Tensor doubled(const at::Tensor& x) const;
+  at::Tensor pull_back_doubled(const at::Tensor& cotangent) const;
+
+  std::shared_ptr<Convolution> conv_;
+  /// The convolution of 2 x 2 from C to 4 C channels, of which block 2 a + b has the results at (2 i + a, 2 j
+  /// + b).
+  mutable std::shared_ptr<Convolution> on_coarse_grid_;
+};
+
+/// Multi-head attention, softmax(q k^T / sqrt(C / heads)) v with its four projections (arXiv 1706.03762).
+/// Logits and softmax are formed by LibTorch's fused kernels, in float32 also where the tensors are half
+/// precision: `upcast_attention` needs nothing more.
+class Attention : public TensorModule {
+ public:
+  struct Options {
+    std::int64_t channels = 0;      ///< C, of queries and output
+    std::int64_t key_channels = 0;  ///< of what keys and values are made from
+    std::int64_t heads = 1;
+    bool bias = false;  ///< of the projections to queries, keys and values
+  };
+  Attention(const Options& options, const at::TensorOptions& tensors);
+
+ protected:
+  at::Tensor split_heads(const at::Tensor& tokens) const;  // [B, L, C] -> [B, heads, L, C / heads]
+  at::Tensor merge_heads(const at::Tensor& heads) const;   // and back
+  const Linear& to_out() const { return (*to_out_)[0]; }
+
+  std::shared_ptr<Linear> to_q_, to_k_, to_v_;
+
+ private:
+  std::shared_ptr<ModuleVector<Linear>> to_out_;
+  std::int64_t heads_;
+};
+
+class SelfAttention : public Attention {
+ public:
+  using Attention::Attention;
+  at::Tensor forward(const at::Tensor& x) const override;  // [B, L, C] -> [B, L, C]
+};
+
+/// Attention to the prompt. Keys and values do not depend on the sample: they are made once, by
+/// `set_context`.
+class CrossAttention : public Attention {
+ public:
+  using Attention::Attention;
+  /// context [1, tokens, key_channels]
+  void set_context(const at::Tensor& context);
+  /// [B, L, C] -> [B, L, C], or [1, 1, C] where the context is a single token: every query then attends to it
+  /// alone, softmax is 1, and the result is the same everywhere. @pre set_context was called.
+  at::Tensor forward(const at::Tensor& x) const override;
+  /// Whether the result does not depend on x, so that none need be made.
+  bool constant() const { return constant_.defined(); }
+
+ private:
+  at::Tensor keys_, values_;  // [1, heads, tokens, C / heads]
+  at::Tensor constant_;       // [1, 1, C]
+};
+
+/// x + attention(norm(x)) over the positions of an image              (the middle of the autoencoder; DDPM's
+/// U-Net)
+class ImageAttention : public Attention {
+ public:
+  struct Options {
+    std::int64_t channels = 0, heads = 1, groups = 32;
+    double eps = 1e-6;
+  };
+  ImageAttention(const Options& options, const at::TensorOptions& tensors);
+  at::Tensor forward(const at::Tensor& x) const override;  // [B, C, H, W]
+  /// With its pull-back, which keeps x and does the forward pass again with autograd.
+  Differentiated differentiated(const at::Tensor& x) const;
+
+ private:
+  std::shared_ptr<GroupNorm> norm_;
+};
+
+/// The name of a parameter of an attention among a model's, where files published before diffusers 0.17 say
+/// query, key, value and proj_attn; other names as they are.
+std::string current_attention_name(const std::string& stored_name);
+
+/// W (a * gelu(b)) + c with (a, b) a projection to 4 C channels each, arXiv 2002.05202.
+class FeedForward : public torch::nn::Module {
+ public:
+  FeedForward(std::int64_t channels, const at::TensorOptions& tensors);
+  at::Tensor forward(const at::Tensor& x) const;  // [B, L, C]
+
+ private:
+  std::shared_ptr<Linear> into_, out_;
+};
+
+/// Self-attention, attention to the prompt and a feed-forward layer, each with its norm and a residual
+/// connection.
+class TransformerLayer : public torch::nn::Module {
+ public:
+  TransformerLayer(std::int64_t channels, std::int64_t context_channels, std::int64_t heads,
+                   const at::TensorOptions& tensors);
+  at::Tensor forward(at::Tensor x) const;  // [B, L, C]
+
+ private:
+  std::shared_ptr<LayerNorm> norm1_, norm2_, norm3_;
+  std::shared_ptr<SelfAttention> self_;
+  std::shared_ptr<CrossAttention> cross_;
+  std::shared_ptr<FeedForward> feed_forward_;
+};
+
+/// x + proj_out(layers(proj_in(norm(x)))) over the positions of an image                    (diffusers
+/// Transformer2DModel)
+class ImageTransformer : public TensorModule {
+ public:
+  struct Options {
+    std::int64_t channels = 0, context_channels = 0, heads = 1, layers = 1, groups = 32;
+    bool linear_projection = false;  ///< proj_in and proj_out are stored as matrices, not as 1x1 convolutions
+  };
+  ImageTransformer(const Options& options, const at::TensorOptions& tensors);
+  at::Tensor forward(const at::Tensor& x) const override;  // [B, C, H, W]
+
+ private:
+  std::shared_ptr<GroupNorm> norm_;
+  std::shared_ptr<Linear> into_, out_;
+  std::shared_ptr<ModuleVector<TransformerLayer>> layers_;
+};
+
+}  // namespace dwgf

@@ -1,0 +1,297 @@
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <c10/core/GradMode.h>
+
+#include "prior/differentiate.hpp"
+#include "prior/nn/detail/norm_kernels.hpp"
+#include "prior/nn/layers.hpp"
+
+namespace dwgf {
+namespace {
+
+/// x [B, C, H, W] as the kernels see it.
+struct Layout {
+  explicit Layout(const at::Tensor& x)
+      : batch(x.size(0)),
+        channels(x.size(1)),
+        positions(x.size(2) * x.size(3)),
+        part(std::max<std::int64_t>(kNormBlock, kPartNumbers / channels / kNormBlock * kNormBlock)),
+        parts((positions + part - 1) / part) {}
+  std::int64_t offset(std::int64_t task) const {
+    return ((task / parts) * positions + (task % parts) * part) * channels;
+  }
+  std::int64_t count(std::int64_t task) const { return std::min(part, positions - (task % parts) * part); }
+  std::int64_t tasks() const { return batch * parts; }
+
+  static constexpr std::int64_t kPartNumbers = 32768;
+  std::int64_t batch, channels, positions;
+  std::int64_t part,
+      parts;  ///< positions of a part of a sample, the unit of work of a thread; parts of a sample
+};
+
+/// Whether the kernels may be used of x: no gradient recorded, channels next to each other.
+bool kernels_serve(const at::Tensor& x) {
+  if (!x.is_cpu() || x.dim() != 4 || (x.requires_grad() && c10::GradMode::is_enabled())) return false;
+  if (x.scalar_type() != at::kFloat && x.scalar_type() != at::kBFloat16) return false;
+  const std::int64_t row = x.size(1) * x.size(3);
+  return x.strides() == at::IntArrayRef({x.size(2) * row, 1, row, x.size(1)});
+}
+
+/// Calls f with a null pointer of the kernels' type for x.
+template <class F>
+void with_type(const at::Tensor& x, F&& f) {
+  if (x.scalar_type() == at::kFloat) {
+    f(static_cast<float*>(nullptr));
+  } else {
+    f(static_cast<Brain*>(nullptr));
+  }
+}
+
+template <class T>
+T* values(const at::Tensor& x) {
+  return static_cast<T*>(x.data_ptr());
+}
+
+/// f(task) for all parts of all samples, shared out over threads.
+template <class F>
+void for_each_part(const Layout& layout, const F& f) {
+  at::parallel_for(0, layout.tasks(), 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t task = begin; task < end; ++task) f(task);
+  });
+}
+
+/// Two sums a channel of every part, [tasks, 2, channels].
+class PartialSums {
+ public:
+  explicit PartialSums(const Layout& layout)
+      : layout_(layout), values_(static_cast<std::size_t>(2 * layout.tasks() * layout.channels)) {}
+  double* first(std::int64_t task) { return values_.data() + 2 * task * layout_.channels; }
+  double* second(std::int64_t task) { return first(task) + layout_.channels; }
+  /// Adds up the parts of a sample, in their order, into those of its first part.
+  void gather(std::int64_t sample) {
+    double* const total = first(sample * layout_.parts);
+    for (std::int64_t part = 1; part < layout_.parts; ++part) {
+      const double* const more = first(sample * layout_.parts + part);
+      for (std::int64_t i = 0; i < 2 * layout_.channels; ++i) total[i] += more[i];
+    }
+  }
+
+ private:
+  const Layout& layout_;
+  std::vector<double> values_;
+};
+
+/// A norm with its statistics as the kernels take it: y = x scale + shift, [batch, channels] each.
+struct Rows {
+  Rows(const Layout& layout, const GroupNorm::Statistics& statistics, const at::Tensor& weight,
+       const at::Tensor& bias)
+      : channels(layout.channels) {
+    const at::Tensor w = weight.to(at::kFloat), shifts = bias.to(at::kFloat);
+    const std::int64_t groups = statistics.mean.size(1), width = channels / groups;
+    const float* const rate = statistics.rate.data_ptr<float>();
+    const float* const centre = statistics.mean.data_ptr<float>();
+    for (auto* values : {&scale, &shift, &mean})
+      values->resize(static_cast<std::size_t>(layout.batch * channels));
+    for (std::int64_t i = 0; i < layout.batch * channels; ++i) {
+      const std::int64_t c = i % channels, group = i / channels * groups + c / width;
+      const auto at = static_cast<std::size_t>(i);
+      mean[at] = centre[group];
+      scale[at] = rate[group] * w.data_ptr<float>()[c];
+      shift[at] = shifts.data_ptr<float>()[c] - mean[at] * scale[at];
+    }
+  }
+  const float* of(const std::vector<float>& values, std::int64_t sample) const {
+    return values.data() + sample * channels;
+  }
+
+  std::int64_t channels;
+  std::vector<float> scale, shift, mean;
+};
+
+}  // namespace
+
+GroupNorm::GroupNorm(std::int64_t groups, std::int64_t channels, double eps, const at::TensorOptions& options)
+    : groups_(groups), eps_(eps) {
+  weight_ = register_parameter("weight", at::empty({channels}, options), false);
+  bias_ = register_parameter("bias", at::empty({channels}, options), false);
+}
+
+GroupNorm::Statistics GroupNorm::statistics(const at::Tensor& x) const {
+  if (!kernels_serve(x)) {
+    const at::Tensor groups =
+        x.reshape({x.size(0), groups_, -1}).to(x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat);
+    const auto [variance, mean] =
+        at::var_mean(groups, at::OptionalIntArrayRef{2}, std::int64_t{0});  // [B, groups]
+    return {mean, (variance + eps_).rsqrt()};
+  }
+  const Layout layout(x);
+  Statistics out{at::empty({layout.batch, groups_}, at::kFloat),
+                 at::empty({layout.batch, groups_}, at::kFloat)};
+  with_type(x, [&]<class T>(T*) {
+    const T* const all = values<T>(x);
+    // Sums of differences from a sample's first position, so that a large mean costs no digits.
+    std::vector<float> origin(static_cast<std::size_t>(layout.batch * layout.channels));
+    for (std::int64_t b = 0; b < layout.batch; ++b)
+      convert_to_float(all + b * layout.positions * layout.channels, layout.channels,
+                       origin.data() + b * layout.channels);
+    PartialSums sums(layout);
+    for_each_part(layout, [&](std::int64_t task) {
+      add_channel_sums(all + layout.offset(task), layout.count(task), layout.channels,
+                       origin.data() + task / layout.parts * layout.channels, sums.first(task),
+                       sums.second(task));
+    });
+    const std::int64_t width = layout.channels / groups_;
+    const double n = static_cast<double>(layout.positions);
+    for (std::int64_t b = 0; b < layout.batch; ++b) {
+      sums.gather(b);
+      const double* const sum = sums.first(b * layout.parts);
+      const double* const square = sums.second(b * layout.parts);
+      const float* const from = origin.data() + b * layout.channels;
+      for (std::int64_t g = 0; g < groups_; ++g) {
+        double mean = 0.0, squares = 0.0;
+        for (std::int64_t c = g * width; c < (g + 1) * width; ++c) mean += from[c] + sum[c] / n;
+        mean /= static_cast<double>(width);
+        for (std::int64_t c = g * width; c < (g + 1) * width; ++c) {
+          const double offset = sum[c] / n;  // of the channel's mean from its origin
+          const double apart = from[c] + offset - mean;
+          squares += square[c] - offset * sum[c] + n * apart * apart;
+        }
+        const double variance = std::max(squares / (n * static_cast<double>(width)), 0.0);
+        out.mean.data_ptr<float>()[b * groups_ + g] = static_cast<float>(mean);
+        out.rate.data_ptr<float>()[b * groups_ + g] = static_cast<float>(1.0 / std::sqrt(variance + eps_));
+      }
+    }
+  });
+  return out;
+}
+
+GroupNorm::Affine GroupNorm::affine(const Statistics& statistics, std::int64_t channels) const {
+  const auto type = statistics.mean.scalar_type();
+  const at::Tensor width = at::ones({1, 1, channels / groups_}, statistics.mean.options());
+  const at::Tensor rate = (statistics.rate.unsqueeze(2) * width).flatten(1);  // [B, C]
+  const at::Tensor mean = (statistics.mean.unsqueeze(2) * width).flatten(1);  // [B, C]
+  const at::Tensor scale = rate * weight_.to(type);
+  const at::Tensor shift = bias_.to(type) - mean * scale;
+  return {scale.unsqueeze(2).unsqueeze(3), shift.unsqueeze(2).unsqueeze(3)};
+}
+
+at::Tensor GroupNorm::apply(const at::Tensor& x, const Statistics& statistics, bool activate) const {
+  if (!kernels_serve(x)) {
+    const auto [scale, shift] = affine(statistics, x.size(1));  // [B, C, 1, 1]
+    const at::Tensor y = at::addcmul(shift, x.to(scale.scalar_type()), scale).to(x.scalar_type());
+    return activate ? dwgf::activate(y) : y;
+  }
+  const Layout layout(x);
+  const Rows rows(layout, statistics, weight_, bias_);
+  const at::Tensor y = at::empty_like(x);
+  with_type(x, [&]<class T>(T*) {
+    for_each_part(layout, [&](std::int64_t task) {
+      const std::int64_t b = task / layout.parts;
+      scale_and_activate(values<T>(x) + layout.offset(task), layout.count(task), layout.channels,
+                         rows.of(rows.scale, b), rows.of(rows.shift, b), activate,
+                         values<T>(y) + layout.offset(task));
+    });
+  });
+  return y;
+}
+
+at::Tensor GroupNorm::forward(const at::Tensor& x) const {
+  return kernels_serve(x) ? apply(x, statistics(x), false) : at::group_norm(x, groups_, weight_, bias_, eps_);
+}
+
+at::Tensor GroupNorm::activated(const at::Tensor& x) const {
+  return kernels_serve(x) ? apply(x, statistics(x), true) : activate(forward(x));
+}
+
+at::Tensor GroupNorm::activated(const at::Tensor& x, const Statistics& statistics) const {
+  return apply(x, statistics, true);
+}
+
+at::Tensor GroupNorm::pull_back_activated(at::Tensor cotangent, const at::Tensor& x,
+                                          const Statistics& statistics, bool constant,
+                                          const at::Tensor& more) const {
+  if (!kernels_serve(x) || cotangent.strides() != x.strides() ||
+      (more.defined() && more.strides() != x.strides())) {
+    const auto norm = [&](const at::Tensor& leaf) {
+      return constant ? activated(leaf, statistics) : activate(forward(leaf));
+    };
+    const at::Tensor gradient = differentiate(norm, x).pull_back(cotangent);
+    return more.defined() ? gradient + more : gradient;
+  }
+  const Layout layout(x);
+  const Rows rows(layout, statistics, weight_, bias_);
+  std::vector<float> slope(rows.scale.size(), 0.0F), offset(rows.scale.size(), 0.0F);  // [B, C]
+  PartialSums sums(layout);
+  with_type(x, [&]<class T>(T*) {
+    for_each_part(layout, [&](std::int64_t task) {
+      const std::int64_t b = task / layout.parts;
+      pull_back_activation(values<T>(x) + layout.offset(task), layout.count(task), layout.channels,
+                           rows.of(rows.scale, b), rows.of(rows.shift, b), rows.of(rows.mean, b),
+                           values<T>(cotangent) + layout.offset(task), sums.first(task), sums.second(task));
+    });
+    if (!constant) {
+      // With d the cotangent of norm(x), v = (x - mean) rate, and means over a group: J^T d = rate (w d -
+      // mean(w d) - v mean(w d v)).
+      const std::int64_t per_group = layout.channels / groups_;
+      const double n = static_cast<double>(layout.positions * per_group);
+      const at::Tensor weight = weight_.to(at::kFloat);
+      for (std::int64_t b = 0; b < layout.batch; ++b) {
+        sums.gather(b);
+        const double* const sum = sums.first(b * layout.parts);
+        const double* const moment = sums.second(b * layout.parts);
+        for (std::int64_t g = 0; g < groups_; ++g) {
+          double first = 0.0, second = 0.0;
+          for (std::int64_t c = g * per_group; c < (g + 1) * per_group; ++c) {
+            first += weight.data_ptr<float>()[c] * sum[c];
+            second += weight.data_ptr<float>()[c] * moment[c];
+          }
+          const double rate = statistics.rate.data_ptr<float>()[b * groups_ + g];
+          const double centre = statistics.mean.data_ptr<float>()[b * groups_ + g];
+          const double along = -rate * rate * rate * second / n;
+          for (std::int64_t c = g * per_group; c < (g + 1) * per_group; ++c) {
+            const auto at = static_cast<std::size_t>(b * layout.channels + c);
+            slope[at] = static_cast<float>(along);
+            offset[at] = static_cast<float>(-rate * first / n - along * centre);
+          }
+        }
+      }
+    }
+    for_each_part(layout, [&](std::int64_t task) {
+      const std::int64_t b = task / layout.parts;
+      pull_back_norm(values<T>(x) + layout.offset(task), layout.count(task), layout.channels,
+                     rows.of(rows.scale, b), rows.of(slope, b), rows.of(offset, b),
+                     more.defined() ? values<T>(more) + layout.offset(task) : nullptr,
+                     values<T>(cotangent) + layout.offset(task));
+    });
+  });
+  return cotangent;
+}
+
+Normaliser Normaliser::noting(NormStatistics& statistics) {
+  Normaliser normaliser;
+  normaliser.noted_here_ = &statistics;
+  return normaliser;
+}
+
+Normaliser Normaliser::as_noted(const NormStatistics& statistics) {
+  Normaliser normaliser;
+  normaliser.noted_ = &statistics;
+  return normaliser;
+}
+
+Activated Normaliser::activated(const GroupNorm& norm, const at::Tensor& x) const {
+  if (noted_ != nullptr) {
+    const GroupNorm::Statistics& statistics = noted_->at(&norm);
+    return {norm.activated(x, statistics), statistics, true};
+  }
+  if (!kernels_serve(x) && noted_here_ == nullptr) return {norm.activated(x), {}, false};
+  const GroupNorm::Statistics statistics = norm.statistics(x);
+  if (noted_here_ != nullptr) noted_here_->insert_or_assign(&norm, statistics);
+  return {kernels_serve(x) ? norm.activated(x, statistics) : norm.activated(x), statistics, false};
+}
+
+}  // namespace dwgf

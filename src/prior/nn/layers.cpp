@@ -1,0 +1,111 @@
+#include "prior/nn/layers.hpp"
+
+#include <utility>
+
+#include <ATen/ATen.h>
+
+#include "prior/nn/detail/packed_convolution.hpp"
+
+namespace dwgf {
+namespace {
+
+at::Tensor without_values(at::IntArrayRef shape, const at::TensorOptions& options) {
+  return at::empty(shape, options);
+}
+
+}  // namespace
+
+Linear::Linear(std::int64_t in, std::int64_t out, bool bias, const at::TensorOptions& options,
+               Stored stored) {
+  const bool matrix = stored == Stored::matrix;
+  weight_ = register_parameter(
+      "weight", matrix ? without_values({out, in}, options) : without_values({out, in, 1, 1}, options),
+      false);
+  if (bias) bias_ = register_parameter("bias", without_values({out}, options), false);
+}
+
+at::Tensor Linear::forward(const at::Tensor& x) const {
+  const at::Tensor matrix = weight_.dim() == 2 ? weight_ : weight_.flatten(1);  // [out, in], no copy
+  return bias_.defined() ? at::linear(x, matrix, bias_) : at::linear(x, matrix);
+}
+
+at::Tensor in_network_format(const at::Tensor& x) {
+  if (!x.is_cpu() || (x.scalar_type() != at::kFloat && x.scalar_type() != at::kBFloat16)) return x;
+  const at::Tensor y = x.contiguous(at::MemoryFormat::ChannelsLast);
+  const std::int64_t channels = y.size(1), height = y.size(2), width = y.size(3);
+  const std::int64_t strides[] = {height * width * channels, 1, width * channels, channels};
+  // A single channel, or a single position, is in both formats; its strides say which one is meant.
+  return y.strides() == at::IntArrayRef(strides) ? y : y.as_strided(y.sizes(), strides);
+}
+
+Convolution::Convolution(std::int64_t in, std::int64_t out, std::int64_t kernel, std::int64_t stride,
+                         std::int64_t padding, const at::TensorOptions& options)
+    : stride_(stride),
+      padding_(padding),
+      kernel_(kernel),
+      packed_(std::make_unique<PackedConvolution>()),
+      packed_adjoint_(std::make_unique<PackedConvolution>()) {
+  weight_ = register_parameter("weight", without_values({out, in, kernel, kernel}, options), false);
+  bias_ = register_parameter("bias", without_values({out}, options), false);
+}
+
+Convolution::Convolution(const at::Tensor& weight, const at::Tensor& bias, std::int64_t stride,
+                         std::int64_t padding)
+    : Convolution(weight.size(1), weight.size(0), weight.size(2), stride, padding, weight.options()) {
+  weight_.copy_(weight);
+  bias_.copy_(bias);
+}
+
+Convolution::~Convolution() = default;
+
+at::Tensor Convolution::weight() const {
+  return packed_->empty() ? weight_ : packed_->dense();
+}
+
+at::Tensor Convolution::run(const at::Tensor& x, const at::Tensor& bias, const at::Tensor& more) const {
+  if (PackedConvolution::serves(x)) {
+    if (packed_->empty()) {
+      packed_->pack(weight_, x, stride_, padding_);
+      weight_.set_data(at::empty({0}, weight_.options()));
+    }
+    return packed_->forward(x, bias, more);
+  }
+  const at::Tensor y = at::conv2d(x, weight(), bias, stride_, padding_);
+  return more.defined() ? y.add_(more) : y;  // a convolution's result is not needed by its backward pass
+}
+
+at::Tensor Convolution::forward(const at::Tensor& x) const {
+  return run(x, bias_, {});
+}
+
+at::Tensor Convolution::forward(const at::Tensor& x, const at::Tensor& offset) const {
+  return run(x, bias_ + offset, {});
+}
+
+at::Tensor Convolution::forward_onto(const at::Tensor& x, const at::Tensor& more) const {
+  return run(x, bias_, more);
+}
+
+at::Tensor Convolution::pull_back(const at::Tensor& cotangent) const {
+  if (!PackedConvolution::serves(cotangent))
+    return at::conv_transpose2d(cotangent, weight(), {}, stride_, padding_);
+  if (packed_adjoint_->empty())
+    packed_adjoint_->pack(weight().flip({2, 3}).transpose(0, 1), cotangent, 1, kernel_ - 1 - padding_);
+  return packed_adjoint_->forward(cotangent, {});
+}
+
+LayerNorm::LayerNorm(std::int64_t channels, const at::TensorOptions& options) {
+  weight_ = register_parameter("weight", without_values({channels}, options), false);
+  bias_ = register_parameter("bias", without_values({channels}, options), false);
+}
+
+at::Tensor LayerNorm::forward(const at::Tensor& x) const {
+  return at::layer_norm(x, weight_.sizes(), weight_, bias_, 1e-5);
+}
+
+at::Tensor activate(at::Tensor x) {
+  if (x.requires_grad()) return at::silu(x);  // the backward pass needs x
+  return at::silu_(x);
+}
+
+}  // namespace dwgf

@@ -1,0 +1,166 @@
+/// The elementary layers of the Stable Diffusion networks. Parameters carry PyTorch's names, are created
+/// uninitialised (they are always loaded) and never require a gradient, so that a backward pass costs input
+/// gradients only.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <ATen/core/Tensor.h>
+#include <torch/nn/module.h>
+
+namespace dwgf {
+
+/// y = W x + b over the last dimension, x [..., in].
+/// https://pytorch.org/docs/stable/generated/torch.nn.Linear.html
+class Linear : public torch::nn::Module {
+ public:
+  enum class Stored { matrix, convolution };  ///< W as [out, in] or as a 1x1 convolution's [out, in, 1, 1]
+
+  Linear(std::int64_t in, std::int64_t out, bool bias, const at::TensorOptions& options,
+         Stored stored = Stored::matrix);
+  at::Tensor forward(const at::Tensor& x) const;  // [..., in] -> [..., out]
+
+ private:
+  at::Tensor weight_, bias_;
+};
+
+/// The memory format in which the networks are fastest for what is like x: channels next to each other on a
+/// CPU in float32 and bfloat16. x [B, C, H, W] in that format, itself where it is in it or where there is no
+/// such choice.
+at::Tensor in_network_format(const at::Tensor& x);
+
+class PackedConvolution;
+
+/// A square convolution with zero padding, x [B, in, H, W].
+/// https://pytorch.org/docs/stable/generated/torch.nn.Conv2d.html
+///
+/// On a CPU in float32 and bfloat16 the first call without a gradient brings the weights into oneDNN's
+/// format; the parameter's own memory is given back then, and made again where a gradient is recorded.
+class Convolution : public torch::nn::Module {
+ public:
+  Convolution(std::int64_t in, std::int64_t out, std::int64_t kernel, std::int64_t stride,
+              std::int64_t padding, const at::TensorOptions& options);
+  /// With these values.
+  Convolution(const at::Tensor& weight, const at::Tensor& bias, std::int64_t stride, std::int64_t padding);
+  ~Convolution() override;
+  at::Tensor forward(const at::Tensor& x) const;
+  /// With something added to each output channel, `offset` [out].
+  at::Tensor forward(const at::Tensor& x, const at::Tensor& offset) const;
+  /// With something of the result's shape added.
+  at::Tensor forward_onto(const at::Tensor& x, const at::Tensor& more) const;
+  /// J^T c, which is the convolution with the kernel turned by 180 degrees and its channels exchanged. @pre
+  /// stride 1
+  at::Tensor pull_back(const at::Tensor& cotangent) const;
+
+  at::Tensor weight() const;  ///< [out, in, k, k], dense
+  const at::Tensor& bias() const { return bias_; }
+
+ private:
+  at::Tensor run(const at::Tensor& x, const at::Tensor& bias, const at::Tensor& more) const;
+
+  at::Tensor weight_, bias_;
+  std::int64_t stride_, padding_, kernel_;
+  std::unique_ptr<PackedConvolution> packed_, packed_adjoint_;
+};
+
+/// Group normalisation over x [B, C, ...], arXiv 1803.08494. Sums over a group are formed in float32 or wider
+/// where x is of half precision, in float64 where it is float32 in the networks' format.
+class GroupNorm : public torch::nn::Module {
+ public:
+  /// Of every group of every sample: mean and 1 / sqrt(variance + eps), [B, groups] each, float32 or wider.
+  struct Statistics {
+    at::Tensor mean, rate;
+  };
+
+  GroupNorm(std::int64_t groups, std::int64_t channels, double eps, const at::TensorOptions& options);
+  at::Tensor forward(const at::Tensor& x) const;
+  /// silu(norm(x)).
+  at::Tensor activated(const at::Tensor& x) const;
+
+  /// Of x [B, C, H, W].
+  Statistics statistics(const at::Tensor& x) const;
+  /// silu(norm(x)) with these statistics.
+  at::Tensor activated(const at::Tensor& x, const Statistics& statistics) const;
+  /// J^T c + more of silu(norm(x)), where `statistics` are those of x (for the networks' format only; else
+  /// they are formed again) or, if `constant`, given numbers. The cotangent is overwritten; `more` may be
+  /// undefined.
+  at::Tensor pull_back_activated(at::Tensor cotangent, const at::Tensor& x, const Statistics& statistics,
+                                 bool constant, const at::Tensor& more = {}) const;
+
+ private:
+  at::Tensor apply(const at::Tensor& x, const Statistics& statistics, bool activate) const;
+  /// y = x scale + shift, [B, C, 1, 1] each.
+  struct Affine {
+    at::Tensor scale, shift;
+  };
+  Affine affine(const Statistics& statistics, std::int64_t channels) const;
+
+  at::Tensor weight_, bias_;
+  std::int64_t groups_;
+  double eps_;
+};
+
+/// Layer normalisation over the last dimension, arXiv 1607.06450; eps 1e-5.
+class LayerNorm : public torch::nn::Module {
+ public:
+  LayerNorm(std::int64_t channels, const at::TensorOptions& options);
+  at::Tensor forward(const at::Tensor& x) const;
+
+ private:
+  at::Tensor weight_, bias_;
+};
+
+/// The statistics of every norm of a network on one whole input, so that parts of that input can be passed
+/// through the network on their own and come out as they do within the whole.
+using NormStatistics = std::map<const GroupNorm*, GroupNorm::Statistics>;
+
+/// silu(norm(x)) and what its pull-back needs beside x.
+struct Activated {
+  at::Tensor value;
+  GroupNorm::Statistics statistics;
+  bool constant = false;
+};
+
+/// How the norms of a network are applied: each on its own input, which may be noted, or as noted before.
+class Normaliser {
+ public:
+  /// Each norm on its own input.
+  Normaliser() = default;
+  /// The same, noted in `statistics`.
+  static Normaliser noting(NormStatistics& statistics);
+  /// As noted; statistics count as constants in a gradient. @pre every norm was noted
+  static Normaliser as_noted(const NormStatistics& statistics);
+
+  Activated activated(const GroupNorm& norm, const at::Tensor& x) const;
+
+ private:
+  NormStatistics* noted_here_ = nullptr;
+  const NormStatistics* noted_ = nullptr;
+};
+
+/// silu(x) = x sigmoid(x). Takes x over and overwrites it where no gradient is asked for.
+at::Tensor activate(at::Tensor x);
+
+/// Modules of one type, registered under "0", "1", ... as PyTorch's ModuleList does.
+template <class T>
+class ModuleVector : public torch::nn::Module {
+ public:
+  /// @pre `index` was not used before: gaps in the names are allowed, the order is that of the calls.
+  void add(std::shared_ptr<T> module, std::size_t index) {
+    items_.push_back(register_module(std::to_string(index), std::move(module)));
+  }
+  void add(std::shared_ptr<T> module) { add(std::move(module), items_.size()); }
+
+  std::size_t size() const { return items_.size(); }
+  bool empty() const { return items_.empty(); }
+  const T& operator[](std::size_t index) const { return *items_[index]; }
+
+ private:
+  std::vector<std::shared_ptr<T>> items_;
+};
+
+}  // namespace dwgf

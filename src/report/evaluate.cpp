@@ -1,0 +1,310 @@
+#include "report/evaluate.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+
+#include <ATen/ATen.h>
+#include <nlohmann/json.hpp>
+
+#include "comm/together.hpp"
+#include "job/decoder_error.hpp"
+#include "report/fid.hpp"
+
+namespace dwgf {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::optional<double> score(const QualityMetric& metric, const at::Tensor& x, const at::Tensor& truth) {
+  if (!metric.of || !x.defined() || !truth.defined() || x.sizes() != truth.sizes()) return std::nullopt;
+  const double value = metric.of(x, truth);
+  return std::isnan(value) ? std::nullopt : std::optional(value);
+}
+
+Scores scores(const QualityMetric& metric, const StoredImage& image) {
+  Scores result{score(metric, image.measurement, image.truth), score(metric, image.baseline, image.truth),
+                score(metric, image.linear_mmse, image.truth), score(metric, image.mean, image.truth),
+                std::nullopt};
+  if (!image.particles.defined()) return result;
+  double sum = 0.0;
+  for (std::int64_t i = 0; i < image.particles.size(0); ++i) {
+    const std::optional<double> one = score(metric, image.particles[i], image.truth);
+    if (!one) return result;
+    sum += *one;
+  }
+  result.particle = sum / static_cast<double>(image.particles.size(0));
+  return result;
+}
+
+/// Of the stored quantiles the outermost two; the usual ones where there are not as many.
+PosteriorContext context_of(const StoredImages& stored) {
+  PosteriorContext context;
+  context.particles = stored.job().integer("flow.particles");
+  const std::vector<double> stored_at = stored.quantiles();
+  if (stored_at.size() >= 2) {
+    context.lower = stored_at.front();
+    context.upper = stored_at.back();
+  }
+  return context;
+}
+
+// JSON has no infinity: the PSNR of an exact copy is told as null.
+Json to_json(const std::optional<double>& value) {
+  return value && std::isfinite(*value) ? Json(*value) : Json();
+}
+
+Json to_json(const Scores& values) {
+  Json object;
+  for (const Scores::Column& column : Scores::columns()) object[column.name] = to_json(values.*column.field);
+  return object;
+}
+
+std::string csv_field(const std::string& text) {
+  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
+  std::string quoted = "\"";
+  for (const char c : text) quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
+  return quoted + "\"";
+}
+
+std::string csv_field(const std::optional<double>& value) {
+  if (!value) return "";
+  char text[32];
+  std::snprintf(text, sizeof text, "%.9g", *value);
+  return text;
+}
+
+/// Where what is evaluated goes, image by image.
+class Printer {
+ public:
+  virtual ~Printer() = default;
+  virtual void image(const ImageEvaluation&) {}
+  virtual void summary(const Summary&, std::int64_t total) {}
+};
+
+class TablePrinter final : public Printer {
+ public:
+  TablePrinter(const Evaluator& evaluator, std::string baseline, const Scores& fid)
+      : evaluator_(evaluator), baseline_(std::move(baseline)), fid_(fid) {}
+
+  void summary(const Summary& summary, std::int64_t total) override {
+    std::size_t longest = 16;
+    for (const PosteriorMetric& metric : evaluator_.posterior())
+      longest = std::max(longest, metric.title.size());
+    longest = std::max(longest, baseline_.size());
+    const int margin = static_cast<int>(longest);
+    std::printf("%-*s", margin, "");
+    for (const QualityMetric& metric : evaluator_.quality())
+      std::printf(" %*s", width(metric), metric.title.c_str());
+    std::printf(" %8s\n", "FID");
+    for (std::size_t c = 0; c < Scores::columns().size(); ++c) {
+      const Scores::Column& column = Scores::columns()[c];
+      const bool is_baseline = column.field == &Scores::baseline && !baseline_.empty();
+      std::printf("%-*s", margin, is_baseline ? baseline_.c_str() : column.title);
+      for (std::size_t m = 0; m < evaluator_.quality().size(); ++m)
+        cell(summary.quality(m, c), width(evaluator_.quality()[m]), evaluator_.quality()[m].digits);
+      cell(fid_.*column.field, 8, 2);
+      std::printf("\n");
+    }
+    std::printf("\n");
+    for (std::size_t m = 0; m < evaluator_.posterior().size(); ++m) {
+      const PosteriorMetric& metric = evaluator_.posterior()[m];
+      std::printf("%-*s", margin, metric.title.c_str());
+      cell(summary.posterior(m), 10, metric.digits);
+      if (metric.name == "coverage" && summary.posterior(m)) std::printf("   %s", of_intervals().c_str());
+      std::printf("\n");
+    }
+    std::printf("means over %lld of %lld images; -: does not apply\n",
+                static_cast<long long>(summary.images()), static_cast<long long>(total));
+  }
+
+ private:
+  static int width(const QualityMetric& metric) {
+    return std::max(8, static_cast<int>(metric.title.size()) + 1);
+  }
+
+  static void cell(const std::optional<double>& value, int width, int digits) {
+    if (value) {
+      std::printf(" %*.*f", width, digits, *value);
+    } else {
+      std::printf(" %*s", width, "-");
+    }
+  }
+
+  /// What the coverage is to be compared with.
+  std::string of_intervals() const {
+    const PosteriorContext& context = evaluator_.context();
+    const double attainable = attainable_level(context.particles, context.lower, context.upper);
+    char text[160];
+    std::snprintf(text, sizeof text, "of %.3g %% intervals, pixels with |truth| < 0.99",
+                  100 * context.level());
+    std::string words = text;
+    if (attainable < context.level() - 1e-9) {
+      std::snprintf(text, sizeof text, "; %lld particles alone reach %.1f %% at most",
+                    static_cast<long long>(context.particles), 100 * attainable);
+      words += text;
+    }
+    if (context.decoder_error > 0) {
+      std::snprintf(text, sizeof text, "; widened for a decoder's error of %.4g", context.decoder_error);
+      words += text;
+    }
+    return words;
+  }
+
+  const Evaluator& evaluator_;
+  std::string baseline_;
+  Scores fid_;
+};
+
+class JsonPrinter final : public Printer {
+ public:
+  JsonPrinter(const Evaluator& evaluator, std::string baseline, const Scores& fid)
+      : evaluator_(evaluator), baseline_(std::move(baseline)), fid_(fid) {}
+
+  void image(const ImageEvaluation& image) override {
+    Json object = {{"id", image.id}, {"name", image.name}};
+    for (std::size_t m = 0; m < evaluator_.quality().size(); ++m)
+      object[evaluator_.quality()[m].name] = to_json(image.quality[m]);
+    for (std::size_t m = 0; m < evaluator_.posterior().size(); ++m) {
+      const auto& value = image.posterior[m];
+      object[evaluator_.posterior()[m].name] = value ? to_json(value->value) : Json();
+    }
+    images_.push_back(std::move(object));
+  }
+
+  void summary(const Summary& summary, std::int64_t total) override {
+    Json whole;
+    for (std::size_t m = 0; m < evaluator_.quality().size(); ++m) {
+      Json columns;
+      for (std::size_t c = 0; c < Scores::columns().size(); ++c)
+        columns[Scores::columns()[c].name] = to_json(summary.quality(m, c));
+      whole[evaluator_.quality()[m].name] = columns;
+    }
+    whole["fid"] = to_json(fid_);
+    for (std::size_t m = 0; m < evaluator_.posterior().size(); ++m)
+      whole[evaluator_.posterior()[m].name] = to_json(summary.posterior(m));
+    const PosteriorContext& context = evaluator_.context();
+    whole["interval_level"] = context.level();
+    whole["attainable_level"] = attainable_level(context.particles, context.lower, context.upper);
+    whole["decoder_error"] = context.decoder_error > 0 ? Json(context.decoder_error) : Json();
+    whole["baseline_name"] = baseline_.empty() ? Json() : Json(baseline_);
+    whole["images"] = summary.images();
+    whole["total"] = total;
+    const Json both = {{"summary", whole}, {"images", images_}};
+    std::printf("%s\n", both.dump(1, ' ', false, Json::error_handler_t::replace).c_str());
+  }
+
+ private:
+  const Evaluator& evaluator_;
+  std::string baseline_;
+  Scores fid_;
+  Json images_ = Json::array();
+};
+
+class CsvPrinter final : public Printer {
+ public:
+  explicit CsvPrinter(const Evaluator& evaluator) : evaluator_(evaluator) {
+    std::string head = "id,name";
+    for (const QualityMetric& metric : evaluator_.quality())
+      for (const Scores::Column& column : Scores::columns())
+        head += concat(",", metric.name, "_", column.name);
+    for (const PosteriorMetric& metric : evaluator_.posterior()) head += "," + metric.name;
+    std::printf("%s\n", head.c_str());
+  }
+
+  void image(const ImageEvaluation& image) override {
+    std::string line = concat(image.id, ",", csv_field(image.name));
+    for (const Scores& scores : image.quality)
+      for (const Scores::Column& column : Scores::columns()) line += "," + csv_field(scores.*column.field);
+    for (const auto& value : image.posterior)
+      line += "," + csv_field(value ? std::optional(value->value) : std::nullopt);
+    std::printf("%s\n", line.c_str());
+  }
+
+ private:
+  const Evaluator& evaluator_;
+};
+
+std::unique_ptr<Printer> make_printer(const Settings& settings, const Evaluator& evaluator,
+                                      const std::string& baseline, const Scores& fid) {
+  if (settings.flag("json") && settings.flag("csv"))
+    throw UsageError("--json and --csv are two ways to print; give one of them");
+  if (settings.flag("json")) return std::make_unique<JsonPrinter>(evaluator, baseline, fid);
+  if (settings.flag("csv")) return std::make_unique<CsvPrinter>(evaluator);
+  return std::make_unique<TablePrinter>(evaluator, baseline, fid);
+}
+
+void print_evaluation(const std::string& path, const Settings& settings, const Scores& fid) {
+  StoredImages stored(path);
+  const Evaluator evaluator(stored, settings);
+  const std::unique_ptr<Printer> printer = make_printer(settings, evaluator, stored.baseline_name(), fid);
+  Summary summary(evaluator.quality().size(), evaluator.posterior().size());
+  for (std::int64_t row = 0; row < stored.count(); ++row) {
+    if (stored.file().state(row) != ImageState::committed) continue;
+    const ImageEvaluation image = evaluator.evaluate(row, stored.read(row));
+    printer->image(image);
+    summary.add(image);
+  }
+  printer->summary(summary, stored.count());
+}
+
+}  // namespace
+
+Evaluator::Evaluator(const StoredImages& stored, const Settings& settings)
+    : quality_(quality_metrics(settings)), posterior_(posterior_metrics()), context_(context_of(stored)) {
+  const std::string& error = settings.text("decoder-error");
+  if (!error.empty()) context_.decoder_error = decoder_error(error, stored.job());
+}
+
+ImageEvaluation Evaluator::evaluate(std::int64_t row, const StoredImage& image) const {
+  ImageEvaluation evaluation{row, image.id, image.name, {}, {}};
+  for (const QualityMetric& metric : quality_) evaluation.quality.push_back(scores(metric, image));
+  for (const PosteriorMetric& metric : posterior_)
+    evaluation.posterior.push_back(metric.of ? metric.of(image, context_) : std::nullopt);
+  return evaluation;
+}
+
+void Summary::Mean::add(double value, double by) {
+  sum += by * value;
+  weight += by;
+}
+
+std::optional<double> Summary::Mean::value() const {
+  return weight > 0 ? std::optional(sum / weight) : std::nullopt;
+}
+
+Summary::Summary(std::size_t quality, std::size_t posterior)
+    : quality_(quality, std::vector<Mean>(Scores::columns().size())), posterior_(posterior) {}
+
+void Summary::add(const ImageEvaluation& image) {
+  ++images_;
+  for (std::size_t m = 0; m < quality_.size(); ++m) {
+    for (std::size_t c = 0; c < Scores::columns().size(); ++c) {
+      if (const auto& value = image.quality[m].*Scores::columns()[c].field) quality_[m][c].add(*value, 1.0);
+    }
+  }
+  for (std::size_t m = 0; m < posterior_.size(); ++m) {
+    if (const auto& value = image.posterior[m]) posterior_[m].add(value->value, value->weight);
+  }
+}
+
+std::optional<double> Summary::quality(std::size_t metric, std::size_t column) const {
+  return quality_[metric][column].value();
+}
+
+std::optional<double> Summary::posterior(std::size_t metric) const {
+  return posterior_[metric].value();
+}
+
+ExitCode evaluate_command(Collective& world, const Settings& settings) {
+  const std::string& path = settings.positionals.front();
+  const std::string& weights = settings.text("fid");
+  const Scores fid = weights.empty() ? Scores() : frechet_scores(world, path, weights);
+  together(world, [&] {
+    if (world.rank() == 0) print_evaluation(path, settings, fid);
+  });
+  return ExitCode::ok;
+}
+
+}  // namespace dwgf

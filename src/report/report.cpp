@@ -1,0 +1,86 @@
+#include "report/report.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <set>
+
+#include <dwgf/base/text.hpp>
+
+#include "report/report_page.hpp"
+
+namespace dwgf {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+/// A short name for each file: its own, or the path where two are alike; empty for one alone.
+std::vector<std::string> labels_of(const std::vector<std::string>& paths) {
+  if (paths.size() == 1) return {""};
+  std::set<std::string> stems;
+  for (const std::string& path : paths) stems.insert(fs::path(path).stem().string());
+  std::vector<std::string> labels;
+  for (const std::string& path : paths)
+    labels.push_back(stems.size() == paths.size() ? fs::path(path).stem().string() : path);
+  return labels;
+}
+
+std::string target_of(const Settings& settings) {
+  const std::vector<std::string>& files = settings.positionals;
+  const std::string& named = settings.text("to");
+  const std::string target =
+      named.empty() ? fs::path(files.front()).replace_extension(".html").string() : named;
+  std::error_code ignored;
+  for (const std::string& file : files) {
+    if (target == file || fs::equivalent(target, file, ignored))
+      throw UsageError(concat("--to '", target, "' is one of the results files; name another file"));
+  }
+  if (fs::is_directory(target, ignored))
+    throw UsageError(concat("--to '", target, "' is a folder; name the file to write"));
+  return target;
+}
+
+/// Aside, and renamed.
+void write_page(const std::string& target, const std::string& page) {
+  const std::string aside = target + ".writing";
+  const auto refuse = [&] {
+    const int error = errno;
+    std::error_code ignored;
+    fs::remove(aside, ignored);
+    throw IoError(concat("'", target, "' cannot be written (", std::strerror(error),
+                         "); name another file by --to, or make room"));
+  };
+  errno = 0;
+  std::ofstream out(aside, std::ios::binary);
+  out << page;
+  out.close();
+  if (!out) refuse();
+  if (std::rename(aside.c_str(), target.c_str()) != 0) refuse();
+}
+
+}  // namespace
+
+ExitCode report_command(const Settings& settings) {
+  const std::string target = target_of(settings);
+  ReportLimits limits;
+  limits.pictures = settings.integer("pictures");
+  limits.sample = settings.integer("sample");
+  const std::vector<std::string> labels = labels_of(settings.positionals);
+  std::vector<ReportData> results;
+  for (std::size_t k = 0; k < labels.size(); ++k) {
+    const std::string& path = settings.positionals[k];
+    results.push_back(
+        read_report_data(path, labels[k], settings, limits, results.empty() ? nullptr : &results.front()));
+  }
+  const std::string page = report_page(results);
+  write_page(target, page);
+  std::fprintf(stderr, "report: %s\n", human_bytes(page.size()).c_str());
+  std::printf("%s\n", target.c_str());
+  return ExitCode::ok;
+}
+
+}  // namespace dwgf

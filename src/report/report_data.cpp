@@ -1,0 +1,336 @@
+#include "report/report_data.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <set>
+
+#include <ATen/ATen.h>
+
+#include <dwgf/flow/monitor.hpp>
+#include <dwgf/flow/solve.hpp>
+
+#include "job/build.hpp"
+#include "report/picture_uri.hpp"
+
+namespace dwgf {
+
+namespace {
+
+constexpr std::size_t kListed = 8;  // in lists of the worst and the slowest
+constexpr std::size_t kListedFailures = 100;
+constexpr std::int64_t kPoints = 400;  // of the plot of times
+constexpr std::int64_t kParticlesShown = 3;
+constexpr double kWhite = 0.5;  // of standard deviations and errors
+
+/// At most `most` of `all`, evenly spaced; all for 0.
+std::vector<std::int64_t> evenly_spaced(const std::vector<std::int64_t>& all, std::int64_t most) {
+  const auto count = static_cast<std::int64_t>(all.size());
+  if (most == 0 || count <= most) return all;
+  std::vector<std::int64_t> some;
+  for (std::int64_t k = 0; k < most; ++k) some.push_back(all[static_cast<std::size_t>(k * count / most)]);
+  return some;
+}
+
+/// The k largest of what it is given.
+class Largest {
+ public:
+  explicit Largest(std::size_t size) : size_(size) {}
+  void add(double value, std::int64_t row) {
+    if (!std::isfinite(value)) return;
+    found_.insert({value, -row});
+    if (found_.size() > size_) found_.erase(found_.begin());
+  }
+  /// The largest first, of equal ones the first row.
+  std::vector<std::pair<double, std::int64_t>> take() const {
+    std::vector<std::pair<double, std::int64_t>> all;
+    for (auto at = found_.rbegin(); at != found_.rend(); ++at) all.push_back({at->first, -at->second});
+    return all;
+  }
+
+ private:
+  std::size_t size_;
+  std::set<std::pair<double, std::int64_t>> found_;
+};
+
+/// The number that an image is judged by, larger is worse, and its name: the first quality of the posterior
+/// mean where the truth is known, else how far the particles' chi-squared is from 1.
+struct Judgement {
+  std::string name;
+  double badness = std::numeric_limits<double>::quiet_NaN();
+  double value = 0.0;
+};
+
+Judgement judged(const ImageEvaluation& image, const Evaluator& evaluator) {
+  for (std::size_t m = 0; m < image.quality.size(); ++m) {
+    const QualityMetric& metric = evaluator.quality()[m];
+    if (const auto& value = image.quality[m].mean)
+      return {metric.title + " of the posterior mean", metric.larger_is_better ? -*value : *value, *value};
+  }
+  for (std::size_t m = 0; m < image.posterior.size(); ++m) {
+    const PosteriorMetric& metric = evaluator.posterior()[m];
+    const auto& value = image.posterior[m];
+    if (metric.name == "chi_squared" && value && value->value > 0)
+      return {metric.title, std::abs(std::log(value->value)), value->value};
+  }
+  return {};
+}
+
+at::Tensor grey(const at::Tensor& values) {
+  return values.mean(0, /*keepdim=*/true);  // [1, H, W] of [C, H, W]
+}
+
+/// What can be looked at of an image.
+class Pictures {
+ public:
+  void add(const std::string& caption, const at::Tensor& pixels) {
+    if (!pixels.defined() || pixels.dim() != 3 || (pixels.size(0) != 1 && pixels.size(0) != 3)) return;
+    pictures_.push_back({caption, picture_uri(pixels), pixels.size(1), pixels.size(2)});
+  }
+  void add_on_scale(const std::string& caption, const at::Tensor& image) {
+    if (image.defined()) add(caption, (image + 1.0) * 0.5);
+  }
+  void append(std::vector<Picture> more) {
+    pictures_.insert(pictures_.end(), std::make_move_iterator(more.begin()),
+                     std::make_move_iterator(more.end()));
+  }
+  std::vector<Picture> take() { return std::move(pictures_); }
+
+ private:
+  std::vector<Picture> pictures_;
+};
+
+std::vector<Picture> problem_pictures(const StoredImage& image, const std::string& baseline) {
+  Pictures pictures;
+  if (image.forward && image.forward->measures_image())
+    pictures.add_on_scale("measurement", image.measurement);
+  pictures.add_on_scale(baseline.empty() ? "baseline" : baseline, image.baseline);
+  pictures.add_on_scale("linear MMSE", image.linear_mmse);
+  return pictures.take();
+}
+
+std::vector<Picture> posterior_pictures(const StoredImage& image) {
+  Pictures pictures;
+  pictures.add_on_scale("posterior mean", image.mean);
+  pictures.add("standard deviation", grey(image.std) / kWhite);
+  if (image.truth.defined()) pictures.add("|mean - truth|", grey((image.mean - image.truth).abs()) / kWhite);
+  return pictures.take();
+}
+
+std::vector<Picture> ensemble_pictures(const StoredImage& image, const PosteriorContext& context) {
+  Pictures pictures;
+  const at::Tensor intervals = image.truth.defined() ? credible_intervals(image, context) : at::Tensor();
+  if (intervals.defined()) {
+    const at::Tensor bounds = intervals.clamp(-1, 1), truth = image.truth.to(at::kDouble).clamp(-1, 1);
+    pictures.add("outside of its interval",
+                 grey(at::logical_or(truth<bounds[0], truth> bounds[1]).to(at::kDouble)));
+  }
+  for (std::int64_t i = 0;
+       image.particles.defined() && i < std::min(kParticlesShown, image.particles.size(0)); ++i)
+    pictures.add_on_scale(concat("particle ", i + 1), image.particles[i]);
+  return pictures.take();
+}
+
+/// Diagnostics of some images, record by record.
+class Curves {
+ public:
+  void add(const ResultsFile& file, std::int64_t row) {
+    const std::string folder = "/diagnostics/";
+    for (const DatasetLayout& dataset : file.layout().datasets) {
+      if (dataset.path.starts_with(folder))
+        values_[dataset.path.substr(folder.size())].push_back(file.read_floats(dataset.path, row));
+    }
+    ++images_;
+  }
+  std::int64_t images() const { return images_; }
+
+  std::map<std::string, Curve> take() const {
+    std::map<std::string, Curve> curves;
+    for (const auto& [name, rows] : values_) {
+      Curve& curve = curves[name];
+      for (std::size_t record = 0; record < rows.front().size(); ++record) {
+        std::vector<double> column;
+        for (const auto& row : rows)
+          if (std::isfinite(row[record])) column.push_back(row[record]);
+        std::sort(column.begin(), column.end());
+        const auto at = [&](double p) {
+          if (column.empty()) return std::numeric_limits<double>::quiet_NaN();
+          return column[static_cast<std::size_t>(std::lround(p * static_cast<double>(column.size() - 1)))];
+        };
+        curve.lower.push_back(at(0.1));
+        curve.median.push_back(at(0.5));
+        curve.upper.push_back(at(0.9));
+      }
+    }
+    return curves;
+  }
+
+ private:
+  std::map<std::string, std::vector<std::vector<float>>> values_;
+  std::int64_t images_ = 0;
+};
+
+/// Observed coverage of central intervals that the particles can make, over inner pixels.
+class CoverageCurve {
+ public:
+  explicit CoverageCurve(const PosteriorContext& context) : error_(context.decoder_error) {
+    const double most = attainable_level(context.particles, 1e-9, 1 - 1e-9);
+    for (int percent = 10; percent <= 95; percent += percent < 90 ? 10 : 5) {
+      if (percent / 100.0 <= most + 1e-12) counts_[percent / 100.0] = {0, 0};
+    }
+  }
+  void add(const StoredImage& image) {
+    if (!image.truth.defined() || !image.particles.defined()) return;
+    for (auto& [level, count] : counts_) {
+      const Coverage found = coverage_of_particles(image, level, error_);
+      count.first += found.inner_covered;
+      count.second += found.inner;
+    }
+  }
+  std::vector<std::pair<double, double>> take() const {
+    std::vector<std::pair<double, double>> points;
+    for (const auto& [level, count] : counts_) {
+      if (count.second > 0)
+        points.push_back({level, static_cast<double>(count.first) / static_cast<double>(count.second)});
+    }
+    return points;
+  }
+
+ private:
+  double error_;
+  std::map<double, std::pair<std::int64_t, std::int64_t>> counts_;
+};
+
+void read_timing(const ResultsFile& file, const std::vector<std::int64_t>& rows, ReportData& data) {
+  const bool grouped = file.layout().find("/timing/group") != nullptr;
+  for (const std::int64_t row : rows) {
+    if (!grouped) break;
+    GroupTiming& group = data.groups[std::llround(file.read_floats("/timing/group", row).front())];
+    const double seconds = file.seconds(row);
+    ++group.images;
+    group.seconds += seconds;
+    group.slowest = std::max(group.slowest, seconds);
+    group.waited += file.read_floats("/timing/wait", row).front();
+    ++data.timed_images;
+  }
+  for (const std::int64_t row : evenly_spaced(rows, kPoints))
+    data.seconds_by_row.push_back({static_cast<double>(row), file.seconds(row)});
+}
+
+/// Whose pictures are shown, and why: some of the worst, some of the slowest, the rest evenly spaced.
+std::vector<std::pair<std::int64_t, std::string>> chosen(const std::vector<std::int64_t>& done,
+                                                         const Largest& worst, const Largest& slowest,
+                                                         std::int64_t pictures) {
+  std::vector<std::pair<std::int64_t, std::string>> rows;
+  std::set<std::int64_t> seen;
+  const auto add = [&](std::int64_t row, const char* why, std::int64_t room) {
+    if (static_cast<std::int64_t>(rows.size()) < room && seen.insert(row).second) rows.push_back({row, why});
+  };
+  const std::int64_t third = (pictures + 2) / 3;
+  const bool all = static_cast<std::int64_t>(done.size()) <= pictures;
+  if (!all) {
+    for (const auto& [value, row] : worst.take()) add(row, "worst", third);
+    for (const auto& [value, row] : slowest.take()) add(row, "slowest", std::min(2 * third, pictures));
+  }
+  for (const std::int64_t row : evenly_spaced(done, pictures)) add(row, all ? "" : "evenly spaced", pictures);
+  return rows;
+}
+
+}  // namespace
+
+ReportData read_report_data(const std::string& path, const std::string& label, const Settings& settings,
+                            const ReportLimits& limits, const ReportData* like) {
+  StoredImages stored(path);
+  const ResultsFile& file = stored.file();
+  const Evaluator evaluator(stored, settings);
+  ReportData data{.path = path,
+                  .label = label,
+                  .attributes = file.layout().attributes,
+                  .job = stored.job(),
+                  .baseline_name = stored.baseline_name(),
+                  .quality = evaluator.quality(),
+                  .posterior = evaluator.posterior(),
+                  .context = evaluator.context(),
+                  .summary = Summary(evaluator.quality().size(), evaluator.posterior().size())};
+
+  // 1. All images: how they ended, and how long they took.
+  const auto most = static_cast<std::size_t>(std::max<std::int64_t>(limits.pictures, kListed));
+  Largest worst(most), slowest(most);
+  std::vector<std::int64_t> done;
+  const std::vector<ImageState> states = file.states();
+  data.total = stored.count();
+  for (std::int64_t row = 0; row < data.total; ++row) {
+    const ImageState state = states[static_cast<std::size_t>(row)];
+    if (state == ImageState::committed) {
+      done.push_back(row);
+      slowest.add(file.seconds(row), row);
+    } else if (state == ImageState::failed && ++data.failed <= static_cast<std::int64_t>(kListedFailures)) {
+      data.failures.push_back({file.layout().images[static_cast<std::size_t>(row)].name, file.reason(row)});
+    }
+  }
+  data.done = static_cast<std::int64_t>(done.size());
+  read_timing(file, evenly_spaced(done, limits.timed), data);
+
+  // 2. A sample of them: how good they are.
+  const std::vector<std::int64_t> sample = evenly_spaced(done, limits.sample);
+  const std::vector<std::int64_t> drawn = evenly_spaced(sample, limits.curves);
+  std::map<std::int64_t, double> values;  // of the images that may be among the worst
+  Curves curves;
+  CoverageCurve coverage(data.context);
+  for (const std::int64_t row : sample) {
+    const StoredImage image = stored.read(row);
+    const ImageEvaluation evaluation = evaluator.evaluate(row, image);
+    data.summary.add(evaluation);
+    const Judgement judgement = judged(evaluation, evaluator);
+    worst.add(judgement.badness, row);
+    if (!judgement.name.empty()) data.worst_by = judgement.name;
+    values[row] = judgement.value;
+    coverage.add(image);
+    if (std::binary_search(drawn.begin(), drawn.end(), row)) curves.add(file, row);
+  }
+  data.coverage = coverage.take();
+  data.curves = curves.take();
+  data.curve_images = curves.images();
+  const FlowOptions flow = flow_options(data.job);
+  data.steps = recorded_steps(step_count(flow), flow.record_every);
+
+  const auto ranked = [&](const Largest& largest, auto&& value) {
+    std::vector<RankedImage> images;
+    for (const auto& [badness, row] : largest.take()) {
+      if (images.size() < kListed)
+        images.push_back(
+            {row, file.layout().images[static_cast<std::size_t>(row)].name, value(badness, row)});
+    }
+    return images;
+  };
+  data.worst = ranked(worst, [&](double, std::int64_t row) { return values[row]; });
+  data.slowest = ranked(slowest, [](double seconds, std::int64_t) { return seconds; });
+
+  // 3. A few: what they look like.
+  std::vector<std::pair<std::int64_t, std::string>> rows;
+  if (!like) {
+    rows = chosen(done, worst, slowest, limits.pictures);
+  } else {
+    std::map<std::uint64_t, std::int64_t> by_id;
+    for (const std::int64_t row : done) by_id[file.layout().images[static_cast<std::size_t>(row)].id] = row;
+    for (const ShownImage& shown : like->shown) {
+      if (const auto found = by_id.find(shown.evaluation.id); found != by_id.end())
+        rows.push_back({found->second, shown.why});
+    }
+  }
+  const auto same = [&](const char* key) { return like->job.text(key) == data.job.text(key); };
+  const bool new_problem = !like || !same("input.data") || !same("problem.operator") ||
+                           !same("problem.sigma") || !same("problem.noise");
+  for (const auto& [row, why] : rows) {
+    const StoredImage image = stored.read(row);
+    Pictures pictures;
+    if (!like) pictures.add_on_scale("truth", image.truth);
+    if (new_problem) pictures.append(problem_pictures(image, data.baseline_name));
+    pictures.append(posterior_pictures(image));
+    if (label.empty()) pictures.append(ensemble_pictures(image, data.context));
+    data.shown.push_back({row, why, evaluator.evaluate(row, image), pictures.take()});
+  }
+  return data;
+}
+
+}  // namespace dwgf

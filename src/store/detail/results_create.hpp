@@ -1,0 +1,14 @@
+/// Making a single file of rows. Private to `store`.
+#pragma once
+
+#include <string>
+
+#include "store/results.hpp"
+
+namespace dwgf {
+
+/// By one rank: PATH with the rows of `layout` (whose `shards` do not matter), complete and on the disk or
+/// not there (made aside as PATH.creating). Throws IoError (PATH exists; no space).
+void create_file_of_rows(const std::string& path, const ResultsLayout& layout);
+
+}  // namespace dwgf

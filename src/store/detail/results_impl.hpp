@@ -1,0 +1,90 @@
+/// What an open results file consists of. Private to `store`.
+#pragma once
+
+#include <array>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <dwgf/comm/mpi.hpp>
+
+#include "base/posix_file.hpp"
+#include "hdf5/flat_dataset.hpp"
+#include "hdf5/hdf5_handle.hpp"
+#include "store/results.hpp"
+
+namespace dwgf {
+
+inline constexpr std::size_t name_bytes = 256;
+inline constexpr std::size_t reason_bytes = 128;
+inline constexpr int results_format = 1;
+
+/// A text in a field of fixed size, padded with zero bytes; what is too long is cut between characters.
+std::string fixed_text(const std::string& text, std::size_t bytes, bool keep_tail);
+/// The text of such a field.
+std::string text_of_field(const char* field, std::size_t bytes);
+
+/// A dataset of the records that every results file has.
+struct RecordField {
+  const char* path;
+  std::size_t bytes;  ///< of one image
+  bool changes;       ///< when an image is committed
+  Hdf5Handle (*type)();
+};
+const std::vector<RecordField>& record_fields();
+
+/// Bytes that a file of this layout takes, about; of all its shards together.
+std::uint64_t file_bytes(const ResultsLayout& layout);
+
+struct ResultsFile::Impl {
+  /// A file with rows: the results file itself, or a shard.
+  struct Part {
+    ResultsShard shard;
+    PosixFile sync_file;
+    Hdf5Handle file;  ///< before its datasets, so that they close first
+    std::map<std::string, std::unique_ptr<FlatDataset>> datasets;
+
+    /// Opens the records and the datasets of `layout`.
+    void open_datasets(const ResultsLayout& layout);
+  };
+  /// Where a row of a dataset lies.
+  struct Place {
+    FlatDataset& dataset;
+    hsize_t row;  ///< in its file
+  };
+
+  Impl() = default;
+  ~Impl();
+  Impl(const Impl&) = delete;
+  Impl& operator=(const Impl&) = delete;
+
+  /// Opens PATH by HDF5's serial driver, checks all of it and reads its layout; shards that cannot be used
+  /// are marked. Throws NotFoundError, DataError.
+  static std::unique_ptr<Impl> open_serially(const std::string& path);
+
+  Part& part_of(std::int64_t row);
+  Place place(const std::string& name, std::int64_t row);
+  const DatasetLayout& described(const std::string& name) const;
+  void require_row(std::int64_t row) const;
+  void require_writable() const;
+
+  /// A record of all rows; those in shards that cannot be used stay as they are in `all`.
+  void read_column(const char* name, std::span<std::byte> all, std::size_t value_bytes) const;
+  template <class Value>
+  Value field(const char* name, std::int64_t row);
+  template <class Value>
+  void set_field(const char* name, std::int64_t row, Value value);
+  void finish(std::int64_t row, std::uint32_t crc32, float seconds, const std::string& reason,
+              ImageState state);
+
+  std::string path;
+  ResultsLayout layout;
+  Durability durability = Durability::power_safe;
+  std::optional<Communicator> group;  ///< of its own; only where written
+  Hdf5Handle master;                  ///< PATH, open to read, where the rows lie in shards
+  std::vector<Part> parts;            ///< in order of their rows
+};
+
+}  // namespace dwgf
