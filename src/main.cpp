@@ -21,7 +21,7 @@
 #include "app/probe_inputs.hpp"
 #include "base/printable.hpp"
 #include "base/signals.hpp"
-#include "comm/together.hpp"
+#include "comm/throw_on_all.hpp"
 #include "input/settings.hpp"
 #include "job/degrade.hpp"
 #include "job/doctor.hpp"
@@ -66,7 +66,7 @@ bool needs_mpi(const std::string& command) {
 template <class Command>
 ExitCode on_first_rank(Collective& world, Command&& command) {
   ExitCode code = ExitCode::ok;
-  together(world, [&] {
+  throw_on_all<CollectiveError>(world, [&] {
     if (world.rank() == 0) code = command();
   });
   return code;
@@ -113,7 +113,7 @@ std::optional<ExitCode> read_only(Collective& world, const std::vector<std::stri
 
 ExitCode work(Communicator& world, const std::vector<std::string>& arguments,
               std::optional<ScopedSignals>& signals) {
-  together(world, [&] { require_launcher_agrees(announced_tasks(), world.size()); });
+  throw_on_all<CollectiveError>(world, [&] { require_launcher_agrees(announced_tasks(), world.size()); });
   if (const auto code = read_only(world, arguments)) return *code;
   const std::string& name = arguments.front();
   const Settings settings =
@@ -134,14 +134,14 @@ std::optional<ExitCode> told(Collective& world, const std::string& name, Command
   try {
     try {
       code = command();
-    } catch (const AgreedError&) {
+    } catch (const CollectiveError&) {
       throw;
     } catch (const UsageError& error) {
-      throw AgreedError(error.code(), error.what());  // every rank parsed the same words
+      throw CollectiveError(error.code(), error.what());  // every rank parsed the same words
     } catch (const NotFoundError& error) {
-      throw AgreedError(error.code(), error.what());
+      throw CollectiveError(error.code(), error.what());
     }
-  } catch (const AgreedError& error) {
+  } catch (const CollectiveError& error) {
     if (world.rank() == 0) tell(name, error.what());
     code = error.code();
     world.barrier();

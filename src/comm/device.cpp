@@ -6,7 +6,7 @@
 #include <dwgf/base/error.hpp>
 #include <dwgf/comm/grid.hpp>
 
-#include "comm/agree.hpp"
+#include "comm/throw_on_all.hpp"
 
 namespace dwgf {
 
@@ -43,7 +43,7 @@ Device device_of_rank(Communicator& world) {
   const auto local_size = static_cast<int>(std::count(nodes.begin(), nodes.end(), nodes[own]));
 
   Device device;
-  agree(world, [&] {
+  throw_on_all(world, [&] {
     const std::vector<Device> visible = visible_devices();
     const int index = choose_device(local_rank, local_size, static_cast<int>(visible.size()), host_name());
     device = visible[static_cast<std::size_t>(index)];

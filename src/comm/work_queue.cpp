@@ -103,7 +103,7 @@ void WorkQueue::serve(int askers) {
   }
 }
 
-std::optional<std::int64_t> take_together(WorkQueue& queue, Collective& group) {
+std::optional<std::int64_t> take_collectively(WorkQueue& queue, Collective& group) {
   std::int64_t item = -1;
   if (group.rank() == 0) item = queue.take().value_or(-1);
   group.broadcast(std::as_writable_bytes(std::span(&item, 1)), 0);

@@ -37,6 +37,6 @@ class WorkQueue {
 };
 
 /// Collective over `group`: its first rank takes an item from `queue` for all of them.
-std::optional<std::int64_t> take_together(WorkQueue& queue, Collective& group);
+std::optional<std::int64_t> take_collectively(WorkQueue& queue, Collective& group);
 
 }  // namespace dwgf

@@ -9,7 +9,7 @@
 #include <dwgf/base/error.hpp>
 #include <dwgf/data/picture.hpp>
 
-#include "comm/agree.hpp"
+#include "comm/throw_on_all.hpp"
 #include "data/detail/image_pixels.hpp"
 #include "data/npy.hpp"
 #include "hdf5/flat_dataset.hpp"
@@ -69,7 +69,7 @@ class FolderImages final : public ImageSource {
  public:
   FolderImages(const std::string& folder, Collective& ranks) : folder_(folder) {
     Listing listing;
-    agree_on_root(ranks, [&] { listing = list_folder(folder); });
+    run_on_root(ranks, [&] { listing = list_folder(folder); });
     share(listing, ranks);
     ignored_ = listing.ignored;
     const std::vector<PictureSize> sizes = sizes_of(listing.names, ranks);

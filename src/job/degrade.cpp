@@ -6,7 +6,7 @@
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 
-#include "comm/together.hpp"
+#include "comm/throw_on_all.hpp"
 #include "job/operator_files.hpp"
 #include "job/problem_source.hpp"
 #include "service/launcher.hpp"
@@ -129,10 +129,10 @@ class DegradeJob {
 ExitCode degrade(Communicator& world, const Settings& settings) {
   at::set_num_threads(1);
   std::optional<DegradeJob> job;
-  together(world, [&] { job.emplace(settings, world); });
+  throw_on_all<CollectiveError>(world, [&] { job.emplace(settings, world); });
   std::optional<MeasurementsWriter> writer;
   const std::string path = job->settings().text("store.out");
-  together(world, [&] { writer.emplace(path, job->layout(), world); });
+  throw_on_all<CollectiveError>(world, [&] { writer.emplace(path, job->layout(), world); });
 
   std::int64_t failed[1] = {0};
   for (std::int64_t row = world.rank(); row < job->count(); row += world.size()) {
@@ -146,7 +146,7 @@ ExitCode degrade(Communicator& world, const Settings& settings) {
     }
   }
   world.all_reduce_sum(failed);
-  together(world, [&] { writer->publish(); });
+  throw_on_all<CollectiveError>(world, [&] { writer->publish(); });
   if (world.rank() == 0) {
     std::fprintf(stderr, "degrade: %lld images to %s, %lld of them not measured\n",
                  static_cast<long long>(job->count()), path.c_str(), static_cast<long long>(failed[0]));

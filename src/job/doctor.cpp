@@ -17,8 +17,8 @@
 #include <dwgf/base/text.hpp>
 #include <dwgf/comm/grid.hpp>
 
-#include "comm/agree.hpp"
 #include "comm/device.hpp"
+#include "comm/throw_on_all.hpp"
 #include "job/build.hpp"
 #include "job/diagnosis.hpp"
 #include "job/dry_run.hpp"
@@ -68,7 +68,7 @@ std::vector<RankFacts> facts_of_all(Communicator& world) {
 Finding shared(Communicator& world, const std::string& topic, const std::string& fine,
                const std::string& advice, const std::function<void()>& check) {
   try {
-    agree(world, check);
+    throw_on_all(world, check);
     return Finding::fine(topic, fine);
   } catch (const Error& error) {
     return Finding::problem(topic, first_line(error.what()), advice, error.code());
@@ -87,7 +87,7 @@ Finding check_directory(Communicator& world, const fs::path& directory) {
   const Finding finding = shared(
       world, "directory", concat(directory.string(), " is one and the same for all ranks, and writable"),
       "results go to a file system that all hosts share and may write to; set store.out", [&] {
-        agree_on_root(world, [&] {
+        run_on_root(world, [&] {
           if (!std::ofstream(token)) {
             throw IoError(concat(directory.string(), " cannot be written on host ", host_name(), ": ",
                                  std::generic_category().message(errno)));

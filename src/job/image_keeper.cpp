@@ -6,7 +6,7 @@
 
 #include <dwgf/base/error.hpp>
 
-#include "comm/agree.hpp"
+#include "comm/throw_on_all.hpp"
 #include "flow/snapshot.hpp"
 
 namespace dwgf {
@@ -46,7 +46,7 @@ void ImageKeeper::begin(FlowState& state, Monitor& monitor) {
     FlowState found = state;
     Monitor::State records;
     try {
-      agree(group_, [&] {
+      throw_on_all(group_, [&] {
         records = go_on_from(checkpoints_.read(step, state.share.first_batch, state.share.batches), found);
       });
     } catch (const Error& error) {
@@ -89,7 +89,7 @@ void ImageKeeper::start_vote() {
   // Clocks differ; the first rank's counts.
   const bool due =
       group_.rank() == 0 && context_.checkpoint_seconds > 0 && since.count() >= context_.checkpoint_seconds;
-  vote_[stop] = context_.relay.stopping(context_.signals.stop_requested());
+  vote_[stop] = context_.stop_flag.stopping(context_.signals.stop_requested());
   vote_[checkpoint] = asked || due;
   pending_ = group_.start_all_reduce_max(vote_);
 }

@@ -19,7 +19,7 @@
 #include "base/signals.hpp"
 #include "comm/watchdog.hpp"
 #include "service/progress.hpp"
-#include "service/stop_relay.hpp"
+#include "service/stop_flag.hpp"
 #include "store/checkpoint.hpp"
 
 namespace dwgf {
@@ -27,7 +27,7 @@ namespace dwgf {
 /// What all images of a run share.
 struct KeeperContext {
   ScopedSignals& signals;
-  StopRelay& relay;
+  StopFlag& stop_flag;
   Progress& progress;
   Watchdog& watchdog;
   double checkpoint_seconds = 0.0;  ///< 0: only when asked

@@ -9,7 +9,7 @@
 
 #include <dwgf/base/error.hpp>
 
-#include "comm/together.hpp"
+#include "comm/throw_on_all.hpp"
 #include "input/stored_job.hpp"
 #include "store/checkpoint.hpp"
 #include "store/io_self_test.hpp"
@@ -82,7 +82,7 @@ bool exists(const std::string& path) {
 std::vector<std::int64_t> damaged_rows(Communicator& world, const ResultsFile& file,
                                        const std::vector<ImageState>& states) {
   std::vector<std::int64_t> damaged(states.size());
-  together(world, [&] {
+  throw_on_all<CollectiveError>(world, [&] {
     std::int64_t turn = 0;
     for (std::size_t k = 0; k < states.size(); ++k) {
       if (states[k] != ImageState::committed || turn++ % world.size() != world.rank()) continue;
@@ -101,7 +101,7 @@ std::vector<std::int64_t> damaged_rows(Communicator& world, const ResultsFile& f
 /// The states as rank 0 sees them.
 std::vector<ImageState> states_of(Communicator& world, const ResultsFile& file) {
   std::vector<ImageState> states(file.layout().images.size());
-  together(world, [&] {
+  throw_on_all<CollectiveError>(world, [&] {
     if (world.rank() == 0) states = file.states();
   });
   world.broadcast(std::as_writable_bytes(std::span(states)), 0);
@@ -130,7 +130,7 @@ OpenResults open_results(Communicator& world, const RestoreJob& job, int groups)
   std::optional<JobLock> lock;
   std::vector<ResultsShard> missing;
   std::int64_t there = 0;
-  together(world, [&] {
+  throw_on_all<CollectiveError>(world, [&] {
     if (world.rank() != 0) return;
     require_place_for_results(path);
     if (exists(path)) missing = require_same_job(path, job, layout);
@@ -147,12 +147,13 @@ OpenResults open_results(Communicator& world, const RestoreJob& job, int groups)
 
   std::optional<ResultsFile> file;
   if (there) {
-    together(world, [&] { file = ResultsFile::open_for_writing(path, world); });
-    together(world, [&] { require_same_job(*file, job, layout); });  // made since it was looked at
+    throw_on_all<CollectiveError>(world, [&] { file = ResultsFile::open_for_writing(path, world); });
+    throw_on_all<CollectiveError>(
+        world, [&] { require_same_job(*file, job, layout); });  // made since it was looked at
   } else {
-    together(world, [&] { file = ResultsFile::create(path, layout, world); });
+    throw_on_all<CollectiveError>(world, [&] { file = ResultsFile::create(path, layout, world); });
   }
-  together(world, [&] { test_mpi_io(path + ".iotest", world); });
+  throw_on_all<CollectiveError>(world, [&] { test_mpi_io(path + ".iotest", world); });
 
   OpenResults open{std::move(lock), std::move(*file), {}, {}, std::move(missing)};
   std::vector<ImageState> states = states_of(world, open.file);
@@ -165,7 +166,7 @@ OpenResults open_results(Communicator& world, const RestoreJob& job, int groups)
     open.rows.push_back(row);
     ids.push_back(layout.images[k].id);
   }
-  together(world, [&] {
+  throw_on_all<CollectiveError>(world, [&] {
     if (world.rank() != 0) return;
     for (const std::int64_t row : open.damaged) open.file.withdraw(row);
     Checkpoints::keep_only(path, ids);

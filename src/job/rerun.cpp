@@ -2,7 +2,7 @@
 
 #include <cstdio>
 
-#include "comm/together.hpp"
+#include "comm/throw_on_all.hpp"
 #include "input/stored_job.hpp"
 #include "job/restore.hpp"
 #include "store/results.hpp"
@@ -59,7 +59,7 @@ ExitCode rerun(Communicator& world, const Settings& settings, ScopedSignals& sig
   const ExitCode code = restore(world, again, signals);
   if (settings.flag("dry-run") || (code != ExitCode::ok && code != ExitCode::some_images_failed)) return code;
   std::int64_t same = 0;
-  together(world, [&] {
+  throw_on_all<CollectiveError>(world, [&] {
     if (world.rank() == 0) same = compare(path, again);
   });
   world.broadcast(std::as_writable_bytes(std::span(&same, 1)), 0);

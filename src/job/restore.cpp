@@ -15,7 +15,7 @@
 #include <dwgf/base/text.hpp>
 #include <dwgf/comm/grid.hpp>
 
-#include "comm/together.hpp"
+#include "comm/throw_on_all.hpp"
 #include "comm/watchdog.hpp"
 #include "comm/work_queue.hpp"
 #include "flow/diverged.hpp"
@@ -70,9 +70,9 @@ class Restoration {
     log_.event("image begins", {{"image", name(row)}, {"row", row}});
     try {
       ImageProblem image;
-      together(watched_, [&] { image = job_.prepare(row); });
+      throw_on_all<CollectiveError>(watched_, [&] { image = job_.prepare(row); });
       outcome.stopped = !solved_and_written(row, image, start);
-    } catch (const AgreedError& error) {
+    } catch (const CollectiveError& error) {
       outcome.failure = error;
     } catch (const Diverged& error) {
       outcome.failure = error;
@@ -120,7 +120,7 @@ class Restoration {
         return true;
       } catch (const Diverged& error) {
         keeper.finish();
-        together(watched_, [&] {
+        throw_on_all<CollectiveError>(watched_, [&] {
           if (prior.shortage()) throw Error(ExitCode::some_images_failed, *prior.shortage());
         });
         // Once more, from the start: what a faulty processor or device made of it does not come again.
@@ -139,7 +139,7 @@ class Restoration {
       const auto shortage = shortage_of_memory(error, job_.flow().micro_batch);
       if (!shortage) throw;
       if (group_.size() > 1) throw RankError(*shortage);
-      throw AgreedError(ExitCode::some_images_failed, *shortage);
+      throw CollectiveError(ExitCode::some_images_failed, *shortage);
     }
   }
 
@@ -169,14 +169,14 @@ std::unique_ptr<StagedFolder> stage_prior(Communicator& world, const Settings& s
   const std::string& root = settings.text("run.stage_weights");
   if (root.empty() || is_mixture(settings.text("prior.path"))) return nullptr;
   std::string directory;
-  together(world, [&] {
+  throw_on_all<CollectiveError>(world, [&] {
     if (world.rank() == 0) directory = prior_directory(settings.text("prior.path"));
   });
   const std::vector<int> nodes = nodes_of_ranks(world);
   try {
     return std::make_unique<StagedFolder>(world, nodes, directory, root);
   } catch (const Error& error) {
-    throw AgreedError(error.code(), concat("run.stage_weights: ", error.what()));
+    throw CollectiveError(error.code(), concat("run.stage_weights: ", error.what()));
   }
 }
 
@@ -248,13 +248,13 @@ ExitCode restore_logged(Communicator& world, const Settings& settings, ScopedSig
   {
     const std::unique_ptr<StagedFolder> staged = stage_prior(world, settings);
     const PriorPlace place{device, staged ? staged->path().string() : ""};
-    together(world, [&] { job.emplace(settings, world, place); });
+    throw_on_all<CollectiveError>(world, [&] { job.emplace(settings, world, place); });
   }
   ProcessGrid grid(
       world, static_cast<int>(std::min<std::int64_t>(settings.integer("run.ranks_per_image"), world.size())));
   const GridPlace& place = grid.place();
   if (settings.flag("dry-run")) {
-    together(world, [&] {
+    throw_on_all<CollectiveError>(world, [&] {
       if (world.rank() == 0) print_plan(*job, place, world.size());
     });
     return ExitCode::ok;
@@ -272,22 +272,22 @@ ExitCode restore_logged(Communicator& world, const Settings& settings, ScopedSig
   Progress progress(world, place.groups, place.group, place.group_rank == 0,
                     static_cast<std::int64_t>(open.rows.size()), step_count(job->flow()),
                     [&](const std::string& text) { open.lock->say(text); });
-  StopRelay relay(world);
+  StopFlag stop_flag(world);
   WorkQueue queue(world, static_cast<std::int64_t>(open.rows.size()));
   TensorGroup tensors(grid.group(), device);
   Restoration restoration(*job, open.file, grid.group(), tensors, log,
-                          {signals, relay, progress, watchdog, settings.real("run.checkpoint_seconds")},
+                          {signals, stop_flag, progress, watchdog, settings.real("run.checkpoint_seconds")},
                           place.group);
   Tally tally;
   for (;;) {
     watchdog.enter("taking an image from the queue", true);
-    std::int64_t stop[1] = {relay.stopping(signals.stop_requested())};
+    std::int64_t stop[1] = {stop_flag.stopping(signals.stop_requested())};
     grid.group().all_reduce_max(stop);
     if (stop[0]) {
       ++tally.stopped;
       break;
     }
-    const std::optional<std::int64_t> item = take_together(queue, grid.group());
+    const std::optional<std::int64_t> item = take_collectively(queue, grid.group());
     if (!item) break;
     const Outcome outcome = restoration.restore(open.rows[static_cast<std::size_t>(*item)]);
     tally.stopped += outcome.stopped;
@@ -296,7 +296,7 @@ ExitCode restore_logged(Communicator& world, const Settings& settings, ScopedSig
     tally.failed_for_input += outcome.failure && outcome.failure->code() != ExitCode::some_images_failed;
     progress.image_done(outcome.failure.has_value());
   }
-  wait_for_the_others(world, progress, watchdog, [&] { relay.stopping(signals.stop_requested()); });
+  wait_for_the_others(world, progress, watchdog, [&] { stop_flag.stopping(signals.stop_requested()); });
 
   // 3. What came of it, counted by the groups' first ranks.
   const bool counts = place.group_rank == 0;
@@ -305,7 +305,7 @@ ExitCode restore_logged(Communicator& world, const Settings& settings, ScopedSig
   // A rank that has nothing left to do may be the one that is asked to stop the others.
   const auto counted = world.start_all_reduce_sum(sums);
   while (!counted->advance()) {
-    relay.stopping(signals.stop_requested());
+    stop_flag.stopping(signals.stop_requested());
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
   open.file.close();
@@ -343,7 +343,8 @@ void clear_leftovers(const Communicator& world, EventLog& log) {
 
 ExitCode restore(Communicator& world, const Settings& settings, ScopedSignals& signals) {
   std::optional<EventLog> log;
-  together(world, [&] { log.emplace(settings.text("log.file"), world.rank(), host_name()); });
+  throw_on_all<CollectiveError>(world,
+                                [&] { log.emplace(settings.text("log.file"), world.rank(), host_name()); });
   log->event("begins", {{"version", version()},
                         {"started_by", launcher_identity()},
                         {"ranks", std::int64_t{world.size()}},

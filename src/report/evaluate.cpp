@@ -7,7 +7,7 @@
 #include <ATen/ATen.h>
 #include <nlohmann/json.hpp>
 
-#include "comm/together.hpp"
+#include "comm/throw_on_all.hpp"
 #include "job/decoder_error.hpp"
 #include "report/fid.hpp"
 
@@ -301,7 +301,7 @@ ExitCode evaluate_command(Collective& world, const Settings& settings) {
   const std::string& path = settings.positionals.front();
   const std::string& weights = settings.text("fid");
   const Scores fid = weights.empty() ? Scores() : frechet_scores(world, path, weights);
-  together(world, [&] {
+  throw_on_all<CollectiveError>(world, [&] {
     if (world.rank() == 0) print_evaluation(path, settings, fid);
   });
   return ExitCode::ok;

@@ -6,7 +6,7 @@
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 
-#include "comm/together.hpp"
+#include "comm/throw_on_all.hpp"
 #include "job/stored_image.hpp"
 #include "metric/frechet.hpp"
 #include "metric/inception.hpp"
@@ -30,7 +30,7 @@ Scores frechet_scores(Collective& world, const std::string& results_path, const 
   FeatureSums truth(Inception::features);
   std::vector<FeatureSums> of;
   for (std::size_t c = 0; c < Scores::columns().size(); ++c) of.emplace_back(Inception::features);
-  together(world, [&] {
+  throw_on_all<CollectiveError>(world, [&] {
     const auto inception = load_metric_network<Inception>("fid", weights_path);
     StoredImages stored(results_path);
     for (std::int64_t row = world.rank(); row < stored.count(); row += world.size()) {

@@ -9,8 +9,8 @@
 
 #include <dwgf/base/error.hpp>
 
-#include "comm/agree.hpp"
 #include "comm/mpi_handle.hpp"
+#include "comm/throw_on_all.hpp"
 
 namespace dwgf {
 namespace {
@@ -78,14 +78,14 @@ class TestFile {
 void test_mpi_io(const std::string& path, Communicator& comm) {
   const auto ranks = static_cast<std::size_t>(comm.size()), rank = static_cast<std::size_t>(comm.rank());
   std::optional<TestFile> file;
-  agree(comm, [&] { file.emplace(path, comm.handle().value); });
+  throw_on_all(comm, [&] { file.emplace(path, comm.handle().value); });
   try {
-    agree(comm, [&] {
+    throw_on_all(comm, [&] {
       for (std::size_t k = 0; k < pieces; ++k) file->write(k * ranks + rank);
     });
-    agree(comm, [&] { file->sync(); });  // collective, so only when all have come here
+    throw_on_all(comm, [&] { file->sync(); });  // collective, so only when all have come here
     comm.barrier();
-    agree(comm, [&] {
+    throw_on_all(comm, [&] {
       for (std::size_t k = 0; k < pieces; ++k) file->compare(k * ranks + (rank + 1) % ranks);
     });
   } catch (const Error&) {

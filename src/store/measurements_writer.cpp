@@ -6,8 +6,8 @@
 
 #include "base/posix_file.hpp"
 #include "base/replace_file.hpp"
-#include "comm/agree.hpp"
 #include "comm/mpi_handle.hpp"
+#include "comm/throw_on_all.hpp"
 #include "hdf5/flat_dataset.hpp"
 #include "hdf5/hdf5_handle.hpp"
 #include "hdf5/hdf5_types.hpp"
@@ -114,13 +114,14 @@ struct MeasurementsWriter::Impl {
 MeasurementsWriter::MeasurementsWriter(const std::string& path, const MeasurementsLayout& layout,
                                        const Communicator& comm)
     : impl_(new Impl{path, path + ".creating", comm.split(0, comm.rank()), {}, {}, {}}) {
-  agree_on_root(impl_->group, [&] {
+  run_on_root(impl_->group, [&] {
     require_absent(path);
     create_file(impl_->aside, layout);
   });
-  agree(impl_->group,
-        [&] { impl_->file = open_parallel(impl_->aside, impl_->group.handle().value, /*create=*/false); });
-  agree(impl_->group, [&] {
+  throw_on_all(impl_->group, [&] {
+    impl_->file = open_parallel(impl_->aside, impl_->group.handle().value, /*create=*/false);
+  });
+  throw_on_all(impl_->group, [&] {
     for (const DatasetLayout& dataset : layout.datasets) {
       impl_->layouts[dataset.path] = dataset;
       impl_->datasets[dataset.path] =
@@ -142,12 +143,12 @@ void MeasurementsWriter::write(const std::string& dataset, std::int64_t row,
 }
 
 void MeasurementsWriter::publish() {
-  agree(impl_->group, [&] {
+  throw_on_all(impl_->group, [&] {
     impl_->datasets.clear();
     impl_->file.close(concat("closing ", impl_->aside));
     PosixFile::open_for_writing(impl_->aside).sync();
   });
-  agree_on_root(impl_->group, [&] { publish_file(impl_->aside, impl_->path); });
+  run_on_root(impl_->group, [&] { publish_file(impl_->aside, impl_->path); });
 }
 
 }  // namespace dwgf

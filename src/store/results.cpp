@@ -6,7 +6,7 @@
 
 #include <dwgf/base/error.hpp>
 
-#include "comm/agree.hpp"
+#include "comm/throw_on_all.hpp"
 #include "store/detail/results_impl.hpp"
 
 namespace dwgf {
@@ -236,7 +236,7 @@ void ResultsFile::close() {
       part.datasets.clear();
       part.file.close(concat("closing ", part.shard.path));
     };
-    impl.group ? agree(*impl.group, close) : close();
+    impl.group ? throw_on_all(*impl.group, close) : close();
   }
   impl.master.close(concat("closing ", impl.path));
 }

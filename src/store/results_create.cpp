@@ -17,8 +17,8 @@
 #include <dwgf/base/error.hpp>
 
 #include "base/replace_file.hpp"
-#include "comm/agree.hpp"
 #include "comm/mpi_handle.hpp"
+#include "comm/throw_on_all.hpp"
 #include "hdf5/hdf5_types.hpp"
 #include "store/detail/results_impl.hpp"
 #include "store/detail/shards.hpp"
@@ -322,13 +322,13 @@ void create_files(const std::string& path, const ResultsLayout& layout) {
 ResultsFile ResultsFile::create(const std::string& path, const ResultsLayout& layout,
                                 const Communicator& comm, Durability durability) {
   Communicator group = comm.split(0, comm.rank());
-  agree(group, [&] {
+  throw_on_all(group, [&] {
     require_sensible(layout);
     require_place_for_results(path);
   });
   // By one rank: a disk that fails is then its error alone, and no other rank waits for it inside a
   // collective of HDF5.
-  agree_on_root(group, [&] {
+  run_on_root(group, [&] {
     std::error_code ignored;
     require_absent(path);
     require_space(path, layout);

@@ -7,8 +7,8 @@
 
 #include <dwgf/base/error.hpp>
 
-#include "comm/agree.hpp"
 #include "comm/mpi_handle.hpp"
+#include "comm/throw_on_all.hpp"
 #include "hdf5/hdf5_open.hpp"
 #include "hdf5/hdf5_types.hpp"
 #include "store/detail/results_create.hpp"
@@ -259,8 +259,8 @@ ResultsFile ResultsFile::open_for_writing(const std::string& path, const Communi
                                           Durability durability) {
   Communicator group = comm.split(0, comm.rank());
   std::unique_ptr<Impl> impl;
-  agree_on_root(group, [&] { make_missing_shards(path); });
-  agree(group, [&] {
+  run_on_root(group, [&] { make_missing_shards(path); });
+  throw_on_all(group, [&] {
     impl = Impl::open_serially(path);
     impl->durability = durability;
     for (Impl::Part& part : impl->parts) {
@@ -276,14 +276,14 @@ ResultsFile ResultsFile::open_for_writing(const std::string& path, const Communi
     }
   });
   for (Impl::Part& part : impl->parts) {
-    agree(group, [&] {
+    throw_on_all(group, [&] {
       const std::string what = concat("opening ", part.shard.path, " for writing");
       const auto access_list = handle_of(H5Pcreate(H5P_FILE_ACCESS), H5Pclose, what);
       checked(H5Pset_fapl_mpio(access_list.id(), group.handle().value, MPI_INFO_NULL), what);
       part.file = handle_of(H5Fopen(part.shard.path.c_str(), H5F_ACC_RDWR, access_list.id()), H5Fclose, what);
     });
   }
-  agree(group, [&] {
+  throw_on_all(group, [&] {
     for (Impl::Part& part : impl->parts) part.open_datasets(impl->layout);
   });
   impl->group.emplace(std::move(group));

@@ -15,7 +15,7 @@
 #include <dwgf/base/text.hpp>
 
 #include "base/posix_file.hpp"
-#include "comm/agree.hpp"
+#include "comm/throw_on_all.hpp"
 
 namespace dwgf {
 namespace {
@@ -116,7 +116,7 @@ StagedFolder::StagedFolder(Communicator& world, std::span<const int> nodes, cons
   Communicator owners = world.split(owner_ ? 0 : 1, world.rank());
 
   std::string listing;
-  agree_on_root(world, [&] { listing = list_files(source); });
+  run_on_root(world, [&] { listing = list_files(source); });
   const std::vector<SourceFile> files = parse_list(world.broadcast_text(listing, 0));
   std::uint64_t whole_bytes = 0;
   for (const SourceFile& file : files) whole_bytes += file.bytes;
@@ -156,7 +156,7 @@ StagedFolder::StagedFolder(Communicator& world, std::span<const int> nodes, cons
     }
   }
   try {
-    agree(world, [&] {
+    throw_on_all(world, [&] {
       if (failure) throw *failure;
     });
   } catch (...) {

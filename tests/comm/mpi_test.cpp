@@ -11,7 +11,7 @@
 #include <dwgf/base/error.hpp>
 #include <dwgf/comm/mpi.hpp>
 
-#include "comm/agree.hpp"
+#include "comm/throw_on_all.hpp"
 
 namespace dwgf {
 namespace {
@@ -141,8 +141,8 @@ TEST(Communicator, APostTooLargeIsRefusedAndGone) {
 TEST(Agree, NothingFails) {
   Communicator world = Communicator::world();
   int ran = 0;
-  agree(world, [&] { ++ran; });
-  agree_on_root(world, [&] { ran += 10; });
+  throw_on_all(world, [&] { ++ran; });
+  run_on_root(world, [&] { ran += 10; });
   EXPECT_EQ(ran, world.rank() == 0 ? 11 : 1);
 }
 
@@ -150,16 +150,16 @@ TEST(Agree, EveryRankThrowsTheErrorOfTheFirstThatFailed) {
   Communicator world = Communicator::world();
   for (int failing = 0; failing < world.size(); ++failing) {
     const std::string text = error_text([&] {
-      agree(world, [&] {
+      throw_on_all(world, [&] {
         if (world.rank() >= failing) throw DataError(concat("bad ", world.rank(), " \xC3\xA4"));
       });
     });
     const std::string where = failing == 0 ? "" : concat("rank ", failing, ": ");
     EXPECT_EQ(text, concat(where, "bad ", failing, " \xC3\xA4"));
   }
-  EXPECT_THROW(agree_on_root(world, [] { throw IoError("x"); }), IoError);
-  EXPECT_THROW(agree_on_root(world, [] { throw NotFoundError("x"); }), NotFoundError);
-  EXPECT_THROW(agree_on_root(world, [] { throw std::bad_alloc(); }), InternalError);
+  EXPECT_THROW(run_on_root(world, [] { throw IoError("x"); }), IoError);
+  EXPECT_THROW(run_on_root(world, [] { throw NotFoundError("x"); }), NotFoundError);
+  EXPECT_THROW(run_on_root(world, [] { throw std::bad_alloc(); }), InternalError);
 }
 
 TEST(Launcher, SilentSingletonsAreRefused) {

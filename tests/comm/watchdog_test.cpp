@@ -9,7 +9,7 @@
 #include <dwgf/base/error.hpp>
 #include <dwgf/comm/mpi.hpp>
 
-#include "comm/agree.hpp"
+#include "comm/throw_on_all.hpp"
 #include "support/faulty_collective.hpp"
 
 namespace dwgf {
@@ -166,7 +166,7 @@ TEST(FaultyCollective, AFailedCollectiveInsideAgreedWorkIsTheErrorOfAll) {
     std::vector<std::int64_t> values(1, 1);
     faulty.all_reduce_sum(values);
   };
-  EXPECT_THROW(agree(world, work), RankError) << "on every rank";
+  EXPECT_THROW(throw_on_all(world, work), RankError) << "on every rank";
 }
 
 }  // namespace

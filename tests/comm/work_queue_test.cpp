@@ -67,7 +67,7 @@ TEST(WorkQueue, TheRanksOfAGroupTakeTogether) {
   constexpr std::size_t items = 20;
   WorkQueue queue(world, items);
   std::vector<std::int64_t> taken;
-  while (const auto item = take_together(queue, grid.group())) {
+  while (const auto item = take_collectively(queue, grid.group())) {
     std::vector<std::int64_t> theirs(static_cast<std::size_t>(grid.group().size()));
     grid.group().all_gather(std::as_bytes(std::span(&*item, 1)), std::as_writable_bytes(std::span(theirs)));
     EXPECT_EQ(theirs, std::vector<std::int64_t>(theirs.size(), *item));

@@ -47,13 +47,13 @@ class Keeper : public testing::Test {
       (std::filesystem::temp_directory_path() / ("dwgf-keeper-" + std::to_string(getpid()))).string();
   Communicator self_ = Communicator::self();
   ScopedSignals signals_;
-  StopRelay relay_{self_};
+  StopFlag stop_flag_{self_};
   Progress progress_{self_, 1, 0, true, 1, last_step};
   Watchdog watchdog_{{}, Watchdog::Seconds(0)};
   FlowState state_ = initial_state(share_particles(1, 1, 0, 1), {1, 2, 2}, 0, image, at::kFloat);
   Monitor monitor_{FlowOptions{}, last_step, self_};
   ImageKeeper keeper_{
-      {signals_, relay_, progress_, watchdog_}, self_, "an image", Checkpoints(results_, image, job, 1)};
+      {signals_, stop_flag_, progress_, watchdog_}, self_, "an image", Checkpoints(results_, image, job, 1)};
 };
 
 TEST_F(Keeper, LeavesTheTwoLastCheckpoints) {

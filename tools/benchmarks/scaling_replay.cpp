@@ -187,7 +187,7 @@ Spent work(const Job& job, const Seconds& seconds, Communicator& ranks, Communic
     timed.all_reduce_max({reinterpret_cast<std::int64_t*>(payload(8)), 1});
     const double asked = now();
     if (group.rank() == 0) pass(seconds.queue_pause);
-    const auto item = take_together(queue, group);
+    const auto item = take_collectively(queue, group);
     spent.waiting += now() - asked;
     if (!item) break;
     pass(seconds.reading);

@@ -7,8 +7,8 @@
 #include <thread>
 #include <vector>
 
-#include "comm/agree.hpp"
 #include "comm/devices/detail/cuda_check.hpp"
+#include "comm/throw_on_all.hpp"
 
 namespace dwgf {
 namespace {
@@ -45,13 +45,13 @@ struct NcclCollective::Impl {
   Impl(Communicator& group, int device, ComputeStream compute, double patience)
       : rank(group.rank()), size(group.size()), compute_stream(std::move(compute)), patience(patience) {
     ncclUniqueId id{};
-    agree(group, [&] {
+    throw_on_all(group, [&] {
       check_cuda(cudaSetDevice(device), concat("choosing GPU ", device));
       if (rank == 0) check(ncclGetUniqueId(&id), "making NCCL's id");
     });
     group.broadcast(std::as_writable_bytes(std::span(&id, 1)), 0);
     try {
-      agree(group, [&] {
+      throw_on_all(group, [&] {
         check_cuda(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "making NCCL's stream");
         check_cuda(cudaMalloc(&scratch, sizeof(std::int64_t)), "taking device memory");
         ncclConfig_t config = NCCL_CONFIG_INITIALIZER;

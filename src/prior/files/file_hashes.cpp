@@ -61,7 +61,7 @@ FileHashes::FileHashes(fs::path memory) : memory_(std::move(memory)) {
     known_.clear();
     learnt_ = true;  // so that it is replaced
     warning_ = concat("the remembered checksums of weights in ", memory_.string(), " cannot be used (",
-                      printable(why.what(), 200), "); they are computed again");
+                      shortened(why.what(), 200), "); they are computed again");
   }
 }
 

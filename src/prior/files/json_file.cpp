@@ -37,7 +37,7 @@ int nesting(std::string_view text) {
 
 }  // namespace
 
-std::string printable(std::string_view name, std::size_t most) {
+std::string shortened(std::string_view name, std::size_t most) {
   std::string out;
   for (const char c : name.substr(0, most)) out += (c >= 32 && c < 127) ? c : '?';
   if (name.size() > most) out += "...";
@@ -45,7 +45,7 @@ std::string printable(std::string_view name, std::size_t most) {
 }
 
 std::string brief(const nlohmann::json& value) {
-  return printable(value.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace));
+  return shortened(value.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace));
 }
 
 nlohmann::json parse_json_object(std::string_view text, const std::string& where) {
@@ -66,12 +66,12 @@ nlohmann::json parse_json_object(std::string_view text, const std::string& where
   try {
     parsed = nlohmann::json::parse(text.begin(), text.end(), watch_keys);
   } catch (const nlohmann::json::exception& error) {
-    throw DataError(concat(where, " is not valid JSON (", printable(error.what(), 200),
+    throw DataError(concat(where, " is not valid JSON (", shortened(error.what(), 200),
                            "); the file may be damaged: fetch it again"));
   }
   if (!parsed.is_object()) throw DataError(concat(where, " is not a JSON object, but ", brief(parsed)));
   if (!repeated.empty())
-    throw DataError(concat(where, " has the key '", printable(repeated), "' more than once"));
+    throw DataError(concat(where, " has the key '", shortened(repeated), "' more than once"));
   return parsed;
 }
 

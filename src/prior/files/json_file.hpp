@@ -20,6 +20,6 @@ nlohmann::json read_json_object(const std::filesystem::path& file);
 /// A value as short text for a message.
 std::string brief(const nlohmann::json& value);
 /// A name from a file as short, printable text for a message.
-std::string printable(std::string_view name, std::size_t most = 120);
+std::string shortened(std::string_view name, std::size_t most = 120);
 
 }  // namespace dwgf

@@ -79,7 +79,7 @@ class HeaderReader {
     if (!entry["dtype"].is_string()) fail_tensor(name, "has the type ", brief(entry["dtype"]));
     out.dtype = entry["dtype"].get<std::string>();
     const auto bits = bits_of(out.dtype);
-    if (!bits) fail_tensor(name, "has the type '", printable(out.dtype), "', which the format does not have");
+    if (!bits) fail_tensor(name, "has the type '", shortened(out.dtype), "', which the format does not have");
 
     const std::uint64_t bytes = read_shape(entry["shape"], *bits, out);
     read_offsets(entry["data_offsets"], bytes, out);
@@ -110,7 +110,7 @@ class HeaderReader {
   }
   template <class... Parts>
   [[noreturn]] void fail_tensor(const std::string& name, const Parts&... parts) const {
-    fail("is damaged or not a safetensors file: tensor '", printable(name), "' ", parts...);
+    fail("is damaged or not a safetensors file: tensor '", shortened(name), "' ", parts...);
   }
 
  private:
@@ -163,7 +163,7 @@ SafetensorsFile::SafetensorsFile(const std::filesystem::path& path) : path_(path
       if (!entry.is_object()) reader.fail("has metadata that are not an object but ", brief(entry));
       for (const auto& [key, value] : entry.items()) {
         if (!value.is_string())
-          reader.fail("has metadata that are not text: '", printable(key), "' is ", brief(value));
+          reader.fail("has metadata that are not text: '", shortened(key), "' is ", brief(value));
         metadata_[key] = value.get<std::string>();
       }
     } else {
@@ -180,7 +180,7 @@ at::Tensor SafetensorsFile::view(const StoredTensor& tensor) const {
       {"F64", at::kDouble}, {"F32", at::kFloat}, {"F16", at::kHalf}, {"BF16", at::kBFloat16}};
   const auto type = types.find(tensor.dtype);
   if (type == types.end()) {
-    throw DataError(concat("weights: tensor '", printable(tensor.name), "' in ", path_.string(),
+    throw DataError(concat("weights: tensor '", shortened(tensor.name), "' in ", path_.string(),
                            " has the type ", tensor.dtype,
                            "; weights may be F64, F32, F16 or BF16 (quantised models are not supported)"));
   }

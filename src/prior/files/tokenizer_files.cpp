@@ -39,7 +39,7 @@ void read_vocabulary(const json& content, const fs::path& file, TokenizerFiles& 
         concat("prior: ", file.string(), " has no vocabulary of tokens to numbers; fetch it again"));
   for (const auto& [symbol, number] : content.items()) {
     if (!number.is_number_integer() || !(number.get<double>() >= 0 && number.get<double>() < kMostTokens)) {
-      throw DataError(concat("prior: ", file.string(), ": token '", printable(symbol), "' has the number ",
+      throw DataError(concat("prior: ", file.string(), ": token '", shortened(symbol), "' has the number ",
                              brief(number), "; supported: whole numbers 0 ... ",
                              static_cast<std::int64_t>(kMostTokens) - 1));
     }
@@ -51,8 +51,8 @@ void add_merge(const std::string& left, const std::string& right, const fs::path
                TokenizerFiles& out) {
   for (const auto& symbol : {left, right, left + right}) {
     if (out.vocabulary.contains(symbol)) continue;
-    throw DataError(concat("prior: ", file.string(), ": merge ", position, " ('", printable(left), "' with '",
-                           printable(right), "') needs the token '", printable(symbol), "', which ",
+    throw DataError(concat("prior: ", file.string(), ": merge ", position, " ('", shortened(left), "' with '",
+                           shortened(right), "') needs the token '", shortened(symbol), "', which ",
                            out.vocabulary_file.string(),
                            " does not have; fetch both again, of one revision"));
   }
@@ -81,7 +81,7 @@ void read_merges_file(const fs::path& file, TokenizerFiles& out) {
     if (line.starts_with("#version")) continue;
     std::string left, right;
     if (!split_merge(line, left, right)) {
-      throw DataError(concat("prior: ", file.string(), ": line ", number, " is '", printable(line),
+      throw DataError(concat("prior: ", file.string(), ": line ", number, " is '", shortened(line),
                              "', not two tokens with a blank between; fetch it again"));
     }
     add_merge(left, right, file, number, out);
@@ -153,7 +153,7 @@ void read_special_tokens(const fs::path& folder, const json& config, const json&
   const json decoder = value(config, "added_tokens_decoder");
   if (decoder.is_object()) {
     for (const auto& [number, token] : decoder.items())
-      added.push_back(describe(token, "added_tokens_decoder " + printable(number), config_file));
+      added.push_back(describe(token, "added_tokens_decoder " + shortened(number), config_file));
   } else {
     const json map = optional_object(map_file);
     for (const auto& [key, token] : map.items()) {
@@ -214,7 +214,7 @@ void read_special_tokens(const fs::path& folder, const json& config, const json&
   for (const auto& one : all) {
     if (one.token.content.empty()) continue;
     if (!out.vocabulary.contains(one.token.content)) {
-      throw DataError(concat("prior: the special token '", printable(one.token.content),
+      throw DataError(concat("prior: the special token '", shortened(one.token.content),
                              "' of the tokenizer in ", folder.string(), " is not in the vocabulary ",
                              out.vocabulary_file.string(),
                              "; fetch the folder again, whole and from one revision"));

@@ -36,7 +36,7 @@ std::vector<std::string> file_names(const fs::path& folder) {
 
 std::string join(const std::vector<std::string>& names) {
   std::string out;
-  for (const auto& name : names) out += (out.empty() ? "" : ", ") + printable(name);
+  for (const auto& name : names) out += (out.empty() ? "" : ", ") + shortened(name);
   return out;
 }
 
@@ -67,7 +67,7 @@ std::string choose(const std::vector<std::string>& names, const std::string& pla
     for (const char* suffix : {".bin", ".ckpt", ".pt", ".pth", ".msgpack"}) {
       if (!name.ends_with(suffix)) continue;
       throw DataError(
-          concat("prior: ", folder.string(), " holds its weights as ", printable(name),
+          concat("prior: ", folder.string(), " holds its weights as ", shortened(name),
                  " only (pickled files can run code and are not read); convert them once with Python: "
                  "DiffusionPipeline.from_pretrained(DIR).save_pretrained(NEW_DIR, safe_serialization=True)"));
     }
@@ -90,7 +90,7 @@ std::set<std::string> indexed_files(const fs::path& index) {
   for (const auto& [tensor, file] : map->items()) {
     const auto name = file.is_string() ? file.get<std::string>() : std::string();
     if (name.empty() || fs::path(name).filename().string() != name || !name.ends_with(".safetensors")) {
-      throw DataError(concat("prior: ", index.string(), " places tensor '", printable(tensor), "' in ",
+      throw DataError(concat("prior: ", index.string(), " places tensor '", shortened(tensor), "' in ",
                              brief(file), "; a name of a .safetensors file beside the index is allowed"));
     }
     files.insert(name);
@@ -114,7 +114,7 @@ Weights::Weights(const fs::path& folder, const std::string& stem) : folder_(fold
   for (const auto& file : files_) {
     for (const auto& tensor : file.tensors()) {
       if (seen.insert(tensor.name).second) continue;
-      throw DataError(concat("prior: tensor '", printable(tensor.name), "' is in two of the files in ",
+      throw DataError(concat("prior: tensor '", shortened(tensor.name), "' is in two of the files in ",
                              folder.string(), "; fetch them again"));
     }
   }
@@ -157,7 +157,7 @@ void fill(const at::Tensor& parameter, const SafetensorsFile& file, const Stored
     return std::isfinite(stored.sum(wide).item<double>()) || at::isfinite(stored).all().item<bool>();
   };
   if (!finite()) {
-    throw DataError(concat("prior: tensor '", printable(tensor.name), "' in ", file.path().string(),
+    throw DataError(concat("prior: tensor '", shortened(tensor.name), "' in ", file.path().string(),
                            " has values that are not finite (NaN or infinity: a damaged file, or a training "
                            "that failed); fetch it again"));
   }

@@ -6,10 +6,10 @@
 
 namespace dwgf {
 
-class StopRelay {
+class StopFlag {
  public:
   /// Collective over `world`.
-  explicit StopRelay(const Communicator& world);
+  explicit StopFlag(const Communicator& world);
 
   /// Passes on what this rank was asked for and what has arrived; true once any rank was asked to stop and
   /// this one knows.

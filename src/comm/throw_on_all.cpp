@@ -1,4 +1,4 @@
-#include "comm/agree.hpp"
+#include "comm/throw_on_all.hpp"
 
 #include <cstdint>
 #include <new>
@@ -53,7 +53,7 @@ std::optional<Failure> failure_of(const std::function<void()>& step) {
 
 }  // namespace
 
-void agree(Collective& group, const std::function<void()>& step) {
+void throw_on_all(Collective& group, const std::function<void()>& step) {
   const auto mine = failure_of(step);
 
   struct Report {
@@ -73,8 +73,8 @@ void agree(Collective& group, const std::function<void()>& step) {
   }
 }
 
-void agree_on_root(Collective& group, const std::function<void()>& step) {
-  agree(group, [&] {
+void run_on_root(Collective& group, const std::function<void()>& step) {
+  throw_on_all(group, [&] {
     if (group.rank() == 0) step();
   });
 }

@@ -1,10 +1,10 @@
-#include "service/stop_relay.hpp"
+#include "service/stop_flag.hpp"
 
 namespace dwgf {
 
-StopRelay::StopRelay(const Communicator& world) : ranks_(world.split(0, world.rank())) {}
+StopFlag::StopFlag(const Communicator& world) : ranks_(world.split(0, world.rank())) {}
 
-bool StopRelay::stopping(bool asked_here) {
+bool StopFlag::stopping(bool asked_here) {
   const std::int64_t stop[1] = {1};
   bool heard = false;
   while (!ranks_.poll(1).empty()) heard = true;
