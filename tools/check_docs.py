@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""Checks what the documentation says against what is there: every relative link, every option, command and flag of the program, every
-tool and test that is named. A test.
+"""Checks what the documentation says against what is there: every relative link, every option, command and flag of
+the program, every tool and test that is named, every table that is made from a CSV file; and its form: lines of at
+most 110 columns outside of tables, a README of at most 160 lines. A test.
 
     python3 tools/check_docs.py PROGRAM      PROGRAM: build/dwgf, asked for its options; exit code 1 and one line a mistake
 """
@@ -9,14 +10,22 @@ import re
 import subprocess
 import sys
 
+import figures
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+COLUMNS = 110
+README_LINES = 160
 # Words behind a dot that make a file name or a Python expression, not an option.
-NOT_KEYS = {"cpp", "hpp", "py", "ini", "md", "sh", "h5", "npy", "png", "log", "json", "sbatch", "svg", "attrs", "html", "csv"}
+NOT_KEYS = {"cpp", "hpp", "py", "ini", "md", "sh", "h5", "npy", "png", "log", "json", "sbatch", "svg", "attrs",
+            "html", "csv"}
 
 
 def documents():
-    return sorted(path for path in ROOT.rglob("*.md") if not any(part.startswith((".", "build")) for part in path.relative_to(ROOT).parts[:-1])
-                  and not re.match(r"(quickstart|tables|scaling|calibrate)-", path.relative_to(ROOT).parts[0]))
+    """Returns the Markdown files of the tree, without those of build folders and of studies' outputs."""
+    def is_document(parts):
+        return (not any(part.startswith((".", "build")) for part in parts[:-1])
+                and not re.match(r"(quickstart|tables|scaling|calibrate)-", parts[0]))
+    return sorted(path for path in ROOT.rglob("*.md") if is_document(path.relative_to(ROOT).parts))
 
 
 def printed(program, *arguments):
@@ -34,6 +43,19 @@ def slug(heading):
     return re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
 
 
+def headings(text):
+    return re.findall(r"^#+ (.*)$", text, re.M)
+
+
+def form(path, text):
+    """Yields lines that are too long where they could be broken: everywhere but in tables."""
+    for number, line in enumerate(text.splitlines(), 1):
+        if len(line) > COLUMNS and not line.startswith("|"):
+            yield f"line {number} has {len(line)} columns; {COLUMNS} are the most"
+    if path == ROOT / "README.md" and text.count("\n") > README_LINES:
+        yield f"it has {text.count(chr(10))} lines; {README_LINES} are the most"
+
+
 def links(path, text):
     for target in re.findall(r"\]\(([^)\s]+)\)", text):
         if re.match(r"[a-z]+:", target):
@@ -42,7 +64,7 @@ def links(path, text):
         file = (path.parent / name).resolve() if name else path
         if not file.exists():
             yield f"the link to {target} leads nowhere"
-        elif anchor and file.suffix == ".md" and anchor not in {slug(h) for h in re.findall(r"^#+ (.*)$", file.read_text(), re.M)}:
+        elif anchor and file.suffix == ".md" and anchor not in map(slug, headings(file.read_text(encoding="utf-8"))):
             yield f"{name or path.name} has no heading for #{anchor}"
 
 
@@ -99,9 +121,11 @@ def main():
     mistakes = 0
     for path in documents():
         text = path.read_text(encoding="utf-8")
-        for mistake in [*links(path, text), *options(text, table), *commands(text, table), *names(text)]:
+        found = [*links(path, text), *options(text, table), *commands(text, table), *names(text), *form(path, text),
+                 *figures.mistakes(path, text)]
+        for mistake in found:
             print(f"{path.relative_to(ROOT)}: {mistake}")
-            mistakes += 1
+        mistakes += len(found)
     return 1 if mistakes else 0
 
 
