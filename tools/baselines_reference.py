@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
-"""The methods that the flow is compared with (flow.method = rlsd, psld, latent-dps) in plain PyTorch and diffusers, as an independent check
-of the C++ program: losses as they stand in src/flow/methods/{rlsd,psld,latent_dps}.hpp, all gradients by autograd.
+"""The methods that the flow is compared with (flow.method = rlsd, psld, latent-dps) in plain PyTorch and
+diffusers, as an independent check of the C++ program: losses as they stand in
+src/flow/methods/{rlsd,psld,latent_dps}.hpp, all gradients by autograd.
 
     python tools/baselines_reference.py           # writes tests/data/flow/baselines.safetensors
 
-Ten float64 steps (or fewer) on the tiny prior in tests/data/prior; tests/flow/baselines_test.cpp compares the program's latents, images and records
-with them. Needs what tools/flow_reference.py needs, whose addressed random numbers and operators are used.
+Ten float64 steps (or fewer) on the tiny prior in tests/data/prior; tests/flow/baselines_test.cpp compares the
+program's latents, images and records with them. Needs what tools/flow_reference.py needs, whose addressed
+random numbers and operators are used.
 """
 import argparse
 import math
@@ -25,11 +27,14 @@ class Networks:
     def __init__(self, path):
         from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 
-        self.unet = UNet2DConditionModel.from_pretrained(path, subfolder="unet", torch_dtype=torch.float64).requires_grad_(False).eval()
-        self.vae = AutoencoderKL.from_pretrained(path, subfolder="vae", torch_dtype=torch.float64).requires_grad_(False).eval()
+        self.unet = UNet2DConditionModel.from_pretrained(path, subfolder="unet",
+                                                         torch_dtype=torch.float64).requires_grad_(False).eval()
+        self.vae = AutoencoderKL.from_pretrained(path, subfolder="vae",
+                                                 torch_dtype=torch.float64).requires_grad_(False).eval()
         self.scheduler = DDIMScheduler.from_pretrained(path, subfolder="scheduler")
         self.context = torch.zeros(1, 1, self.unet.config.cross_attention_dim, dtype=torch.float64)
-        self.scale, self.shift = self.vae.config.scaling_factor, getattr(self.vae.config, "shift_factor", None) or 0.0
+        self.scale, self.shift = self.vae.config.scaling_factor, getattr(self.vae.config, "shift_factor",
+            None) or 0.0
 
     def noise(self, z_t, t, a, s):
         out = self.unet(z_t[None], t, self.context).sample[0]
@@ -62,7 +67,8 @@ def squared_norm(operator, shape):
 
 def guided(networks, operator, y, z, levels, times, *, method, guidance, gluing, eta, seed, image):
     misses, guides, unguided_steps = [], [], []
-    inverse_scale = 1.0 / squared_norm(operator, tuple(networks.decode(z[0]).shape)) if method == "psld" else None
+    inverse_scale = 1.0 / squared_norm(operator,
+                                       tuple(networks.decode(z[0]).shape)) if method == "psld" else None
     observed = y.numel() if operator.mask is None else int(operator.mask.sum())
     for step, t in enumerate(times):
         (a, s), (a_next, s_next) = levels[step], levels[step + 1]
@@ -134,7 +140,8 @@ def rlsd(networks, operator, y, z, levels, times, *, weight, coupling, gamma, ra
         eps = ensemble_normals(z, seed, image, step, "noising")
         push = repulsion_direction(z) if gamma > 0 and z.shape[0] > 1 else torch.zeros_like(z)
         with torch.no_grad():
-            residual = torch.stack([networks.noise(a * one + s * e, t, a, s) for one, e in zip(z, eps)]) - eps + gamma * s * push
+            residual = torch.stack([networks.noise(a * one + s * e, t, a, s) for one,
+                                    e in zip(z, eps)]) - eps + gamma * s * push
         prior = weight / coupling * s / a * residual / z[0].numel()
 
         def pull(one, image_of):
@@ -148,7 +155,8 @@ def rlsd(networks, operator, y, z, levels, times, *, weight, coupling, gamma, ra
             decoded = torch.stack([networks.decode(one) for one in latents])
         missed = operator(x) - y
         adam_x.zero_grad()
-        (missed.square().sum() / (2 * observed) + coupling * (x - decoded).square().sum() / (2 * x[0].numel())).backward()
+        (missed.square().sum() / (2 * observed)
+         + coupling * (x - decoded).square().sum() / (2 * x[0].numel())).backward()
         adam_x.step()
         log["misfit"].append(missed.detach().square().sum().item() / (2 * observed) / z.shape[0])
         log["data_gradient"].append(data.square().mean().sqrt().item())
@@ -164,7 +172,8 @@ CASES = {
     "psld_blur_with_noise": dict(method="psld", spec="blur:5,1.2", **{**GUIDED, "gluing": 0.7, "eta": 0.4}),
     "latent_dps": dict(method="latent-dps", **{**GUIDED, "guidance": 0.3, "eta": 1.0}),
     "latent_dps_hdr": dict(method="latent-dps", spec="hdr", **{**GUIDED, "guidance": 0.3}),
-    "latent_dps_random": dict(method="latent-dps", spec="random:0.7", image=0xFEDCBA9876543210, steps=49, particles=1,
+    "latent_dps_random": dict(method="latent-dps", spec="random:0.7", image=0xFEDCBA9876543210, steps=49,
+                              particles=1,
                               **{**GUIDED, "guidance": 0.5, "eta": 1.0}),
     "rlsd": dict(method="rlsd", **DISTILLED),
     "rlsd_box": dict(method="rlsd", spec="box:8,6,12,14", particles=5, **DISTILLED),
@@ -172,10 +181,12 @@ CASES = {
 }
 
 
-def solve(networks, truth, *, method, spec="mean:4", image=3, seed=7, particles=2, grid=50, steps=10, sigma=0.05, **numbers):
+def solve(networks, truth, *, method, spec="mean:4", image=3, seed=7, particles=2, grid=50, steps=10,
+          sigma=0.05, **numbers):
     operator = Operator(spec, tuple(truth.shape), seed, image)
     clean = operator(truth.double()[None])
-    noise = torch.from_numpy(normals(seed, image, 0, 0, "measurement", clean.numel())).double().reshape(clean.shape)
+    noise = torch.from_numpy(normals(seed, image, 0, 0, "measurement",
+                                     clean.numel())).double().reshape(clean.shape)
     if operator.mask is not None:
         noise = noise * operator.mask
     y = (clean + sigma * noise).float()[0].double()
@@ -184,7 +195,8 @@ def solve(networks, truth, *, method, spec="mean:4", image=3, seed=7, particles=
     abar = networks.scheduler.alphas_cumprod.double()
     levels = [(math.sqrt(abar[t].item()), math.sqrt(1.0 - abar[t].item())) for t in times] + [(1.0, 0.0)]
     factor = 2 ** (len(networks.vae.config.block_out_channels) - 1)
-    z = torch.empty(particles, networks.unet.config.in_channels, truth.shape[1] // factor, truth.shape[2] // factor, dtype=torch.float64)
+    z = torch.empty(particles, networks.unet.config.in_channels, truth.shape[1] // factor,
+                    truth.shape[2] // factor, dtype=torch.float64)
     z = ensemble_normals(z, seed, image, 0, "init")
     if method == "rlsd":
         return rlsd(networks, operator, y, z, levels, times, seed=seed, image=image, **numbers)
@@ -192,7 +204,8 @@ def solve(networks, truth, *, method, spec="mean:4", image=3, seed=7, particles=
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--prior", default=ROOT / "tests/data/prior/sd1")
     parser.add_argument("--out", type=pathlib.Path, default=ROOT / "tests/data/flow/baselines.safetensors")
     options = parser.parse_args()
@@ -205,7 +218,8 @@ def main():
         result = solve(networks, truth, **case)
         if "x" in result:
             result["x"] = result["x"][:, :, ::4, ::4]  # a sixteenth of it is enough, and small
-        tensors.update({f"{name}.{key}": torch.as_tensor(value, dtype=torch.float64).contiguous() for key, value in result.items()})
+        tensors.update({f"{name}.{key}": torch.as_tensor(value, dtype=torch.float64).contiguous() for key,
+                        value in result.items()})
         print(f"{name:22s} misfit {result['misfit'][0]:.4e} -> {result['misfit'][-1]:.4e}", flush=True)
     save_file(tensors, options.out)
     print(options.out, options.out.stat().st_size, "bytes")

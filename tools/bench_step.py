@@ -1,19 +1,24 @@
 #!/usr/bin/env python3
-"""What a step of the flow costs, beside PyTorch on the same machine in the same run; `tools/bench step` starts it.
+"""What a step of the flow costs, beside PyTorch on the same machine in the same run; `tools/bench step`
+starts it.
 
-    tools/bench step [--prior DIR] [--size 32 32] [--particles 8] [--micro-batch 8] [--rounds 9] [--steps 3] [--precision fp32]
+    tools/bench step [--prior DIR] [--size 32 32] [--particles 8] [--micro-batch 8] [--rounds 9] [--steps 3]
+        [--precision fp32]
 
-    (a) the structure of the published program in PyTorch and diffusers: the autoencoder's weights require gradients, which are computed and
-        never used; every decoded image is kept; the mixture is a double loop; one scalar loss is differentiated;
-    (b) the same mathematics in PyTorch without that waste: weights frozen, one vector-Jacobian product, nothing kept, one batched mixture;
-    (c) this program, its micro-batch as given;
-    (d) this program with the consistency term in every `--consistency-every`-th step (where that is not 1).
-Super-resolution x4, the published settings. All stand in memory and take turns: in every round each makes `--steps` steps while the others
-wait for a line on their standard input. The first round is not counted. Prints Markdown: seconds a particle-step, median (least to most) over
-all counted steps, ratios of medians, both also for the time that processors computed (with --threads 1 that hardly depends on what else
-the machine does; waiting threads count), peak memory, start-up (loading and the first step), and the arithmetic of (b) a second as a share
-of the machine's best measured convolution and matrix product. That arithmetic is counted once, of the networks as they are written; (c)
-needs less of it, as it doubles resolutions on the coarse grid.
+    (a) the structure of the published program in PyTorch and diffusers: the autoencoder's weights require
+    gradients, which are computed and
+        never used; every decoded image is kept; the mixture is a double loop; one scalar loss is
+        differentiated;
+    (b) the same mathematics in PyTorch without that waste: weights frozen, one vector-Jacobian product,
+    nothing kept, one batched mixture; (c) this program, its micro-batch as given; (d) this program with the
+    consistency term in every `--consistency-every`-th step (where that is not 1).
+Super-resolution x4, the published settings. All stand in memory and take turns: in every round each makes
+`--steps` steps while the others wait for a line on their standard input. The first round is not counted.
+Prints Markdown: seconds a particle-step, median (least to most) over all counted steps, ratios of medians,
+both also for the time that processors computed (with --threads 1 that hardly depends on what else the machine
+does; waiting threads count), peak memory, start-up (loading and the first step), and the arithmetic of (b) a
+second as a share of the machine's best measured convolution and matrix product. That arithmetic is counted
+once, of the networks as they are written; (c) needs less of it, as it doubles resolutions on the coarse grid.
 
 DIR is a diffusers directory, by default the built-in prior; Stable Diffusion's shapes with random weights:
     python tools/bench_step.py --make DIR
@@ -32,7 +37,8 @@ PROGRAM = ROOT / "build/tools/dwgf_bench_step"
 
 
 def reference(options):
-    """(a) or (b): a step for each line on standard input; prints its seconds, those that processors computed, and the peak memory [KiB] so far."""
+    """(a) or (b): a step for each line on standard input; prints its seconds, those that processors computed,
+    and the peak memory [KiB] so far."""
     import torch
     import torch.nn.functional as F
     from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
@@ -43,8 +49,10 @@ def reference(options):
     begin = time.perf_counter()
     dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[options.precision]
     published, n = options.reference == "a", options.particles
-    unet = UNet2DConditionModel.from_pretrained(options.prior, subfolder="unet", torch_dtype=dtype).eval().requires_grad_(False)
-    vae = AutoencoderKL.from_pretrained(options.prior, subfolder="vae", torch_dtype=dtype).eval().requires_grad_(published)
+    unet = UNet2DConditionModel.from_pretrained(options.prior, subfolder="unet",
+                                                torch_dtype=dtype).eval().requires_grad_(False)
+    vae = AutoencoderKL.from_pretrained(options.prior, subfolder="vae",
+                                        torch_dtype=dtype).eval().requires_grad_(published)
     alpha_bar = DDIMScheduler.from_pretrained(options.prior, subfolder="scheduler").alphas_cumprod.double()
     factor, scale = 2 ** (len(vae.config.block_out_channels) - 1), vae.config.scaling_factor
     height, width = options.size
@@ -86,7 +94,8 @@ def reference(options):
             loss.backward()
         else:
             residual = F.avg_pool2d(noisy.detach(), 4) - y
-            cotangent = F.interpolate(residual, scale_factor=4.0) / (16 * residual[0].numel()) + 0.1 * (x.detach() - consistent) / x[0].numel()
+            cotangent = F.interpolate(residual,
+                                      scale_factor=4.0) / (16 * residual[0].numel()) + 0.1 * (x.detach() - consistent) / x[0].numel()
             (g,) = torch.autograd.grad(x, z, cotangent)
             z.grad = g + g_r
         adam.step()
@@ -107,7 +116,8 @@ class Opponent:
     def __init__(self, name, command):
         begin = time.perf_counter()
         self.name, self.seconds, self.computed, self.peak = name, [], [], 0
-        self.process = subprocess.Popen([str(word) for word in command], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        self.process = subprocess.Popen([str(word) for word in command], stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE,
                                         stderr=subprocess.DEVNULL, text=True)
         if not self.process.stdout.readline():
             sys.exit(f"bench: this ended early: {' '.join(map(str, command))}")
@@ -140,7 +150,8 @@ def make(folder):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--prior", type=Path, default=ROOT / "configs/priors/fashion")
     parser.add_argument("--size", type=int, nargs=2, default=[32, 32], metavar=("HEIGHT", "WIDTH"))
     parser.add_argument("--particles", type=int, default=8)
@@ -148,11 +159,13 @@ def main():
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--steps", type=int, default=3, help="of each opponent in a round")
-    parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32", help="of (c) and (d); (a) and (b) are fp32")
+    parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32",
+                        help="of (c) and (d); (a) and (b) are fp32")
     parser.add_argument("--consistency-every", type=int, default=1)
     parser.add_argument("--only", default="abcd", help="opponents to run, such as bc")
     parser.add_argument("--reference", choices=["a", "b"], help=argparse.SUPPRESS)
-    parser.add_argument("--make", type=Path, metavar="DIR", help="make a directory of Stable Diffusion's shapes, and stop")
+    parser.add_argument("--make", type=Path, metavar="DIR",
+                        help="make a directory of Stable Diffusion's shapes, and stop")
     options = parser.parse_args()
     if options.make:
         return make(options.make)
@@ -160,20 +173,25 @@ def main():
         return reference(options)
 
     size = [str(number) for number in options.size]
-    rates = [float(word) for word in subprocess.run([PROGRAM, "rates", str(options.threads), options.precision], check=True,
+    rates = [float(word) for word in subprocess.run([PROGRAM, "rates", str(options.threads),
+                                                     options.precision], check=True,
                                                     stdout=subprocess.PIPE, text=True).stdout.split()]
 
     def python(which):
-        return [sys.executable, __file__, "--reference", which, "--prior", options.prior, "--size", *size, "--particles", options.particles,
+        return [sys.executable, __file__, "--reference", which, "--prior", options.prior, "--size", *size,
+                "--particles", options.particles,
                 "--threads", options.threads]
 
     def program(every):
-        return [PROGRAM, "steps", options.prior, *size, options.particles, options.micro_batch, options.threads, options.precision, every]
+        return [PROGRAM, "steps", options.prior, *size, options.particles, options.micro_batch,
+                options.threads, options.precision, every]
 
-    commands = [("a", "(a) published structure, PyTorch", python("a")), ("b", "(b) lean, PyTorch", python("b")),
+    commands = [("a", "(a) published structure, PyTorch", python("a")),
+                ("b", "(b) lean, PyTorch", python("b")),
                 ("c", f"(c) this program, {options.precision}", program(1))]
     if options.consistency_every > 1:
-        commands.append(("d", f"(d) the same, consistency every {options.consistency_every} steps", program(options.consistency_every)))
+        commands.append(("d", f"(d) the same, consistency every {options.consistency_every} steps",
+                         program(options.consistency_every)))
     opponents = {key: Opponent(name, command) for key, name, command in commands if key in options.only}
     for turn in range(options.rounds + 1):
         for opponent in opponents.values():
@@ -195,7 +213,8 @@ def main():
     print("|---|---|---|---|---|---|---|---|---|---|---|")
     for key, opponent in opponents.items():
         low, high = (bound(opponent.seconds) / options.particles for bound in (min, max))
-        ratio = [f"{values[other] / values[key]:.2f}" if other in values else "-" for values in (each, computed) for other in "ab"]
+        ratio = [f"{values[other] / values[key]:.2f}" if other in values else "-"
+                 for values in (each, computed) for other in "ab"]
         speed = work * 1e-9 / each[key] if key != "d" else 0.0
         print(f"| {opponent.name} | {each[key]:.4g} ({low:.4g} ... {high:.4g}) | {ratio[0]} | {ratio[1]} | "
               f"{computed[key]:.4g} | {ratio[2]} | {ratio[3]} | "

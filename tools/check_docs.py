@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Checks what the documentation says against what is there: every relative link, every option, command and flag of
-the program, every tool and test that is named, every table that is made from a CSV file; and its form: lines of at
-most 110 columns outside of tables, a README of at most 160 lines. A test.
+"""Checks what the documentation says against what is there: every relative link, every option, command and
+flag of the program, every tool and test that is named, every table that is made from a CSV file; and its
+form: lines of at most 110 columns outside of tables, a README of at most 160 lines. A test.
 
-    python3 tools/check_docs.py PROGRAM      PROGRAM: build/dwgf, asked for its options; exit code 1 and one line a mistake
+    python3 tools/check_docs.py PROGRAM      PROGRAM: build/dwgf, asked for its options; exit code 1 and one
+                                             line a mistake
 """
 import pathlib
 import re
@@ -35,7 +36,8 @@ def printed(program, *arguments):
 def options_of(program):
     """command -> its options, as --help has them."""
     commands = re.findall(r"^  ([a-z]+) ", printed(program, "--help"), re.M)
-    return {command: {key for key in re.findall(r"^  --([\w.-]+)", printed(program, command, "--help"), re.M)} | {"config"}
+    return {command: {key for key in re.findall(r"^  --([\w.-]+)", printed(program, command, "--help"),
+                                                re.M)} | {"config"}
             for command in commands}
 
 
@@ -64,7 +66,8 @@ def links(path, text):
         file = (path.parent / name).resolve() if name else path
         if not file.exists():
             yield f"the link to {target} leads nowhere"
-        elif anchor and file.suffix == ".md" and anchor not in map(slug, headings(file.read_text(encoding="utf-8"))):
+        elif anchor and file.suffix == ".md" and anchor not in map(slug,
+            headings(file.read_text(encoding="utf-8"))):
             yield f"{name or path.name} has no heading for #{anchor}"
 
 
@@ -121,7 +124,8 @@ def main():
     mistakes = 0
     for path in documents():
         text = path.read_text(encoding="utf-8")
-        found = [*links(path, text), *options(text, table), *commands(text, table), *names(text), *form(path, text),
+        found = [*links(path, text), *options(text, table), *commands(text, table), *names(text),
+                 *form(path, text),
                  *figures.mistakes(path, text)]
         for mistake in found:
             print(f"{path.relative_to(ROOT)}: {mistake}")

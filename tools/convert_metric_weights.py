@@ -1,13 +1,16 @@
 #!/usr/bin/env python3
-"""The published weights of LPIPS and FID as the safetensors files that `dwgf evaluate --lpips FILE --fid FILE` takes.
+"""The published weights of LPIPS and FID as the safetensors files that `dwgf evaluate --lpips FILE --fid
+FILE` takes.
 
-    python tools/convert_metric_weights.py lpips --backbone alexnet-owt-7be5be79.pth --heads alex.pth --out lpips-alex.safetensors
-    python tools/convert_metric_weights.py lpips --backbone vgg16-397923af.pth --heads vgg.pth --out lpips-vgg.safetensors
-    python tools/convert_metric_weights.py inception --weights pt_inception-2015-12-05-6726825d.pth --out inception.safetensors
+    python tools/convert_metric_weights.py lpips --backbone alexnet-owt-7be5be79.pth --heads alex.pth --out
+    lpips-alex.safetensors python tools/convert_metric_weights.py lpips --backbone vgg16-397923af.pth --heads
+    vgg.pth --out lpips-vgg.safetensors python tools/convert_metric_weights.py inception --weights
+    pt_inception-2015-12-05-6726825d.pth --out inception.safetensors
 
-Backbones: torchvision's ImageNet weights (https://download.pytorch.org/models/). Heads: lpips/weights/v0.1 of the lpips package or of
-https://github.com/richzhang/PerceptualSimilarity. Inception: the file of https://github.com/mseitzer/pytorch-fid/releases (fid_weights). Needs torch and
-safetensors. Names and shapes are checked when the program reads the file; what it has no use for (classifiers, counters) is left out here.
+Backbones: torchvision's ImageNet weights (https://download.pytorch.org/models/). Heads: lpips/weights/v0.1 of
+the lpips package or of https://github.com/richzhang/PerceptualSimilarity. Inception: the file of
+https://github.com/mseitzer/pytorch-fid/releases (fid_weights). Needs torch and safetensors. Names and shapes
+are checked when the program reads the file; what it has no use for (classifiers, counters) is left out here.
 """
 import argparse
 import hashlib
@@ -29,11 +32,13 @@ def lpips_tensors(backbone, heads):
 
 
 def inception_tensors(state):
-    return {name: value for name, value in state.items() if not name.startswith("fc.") and not name.endswith("num_batches_tracked")}
+    return {name: value for name, value in state.items() if not name.startswith("fc.")
+            and not name.endswith("num_batches_tracked")}
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="metric", required=True)
     lpips = commands.add_parser("lpips")
     lpips.add_argument("--backbone", required=True)

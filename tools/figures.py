@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
-"""Renders the tables of the documentation from the CSV files beside it, or compares them (a test, by tools/check_docs.py).
+"""Renders the tables of the documentation from the CSV files beside it, or compares them (a test, by
+tools/check_docs.py).
 
     python3 tools/figures.py            exit code 1 and one line for every table that is not its CSV file's
     python3 tools/figures.py --write    writes the tables anew
 
-A table stands in a Markdown file between `<!-- table: FILE.csv -->` and `<!-- end -->`; FILE is relative to the
-Markdown file. `<!-- table: FILE.csv topic=speed -->` takes the rows whose column `topic` is `speed`, and leaves that
-column out. tools/figures.csv is every measured figure of the prose: claim, figure, command, machine, date.
+A table stands in a Markdown file between `<!-- table: FILE.csv -->` and `<!-- end -->`; FILE is relative to
+the Markdown file. `<!-- table: FILE.csv topic=speed -->` takes the rows whose column `topic` is `speed`, and
+leaves that column out. tools/figures.csv is every measured figure of the prose: claim, figure, command,
+machine, date.
 """
 import csv
 import pathlib
@@ -19,7 +21,8 @@ FIGURES = ["topic", "claim", "figure", "command", "machine", "date"]
 
 
 def read(path):
-    """Returns the header and the rows of a CSV file; throws ValueError if a row has another number of cells."""
+    """Returns the header and the rows of a CSV file; throws ValueError if a row has another number of
+    cells."""
     with open(path, newline="", encoding="utf-8") as file:
         header, *rows = csv.reader(file)
     for number, row in enumerate(rows, 2):
@@ -30,7 +33,8 @@ def read(path):
 
 def cell(name, text):
     text = text.replace("|", "\\|")
-    return f"`{text}`" if name == "command" and text.startswith(("tools/", "build/", "dwgf ", "ctest ")) else text
+    return f"`{text}`" if name == "command" and text.startswith(("tools/", "build/", "dwgf ",
+        "ctest ")) else text
 
 
 def rendered(path, key, value):
@@ -47,7 +51,8 @@ def rendered(path, key, value):
 
 
 def mistakes(path, text):
-    """Yields what is wrong with the tables of one Markdown file, and with figures.csv where it is figures.md."""
+    """Yields what is wrong with the tables of one Markdown file, and with figures.csv where it is
+    figures.md."""
     for name, key, value, table in TABLE.findall(text):
         try:
             if rendered(path.parent / name, key, value) != table:

@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
-"""The flow in plain PyTorch and diffusers, as an independent check of the C++ program. Obvious rather than fast.
+"""The flow in plain PyTorch and diffusers, as an independent check of the C++ program. Obvious rather than
+fast.
 
     python tools/flow_reference.py golden            # writes tests/data/flow/golden.safetensors
     python tools/flow_reference.py run --prior DIR --operator mean:4 --truth x.npy --out run.safetensors [...]
 
-`golden` runs ten float64 steps on the tiny prior in tests/data/prior for every interaction and every basic operator; tests/flow compares
-the program's latents with them. Needs torch 2.13, diffusers 0.42, numpy, safetensors. Everything stochastic is addressed as in
-include/dwgf/base/random.hpp. Equations: include/dwgf/flow and src/flow, after arXiv 2509.19276.
+`golden` runs ten float64 steps on the tiny prior in tests/data/prior for every interaction and every basic
+operator; tests/flow compares the program's latents with them. Needs torch 2.13, diffusers 0.42, numpy,
+safetensors. Everything stochastic is addressed as in include/dwgf/base/random.hpp. Equations:
+include/dwgf/flow and src/flow, after arXiv 2509.19276.
 """
 import argparse
 import math
@@ -45,7 +47,8 @@ def philox_words(seed, image, particle, step, purpose, count):
 
 
 def uniforms(seed, image, particle, step, purpose, count):
-    return philox_words(seed, image, particle, step, purpose, count).reshape(-1)[:count].astype(np.float64) / 2.0**32
+    return philox_words(seed, image, particle, step, purpose,
+                        count).reshape(-1)[:count].astype(np.float64) / 2.0**32
 
 
 def normals(seed, image, particle, step, purpose, count):
@@ -79,7 +82,8 @@ class Operator:
             self.block = int(numbers[0])
         elif name == "blur":
             size, std = int(numbers[0]), numbers[1]
-            line = torch.exp(-(torch.arange(size, dtype=torch.float64) - (size - 1) / 2) ** 2 / (2 * std * std))
+            line = torch.exp(-(torch.arange(size,
+                                            dtype=torch.float64) - (size - 1) / 2) ** 2 / (2 * std * std))
             self.kernel = torch.outer(line, line) / torch.outer(line, line).sum()
         elif name not in ("identity", "hdr"):
             raise SystemExit(f"unknown operator {spec}")
@@ -118,13 +122,17 @@ def interaction_score(kind, z, z_t, eps, a, s, strength):
     return score, 1.0
 
 
-def solve(prior, spec, truth, *, sigma=0.05, image=0, seed=0, particles=4, grid=50, steps=10, interaction="mixture", repulsion=1.0, weight=0.15,
+def solve(prior, spec, truth, *, sigma=0.05, image=0, seed=0, particles=4, grid=50, steps=10,
+          interaction="mixture", repulsion=1.0, weight=0.15,
           consistency=0.1, decoder_std=0.01, rate=1.0, encode="mean", context=None, dtype=torch.float64):
-    """`context` [1, tokens, dim]: a prompt's embedding, by default one token of zeros. Networks see one particle at a time: little memory."""
+    """`context` [1, tokens, dim]: a prompt's embedding, by default one token of zeros. Networks see one
+    particle at a time: little memory."""
     from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 
-    unet = UNet2DConditionModel.from_pretrained(prior, subfolder="unet", torch_dtype=dtype).requires_grad_(False).eval()
-    vae = AutoencoderKL.from_pretrained(prior, subfolder="vae", torch_dtype=dtype).requires_grad_(False).eval()
+    unet = UNet2DConditionModel.from_pretrained(prior, subfolder="unet",
+                                                torch_dtype=dtype).requires_grad_(False).eval()
+    vae = AutoencoderKL.from_pretrained(prior, subfolder="vae",
+                                        torch_dtype=dtype).requires_grad_(False).eval()
     scheduler = DDIMScheduler.from_pretrained(prior, subfolder="scheduler")
     config = scheduler.config
     scheduler.set_timesteps(grid)
@@ -135,16 +143,19 @@ def solve(prior, spec, truth, *, sigma=0.05, image=0, seed=0, particles=4, grid=
 
     operator = Operator(spec, tuple(truth.shape), seed, image)
     clean = operator(truth.double()[None])
-    noise = torch.from_numpy(normals(seed, image, 0, 0, "measurement", clean.numel())).double().reshape(clean.shape)
+    noise = torch.from_numpy(normals(seed, image, 0, 0, "measurement",
+                                     clean.numel())).double().reshape(clean.shape)
     if operator.mask is not None:
         noise = noise * operator.mask
     y = (clean + sigma * noise).float()
     observed = clean.numel() if operator.mask is None else int(operator.mask.sum())
 
     factor = 2 ** (len(vae.config.block_out_channels) - 1)
-    z = torch.empty(particles, unet.config.in_channels, truth.shape[1] // factor, truth.shape[2] // factor, dtype=dtype)
+    z = torch.empty(particles, unet.config.in_channels, truth.shape[1] // factor, truth.shape[2] // factor,
+                    dtype=dtype)
     z = ensemble_normals(z, seed, image, 0, "init")
-    context = torch.zeros(1, 1, unet.config.cross_attention_dim, dtype=dtype) if context is None else context.to(dtype)
+    context = torch.zeros(1, 1, unet.config.cross_attention_dim,
+                          dtype=dtype) if context is None else context.to(dtype)
     each = lambda network, batch: torch.cat([network(sample[None]) for sample in batch])
     optimiser_state = torch.nn.Parameter(z)
     adam = torch.optim.Adam([optimiser_state], lr=rate)
@@ -182,7 +193,8 @@ def solve(prior, spec, truth, *, sigma=0.05, image=0, seed=0, particles=4, grid=
 
         def pull_back(sample, sample_cotangent):
             leaf = sample[None].clone().requires_grad_()
-            return torch.autograd.grad(vae.decode(leaf / scale + shift).sample, leaf, sample_cotangent[None])[0]
+            return torch.autograd.grad(vae.decode(leaf / scale + shift).sample, leaf,
+                                       sample_cotangent[None])[0]
 
         data_gradient = torch.cat([pull_back(*pair) for pair in zip(z, cotangent)])
         optimiser_state.grad = data_gradient + prior_gradient
@@ -195,7 +207,8 @@ def solve(prior, spec, truth, *, sigma=0.05, image=0, seed=0, particles=4, grid=
     z = optimiser_state.detach()
     with torch.no_grad():
         x = each(lambda sample: vae.decode(sample / scale + shift).sample, z)
-    return {"y": y[0], "z": z, "mean": x.mean(0), "first_gradient": first_gradient, **{k: torch.tensor(v, dtype=torch.float64) for k, v in log.items()}}
+    return {"y": y[0], "z": z, "mean": x.mean(0), "first_gradient": first_gradient,
+            **{k: torch.tensor(v, dtype=torch.float64) for k, v in log.items()}}
 
 
 GOLDEN_CASES = {
@@ -223,7 +236,8 @@ def golden(prior, out):
     for name, changes in GOLDEN_CASES.items():
         options = dict(dict(spec="mean:4", image=3, seed=7), **changes)
         result = solve(prior, options.pop("spec"), truth, **options)
-        tensors.update({f"{name}.{key}": value.contiguous() for key, value in result.items() if key not in ("mean", "first_gradient")})
+        tensors.update({f"{name}.{key}": value.contiguous() for key,
+                        value in result.items() if key not in ("mean", "first_gradient")})
         print(f"{name:16s} misfit {result['misfit'][0]:.4e} -> {result['misfit'][-1]:.4e}  neighbours {result['neighbours'][-1]:.3f}")
     out.parent.mkdir(parents=True, exist_ok=True)
     save_file(tensors, out)
@@ -231,15 +245,19 @@ def golden(prior, out):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
     make = commands.add_parser("golden")
     make.add_argument("--prior", default=ROOT / "tests/data/prior/sd1")
     make.add_argument("--out", type=pathlib.Path, default=ROOT / "tests/data/flow/golden.safetensors")
     run = commands.add_parser("run")
-    for name, kind, value in (("prior", str, None), ("operator", str, "identity"), ("truth", str, None), ("sigma", float, 0.05), ("image", int, 0),
-                              ("seed", int, 0), ("particles", int, 4), ("grid", int, 50), ("steps", int, 10), ("interaction", str, "mixture"),
-                              ("repulsion", float, 1.0), ("weight", float, 0.15), ("consistency", float, 0.1), ("decoder-std", float, 0.01),
+    for name, kind, value in (("prior", str, None), ("operator", str, "identity"), ("truth", str, None),
+                              ("sigma", float, 0.05), ("image", int, 0),
+                              ("seed", int, 0), ("particles", int, 4), ("grid", int, 50), ("steps", int, 10),
+                              ("interaction", str, "mixture"),
+                              ("repulsion", float, 1.0), ("weight", float, 0.15), ("consistency", float, 0.1),
+                              ("decoder-std", float, 0.01),
                               ("rate", float, 1.0), ("encode", str, "mean"), ("out", str, None)):
         run.add_argument(f"--{name}", type=kind, default=value, required=value is None)
     options = vars(parser.parse_args())

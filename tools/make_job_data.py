@@ -3,8 +3,9 @@
 
     python3 tools/make_job_data.py        (needs numpy and pillow)
 
-mri-mask.png: which columns of the 32 x 32 Fourier plane are sampled: the 5 lowest and 6 of the others, by chance, denser near the
-middle; frequency 0 first. single-pixel.npy: 256 patterns of +-1/32 by chance, one a row.
+mri-mask.png: which columns of the 32 x 32 Fourier plane are sampled: the 5 lowest and 6 of the others, by
+chance, denser near the middle; frequency 0 first. single-pixel.npy: 256 patterns of +-1/32 by chance, one a
+row.
 """
 import pathlib
 
@@ -22,7 +23,8 @@ def main():
     others = np.flatnonzero(~sampled)
     density = 1 / frequency[others] ** 2
     sampled[generator.choice(others, 6, replace=False, p=density / density.sum())] = True
-    Image.fromarray(np.broadcast_to(sampled, (SIDE, SIDE)).astype(np.uint8) * 255).save(folder / "mri-mask.png")
+    Image.fromarray(np.broadcast_to(sampled,
+                                    (SIDE, SIDE)).astype(np.uint8) * 255).save(folder / "mri-mask.png")
     patterns = generator.choice([-1, 1], (256, SIDE * SIDE)).astype(np.float32) / SIDE
     np.save(folder / "single-pixel.npy", patterns)
     for name in ("mri-mask.png", "single-pixel.npy"):

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""Writes tests/data/measurements/h5py.h5: measurements as a user writes them with h5py, by the layout that the README gives.
+"""Writes tests/data/measurements/h5py.h5: measurements as a user writes them with h5py, by the layout that
+the README gives.
 
     python3 tools/make_measurements_golden.py        (needs numpy and h5py)
 
-Two images of 8 x 8, measured by `mask:@ | kernel:@` without noise: float64 measurements, a boolean mask for each image, names as
-variable-length texts, no identities, no truth, no sigma. The values are multiples of 1/8.
-fixed-texts.h5 is the same with truth, identities and texts of fixed length: the seed of tools/fuzz.
+Two images of 8 x 8, measured by `mask:@ | kernel:@` without noise: float64 measurements, a boolean mask for
+each image, names as variable-length texts, no identities, no truth, no sigma. The values are multiples of
+1/8. fixed-texts.h5 is the same with truth, identities and texts of fixed length: the seed of tools/fuzz.
 """
 import pathlib
 

@@ -3,8 +3,8 @@
 
     python3 tools/make_metric_golden.py        (needs numpy, scikit-image, scipy)
 
-Images are [C, H, W], multiples of 1/256 (exact in JSON and in float32), partly outside [-1, 1] because clipping is part
-of the definition.
+Images are [C, H, W], multiples of 1/256 (exact in JSON and in float32), partly outside [-1, 1] because
+clipping is part of the definition.
 """
 import json
 import pathlib

@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
-"""Writes tests/data/operators/operators.json: what the forward operators give for one small image, by independent means.
+"""Writes tests/data/operators/operators.json: what the forward operators give for one small image, by
+independent means.
 
     python3 tools/make_operator_golden.py        (needs numpy, scipy, torch, pillow, scikit-image)
 
-PyTorch functionals in double stand for the definitions; `bicubic` also comes from Pillow (float32, first channel), convolutions from
-scipy.ndimage, Fourier samples from NumPy, JPEG from Pillow's codec (no chroma subsampling), line integrals from scikit-image. Where
-conventions differ: scipy's `mirror` is our `reflect`, `wrap` our `circular`; scikit-image's radon does not divide by the side of the
-image, its views are columns, and at the angle t it integrates along what we call -t. The image is
-[3, 8, 12] in multiples of 1/256, exact in JSON. Random masks come from the Philox4x32-10 stream that
-include/dwgf/base/random.hpp specifies.
+PyTorch functionals in double stand for the definitions; `bicubic` also comes from Pillow (float32, first
+channel), convolutions from scipy.ndimage, Fourier samples from NumPy, JPEG from Pillow's codec (no chroma
+subsampling), line integrals from scikit-image. Where conventions differ: scipy's `mirror` is our `reflect`,
+`wrap` our `circular`; scikit-image's radon does not divide by the side of the image, its views are columns,
+and at the angle t it integrates along what we call -t. The image is [3, 8, 12] in multiples of 1/256, exact
+in JSON. Random masks come from the Philox4x32-10 stream that include/dwgf/base/random.hpp specifies.
 """
 import io
 import json
@@ -37,7 +38,8 @@ def splitmix(value):
 def philox(counter, key):
     for _ in range(10):
         first, second = counter[0] * 0xD2511F53, counter[2] * 0xCD9E8D57
-        counter = [(second >> 32) ^ counter[1] ^ key[0], second & WORD, (first >> 32) ^ counter[3] ^ key[1], first & WORD]
+        counter = [(second >> 32) ^ counter[1] ^ key[0], second & WORD, (first >> 32) ^ counter[3] ^ key[1],
+                   first & WORD]
         key = [(key[0] + 0x9E3779B9) & WORD, (key[1] + 0xBB67AE85) & WORD]
     return counter
 
@@ -71,7 +73,8 @@ def blur(x, size, std, border):
 
 
 def bicubic(x, factor):
-    return functional.interpolate(x, size=(x.shape[2] // factor, x.shape[3] // factor), mode="bicubic", antialias=True,
+    return functional.interpolate(x, size=(x.shape[2] // factor, x.shape[3] // factor), mode="bicubic",
+                                  antialias=True,
                                   align_corners=False)
 
 
@@ -88,7 +91,8 @@ def phase(x, oversample):
 
 def convolve(x, kernel, border):
     mode = {"reflect": "mirror", "zero": "constant", "circular": "wrap"}[border]
-    return torch.from_numpy(np.stack([ndimage.convolve(channel, kernel, mode=mode) for channel in x[0].numpy()]))[None]
+    return torch.from_numpy(np.stack([ndimage.convolve(channel, kernel, mode=mode)
+                                      for channel in x[0].numpy()]))[None]
 
 
 def fourier(x, mask):
@@ -113,15 +117,18 @@ def radon_golden(size=41, views=12):
     # Their centre is at size // 2, ours at (size - 1) / 2: the same for an odd size.
     image = phantom(size)
     sinogram = radon(image, theta=-np.arange(views) * 180 / views, circle=True).T  # [views, size]
-    return {"size": size, "views": views, "detectors": size, "x": image.flatten().round(9).tolist(), "y": sinogram.flatten().round(9).tolist()}
+    return {"size": size, "views": views, "detectors": size, "x": image.flatten().round(9).tolist(),
+            "y": sinogram.flatten().round(9).tolist()}
 
 
 def jpeg_golden(generator, channels, height, width, quality):
     coarse = generator.uniform(0, 255, (height // 4 + 2, width // 4 + 2, channels))
-    levels = np.clip(ndimage.zoom(coarse, (4, 4, 1), order=3)[:height, :width] + generator.normal(0, 6, (height, width, channels)), 0, 255)
+    levels = np.clip(ndimage.zoom(coarse, (4, 4, 1), order=3)[:height, :width]
+                     + generator.normal(0, 6, (height, width, channels)), 0, 255)
     levels = np.round(levels).astype(np.uint8)
     file = io.BytesIO()
-    Image.fromarray(levels.squeeze() if channels == 1 else levels).save(file, "JPEG", quality=quality, subsampling=0)
+    Image.fromarray(levels.squeeze() if channels == 1 else levels).save(file, "JPEG", quality=quality,
+        subsampling=0)
     decoded = np.asarray(Image.open(file)).reshape(height, width, channels)
     return {"shape": [channels, height, width], "x": np.moveaxis(levels, 2, 0).flatten().tolist(),
             "y": np.moveaxis(decoded, 2, 0).flatten().tolist()}
@@ -132,7 +139,8 @@ def main():
     x = torch.from_numpy(np.round(values * 256) / 256)
     luma = torch.tensor([0.299, 0.587, 0.114], dtype=torch.float64).reshape(1, 3, 1, 1)
     generator = np.random.default_rng(4)
-    arrays = {"k35": np.round(generator.uniform(-1, 1, (3, 5)) * 64) / 64, "k51": np.round(generator.uniform(0, 1, (5, 1)) * 64) / 64,
+    arrays = {"k35": np.round(generator.uniform(-1, 1, (3, 5)) * 64) / 64,
+              "k51": np.round(generator.uniform(0, 1, (5, 1)) * 64) / 64,
               "m": (generator.uniform(size=SHAPE[1:]) < 0.4).astype(float),
               "A": np.round(generator.normal(size=(7, x.numel())) * 64) / 64}
     results = {
@@ -164,13 +172,17 @@ def main():
         "blur:5,1.5 | mean:2 | hdr": (2 * functional.avg_pool2d(blur(x, 5, 1.5, "reflect"), 2)).clamp(-1, 1),
     }
     golden = {
-        "arrays": {name: {"shape": list(array.shape), "values": array.flatten().tolist()} for name, array in arrays.items()},
+        "arrays": {name: {"shape": list(array.shape), "values": array.flatten().tolist()} for name,
+                   array in arrays.items()},
         "radon": radon_golden(),
-        "jpeg": {f"{quality} {channels}": jpeg_golden(generator, channels, 19, 24, quality) for quality, channels in ((20, 1), (50, 3), (75, 3))},
+        "jpeg": {f"{quality} {channels}": jpeg_golden(generator, channels, 19, 24, quality) for quality,
+                 channels in ((20, 1), (50, 3), (75, 3))},
         "shape": SHAPE, "seed": SEED, "image": IMAGE, "x": x.flatten().tolist(),
-        "operators": {spec: {"shape": list(y.shape[1:]), "y": y.flatten().tolist()} for spec, y in results.items()},
+        "operators": {spec: {"shape": list(y.shape[1:]), "y": y.flatten().tolist()} for spec,
+                      y in results.items()},
         "pillow": {spec: {"shape": list(y.shape[1:]), "y": y.flatten().tolist()}
-                   for spec, y in {"down 2": pillow_bicubic(x[:, :1], 4, 6), "up 3": pillow_bicubic(x[:, :1], 24, 36)}.items()},
+                   for spec, y in {"down 2": pillow_bicubic(x[:, :1], 4, 6),
+                                   "up 3": pillow_bicubic(x[:, :1], 24, 36)}.items()},
     }
     path = pathlib.Path(__file__).resolve().parent.parent / "tests/data/operators/operators.json"
     path.write_text(json.dumps(golden, separators=(",", ":")) + "\n")

@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
-"""Writes tests/data/metric/perceptual.json: what the lpips and pytorch-fid packages make of networks with random weights, and
-pytorch-fid's distance of two small sets of features.
+"""Writes tests/data/metric/perceptual.json: what the lpips and pytorch-fid packages make of networks with
+random weights, and pytorch-fid's distance of two small sets of features.
 
-    python3 tools/make_perceptual_golden.py        (needs torch, torchvision, lpips, pytorch-fid, numpy, scipy)
+    python3 tools/make_perceptual_golden.py        (needs torch, torchvision, lpips, pytorch-fid, numpy,
+                                                   scipy)
 
-Weights and images are not stored: both sides draw them from the addressed random numbers (include/dwgf/base/random.hpp), one stream a tensor, `image`
-its name's FNV-1a, see `weight` and `image_pair` here and in tests/metric/perceptual_test.cpp. A torchvision that was built for another torch will do: its
+Weights and images are not stored: both sides draw them from the addressed random numbers
+(include/dwgf/base/random.hpp), one stream a tensor, `image` its name's FNV-1a, see `weight` and `image_pair`
+here and in tests/metric/perceptual_test.cpp. A torchvision that was built for another torch will do: its
 compiled operators are not needed.
 """
 import json
@@ -43,7 +45,8 @@ def drawn(name, shape):
 
 
 def weight(name, shape):
-    """float32, by the kind of tensor: convolutions keep the size of what passes; heads are not negative; variances are positive."""
+    """float32, by the kind of tensor: convolutions keep the size of what passes; heads are not negative;
+    variances are positive."""
     shape = tuple(shape)
     n = drawn(name, shape)
     if name.startswith("lin"):
@@ -71,7 +74,9 @@ SHAPES = [(3, 64, 64), (3, 33, 47), (1, 32, 32)]
 
 def lpips_case(net, backbone):
     metric = lpips.LPIPS(net=net, version="0.1", pnet_rand=True, pretrained=False, verbose=False)
-    state = lpips_tensors(backbone.state_dict(), {f"lin{k}.model.1.weight": torch.empty(1, c, 1, 1) for k, c in enumerate(metric.chns)})
+    state = lpips_tensors(backbone.state_dict(),
+                          {f"lin{k}.model.1.weight": torch.empty(1, c, 1, 1) for k,
+                           c in enumerate(metric.chns)})
     state = {name: weight(name, value.shape) for name, value in state.items()}
     own = metric.net.state_dict()
     for name in own:  # slice2.3.weight is features.3.weight
@@ -83,7 +88,8 @@ def lpips_case(net, backbone):
     values = []
     with torch.no_grad():
         for shape in SHAPES:
-            x, truth = (image.clamp(-1, 1).expand(3, -1, -1)[None] for image in image_pair(f"{net} {shape[1]}", shape))
+            x, truth = (image.clamp(-1, 1).expand(3, -1, -1)[None]
+                        for image in image_pair(f"{net} {shape[1]}", shape))
             values.append(metric(x, truth).item())
     return {"values": values, "names": {name: list(value.shape) for name, value in state.items()}}
 
@@ -92,7 +98,8 @@ def inception_case():
     inception.load_state_dict_from_url = lambda *arguments, **keywords: None
     load = torchvision.models.Inception3.load_state_dict
     torchvision.models.Inception3.load_state_dict = lambda self, state, *more: load(
-        self, {name: weight(name, value.shape) if value.is_floating_point() else value for name, value in self.state_dict().items()})
+        self, {name: weight(name, value.shape) if value.is_floating_point() else value for name,
+               value in self.state_dict().items()})
     network = inception.InceptionV3([3]).eval()
     torchvision.models.Inception3.load_state_dict = load
     names = {name: list(value.shape) for name, value in inception_tensors(_published(inception)).items()}
@@ -103,13 +110,16 @@ def inception_case():
             levels = torch.round((x.clamp(-1, 1) + 1) * 127.5)
             rows.append(network(levels.expand(3, -1, -1)[None] / 255)[0].flatten())
     features = torch.stack(rows).double()
-    return {"first": features[:, :24].tolist(), "mean": features.mean(1).tolist(), "norm": features.norm(dim=1).tolist(), "names": names}
+    return {"first": features[:, :24].tolist(), "mean": features.mean(1).tolist(),
+            "norm": features.norm(dim=1).tolist(), "names": names}
 
 
 def _published(module):
     """The names and shapes of the published file."""
-    whole = torchvision.models.inception_v3(num_classes=1008, aux_logits=False, weights=None, init_weights=False)
-    whole.Mixed_5b, whole.Mixed_5c, whole.Mixed_5d = module.FIDInceptionA(192, 32), module.FIDInceptionA(256, 64), module.FIDInceptionA(288, 64)
+    whole = torchvision.models.inception_v3(num_classes=1008, aux_logits=False, weights=None,
+                                            init_weights=False)
+    whole.Mixed_5b, whole.Mixed_5c, whole.Mixed_5d = module.FIDInceptionA(192, 32), module.FIDInceptionA(256,
+        64), module.FIDInceptionA(288, 64)
     return whole.state_dict()
 
 
@@ -130,7 +140,8 @@ def main():
               "inception": inception_case(), "distance": distance_case()}
     path = ROOT / "tests/data/metric/perceptual.json"
     path.write_text(json.dumps(golden, separators=(",", ":")) + "\n")
-    print(path, path.stat().st_size, "bytes", golden["alex"]["values"], golden["vgg"]["values"], golden["inception"]["mean"],
+    print(path, path.stat().st_size, "bytes", golden["alex"]["values"], golden["vgg"]["values"],
+          golden["inception"]["mean"],
           golden["distance"]["one_other"], golden["distance"]["few_other"])
 
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Writes tests/data/pictures: small pictures by Pillow and tifffile, and expected.json of what Pillow and NumPy say is in them.
+"""Writes tests/data/pictures: small pictures by Pillow and tifffile, and expected.json of what Pillow and
+NumPy say is in them.
 
     python3 tools/make_picture_golden.py        (needs numpy, pillow, tifffile)
 
@@ -31,7 +32,8 @@ def main():
 
     smooth = np.asarray(Image.fromarray(colour).resize((11, 7), Image.Resampling.BOX).resize((11, 7)))
     for name, picture, options in (("grey.jpg", grey, {}), ("colour.jpeg", smooth, {"subsampling": 0}),
-                                   ("subsampled.JPG", smooth, {"subsampling": 2}), ("progressive.jpg", smooth, {"progressive": True})):
+                                   ("subsampled.JPG", smooth, {"subsampling": 2}),
+                                   ("progressive.jpg", smooth, {"progressive": True})):
         Image.fromarray(picture).save(folder / name, "JPEG", quality=90, **options)
         note(name, np.asarray(Image.open(folder / name)), 255)
     note("grey8.tif", grey, 255)
@@ -43,11 +45,14 @@ def main():
     note("lzw.tif", colour, 255)
     Image.fromarray(colour).save(folder / "lzw.tif", compression="tiff_lzw")
     note("grey16.tif", deep[..., 0], 65535)
-    tifffile.imwrite(folder / "grey16.tif", deep[..., 0], photometric="minisblack", metadata=None, rowsperstrip=2)
+    tifffile.imwrite(folder / "grey16.tif", deep[..., 0], photometric="minisblack", metadata=None,
+                     rowsperstrip=2)
     note("colour16-big-endian.TIF", deep, 65535)
-    tifffile.imwrite(folder / "colour16-big-endian.TIF", deep, photometric="rgb", byteorder=">", metadata=None)
+    tifffile.imwrite(folder / "colour16-big-endian.TIF", deep, photometric="rgb", byteorder=">",
+                     metadata=None)
     note("planes.tif", deep, 65535)
-    tifffile.imwrite(folder / "planes.tif", np.moveaxis(deep, 2, 0), photometric="rgb", planarconfig="separate", metadata=None)
+    tifffile.imwrite(folder / "planes.tif", np.moveaxis(deep, 2, 0), photometric="rgb",
+                     planarconfig="separate", metadata=None)
     note("tiles.tif", colour, 255)
     tifffile.imwrite(folder / "tiles.tif", colour, photometric="rgb", tile=(16, 16), metadata=None)
     note("float32.tif", real, None)
@@ -56,7 +61,8 @@ def main():
     tifffile.imwrite(folder / "float64.tif", real, photometric="minisblack", metadata=None)
     opaque = np.concatenate([colour, np.full((7, 11, 1), 255, np.uint8)], 2)
     note("opaque.tif", colour, 255)
-    tifffile.imwrite(folder / "opaque.tif", opaque, photometric="rgb", extrasamples=["unassalpha"], metadata=None)
+    tifffile.imwrite(folder / "opaque.tif", opaque, photometric="rgb", extrasamples=["unassalpha"],
+                     metadata=None)
 
     np.save(folder / "levels.npy", np.moveaxis(colour, 2, 0))
     np.save(folder / "floats.npy", np.stack([real, -real]).astype(np.float32)[:, None])
@@ -72,7 +78,8 @@ def main():
     tifffile.imwrite(folder / "range.tif", grey.astype(np.float32), photometric="minisblack", metadata=None)
     refused["range.tif"] = "finite and on [-1, 1]"
     opaque[3, 4, 3] = 254
-    tifffile.imwrite(folder / "transparent.tif", opaque, photometric="rgb", extrasamples=["unassalpha"], metadata=None)
+    tifffile.imwrite(folder / "transparent.tif", opaque, photometric="rgb", extrasamples=["unassalpha"],
+                     metadata=None)
     refused["transparent.tif"] = "transparent pixel, (3, 4)"
     Image.fromarray(grey).save(folder / "turned.tif", tiffinfo={274: 6})
     refused["turned.tif"] = "turned or mirrored"

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Trains the built-in prior of Fashion-MNIST: a latent diffusion model of the Stable-Diffusion kind, in small.
+"""Trains the built-in prior of Fashion-MNIST: a latent diffusion model of the Stable-Diffusion kind, in
+small.
 
 A development tool; dwgf itself needs none of it. Sub-steps, each continuing from its checkpoint in --work:
 
@@ -10,8 +11,9 @@ A development tool; dwgf itself needs none of it. Sub-steps, each continuing fro
   evaluate    the figures of any such directory
   all         vae, unet, export, statistics
 
-Training and every choice made on the way use the training images only: all but the last --holdout of them train, those
-are for validation. The test images serve for the figures that `--split test` prints, and for nothing else.
+Training and every choice made on the way use the training images only: all but the last --holdout of them
+train, those are for validation. The test images serve for the figures that `--split test` prints, and for
+nothing else.
 
 Needs PyTorch, diffusers, safetensors and numpy. Example, 40 + 45 minutes of two cores:
 
@@ -47,15 +49,18 @@ VAE = dict(
     block_out_channels=(16, 32, 64), layers_per_block=1, norm_num_groups=8, mid_block_add_attention=True)
 UNET = dict(
     sample_size=8, in_channels=4, out_channels=4,
-    down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"), up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
+    down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
+            up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
     block_out_channels=(48, 96), layers_per_block=1, cross_attention_dim=CONTEXT_WIDTH, attention_head_dim=8,
     norm_num_groups=16)
 SCHEDULER = dict(
-    beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", num_train_timesteps=1000, clip_sample=False,
+    beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", num_train_timesteps=1000,
+                 clip_sample=False,
     set_alpha_to_one=False, steps_offset=1)
 
 
-# ---------------------------------------------------------------------------------------------------------------- data
+# ----------------------------------------------------------------------------------------------------------------
+# data
 def images(folder, name):
     """The images of an IDX file, padded to 32x32, as a float tensor [n, 1, 32, 32] in [-1, 1]."""
     with gzip.open(Path(folder) / f"{name}-images-idx3-ubyte.gz") as file:
@@ -80,14 +85,15 @@ def batches(count, size, generator):
             yield order[start:start + size]
 
 
-# ------------------------------------------------------------------------------------------------------------- figures
+# -------------------------------------------------------------------------------------------------------------
+# figures
 def decibel(mean_square):
     return 10 * math.log10(4 / mean_square)  # peak to peak 2
 
 
 def crew():
-    """Threads that each compute alone. Where other programs compete for the cores, this is several times faster than
-    threads that wait for each other in every operator."""
+    """Threads that each compute alone. Where other programs compete for the cores, this is several times
+    faster than threads that wait for each other in every operator."""
     return ThreadPoolExecutor(CREW, initializer=torch.set_num_threads, initargs=(1,))
 
 
@@ -112,8 +118,8 @@ def encode(vae, pictures):
 
 @torch.no_grad()
 def autoencoder_figures(vae, pictures):
-    """PSNR of decoding the latents' means (of the mean error; mean of the images'), with the latents' own noise;
-    the spread of the scaled latents, and by channel that of their noise."""
+    """PSNR of decoding the latents' means (of the mean error; mean of the images'), with the latents' own
+    noise; the spread of the scaled latents, and by channel that of their noise."""
     mean, deviation = encode(vae, pictures)
     decode = lambda z: by_parts(lambda part: vae.decode(part).sample, z)
     errors = (decode(mean) - pictures).square().mean((1, 2, 3))
@@ -124,12 +130,14 @@ def autoencoder_figures(vae, pictures):
         "mean_psnr": (10 * torch.log10(4 / errors)).mean().item(),
         "psnr_of_sampled_latents": decibel((decode(noisy) - pictures).square().mean().item()),
         "latent_std": (mean * vae.config.scaling_factor).std().item(),
-        "latent_noise": [round(v, 3) for v in (deviation * vae.config.scaling_factor).square().mean((0, 2, 3)).sqrt().tolist()],
+        "latent_noise": [round(v, 3) for v in (deviation * vae.config.scaling_factor).square().mean((0, 2,
+            3)).sqrt().tolist()],
     }
 
 
 def noise_loss(unet, latents, alphas, repeats=1):
-    """Mean squared error of the predicted noise, over latents and uniformly over t (stratified); and by tenths of t."""
+    """Mean squared error of the predicted noise, over latents and uniformly over t (stratified); and by
+    tenths of t."""
     generator = torch.Generator().manual_seed(2)
     z = latents.repeat(repeats, 1, 1, 1)
     t = (torch.randperm(len(z), generator=generator) * len(alphas)) // len(z)
@@ -148,7 +156,8 @@ def predict(unet, latents, t):
 
 
 def linear_mmse(statistics, y, rows, sigma):
-    """mean + S A^T (A S A^T + sigma^2 I)^-1 (y - A mean), for A given by its rows; everything flat, in double."""
+    """mean + S A^T (A S A^T + sigma^2 I)^-1 (y - A mean), for A given by its rows; everything flat, in
+    double."""
     mean, factor, residual = statistics
     spread = rows @ factor.T
     covariance = rows * residual @ rows.T + spread @ spread.T
@@ -158,7 +167,8 @@ def linear_mmse(statistics, y, rows, sigma):
 
 
 def statistics_figures(path, pictures):
-    """PSNR of the linear MMSE estimate from 4x4 block means with noise 0.05, and of the middle 12x12, from the rest."""
+    """PSNR of the linear MMSE estimate from 4x4 block means with noise 0.05, and of the middle 12x12, from
+    the rest."""
     stored = load_file(str(path))
     mean = stored["mean"].double().flatten().numpy()
     factor = stored["factor"].double().flatten(1).numpy()
@@ -186,18 +196,22 @@ def statistics_figures(path, pictures):
     return figures
 
 
-# ------------------------------------------------------------------------------------------------------------ training
+# ------------------------------------------------------------------------------------------------------------
+# training
 class Training:
-    """Weights, their running average, the optimiser and the place in the schedule, saved and restored together.
+    """Weights, their running average, the optimiser and the place in the schedule, saved and restored
+    together.
 
-    The schedule (warm-up, then a cosine down to nothing) ends after --steps steps or --minutes minutes of training,
-    whichever is first; only with --steps alone does the result not depend on the machine's speed."""
+    The schedule (warm-up, then a cosine down to nothing) ends after --steps steps or --minutes minutes of
+    training, whichever is first; only with --steps alone does the result not depend on the machine's
+    speed."""
 
     def __init__(self, options, name, model, rate, decay):
         self.options, self.name, self.model, self.rate = options, name, model, rate
         self.average = copy.deepcopy(model).requires_grad_(False)
         self.decay = decay
-        self.optimiser = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=rate, betas=(0.9, 0.99), weight_decay=1e-3)
+        self.optimiser = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=rate,
+                                           betas=(0.9, 0.99), weight_decay=1e-3)
         self.step, self.seconds = 0, 0.0
         self.path = Path(options.work) / f"{name}.pt"
         if self.path.exists():
@@ -222,11 +236,11 @@ class Training:
         return max(done)
 
     def run(self, count, draw, loss_of, report):
-        """Steps until the schedule ends: draw(indices, generator) gives a batch as a tuple of tensors, loss_of(*tensors)
-        the mean loss of a part of one.
+        """Steps until the schedule ends: draw(indices, generator) gives a batch as a tuple of tensors,
+        loss_of(*tensors) the mean loss of a part of one.
 
-        Each thread takes the next part of the batch when it is done with one (see crew). The parts' gradients are added in
-        their order, so that the result does not depend on the number of threads."""
+        Each thread takes the next part of the batch when it is done with one (see crew). The parts' gradients
+        are added in their order, so that the result does not depend on the number of threads."""
         # What is drawn depends on the seed and the step the process began at, not on the restarts before it.
         generator = torch.Generator().manual_seed(self.options.seed * 1_000_003 + self.step)
         torch.manual_seed(self.options.seed * 1_000_003 + self.step + 1)
@@ -242,7 +256,8 @@ class Training:
 
         pool = crew()
         while self.progress() < 1:
-            rate = self.rate * min(1, (self.step + 1) / 200) * (0.5 + 0.5 * math.cos(math.pi * self.progress()))
+            rate = self.rate * min(1, (self.step + 1) / 200) * (0.5
+                + 0.5 * math.cos(math.pi * self.progress()))
             for group in self.optimiser.param_groups:
                 group["lr"] = rate
             batch = draw(next(source), generator)
@@ -292,7 +307,8 @@ def write_aside(path, write):
 
 
 def line(title, figures):
-    print(title + ": " + json.dumps({k: round(v, 4) if isinstance(v, float) else v for k, v in figures.items()}), flush=True)
+    print(title + ": " + json.dumps({k: round(v, 4) if isinstance(v, float) else v for k,
+                                     v in figures.items()}), flush=True)
 
 
 def fresh(options, part, kind, settings):
@@ -302,7 +318,8 @@ def fresh(options, part, kind, settings):
 
 
 def brief(options, training):
-    """Where bfloat16 is quicker, the first four fifths of a training may compute in it; the last is in float32."""
+    """Where bfloat16 is quicker, the first four fifths of a training may compute in it; the last is in
+    float32."""
     return torch.autocast("cpu", torch.bfloat16, enabled=options.bfloat16 and training.progress() < 0.8,
                           cache_enabled=False)  # (the cache is shared by the threads)
 
@@ -311,7 +328,8 @@ def train_vae(options):
     train, validation = split(options, "train"), split(options, "validation")
     vae = fresh(options, "vae", AutoencoderKL, VAE)
     if not options.start:
-        with torch.no_grad():  # latents of little noise to begin with: else whole channels of them may stay unused
+        # latents of little noise to begin with: else whole channels of them may stay unused
+        with torch.no_grad():
             vae.quant_conv.weight[vae.config.latent_channels:] *= 0.1
             vae.quant_conv.bias[vae.config.latent_channels:] = -5
     if options.decoder_only:
@@ -322,7 +340,8 @@ def train_vae(options):
 
     def draw(index, generator):
         x = train[index]
-        return x, torch.randn(len(x), vae.config.latent_channels, x.shape[-2] // 4, x.shape[-1] // 4, generator=generator)
+        return x, torch.randn(len(x), vae.config.latent_channels, x.shape[-2] // 4, x.shape[-1] // 4,
+                              generator=generator)
 
     def loss_of(x, noise):
         with brief(options, training):
@@ -342,7 +361,8 @@ def train_vae(options):
 
 
 class AutoencoderPass(torch.nn.Module):
-    """The parts of the autoencoder's loss: squared and absolute error, and the divergence of an image's latents."""
+    """The parts of the autoencoder's loss: squared and absolute error, and the divergence of an image's
+    latents."""
 
     def __init__(self, vae):
         super().__init__()
@@ -360,8 +380,8 @@ class AutoencoderPass(torch.nn.Module):
 
 @torch.no_grad()
 def rotate(options, unet, pictures, latents):
-    """Makes --start's noise predictor one of the new latents, as far as a rotation of the channels takes those to the
-    latents it knows (orthogonal Procrustes; a rotation leaves white noise white)."""
+    """Makes --start's noise predictor one of the new latents, as far as a rotation of the channels takes
+    those to the latents it knows (orthogonal Procrustes; a rotation leaves white noise white)."""
     vae = AutoencoderKL.from_pretrained(options.start, subfolder="vae")
     known = encode(vae, pictures)[0] * vae.config.scaling_factor
     u, _, v = torch.linalg.svd(torch.einsum("nihw,njhw->ij", known, latents))
@@ -376,7 +396,8 @@ def train_unet(options):
     scale = vae.config.scaling_factor
     train = encode(vae, split(options, "train"))[0] * scale
     validation = encode(vae, split(options, "validation"))[0] * scale
-    print(f"unet: latents' mean {train.mean((0, 2, 3)).tolist()}, deviation {train.std((0, 2, 3)).tolist()}", flush=True)
+    print(f"unet: latents' mean {train.mean((0, 2, 3)).tolist()}, deviation {train.std((0, 2, 3)).tolist()}",
+          flush=True)
     scheduler = DDIMScheduler(**SCHEDULER)
     alphas = scheduler.alphas_cumprod
     unet = fresh(options, "unet", UNet2DConditionModel, UNET)
@@ -387,7 +408,8 @@ def train_unet(options):
     def draw(index, generator):
         z = train[index]
         noise = torch.randn(z.shape, generator=generator)
-        # One t from each of the batch's equal parts of the schedule: uniform, with less scatter between batches.
+        # One t from each of the batch's equal parts of the schedule: uniform, with less scatter between
+        # batches.
         place = (torch.arange(len(z)) + torch.rand(len(z), generator=generator)) / len(z)
         t = (place * len(alphas)).long().clamp(max=len(alphas) - 1)
         order = torch.randperm(len(z), generator=generator)
@@ -401,7 +423,8 @@ def train_unet(options):
 
     def report(training):
         loss, by_time = noise_loss(training.average, validation, alphas, repeats=2)
-        line(f"unet: validation at {training.step}", {"noise_loss": loss, "by_tenths_of_t": [round(v, 4) for v in by_time]})
+        line(f"unet: validation at {training.step}",
+             {"noise_loss": loss, "by_tenths_of_t": [round(v, 4) for v in by_time]})
 
     training.run(len(train), draw, loss_of, report)
     write_aside(Path(options.work) / "prior" / "unet", training.average.save_pretrained)
@@ -409,7 +432,8 @@ def train_unet(options):
     print("unet: steps", training.step)
 
 
-# -------------------------------------------------------------------------------------------------------------- export
+# --------------------------------------------------------------------------------------------------------------
+# export
 def save_model(model, folder):
     model.save_pretrained(folder)
     path = Path(folder) / "config.json"
@@ -424,7 +448,8 @@ def export(options):
     for part, kind in (("vae", AutoencoderKL), ("unet", UNet2DConditionModel)):
         model = kind.from_pretrained(source, subfolder=part).half()
         write_aside(target / part, lambda aside: save_model(model, aside))
-    write_aside(target / "scheduler", DDIMScheduler.from_pretrained(source, subfolder="scheduler").save_pretrained)
+    write_aside(target / "scheduler", DDIMScheduler.from_pretrained(source,
+        subfolder="scheduler").save_pretrained)
     evaluate(options)
 
 
@@ -437,7 +462,8 @@ def evaluate(options):
     alphas = DDIMScheduler.from_pretrained(options.out, subfolder="scheduler").alphas_cumprod
     latents = encode(vae, pictures)[0] * vae.config.scaling_factor
     loss, by_time = noise_loss(unet, latents, alphas, repeats=5 if len(latents) < 5000 else 1)
-    line(f"{options.split}: noise prediction", {"noise_loss": loss, "by_tenths_of_t": [round(v, 4) for v in by_time]})
+    line(f"{options.split}: noise prediction", {"noise_loss": loss,
+                                                "by_tenths_of_t": [round(v, 4) for v in by_time]})
 
 
 def fit_statistics(options):
@@ -446,8 +472,10 @@ def fit_statistics(options):
     mean = x.mean(0)
     covariance = (x - mean).T @ (x - mean) / len(x)
     values, vectors = torch.linalg.eigh(covariance)
-    values, vectors = values.flip(0)[:options.components].clamp(min=0), vectors.flip(1)[:, :options.components]
-    vectors = vectors * torch.where(vectors.sum(0) < 0, -1.0, 1.0)  # either sign is as good; this one is fixed
+    values, vectors = values.flip(0)[:options.components].clamp(min=0), vectors.flip(1)[:,
+        :options.components]
+    # either sign is as good; this one is fixed
+    vectors = vectors * torch.where(vectors.sum(0) < 0, -1.0, 1.0)
     factor = (values.sqrt() * vectors).T.half()
     residual = (covariance.diagonal() - factor.double().square().sum(0)).clamp(min=0)
     shape = (1, *(int(math.isqrt(x.shape[1])),) * 2)
@@ -462,12 +490,14 @@ def fit_statistics(options):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("vae", "unet", "export", "statistics", "evaluate", "all"))
     parser.add_argument("--data", default="/usr/share/datasets/fashion-mnist",
                         help="folder of the IDX files (default: where Debian's dataset-fashion-mnist puts them)")
     parser.add_argument("--work", default="prior-work", help="folder of checkpoints (default: %(default)s)")
-    parser.add_argument("--out", default="configs/priors/fashion", help="the prior's folder (default: %(default)s)")
+    parser.add_argument("--out", default="configs/priors/fashion",
+                        help="the prior's folder (default: %(default)s)")
     parser.add_argument("--start", help="a diffusers folder to train from, or to export, instead of --work's")
     parser.add_argument("--split", choices=("validation", "test"), default="validation",
                         help="images of the printed figures after training (default: %(default)s)")
@@ -477,7 +507,8 @@ def main():
     parser.add_argument("--parts", type=int, default=4, help="into which a batch is divided for the threads")
     parser.add_argument("--decoder-only", action="store_true",
                         help="vae: leave the latents of --start as they are, and so --start's unet of use")
-    parser.add_argument("--rate", type=float, default=0, help="highest learning rate (default: by the sub-step)")
+    parser.add_argument("--rate", type=float, default=0,
+                        help="highest learning rate (default: by the sub-step)")
     parser.add_argument("--average", type=float, default=0.999, help="decay of the weights' running average")
     parser.add_argument("--absolute", type=float, default=0.0, help="vae: weight of the mean absolute error")
     parser.add_argument("--divergence", type=float, default=3e-6,

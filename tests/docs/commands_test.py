@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Every command that the documentation shows runs: here, in a folder of its own, on small pictures and few steps, in
-the order of the page; or in the test that the table below names; or it is one that needs a cluster, a GPU, hours or
-the network, and the table says which. A command that is in neither place fails this test. What submits to Slurm does
-so to a stand-in for sbatch. Python examples run where their packages are there.
+"""Every command that the documentation shows runs: here, in a folder of its own, on small pictures and few
+steps, in the order of the page; or in the test that the table below names; or it is one that needs a cluster,
+a GPU, hours or the network, and the table says which. A command that is in neither place fails this test.
+What submits to Slurm does so to a stand-in for sbatch. Python examples run where their packages are there.
 
     python3 tests/docs/commands_test.py PROGRAM [MPIEXEC]
 """
@@ -19,14 +19,17 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/support"))
 from python_with import python_with  # noqa: E402
 
-FIRST_WORDS = ("./tools/", "tools/", "build/", "dwgf ", "mpirun ", "srun ", "sbatch ", "slurm/", "cmake ", "python3 ",
+FIRST_WORDS = ("./tools/", "tools/", "build/", "dwgf ", "mpirun ", "srun ", "sbatch ", "slurm/", "cmake ",
+               "python3 ",
                "ctest ", "module ", "example/", "spack ", "apptainer ", "source ")
 
 # How a command that is not run here is seen to work.
 ELSEWHERE = [
-    (r"\./tools/(quickstart|test)\b|tools/(setup|build)\b", "they make the build that runs this test; they run it too"),
+    (r"\./tools/(quickstart|test)\b|tools/(setup|build)\b",
+     "they make the build that runs this test; they run it too"),
     (r"cmake --preset default|cmake --build --preset default", "this build"),
-    (r"cmake --install build|cmake -S PREFIX|example/every_second_row|module (use|load)", "the test `package`"),
+    (r"cmake --install build|cmake -S PREFIX|example/every_second_row|module (use|load)",
+     "the test `package`"),
     (r"(python3 )?tests/slurm/slurm_test.py|ctest -R", "a test"),
     (r"tools/virtual-hosts\b", "the test `hosts`"),
     (r"python3 tools/(check_docs|check_layers|figures)\.py", "the tests `docs` and `layers`"),
@@ -72,14 +75,16 @@ def shown(path):
 
 
 class Place:
-    """A folder with what the documents' commands name: photos/, two slices, a prior, the jobs; and a stand-in for
-    sbatch that answers with a job's number if the batch script is there."""
+    """A folder with what the documents' commands name: photos/, two slices, a prior, the jobs; and a stand-in
+    for sbatch that answers with a job's number if the batch script is there."""
 
     def __init__(self, folder, program, mpiexec):
         self.folder, self.program, self.mpiexec = folder, program, mpiexec
         self.environment = os.environ | {
-            "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "OMPI_MCA_rmaps_base_oversubscribe": "1",
-            "OMPI_MCA_hwloc_base_binding_policy": "none", "OMPI_MCA_mpi_yield_when_idle": "1", "OMP_NUM_THREADS": "1",
+            "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+                                         "OMPI_MCA_rmaps_base_oversubscribe": "1",
+            "OMPI_MCA_hwloc_base_binding_policy": "none", "OMPI_MCA_mpi_yield_when_idle": "1",
+                                         "OMP_NUM_THREADS": "1",
             "OMPI_MCA_btl_base_warn_component_unused": "0", "PATH": f"{folder}/bin:{os.environ['PATH']}"}
         (folder / "bin").mkdir()
         (folder / "bin/sbatch").write_text(
@@ -111,7 +116,8 @@ class Place:
             words += ["--flow.steps", "1", "--flow.particles", "2"]
             if "--input.data" not in words and "--config" in words:
                 words += ["--input.count", "4"] if "--input.count" not in words else []
-        finished = subprocess.run(words, cwd=self.folder, env=self.environment, text=True, stdout=subprocess.PIPE,
+        finished = subprocess.run(words, cwd=self.folder, env=self.environment, text=True,
+                                  stdout=subprocess.PIPE,
                                   stderr=subprocess.STDOUT, timeout=120)
         return finished.returncode, finished.stdout
 
@@ -143,8 +149,8 @@ def command(place, path, number, text):
 
 
 def python_example(place, path, block):
-    """Runs an example that its import of h5py marks as a whole program, in the folder of the results; returns what is
-    wrong."""
+    """Runs an example that its import of h5py marks as a whole program, in the folder of the results; returns
+    what is wrong."""
     if "import h5py" not in block:
         return ""
     name = path.relative_to(ROOT)

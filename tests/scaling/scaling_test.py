@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""tools/scaling in its quick forms: the tables are whole, the times add up, the plot is a picture. What the simulation says does not
-depend on how busy this machine is, so that is compared with the goals; what is measured here is not.
+"""tools/scaling in its quick forms: the tables are whole, the times add up, the plot is a picture. What the
+simulation says does not depend on how busy this machine is, so that is compared with the goals; what is
+measured here is not.
 
     python3 tests/scaling/scaling_test.py measure|simulate PROGRAM BUILD
 """
@@ -42,7 +43,8 @@ def main():
         rows, words = rows_of(pathlib.Path(folder) / ("simulated-h100" if mode == "simulate" else "scaling"))
     studies = {row["study"] for row in rows}
     if mode == "measure":
-        assert studies == {"strong, images", "weak, images", "strong, particles", "weak, particles", "groups"}, studies
+        assert studies == {"strong, images", "weak, images", "strong, particles", "weak, particles",
+                           "groups"}, studies
         assert all(row["computing"] > 0 for row in rows) and "Measured" in words
         return
     assert "Simulated" in words and "Assumed" in words and "Counted" in words
@@ -54,7 +56,8 @@ def main():
     alone = [row for row in rows if row["ranks"] == 1]
     assert {row["interaction"] for row in alone} == {"mixture", "gaussian", "repulsion", "none"}
     assert all(row["exchange"] < 1e-3 for row in alone), "a rank alone has nobody to exchange with"
-    shared = {row["interaction"]: row["exchange"] for row in rows if row["study"].startswith("strong") and row["ranks"] > 1}
+    shared = {row["interaction"]: row["exchange"]
+              for row in rows if row["study"].startswith("strong") and row["ranks"] > 1}
     assert shared["none"] == min(shared.values()) and shared["repulsion"] == max(shared.values()), shared
 
 

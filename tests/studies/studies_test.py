@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""The studies of tools/ in a short form, on images made here: every table is whole, and a study that is started again makes nothing anew.
-What the numbers are is no part of it: after two steps they mean nothing.
+"""The studies of tools/ in a short form, on images made here: every table is whole, and a study that is
+started again makes nothing anew. What the numbers are is no part of it: after two steps they mean nothing.
 
     python3 tests/studies/studies_test.py PROGRAM
 """
@@ -25,13 +25,16 @@ def write_images(path, count, first):
     with gzip.open(path, "wb", compresslevel=1) as file:
         file.write(struct.pack(">IIII", 2051, count, SIDE, SIDE) + bytes(first * SIDE * SIDE))
         for _ in range(count - first):
-            x, y, radius, shade = drawn.uniform(8, 20), drawn.uniform(8, 20), drawn.uniform(4, 9), drawn.randrange(80, 256)
-            file.write(bytes(shade if math.hypot(i - y, j - x) < radius else 0 for i in range(SIDE) for j in range(SIDE)))
+            x, y, radius, shade = drawn.uniform(8, 20), drawn.uniform(8, 20), drawn.uniform(4,
+                9), drawn.randrange(80, 256)
+            file.write(bytes(shade if math.hypot(i - y, j - x) < radius else 0 for i in range(SIDE)
+                             for j in range(SIDE)))
 
 
 def printed(*command, python=sys.executable):
     """Standard output of a study."""
-    done = subprocess.run([python, str(ROOT / "tools" / command[0]), *map(str, command[1:])], text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    done = subprocess.run([python, str(ROOT / "tools" / command[0]), *map(str, command[1:])], text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert done.returncode == 0, f"{command}: {done.returncode}\n{done.stdout}{done.stderr[-3000:]}"
     return done.stdout
 
@@ -60,7 +63,9 @@ def main():
         command = ["tables", "--methods", *common, "--out", folder / "methods", "fast", "rlsd", *short]
         table = printed(*command)
         methods = [row for row in rows(table) if row[1] in ("fast", "rlsd")]
-        assert [row[:2] for row in methods] == [[problem, method] for problem in ("super-resolution", "inpainting") for method in ("fast", "rlsd")], table
+        assert [row[:2] for row in methods] == [[problem, method]
+                                                for problem in ("super-resolution", "inpainting")
+                                                for method in ("fast", "rlsd")], table
         assert all(len(numbers(row[2:])) == 7 for row in methods), table
         restored = sorted((path, path.stat().st_mtime_ns) for path in (folder / "methods").glob("*.h5"))
         assert len(restored) == 4
@@ -69,21 +74,25 @@ def main():
         table = printed("tables", *common, "--out", folder / "tables", "mri", *short)
         assert [row[:2] for row in rows(table)] == [["mri", "2"]], table
 
-        table = printed("calibrate", *common, "--particles", 4, "--out", folder / "calibrate", "super-resolution", *short)
+        table = printed("calibrate", *common, "--particles", 4, "--out", folder / "calibrate",
+                        "super-resolution", *short)
         (row,) = rows(table)
         assert row[:2] == ["super-resolution", "2"] and numbers(row[3:4])[0] >= numbers(row[4:5])[0], table
 
         table = printed("curve", *common, "--evaluations", 998, 16, "--out", folder / "curve", *short)
-        assert [row[0] for row in rows(table)] == ["998 (`paper`)", "16", "trivial baseline", "linear MMSE"], table
+        assert [row[0] for row in rows(table)] == ["998 (`paper`)", "16", "trivial baseline",
+                                                   "linear MMSE"], table
 
         python = python_with(["h5py", "numpy"])
         if not python:
             print("exact-posteriors: not run, for want of a Python with h5py")
             return
-        table = printed("exact-posteriors", "--program", program, "--only", "two-modes", "--largest", 4, "--out", folder / "exact",
+        table = printed("exact-posteriors", "--program", program, "--only", "two-modes", "--largest", 4,
+                        "--out", folder / "exact",
                         "--methods", "affine, gaussian full", "gibbs, diagonal (preset bayes)", python=python)
         found = rows(table)
-        assert [row[0] for row in found] == ["exact, independent samples", "affine, gaussian full", "gibbs, diagonal (preset bayes)"], table
+        assert [row[0] for row in found] == ["exact, independent samples", "affine, gaussian full",
+                                             "gibbs, diagonal (preset bayes)"], table
         assert all(0 < float(row[1]) < 3 for row in found), table
 
 
