@@ -62,7 +62,8 @@ def shown(path):
             continue
         if fence is not None:
             block.append(line)
-        is_shell = fence in ("sh", "bash", "shell", "console") or fence is None and re.match(r"    \S| {8}", line)
+        indented = fence is None and re.match(r"    \S| {8}", line)
+        is_shell = indented or fence in ("sh", "bash", "shell", "console")
         if not is_shell:
             continue
         begun += re.split(r"\s+#\s", line)[0].strip()
@@ -89,7 +90,9 @@ class Place:
         (folder / "bin").mkdir()
         (folder / "bin/sbatch").write_text(
             "#!/usr/bin/env bash\n"
-            'for word in "$@"; do case "$word" in *.sbatch) [ -f "$word" ] && echo 1 && exit 0 ;; esac; done\n'
+            'for word in "$@"; do\n'
+            '  case "$word" in *.sbatch) [ -f "$word" ] && echo 1 && exit 0 ;; esac\n'
+            'done\n'
             'echo "sbatch: no batch script: $*" >&2; exit 1\n')
         (folder / "bin/sbatch").chmod(0o755)
         self.absent = set()  # files that a Python example would have written
@@ -101,9 +104,10 @@ class Place:
         for picture in sorted((ROOT / "jobs/data/fashion").glob("*.png"))[:4]:
             shutil.copy(picture, folder / "photos")
         (folder / "PRIOR").symlink_to(ROOT / "tests/data/prior/sd1")
-        (folder / "JOB.ini").write_text("[input]\ndata = photos\n[problem]\noperator = mean:4\n[flow]\npreset = fast\n")
-        for slice, first in (("a", 0), ("b", 2)):
-            self.run(f"build/dwgf restore --config JOB.ini --input.first {first} --input.count 2 --store.out {slice}.h5")
+        job = "[input]\ndata = photos\n[problem]\noperator = mean:4\n[flow]\npreset = fast\n"
+        (folder / "JOB.ini").write_text(job)
+        for out, first in (("a.h5", 0), ("b.h5", 2)):
+            self.run(f"dwgf restore --config JOB.ini --input.first {first} --input.count 2 --store.out {out}")
 
     def run(self, command):
         words = shlex.split(command)

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The headers give a reference without a warning. doxygen_test.sh OUTPUT; exit code 77 where Doxygen is not installed.
+# The headers give a reference without a warning. doxygen_test.sh OUTPUT; exit code 77 where Doxygen is not
+# installed.
 set -euo pipefail
 command -v doxygen >/dev/null || { echo "doxygen is not installed, so nothing was checked"; exit 77; }
 rm -rf "$1"
