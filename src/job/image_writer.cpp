@@ -58,7 +58,7 @@ at::Tensor mean_and_largest(const std::vector<RankPart>& parts,
 }  // namespace
 
 void write_image(ResultsFile& results, std::int64_t row, const RestoreJob& job, const Prior& prior,
-                 const ImageProblem& image, const Solution& solution, Communicator& group,
+                 const ImageProblem& image, const Solution& solution, Collective& group,
                  const ImageTiming& timing) {
   const ResultsLayout& layout = results.layout();
   const DatasetLayout* x_dataset = layout.find("/particles/x");

@@ -121,7 +121,7 @@ void PosteriorProducts::add(std::size_t batch, const at::Tensor& x) {
               misfits_.begin() + static_cast<std::ptrdiff_t>(slot));
 }
 
-at::Tensor PosteriorProducts::reduce(Communicator& group) {
+at::Tensor PosteriorProducts::reduce(Collective& group) {
   const std::size_t quantiles = probabilities_.size();
   const at::Tensor truth =
       image_.truth.defined() ? image_.truth.to(at::kCPU, at::kFloat).contiguous() : at::Tensor();
@@ -146,7 +146,7 @@ at::Tensor PosteriorProducts::reduce(Communicator& group) {
   return all;
 }
 
-at::Tensor PosteriorProducts::chi_squared(Communicator& group) const {
+at::Tensor PosteriorProducts::chi_squared(Collective& group) const {
   std::vector<double> all(misfits_.size() * static_cast<std::size_t>(group.size()));
   group.all_gather(std::as_bytes(std::span(misfits_)), std::as_writable_bytes(std::span(all)));
   const std::int64_t n = state_.share.particles;
@@ -157,7 +157,7 @@ at::Tensor PosteriorProducts::chi_squared(Communicator& group) const {
   return scalar(expected > 0 ? sum / expected : std::numeric_limits<double>::quiet_NaN());
 }
 
-std::map<std::string, at::Tensor> PosteriorProducts::finish(Communicator& group) {
+std::map<std::string, at::Tensor> PosteriorProducts::finish(Collective& group) {
   const std::vector<std::int64_t> shape{image_.shape.channels, image_.shape.height, image_.shape.width};
   std::map<std::string, at::Tensor> products;
   const auto quantiles = static_cast<std::int64_t>(probabilities_.size());

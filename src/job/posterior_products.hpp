@@ -22,7 +22,7 @@
 
 #include <ATen/core/Tensor.h>
 
-#include <dwgf/comm/mpi.hpp>
+#include <dwgf/comm/collective.hpp>
 #include <dwgf/flow/state.hpp>
 
 #include "input/settings.hpp"
@@ -62,12 +62,12 @@ class PosteriorProducts {
 
   /// Collective over `group`, after all batches of all ranks. By dataset; the same on every rank. @pre all
   /// particles are finite
-  std::map<std::string, at::Tensor> finish(Communicator& group);
+  std::map<std::string, at::Tensor> finish(Collective& group);
 
  private:
   void keep(std::size_t batch, const at::Tensor& x);
-  at::Tensor reduce(Communicator& group);
-  at::Tensor chi_squared(Communicator& group) const;
+  at::Tensor reduce(Collective& group);
+  at::Tensor chi_squared(Collective& group) const;
 
   const ResultsLayout& wanted_;
   const ImageProblem& image_;
