@@ -10,6 +10,7 @@
 #include <dwgf/base/error.hpp>
 
 #include "base/replace_file.hpp"
+#include "store/schema.hpp"
 
 namespace dwgf {
 namespace {
@@ -229,7 +230,7 @@ class Merge {
           continue;
         }
         for (const auto& [dataset, own] : *bytes) {
-          if (dataset.starts_with("/timing/") || own == reference->at(dataset)) continue;
+          if (!schema::is_reproducible(dataset) || own == reference->at(dataset)) continue;
           throw DataError(concat("row ", row, " ('", merged.image.name, "') has different results in ",
                                  reference_path, " and in ", slices_[candidate.slice].path, ": ", dataset,
                                  " differs. They come from different kinds of processor or versions; leave "
