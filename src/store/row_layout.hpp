@@ -1,4 +1,4 @@
-/// What fixes the structure of a file of rows, one an image: of results, of their shards, and of measurements.
+/// What fixes the structure of a file of rows, one an image: results, their shards, measurements.
 #pragma once
 
 #include <cstddef>
