@@ -90,7 +90,7 @@ std::optional<ExitCode> read_only(Collective& world, const std::vector<std::stri
     print(help_text());
     return arguments.empty() ? ExitCode::usage : ExitCode::ok;
   }
-  if (name == "--version") return print(concat("dwgf ", version(), "\n"));
+  if (name == "--version") return print(concat("dwgf ", version(), "\n", describe_build(), "\n"));
   const CommandSpec* command = find_command(name);
   if (!command) throw UsageError(unknown_command(name));
   const std::vector<std::string> rest(arguments.begin() + 1, arguments.end());

@@ -37,6 +37,8 @@ CONFINED = {
     r'#include\s*<(hdf5|H5\w*)\.h>': {"hdf5", "store"},
     r'#include\s*<boost/program_options': {"input"},
     r'#include\s*<(png|spng|turbojpeg|jpeglib|tiffio)\.h>': {"data", "store/library_versions"},
+    # datasets of results files
+    r'^[^/]*"/(image|posterior|particles|truth|measurement|diagnostics|problem|operator|timing)/': {"store/schema"},
     r'\bgetenv\b|\bsetenv\b': {"service", "comm/device"},
     r'#include\s*<(ATen|torch|c10)/': {"prior", "operators", "metric", "flow", "posterior", "job", "report"},
 }

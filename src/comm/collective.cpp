@@ -13,6 +13,14 @@ struct Done final : PendingCollective {
 
 }  // namespace
 
+std::string Collective::broadcast_text(std::string text, int root) {
+  std::uint64_t length = text.size();
+  broadcast(std::as_writable_bytes(std::span(&length, 1)), root);
+  text.resize(length);
+  broadcast(std::as_writable_bytes(std::span(text)), root);
+  return text;
+}
+
 std::unique_ptr<PendingCollective> SelfCollective::start_all_gather(std::span<const std::byte> bytes,
                                                                     std::span<std::byte> out) {
   if (out.size() != bytes.size()) {
@@ -30,6 +38,14 @@ std::unique_ptr<PendingCollective> SelfCollective::start_all_reduce_sum(std::spa
 
 std::unique_ptr<PendingCollective> SelfCollective::start_all_reduce_max(std::span<std::int64_t>) {
   return std::make_unique<Done>();
+}
+
+void SelfCollective::all_to_all(std::span<const std::byte> bytes, std::span<std::byte> out) {
+  if (out.size() != bytes.size()) {
+    throw InternalError(
+        concat("all-to-all of ", bytes.size(), " bytes in a group of 1 into ", out.size(), " bytes"));
+  }
+  if (!bytes.empty()) std::memcpy(out.data(), bytes.data(), bytes.size());
 }
 
 }  // namespace dwgf

@@ -124,12 +124,4 @@ void Communicator::all_to_all(std::span<const std::byte> bytes, std::span<std::b
             {"all-to-all", bytes.size(), comm});
 }
 
-std::string Communicator::broadcast_text(std::string text, int root) {
-  std::uint64_t length = text.size();
-  broadcast(std::as_writable_bytes(std::span(&length, 1)), root);
-  text.resize(length);
-  broadcast(std::as_writable_bytes(std::span(text)), root);
-  return text;
-}
-
 }  // namespace dwgf

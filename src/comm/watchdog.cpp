@@ -137,6 +137,11 @@ std::unique_ptr<PendingCollective> WatchedCollective::start_all_reduce_max(std::
                                           concat("maximum of ", values.size(), " numbers"));
 }
 
+void WatchedCollective::all_to_all(std::span<const std::byte> bytes, std::span<std::byte> out) {
+  const Waiting waiting(watchdog_, concat("all-to-all of ", bytes.size(), " bytes"));
+  group_.all_to_all(bytes, out);
+}
+
 void WatchedCollective::broadcast(std::span<std::byte> bytes, int root) {
   const Waiting waiting(watchdog_, concat("broadcast of ", bytes.size(), " bytes from rank ", root));
   group_.broadcast(bytes, root);

@@ -88,6 +88,7 @@ class WatchedCollective final : public Collective {
                                                       std::span<std::byte> out) override;
   std::unique_ptr<PendingCollective> start_all_reduce_sum(std::span<std::int64_t> values) override;
   std::unique_ptr<PendingCollective> start_all_reduce_max(std::span<std::int64_t> values) override;
+  void all_to_all(std::span<const std::byte> bytes, std::span<std::byte> out) override;
   void broadcast(std::span<std::byte> bytes, int root) override;
   void barrier() override;
 

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include <dwgf/base/error.hpp>
+#include <dwgf/base/random.hpp>
 #include <dwgf/data/picture.hpp>
 
 #include "comm/throw_on_all.hpp"
@@ -19,12 +20,6 @@ namespace dwgf {
 namespace {
 
 namespace fs = std::filesystem;
-
-std::uint64_t fnv1a(const std::string& text) {
-  std::uint64_t hash = 0xCBF29CE484222325ull;
-  for (const unsigned char byte : text) hash = (hash ^ byte) * 0x100000001B3ull;
-  return hash;
-}
 
 std::string lower(std::string text) {
   for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
@@ -97,10 +92,7 @@ class FolderImages final : public ImageSource {
     if (ranks.size() == 1) return;
     std::string text;  // a name may hold anything but a zero byte
     for (const std::string& name : listing.names) text += name + '\0';
-    auto length = static_cast<std::int64_t>(text.size());
-    ranks.broadcast(std::as_writable_bytes(std::span(&length, 1)), 0);
-    text.resize(static_cast<std::size_t>(length));
-    ranks.broadcast(std::as_writable_bytes(std::span(text)), 0);
+    text = ranks.broadcast_text(std::move(text), 0);
     ranks.broadcast(std::as_writable_bytes(std::span(&listing.ignored, 1)), 0);
     listing.names.clear();
     for (std::size_t begin = 0; begin < text.size();) {

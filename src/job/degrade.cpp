@@ -11,6 +11,7 @@
 #include "job/problem_source.hpp"
 #include "service/launcher.hpp"
 #include "store/measurements.hpp"
+#include "store/schema.hpp"
 
 namespace dwgf {
 
@@ -51,7 +52,7 @@ class DegradeJob {
     MeasurementsLayout layout;
     layout.images = source_.images();
     for (const auto& [path, shape] : rows_) layout.datasets.push_back({path, NumberType::float32, shape});
-    layout.shared = shared_;
+    layout.constants = shared_;
     layout.sigma = settings_.real("problem.sigma");
     layout.image_shape = image_shape_;
     layout.attributes = {{"operator", carried_spec(settings_.text("problem.operator"), /*drawn=*/true)},
@@ -67,9 +68,10 @@ class DegradeJob {
     std::optional<Error> failure;
     try {
       const ImageProblem problem = source_.read(row, channels_);
-      values["/measurement/y"] = problem.y;
-      values["/truth/x"] = problem.truth;
-      for (const auto& [name, array] : problem.arrays) values["/operator/" + name] = array.to(at::kFloat);
+      values[schema::measurement.path] = problem.y;
+      values[schema::truth.path] = problem.truth;
+      for (const auto& [name, array] : problem.arrays)
+        values[schema::operator_array.named(name)] = array.to(at::kFloat);
     } catch (const Error& error) {
       failure = error;
     }
@@ -95,15 +97,15 @@ class DegradeJob {
         const ImageProblem problem = source_.read(row, channels_);
         seen.push_back(size);
         grow(image_shape_, {channels_, image.height, image.width});
-        grow(rows_["/measurement/y"], problem.y.sizes());
+        grow(rows_[schema::measurement.path], problem.y.sizes());
         for (const auto& array : source_.arrays()) {
           const at::Tensor& values = problem.arrays.at(array.use.name);
-          const std::string path = "/operator/" + array.use.name;
           if (array.per_image) {
-            grow(rows_[path], values.sizes());
+            grow(rows_[schema::operator_array.named(array.use.name)], values.sizes());
           } else if (!any) {
             const at::Tensor v = values.to(at::kFloat).contiguous();
-            shared_[path] = {v.sizes().vec(), {v.data_ptr<float>(), v.data_ptr<float>() + v.numel()}};
+            shared_[array.use.name] = {v.sizes().vec(),
+                                       {v.data_ptr<float>(), v.data_ptr<float>() + v.numel()}};
           }
         }
         any = true;
@@ -112,7 +114,7 @@ class DegradeJob {
       }
     }
     if (!any) throw *first_error;
-    if (keeps_truth_) rows_["/truth/x"] = image_shape_;
+    if (keeps_truth_) rows_[schema::truth.path] = image_shape_;
   }
 
   Settings settings_;

@@ -10,6 +10,7 @@
 #include "job/operator_files.hpp"
 #include "job/posterior_products.hpp"
 #include "posterior/stein.hpp"
+#include "store/schema.hpp"
 
 namespace dwgf {
 
@@ -55,96 +56,137 @@ at::Tensor mean_and_largest(const std::vector<RankPart>& parts,
   return at::tensor({sum / static_cast<double>(parts.size()), largest}, at::kDouble);
 }
 
-}  // namespace
+/// One image on its way into the file, as one rank of its group sees it.
+class ImageWriting {
+ public:
+  ImageWriting(ResultsFile& results, std::int64_t row, const Prior& prior, const ImageProblem& image,
+               const Solution& solution, Collective& group)
+      : results_(results),
+        layout_(results.layout()),
+        row_(row),
+        prior_(prior),
+        image_(image),
+        solution_(solution),
+        group_(group),
+        x_(layout_.find(schema::particles.path)),
+        z_(layout_.find(schema::latents.path)),
+        moments_(image.shape.channels * image.shape.height * image.shape.width,
+                 solution.state.share.particles) {}
 
-void write_image(ResultsFile& results, std::int64_t row, const RestoreJob& job, const Prior& prior,
-                 const ImageProblem& image, const Solution& solution, Communicator& group,
-                 const ImageTiming& timing) {
-  const ResultsLayout& layout = results.layout();
-  const DatasetLayout* x_dataset = layout.find("/particles/x");
-  const DatasetLayout* z_dataset = layout.find("/particles/z");
-  const std::vector<std::int64_t> shape{image.shape.channels, image.shape.height, image.shape.width};
-  EnsembleMoments moments(image.shape.channels * image.shape.height * image.shape.width,
-                          job.flow().particles);
-  std::map<std::string, Checksum> own;
+  /// Decodes this rank's particles, writes them where they are asked for, and computes what is kept of all.
+  /// Throws Diverged on all ranks alike.
+  void write_particles() {
+    PosteriorProducts products(layout_, image_, solution_.state,
+                               [this](const ParticleBatch& batch) { return decode(batch); });
+    for (std::size_t b = 0; b < solution_.state.batches.size(); ++b) {
+      const ParticleBatch& batch = solution_.state.batches[b];
+      if (batch.counted == 0) continue;
+      const at::Tensor x = decode(batch);
+      products.add(b, x);
+      moments_.add(x.flatten(1), batch.counted);
+      if (x_) write(*x_, x, batch, own_.x);
+      if (z_) write(*z_, batch.z, batch, own_.z);
+    }
+    moments_.start(group_);
+    moments_.wait();
+    if (moments_.diverged()) throw Diverged(solution_.state.step);
+    values_ = products.finish(group_);
+    if (!layout_.find(schema::ksd.path)) return;
+    const Problem problem{prior_, *image_.forward, image_.y, image_.shape,
+                          layout_.images[static_cast<std::size_t>(row_)].id};
+    values_[schema::ksd.path] =
+        at::scalar_tensor(stein_discrepancy(problem, solution_.state, image_.sigma, group_), at::kDouble);
+  }
 
-  const auto write_particles = [&](const DatasetLayout& dataset, const at::Tensor& values,
-                                   const ParticleBatch& batch) {
+  /// The parts of all ranks, in rank order, which is particle order.
+  std::vector<RankPart> parts(const ImageTiming& timing) {
+    own_.timing = timing;
+    std::vector<RankPart> all(static_cast<std::size_t>(group_.size()));
+    group_.all_gather(std::as_bytes(std::span(&own_, 1)), std::as_writable_bytes(std::span(all)));
+    // Every rank's particles are on disk before the commit record is; the first rank's own sync covers only
+    // its host.
+    if (group_.rank() != 0 && (x_ || z_)) results_.sync(row_);
+    group_.barrier();
+    return all;
+  }
+
+  /// Writes what is one for all ranks, and the commit record last. By the first rank.
+  void commit(const std::vector<RankPart>& parts, const ImageTiming& timing) {
+    set_values(parts, timing);
+    std::map<std::string, Checksum> checksums;
+    for (const auto& [path, tensor] : values_) {
+      const DatasetLayout* dataset = layout_.find(path);
+      if (!dataset) continue;
+      const std::vector<std::byte> bytes = stored_bytes(embedded(tensor, dataset->row_shape), *dataset);
+      results_.write(path, row_, 0, bytes);
+      checksums[path].append(bytes);
+    }
+    for (const RankPart& part : parts) {
+      checksums[schema::particles.path].append(part.x);
+      checksums[schema::latents.path].append(part.z);
+    }
+    Checksum whole;
+    for (const DatasetLayout& dataset : checksummed_datasets(layout_)) whole.append(checksums[dataset.path]);
+    results_.commit(row_, static_cast<std::uint32_t>(whole.crc), static_cast<float>(timing.total));
+  }
+
+ private:
+  /// [M, C, H, W] of [M, C, H', W'].
+  at::Tensor decode(const ParticleBatch& batch) const {
+    return restored_images(prior_, batch).narrow(2, 0, image_.shape.height).narrow(3, 0, image_.shape.width);
+  }
+
+  void write(const DatasetLayout& dataset, const at::Tensor& values, const ParticleBatch& batch,
+             Checksum& checksum) {
     std::vector<std::int64_t> rows = dataset.row_shape;
     rows[0] = batch.counted;
     const std::vector<std::byte> bytes =
         stored_bytes(embedded(values.slice(0, 0, batch.counted), rows), dataset);
-    results.write(dataset.path, row, batch.first * (dataset.row_values() / dataset.row_shape[0]), bytes);
-    own[dataset.path].append(bytes);
-  };
-
-  const auto decode = [&](const ParticleBatch& batch) {
-    return restored_images(prior, batch)
-        .narrow(2, 0, image.shape.height)
-        .narrow(3, 0, image.shape.width);  // [M, C, H, W] of [M, C, H', W']
-  };
-  PosteriorProducts products(layout, image, solution.state, decode);
-  for (std::size_t b = 0; b < solution.state.batches.size(); ++b) {
-    const ParticleBatch& batch = solution.state.batches[b];
-    if (batch.counted == 0) continue;
-    const at::Tensor x = decode(batch);
-    products.add(b, x);
-    moments.add(x.flatten(1), batch.counted);
-    if (x_dataset) write_particles(*x_dataset, x, batch);
-    if (z_dataset) write_particles(*z_dataset, batch.z, batch);
-  }
-  moments.start(group);
-  moments.wait();
-  if (moments.diverged()) throw Diverged(solution.state.step);
-  std::map<std::string, at::Tensor> values = products.finish(group);
-  if (layout.find("/posterior/ksd")) {
-    const Problem problem{prior, *image.forward, image.y, image.shape,
-                          layout.images[static_cast<std::size_t>(row)].id};
-    values["/posterior/ksd"] =
-        at::scalar_tensor(stein_discrepancy(problem, solution.state, image.sigma, group), at::kDouble);
+    results_.write(dataset.path, row_, batch.first * (dataset.row_values() / dataset.row_shape[0]), bytes);
+    checksum.append(bytes);
   }
 
-  // The parts of all ranks, in rank order, which is particle order.
-  const RankPart mine{{static_cast<std::int64_t>(own["/particles/x"].crc), own["/particles/x"].bytes},
-                      {static_cast<std::int64_t>(own["/particles/z"].crc), own["/particles/z"].bytes},
-                      timing};
-  std::vector<RankPart> parts(static_cast<std::size_t>(group.size()));
-  group.all_gather(std::as_bytes(std::span(&mine, 1)), std::as_writable_bytes(std::span(parts)));
-  // Every rank's particles are on disk before the commit record is; the first rank's own sync covers only its
-  // host.
-  if (group.rank() != 0 && (x_dataset || z_dataset)) results.sync(row);
-  group.barrier();
-  if (group.rank() != 0) return;
+  /// Those that the file has no dataset for are not written.
+  void set_values(const std::vector<RankPart>& parts, const ImageTiming& timing) {
+    const std::vector<std::int64_t> shape{image_.shape.channels, image_.shape.height, image_.shape.width};
+    values_[schema::posterior_mean.path] = moments_.mean().view(shape);
+    values_[schema::posterior_std.path] = moments_.variance().sqrt().view(shape);
+    values_[schema::measurement.path] = image_.y;
+    values_[schema::truth.path] = image_.truth;
+    values_[schema::sigma.path] = at::scalar_tensor(image_.sigma, at::kFloat);
+    for (const auto& [name, array] : image_.arrays) values_[schema::problem_array.named(name)] = array;
+    values_[schema::timing_compute.path] =
+        mean_and_largest(parts, [](const ImageTiming& t) { return t.total - t.waited; });
+    values_[schema::timing_wait.path] =
+        mean_and_largest(parts, [](const ImageTiming& t) { return t.waited; });
+    values_[schema::timing_group.path] = at::scalar_tensor(timing.group, at::kDouble);
+    for (const std::string& name : Diagnostics::names()) {
+      values_[schema::diagnostic.named(name)] =
+          at::tensor(at::ArrayRef<double>(solution_.diagnostics.named(name)), at::kDouble);
+    }
+  }
 
-  values["/posterior/mean"] = moments.mean().view(shape);
-  values["/posterior/std"] = moments.variance().sqrt().view(shape);
-  values["/measurement/y"] = image.y;
-  if (layout.find("/truth/x")) values["/truth/x"] = image.truth;
-  if (layout.find("/problem/sigma")) values["/problem/sigma"] = at::scalar_tensor(image.sigma, at::kFloat);
-  for (const auto& [name, array] : image.arrays)
-    if (layout.find("/problem/" + name)) values["/problem/" + name] = array;
-  values["/timing/compute"] =
-      mean_and_largest(parts, [](const ImageTiming& t) { return t.total - t.waited; });
-  if (layout.find("/timing/group")) values["/timing/group"] = at::scalar_tensor(timing.group, at::kDouble);
-  values["/timing/wait"] = mean_and_largest(parts, [](const ImageTiming& t) { return t.waited; });
-  for (const std::string& name : Diagnostics::names()) {
-    values["/diagnostics/" + name] =
-        at::tensor(at::ArrayRef<double>(solution.diagnostics.named(name)), at::kDouble);
-  }
-  std::map<std::string, Checksum> checksums;
-  for (const auto& [path, tensor] : values) {
-    const DatasetLayout& dataset = *layout.find(path);
-    const std::vector<std::byte> bytes = stored_bytes(embedded(tensor, dataset.row_shape), dataset);
-    results.write(path, row, 0, bytes);
-    checksums[path].append(bytes);
-  }
-  for (const RankPart& part : parts) {
-    checksums["/particles/x"].append(part.x);
-    checksums["/particles/z"].append(part.z);
-  }
-  Checksum whole;
-  for (const DatasetLayout& dataset : checksummed_datasets(layout)) whole.append(checksums[dataset.path]);
-  results.commit(row, static_cast<std::uint32_t>(whole.crc), static_cast<float>(timing.total));
+  ResultsFile& results_;
+  const ResultsLayout& layout_;
+  const std::int64_t row_;
+  const Prior& prior_;
+  const ImageProblem& image_;
+  const Solution& solution_;
+  Collective& group_;
+  const DatasetLayout *x_, *z_;  // null where particles are not stored
+  EnsembleMoments moments_;
+  RankPart own_;
+  std::map<std::string, at::Tensor> values_;
+};
+
+}  // namespace
+
+void write_image(ResultsFile& results, std::int64_t row, const Prior& prior, const ImageProblem& image,
+                 const Solution& solution, Collective& group, const ImageTiming& timing) {
+  ImageWriting writing(results, row, prior, image, solution, group);
+  writing.write_particles();
+  const std::vector<RankPart> parts = writing.parts(timing);
+  if (group.rank() == 0) writing.commit(parts, timing);
 }
 
 }  // namespace dwgf

@@ -2,10 +2,10 @@
 /// group's first rank the rest; the checksum from the parts of all; the commit record last.
 #pragma once
 
-#include <dwgf/comm/mpi.hpp>
+#include <dwgf/comm/collective.hpp>
 #include <dwgf/flow/solve.hpp>
 
-#include "job/restore_job.hpp"
+#include "job/image_problem.hpp"
 #include "store/results.hpp"
 
 namespace dwgf {
@@ -19,8 +19,7 @@ struct ImageTiming {
 
 /// Collective over `group`. `prior` decodes: the job's own, or one around it. Throws Diverged on all ranks
 /// alike when a decoded particle is not finite; IoError.
-void write_image(ResultsFile& results, std::int64_t row, const RestoreJob& job, const Prior& prior,
-                 const ImageProblem& image, const Solution& solution, Communicator& group,
-                 const ImageTiming& timing);
+void write_image(ResultsFile& results, std::int64_t row, const Prior& prior, const ImageProblem& image,
+                 const Solution& solution, Collective& group, const ImageTiming& timing);
 
 }  // namespace dwgf

@@ -13,6 +13,7 @@
 #include "input/stored_job.hpp"
 #include "store/checkpoint.hpp"
 #include "store/io_self_test.hpp"
+#include "store/library_versions.hpp"
 
 namespace dwgf {
 
@@ -20,7 +21,7 @@ namespace {
 
 std::string describe_system(const Communicator& world) {
   return concat("host ", host_name(), "; ", world.size(), " ranks; LibTorch ", TORCH_VERSION, ", ",
-                at::get_cpu_capability(), ", ", at::get_num_threads(), " threads a rank");
+                at::get_cpu_capability(), ", ", at::get_num_threads(), " threads a rank; ", describe_build());
 }
 
 /// Refuses to go on with a file that another job, prior or data set made.

@@ -12,14 +12,11 @@
 
 #include "posterior/across_particles.hpp"
 #include "posterior/calibration.hpp"
+#include "store/schema.hpp"
 
 namespace dwgf {
 
 namespace {
-
-constexpr const char* kDiversity = "/posterior/diversity";
-constexpr const char* kCrps = "/posterior/crps";
-constexpr const char* kChiSquared = "/posterior/chi_squared";
 
 /// The quantities of a pixel beside its quantiles.
 enum Score : std::size_t { diversity, crps, scores };
@@ -55,34 +52,33 @@ std::vector<double> quantile_probabilities(const std::string& quantiles) {
   return probabilities;
 }
 
-std::string quantile_dataset(double probability) {
+std::string quantile_name(double probability) {
   char percent[32];
   std::snprintf(percent, sizeof percent, "%.8g", 100.0 * probability);
-  return concat("/posterior/quantile_", probability < 0.1 ? "0" : "", percent);
+  return concat(probability < 0.1 ? "0" : "", percent);
 }
 
 std::optional<double> probability_of(const std::string& dataset) {
-  constexpr std::string_view prefix = "/posterior/quantile_";
-  if (!dataset.starts_with(prefix)) return std::nullopt;
-  const auto percent = parse_double(dataset.substr(prefix.size()));
+  const auto name = schema::quantile.name_in(dataset);
+  const auto percent = name ? parse_double(*name) : std::nullopt;
   return percent ? std::optional(*percent / 100.0) : std::nullopt;
 }
 
-std::vector<DatasetLayout> posterior_datasets(const Settings& settings,
-                                              const std::vector<std::int64_t>& image, bool has_truth) {
+std::vector<DatasetLayout> posterior_datasets(const Settings& settings, const schema::Extents& extents,
+                                              bool has_truth) {
   std::vector<DatasetLayout> datasets;
   for (const double p : quantile_probabilities(settings.text("store.quantiles")))
-    datasets.push_back({quantile_dataset(p), NumberType::float32, image});
-  datasets.push_back({kDiversity, NumberType::float32, {}});
-  if (has_truth) datasets.push_back({kCrps, NumberType::float32, {}});
+    datasets.push_back(extents.layout(schema::quantile, quantile_name(p)));
+  datasets.push_back(extents.layout(schema::diversity));
+  if (has_truth) datasets.push_back(extents.layout(schema::crps));
   const bool has_level = settings.text("problem.sigma") == "estimate" || settings.real("problem.sigma") > 0;
   const bool gaussian = settings.text("problem.noise") == "gaussian" && has_level;
-  if (gaussian) datasets.push_back({kChiSquared, NumberType::float32, {}});
+  if (gaussian) datasets.push_back(extents.layout(schema::chi_squared));
   if (settings.text("store.ksd") == "yes") {
     if (!gaussian)
       throw UsageError(
           "store.ksd = yes needs Gaussian noise with problem.sigma above 0, whose likelihood has a score");
-    datasets.push_back({"/posterior/ksd", NumberType::float32, {}});
+    datasets.push_back(extents.layout(schema::ksd));
   }
   return datasets;
 }
@@ -112,7 +108,7 @@ void PosteriorProducts::keep(std::size_t batch, const at::Tensor& x) {
 
 void PosteriorProducts::add(std::size_t batch, const at::Tensor& x) {
   keep(batch, x);
-  if (!wanted_.find(kChiSquared)) return;
+  if (!wanted_.find(schema::chi_squared.path)) return;
   const at::Tensor y = image_.y.to(x.options()).unsqueeze(0);
   const at::Tensor squares =
       (image_.forward->apply(x.contiguous()) - y).flatten(1).to(at::kDouble).square().sum(1).cpu();  // [M]
@@ -121,7 +117,7 @@ void PosteriorProducts::add(std::size_t batch, const at::Tensor& x) {
               misfits_.begin() + static_cast<std::ptrdiff_t>(slot));
 }
 
-at::Tensor PosteriorProducts::reduce(Communicator& group) {
+at::Tensor PosteriorProducts::reduce(Collective& group) {
   const std::size_t quantiles = probabilities_.size();
   const at::Tensor truth =
       image_.truth.defined() ? image_.truth.to(at::kCPU, at::kFloat).contiguous() : at::Tensor();
@@ -146,7 +142,7 @@ at::Tensor PosteriorProducts::reduce(Communicator& group) {
   return all;
 }
 
-at::Tensor PosteriorProducts::chi_squared(Communicator& group) const {
+at::Tensor PosteriorProducts::chi_squared(Collective& group) const {
   std::vector<double> all(misfits_.size() * static_cast<std::size_t>(group.size()));
   group.all_gather(std::as_bytes(std::span(misfits_)), std::as_writable_bytes(std::span(all)));
   const std::int64_t n = state_.share.particles;
@@ -157,18 +153,20 @@ at::Tensor PosteriorProducts::chi_squared(Communicator& group) const {
   return scalar(expected > 0 ? sum / expected : std::numeric_limits<double>::quiet_NaN());
 }
 
-std::map<std::string, at::Tensor> PosteriorProducts::finish(Communicator& group) {
+std::map<std::string, at::Tensor> PosteriorProducts::finish(Collective& group) {
   const std::vector<std::int64_t> shape{image_.shape.channels, image_.shape.height, image_.shape.width};
   std::map<std::string, at::Tensor> products;
   const auto quantiles = static_cast<std::int64_t>(probabilities_.size());
-  if (quantiles > 0 || wanted_.find(kDiversity) || wanted_.find(kCrps)) {
+  if (quantiles > 0 || wanted_.find(schema::diversity.path) || wanted_.find(schema::crps.path)) {
     const at::Tensor all = reduce(group);  // [quantiles + scores, C H W]
     for (std::int64_t k = 0; k < quantiles; ++k)
-      products[quantile_dataset(probabilities_[static_cast<std::size_t>(k)])] = all[k].view(shape);
-    if (wanted_.find(kDiversity)) products[kDiversity] = scalar(mean_of(all[quantiles + diversity]));
-    if (wanted_.find(kCrps)) products[kCrps] = scalar(mean_of(all[quantiles + crps]));
+      products[schema::quantile.named(quantile_name(probabilities_[static_cast<std::size_t>(k)]))] =
+          all[k].view(shape);
+    if (wanted_.find(schema::diversity.path))
+      products[schema::diversity.path] = scalar(mean_of(all[quantiles + diversity]));
+    if (wanted_.find(schema::crps.path)) products[schema::crps.path] = scalar(mean_of(all[quantiles + crps]));
   }
-  if (wanted_.find(kChiSquared)) products[kChiSquared] = chi_squared(group);
+  if (wanted_.find(schema::chi_squared.path)) products[schema::chi_squared.path] = chi_squared(group);
   return products;
 }
 

@@ -1,17 +1,6 @@
-/// What is kept of an image's particles beside their mean and standard deviation, computed by all ranks of a
-/// group without any of them holding all particles. Datasets of a results file:
-///
-///   /posterior/quantile_PP   float32 [n, C, H, W]
-///       the quantiles of `store.quantiles`, PP in percent (calibration.hpp)
-///   /posterior/diversity     float32 [n]            mean over pixels and pairs of particles of |x_i - x_j|
-///   /posterior/crps          float32 [n]
-///       mean over pixels of the ensemble's CRPS; where the truth is known
-///   /posterior/chi_squared   float32 [n]
-///       mean over particles of |y - A(x_i)|^2 / (m sigma^2); where noise is Gaussian.
-///                                                   1 on average over images for exact posterior samples:
-///                                                       the truth is another
-///   /posterior/ksd           float32 [n]
-///       kernel Stein discrepancy (flow/stein.hpp), where `store.ksd` asks for it
+/// What is kept of an image's particles beside their mean and standard deviation (schema.hpp: quantiles,
+/// diversity, CRPS, chi-squared, KSD), computed by all ranks of a group without any of them holding all
+/// particles.
 #pragma once
 
 #include <functional>
@@ -22,27 +11,28 @@
 
 #include <ATen/core/Tensor.h>
 
-#include <dwgf/comm/mpi.hpp>
+#include <dwgf/comm/collective.hpp>
 #include <dwgf/flow/state.hpp>
 
 #include "input/settings.hpp"
 #include "job/image_problem.hpp"
 #include "store/results.hpp"
+#include "store/schema.hpp"
 
 namespace dwgf {
 
 /// `store.quantiles` -> probabilities, ascending; none for `none`. Throws UsageError.
 std::vector<double> quantile_probabilities(const std::string& quantiles);
 
-/// "/posterior/quantile_05" for 0.05, "/posterior/quantile_02.5" for 0.025.
-std::string quantile_dataset(double probability);
+/// Returns the name among the quantiles: "05" for 0.05, "02.5" for 0.025.
+std::string quantile_name(double probability);
 
-/// The inverse; nothing for another dataset.
+/// Returns the probability of a dataset of quantiles; nothing for another dataset.
 std::optional<double> probability_of(const std::string& dataset);
 
-/// The datasets above that a job of these settings has, for images of this shape, [C, H, W].
-std::vector<DatasetLayout> posterior_datasets(const Settings& settings,
-                                              const std::vector<std::int64_t>& image, bool has_truth);
+/// Returns the datasets that a job of these settings has of them. Throws UsageError.
+std::vector<DatasetLayout> posterior_datasets(const Settings& settings, const schema::Extents& extents,
+                                              bool has_truth);
 
 class PosteriorProducts {
  public:
@@ -62,12 +52,12 @@ class PosteriorProducts {
 
   /// Collective over `group`, after all batches of all ranks. By dataset; the same on every rank. @pre all
   /// particles are finite
-  std::map<std::string, at::Tensor> finish(Communicator& group);
+  std::map<std::string, at::Tensor> finish(Collective& group);
 
  private:
   void keep(std::size_t batch, const at::Tensor& x);
-  at::Tensor reduce(Communicator& group);
-  at::Tensor chi_squared(Communicator& group) const;
+  at::Tensor reduce(Collective& group);
+  at::Tensor chi_squared(Collective& group) const;
 
   const ResultsLayout& wanted_;
   const ImageProblem& image_;

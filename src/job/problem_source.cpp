@@ -10,6 +10,7 @@
 #include "job/build.hpp"
 #include "job/operator_files.hpp"
 #include "operators/baselines/noise_level.hpp"
+#include "store/schema.hpp"
 
 namespace dwgf {
 namespace {
@@ -97,12 +98,12 @@ void ProblemSource::take_from_measurements(Settings& settings) {
 }
 
 bool ProblemSource::has_truth() const {
-  if (results_) return results_->file().layout().find("/truth/x") != nullptr;
+  if (results_) return results_->file().layout().find(schema::truth.path) != nullptr;
   return !measurements_ || measurements_->has_truth();
 }
 
 std::optional<std::int64_t> ProblemSource::channels() const {
-  if (results_) return results_->file().layout().find("/posterior/mean")->row_shape[0];
+  if (results_) return results_->file().layout().find(schema::posterior_mean.path)->row_shape[0];
   return measurements_ ? std::optional(measurements_->channels()) : std::nullopt;
 }
 
@@ -116,8 +117,7 @@ std::vector<ProblemSource::CarriedArray> ProblemSource::arrays() const {
   for (ArrayUse& use : array_uses(spec_)) {
     bool per_image = use.reference.empty();
     if (use.reference.starts_with("@") && measurements_) {
-      const std::string name =
-          array_dataset(use.kind, use.reference).substr(std::string("/operator/").size());
+      const std::string name = array_name(use.kind, use.reference);
       per_image = measurements_->has_array(name) && measurements_->is_per_image(use.kind, name);
     }
     carried.push_back({std::move(use), per_image});
@@ -128,7 +128,7 @@ std::vector<ProblemSource::CarriedArray> ProblemSource::arrays() const {
 at::Tensor ProblemSource::load(const std::string& kind, const std::string& reference,
                                std::int64_t row) const {
   if (!reference.starts_with("@")) return load_operator_file(kind, reference);
-  const std::string name = array_dataset(kind, reference).substr(std::string("/operator/").size());
+  const std::string name = array_name(kind, reference);
   if (!measurements_) {
     throw UsageError(concat("problem.operator: '", reference, "' names the ", kind,
                             " of a measurements file, and input.data is none; name a file"));

@@ -113,7 +113,7 @@ class Restoration {
         const std::chrono::duration<double> waited = context_.watchdog.waited() - waited_before;
         waited_ = waited.count();
         const Clock::time_point writing = Clock::now();
-        write_image(results_, row, job_, prior, image, solution, group_,
+        write_image(results_, row, prior, image, solution, watched_,
                     {seconds_since(start), waited.count(), group_number_});
         writing_ = seconds_since(writing);
         keeper.finish();

@@ -16,6 +16,7 @@
 #include "job/build.hpp"
 #include "job/posterior_products.hpp"
 #include "service/launcher.hpp"
+#include "store/schema.hpp"
 
 namespace dwgf {
 
@@ -41,7 +42,7 @@ RestoreJob::RestoreJob(const Settings& settings, Communicator& ranks, const Prio
         "store.out is not set: name the results file to write, for example --store.out results.h5");
   }
   source_.emplace(settings_, ranks);
-  posterior_datasets(settings_, {1, 1, 1}, source_->has_truth());  // refuses what does not go together
+  posterior_datasets(settings_, {}, source_->has_truth());  // refuses what does not go together
   // A staged copy is new in every run.
   if (place.folder.empty())
     hashes_ = FileHashes(std::filesystem::path(settings_.text("store.out")).parent_path() / kHashesName);
@@ -120,33 +121,31 @@ ResultsLayout RestoreJob::layout(const std::string& system) const {
       continue;  // told when the image's turn comes
     }
   }
-  const std::vector<std::int64_t> image{geometry.image_channels, height, width};
-  const auto records =
-      static_cast<std::int64_t>(recorded_steps(step_count(flow_), flow_.record_every).size());
+  const schema::Extents extents{
+      {geometry.image_channels, height, width},
+      measured,
+      {geometry.latent_channels, latent_height, latent_width},
+      flow_.particles,
+      static_cast<std::int64_t>(recorded_steps(step_count(flow_), flow_.record_every).size())};
 
   ResultsLayout layout;
   layout.images = images();
-  layout.datasets = {{"/posterior/mean", NumberType::float32, image},
-                     {"/posterior/std", NumberType::float32, image},
-                     {"/measurement/y", NumberType::float32, measured}};
-  if (source_->has_truth()) layout.datasets.push_back({"/truth/x", NumberType::float32, image});
-  for (const DatasetLayout& dataset : posterior_datasets(settings_, image, source_->has_truth()))
+  const auto add = [&](const schema::Dataset& dataset, const std::string& name = "",
+                       NumberType type = NumberType::float32) {
+    if (type != NumberType::none) layout.datasets.push_back(extents.layout(dataset, name, type));
+  };
+  for (const auto* dataset : {&schema::posterior_mean, &schema::posterior_std, &schema::measurement})
+    add(*dataset);
+  if (source_->has_truth()) add(schema::truth);
+  for (const DatasetLayout& dataset : posterior_datasets(settings_, extents, source_->has_truth()))
     layout.datasets.push_back(dataset);
-  if (source_->estimates_sigma()) layout.datasets.push_back({"/problem/sigma", NumberType::float32, {}});
+  if (source_->estimates_sigma()) add(schema::sigma);
   add_operator_arrays(layout);
-  if (const NumberType type = stored_type(settings_, "store.particles"); type != NumberType::none) {
-    layout.datasets.push_back({"/particles/x", type, {flow_.particles, image[0], image[1], image[2]}});
-  }
-  if (const NumberType type = stored_type(settings_, "store.latents"); type != NumberType::none) {
-    layout.datasets.push_back(
-        {"/particles/z", type, {flow_.particles, geometry.latent_channels, latent_height, latent_width}});
-  }
-  for (const char* name : {"/timing/compute", "/timing/wait"})
-    layout.datasets.push_back({name, NumberType::float32, {2}});
-  layout.datasets.push_back({"/timing/group", NumberType::float32, {}});
-  for (const std::string& name : Diagnostics::names()) {
-    layout.datasets.push_back({"/diagnostics/" + name, NumberType::float32, {records}});
-  }
+  add(schema::particles, "", stored_type(settings_, "store.particles"));
+  add(schema::latents, "", stored_type(settings_, "store.latents"));
+  for (const auto* dataset : {&schema::timing_compute, &schema::timing_wait, &schema::timing_group})
+    add(*dataset);
+  for (const std::string& name : Diagnostics::names()) add(schema::diagnostic, name);
   layout.attributes = {{"job", settings_.ini()},
                        {"version", version()},
                        {"prior_sha256", prior_->sha256()},
@@ -181,7 +180,7 @@ void RestoreJob::add_operator_arrays(ResultsLayout& layout) const {
     const std::string& name = array.use.name;
     if (array.use.reference.empty() || !any) continue;  // drawn anew from the job's seed
     if (array.per_image) {
-      layout.datasets.push_back({"/problem/" + name, NumberType::float32, rows.at(name)});
+      layout.datasets.push_back({schema::problem_array.named(name), NumberType::float32, rows.at(name)});
     } else {
       const at::Tensor values = any->arrays.at(name).to(at::kFloat).contiguous();
       const float* first = values.data_ptr<float>();

@@ -12,6 +12,7 @@
 #include "job/operator_files.hpp"
 #include "job/posterior_products.hpp"
 #include "operators/operator_arrays.hpp"
+#include "store/schema.hpp"
 
 namespace dwgf {
 
@@ -35,10 +36,11 @@ std::optional<GaussianImages> statistics_of(const Settings& job) {
 /// That it has the datasets which every results file has, and no image that is larger than them (one that
 /// could not be read has no size).
 void require_images(const ResultsFile& file) {
-  for (const char* name : {"/posterior/mean", "/posterior/std", "/measurement/y"})
+  for (const char* name : {schema::posterior_mean.path, schema::posterior_std.path, schema::measurement.path})
     if (!file.layout().find(name)) refuse(file, concat("has no ", name));
-  const std::vector<std::int64_t>& largest = file.layout().find("/posterior/mean")->row_shape;
-  if (largest.size() != 3) refuse(file, "/posterior/mean has no images [channels, height, width]");
+  const std::vector<std::int64_t>& largest = file.layout().find(schema::posterior_mean.path)->row_shape;
+  if (largest.size() != 3)
+    refuse(file, concat(schema::posterior_mean.path, " has no images [channels, height, width]"));
   for (const ImageEntry& image : file.layout().images) {
     if (image.height <= largest[1] && image.width <= largest[2]) continue;
     refuse(file, concat("image ", image.id, " is said to be ", image.height, " x ", image.width,
@@ -67,16 +69,16 @@ std::shared_ptr<const ForwardOperator> StoredImages::forward_for(std::int64_t ro
 
 std::shared_ptr<const ForwardOperator> StoredImages::build_forward(std::int64_t row) const {
   const ImageEntry& image = file_.layout().images[static_cast<std::size_t>(row)];
-  const std::int64_t channels = file_.layout().find("/posterior/mean")->row_shape[0];
+  const std::int64_t channels = file_.layout().find(schema::posterior_mean.path)->row_shape[0];
   OperatorContext context{
       {channels, image.height, image.width}, job_.unsigned_integer("flow.seed"), image.id};
   context.load_array = [&](const std::string& kind, const std::string& reference) {
-    const std::string name = kind + reference.substr(1);
-    if (const DatasetLayout* own = file_.layout().find("/problem/" + name))
+    const std::string name = array_name(kind, reference);
+    if (const DatasetLayout* own = file_.layout().find(schema::problem_array.named(name)))
       return as_tensor(FloatArray{own->row_shape, file_.read_floats(own->path, row)});
     if (!file_.layout().constants.contains(name)) {
       throw DataError(concat(file_.path(), " does not carry the operator's ", kind, " (",
-                             array_dataset(kind, reference),
+                             schema::operator_array.named(name),
                              "); it is damaged or was made by another version"));
     }
     return as_tensor(file_.read_constant(name));
@@ -92,12 +94,13 @@ std::shared_ptr<const ForwardOperator> StoredImages::build_forward(std::int64_t 
 bool StoredImages::one_operator() const {
   const std::vector<DatasetLayout>& datasets = file_.layout().datasets;
   return !depends_on_image(job_.text("problem.operator")) &&
-         std::none_of(datasets.begin(), datasets.end(),
-                      [](const DatasetLayout& dataset) { return dataset.path.starts_with("/problem/"); });
+         std::none_of(datasets.begin(), datasets.end(), [](const DatasetLayout& dataset) {
+           return schema::problem_array.name_in(dataset.path).has_value();
+         });
 }
 
 double StoredImages::sigma(std::int64_t row) const {
-  return scalar("/problem/sigma", row).value_or(job_.real("problem.sigma"));
+  return scalar(schema::sigma.path, row).value_or(job_.real("problem.sigma"));
 }
 
 std::string StoredImages::baseline_name() const {
@@ -123,10 +126,9 @@ std::vector<double> StoredImages::quantiles() const {
 std::map<std::string, bool> StoredImages::carried_arrays() const {
   std::map<std::string, bool> names;
   for (const auto& [name, shape] : file_.layout().constants) names[name] = false;
-  const std::string folder = "/problem/";
   for (const DatasetLayout& dataset : file_.layout().datasets) {
-    if (dataset.path.starts_with(folder) && dataset.path != folder + "sigma")
-      names[dataset.path.substr(folder.size())] = true;
+    const auto name = schema::problem_array.name_in(dataset.path);
+    if (name && dataset.path != schema::sigma.path) names[*name] = true;
   }
   return names;
 }
@@ -138,12 +140,14 @@ ImageProblem StoredImages::problem(std::int64_t row) const {
                            ", so that there is nothing to do over again"));
   ImageProblem problem;
   problem.forward = forward_for(row);
-  problem.shape = {file_.layout().find("/posterior/mean")->row_shape[0], entry.height, entry.width};
-  problem.y = array("/measurement/y", row, problem.forward->measurement_shape());
-  problem.truth = array("/truth/x", row, {problem.shape.channels, problem.shape.height, problem.shape.width});
+  problem.shape = {file_.layout().find(schema::posterior_mean.path)->row_shape[0], entry.height, entry.width};
+  problem.y = array(schema::measurement.path, row, problem.forward->measurement_shape());
+  problem.truth =
+      array(schema::truth.path, row, {problem.shape.channels, problem.shape.height, problem.shape.width});
   problem.sigma = sigma(row);
   for (const auto& [name, per_image] : carried_arrays()) {
-    problem.arrays[name] = per_image ? array("/problem/" + name, row) : as_tensor(file_.read_constant(name));
+    problem.arrays[name] =
+        per_image ? array(schema::problem_array.named(name), row) : as_tensor(file_.read_constant(name));
   }
   return problem;
 }
@@ -176,27 +180,27 @@ StoredImage StoredImages::read(std::int64_t row) {
   StoredImage image;
   image.id = entry.id;
   image.name = entry.name;
-  const std::int64_t channels = file_.layout().find("/posterior/mean")->row_shape[0];
+  const std::int64_t channels = file_.layout().find(schema::posterior_mean.path)->row_shape[0];
   const std::int64_t size[3] = {channels, entry.height, entry.width};
-  image.mean = array("/posterior/mean", row, size);
-  image.std = array("/posterior/std", row, size);
-  image.truth = array("/truth/x", row, size);
-  image.particles = array("/particles/x", row, size);
+  image.mean = array(schema::posterior_mean.path, row, size);
+  image.std = array(schema::posterior_std.path, row, size);
+  image.truth = array(schema::truth.path, row, size);
+  image.particles = array(schema::particles.path, row, size);
 
   for (const DatasetLayout& dataset : file_.layout().datasets) {
     if (const auto p = probability_of(dataset.path)) image.quantiles[*p] = array(dataset.path, row, size);
   }
-  image.crps = scalar("/posterior/crps", row);
-  image.diversity = scalar("/posterior/diversity", row);
-  image.chi_squared = scalar("/posterior/chi_squared", row);
-  image.ksd = scalar("/posterior/ksd", row);
+  image.crps = scalar(schema::crps.path, row);
+  image.diversity = scalar(schema::diversity.path, row);
+  image.chi_squared = scalar(schema::chi_squared.path, row);
+  image.ksd = scalar(schema::ksd.path, row);
   image.seconds = file_.seconds(row);
 
   const auto forward = forward_for(row);
   image.forward = forward;
   image.sigma = sigma(row);
   image.gaussian_noise = job_.text("problem.noise") == "gaussian";
-  image.measurement = array("/measurement/y", row, forward->measurement_shape());
+  image.measurement = array(schema::measurement.path, row, forward->measurement_shape());
   if (const at::Tensor baseline = forward->trivial_inverse(image.measurement.unsqueeze(0), sigma(row));
       baseline.defined()) {
     image.baseline = baseline.squeeze(0);

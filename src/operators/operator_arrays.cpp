@@ -98,7 +98,7 @@ std::string carried_spec(const std::string& spec, bool drawn) {
   return carried;
 }
 
-std::string array_dataset(const std::string& kind, const std::string& reference) {
+std::string array_name(const std::string& kind, const std::string& reference) {
   const std::string number = reference.substr(1);
   const bool digits =
       number.empty() || (number.size() < 3 && number.find_first_not_of("0123456789") == std::string::npos &&
@@ -108,7 +108,7 @@ std::string array_dataset(const std::string& kind, const std::string& reference)
                             "' is no array of the measurements file; write @ for /operator/", kind,
                             ", @2 for /operator/", kind, "2, and so on"));
   }
-  return "/operator/" + kind + number;
+  return kind + number;
 }
 
 }  // namespace dwgf

@@ -14,7 +14,7 @@ std::span<std::byte> bytes_of(const at::Tensor& t) {
 
 }  // namespace
 
-at::Tensor reduce_across_particles(const at::Tensor& own, const ParticleShare& share, Communicator& group,
+at::Tensor reduce_across_particles(const at::Tensor& own, const ParticleShare& share, Collective& group,
                                    std::int64_t quantities, const PixelReduction& reduction,
                                    std::int64_t values_at_once) {
   const std::int64_t ranks = group.size(), slots = own.size(0), pixels = own.size(1);

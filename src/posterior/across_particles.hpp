@@ -9,8 +9,8 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <dwgf/comm/collective.hpp>
 #include <dwgf/comm/grid.hpp>
-#include <dwgf/comm/mpi.hpp>
 
 namespace dwgf {
 
@@ -24,7 +24,7 @@ using PixelReduction =
 /// ranks.
 ///
 /// Memory: twice `values_at_once` values over all ranks, and the result.
-at::Tensor reduce_across_particles(const at::Tensor& own, const ParticleShare& share, Communicator& group,
+at::Tensor reduce_across_particles(const at::Tensor& own, const ParticleShare& share, Collective& group,
                                    std::int64_t quantities, const PixelReduction& reduction,
                                    std::int64_t values_at_once = std::int64_t{1} << 24);
 

@@ -9,6 +9,7 @@
 #include <dwgf/base/error.hpp>
 #include <dwgf/base/text.hpp>
 
+#include "base/build_info.hpp"
 #include "service/launcher.hpp"
 
 namespace dwgf {
@@ -82,7 +83,7 @@ LeftoverPlaces leftover_places() {
 }
 
 std::string version() {
-  return DWGF_VERSION;
+  return build_info().version;
 }
 
 std::string first_line(const std::string& text) {

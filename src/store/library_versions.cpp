@@ -5,6 +5,9 @@
 #include <zlib.h>
 
 #include <dwgf/base/error.hpp>
+#include <dwgf/comm/mpi.hpp>
+
+#include "base/build_info.hpp"
 
 namespace dwgf {
 
@@ -15,6 +18,12 @@ std::vector<LibraryVersions> file_libraries() {
            concat(major, ".", minor, ".", release)},
           {"zlib", ZLIB_VERSION, zlibVersion()},
           {"libpng", PNG_LIBPNG_VER_STRING, png_get_libpng_ver(nullptr)}};
+}
+
+std::string describe_build() {
+  const BuildInfo build = build_info();
+  return concat("revision ", build.revision, "; ", build.compiler, "; ", mpi_library().loaded, "; HDF5 ",
+                file_libraries().front().loaded, "; LibTorch ", build.torch);
 }
 
 bool any_hdf5_file_is_open() {

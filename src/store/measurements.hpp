@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -12,7 +11,7 @@
 
 #include <dwgf/comm/mpi.hpp>
 
-#include "store/results.hpp"
+#include "store/row_layout.hpp"
 
 namespace dwgf {
 
@@ -57,11 +56,7 @@ class MeasurementsFile {
 };
 
 /// All that fixes the structure of a measurements file.
-struct MeasurementsLayout {
-  std::vector<ImageEntry> images;
-  std::vector<DatasetLayout> datasets;       ///< /measurement/y, /truth/x, arrays that differ between images
-  std::map<std::string, FloatArray> shared;  ///< arrays for all images, by path
-  std::map<std::string, std::string> attributes;  ///< operator, noise, provenance
+struct MeasurementsLayout : RowLayout {
   double sigma = 0;
   std::vector<std::int64_t> image_shape;  ///< [C, H, W], the largest
 };

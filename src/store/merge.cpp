@@ -10,6 +10,7 @@
 #include <dwgf/base/error.hpp>
 
 #include "base/replace_file.hpp"
+#include "store/schema.hpp"
 
 namespace dwgf {
 namespace {
@@ -58,18 +59,27 @@ void widen(DatasetLayout& dataset, const DatasetLayout& other, const std::string
     dataset.row_shape[d] = std::max(dataset.row_shape[d], other.row_shape[d]);
 }
 
-void widen(std::vector<DatasetLayout>& datasets, const std::vector<DatasetLayout>& others,
-           const std::string& path) {
-  if (datasets.empty()) datasets = others;
-  for (const DatasetLayout& other : others) {
-    const auto found = std::find_if(datasets.begin(), datasets.end(),
+// `whole` starts empty.
+void widen(RowLayout& whole, const RowLayout& slice, const std::string& path) {
+  if (whole.datasets.empty()) whole.datasets = slice.datasets;
+  for (const DatasetLayout& other : slice.datasets) {
+    const auto found = std::find_if(whole.datasets.begin(), whole.datasets.end(),
                                     [&](const DatasetLayout& dataset) { return dataset.path == other.path; });
-    if (found == datasets.end() || datasets.size() != others.size()) {
+    if (found == whole.datasets.end() || whole.datasets.size() != slice.datasets.size()) {
       throw DataError(concat(path, " has other datasets than the files before it (", other.path,
                              "); merge the results of one job only"));
     }
     widen(*found, other, path);
   }
+}
+
+std::uint32_t checksum(const RowBytes& bytes, const RowLayout& layout) {
+  std::uint32_t crc = crc32_of({});
+  for (const DatasetLayout& dataset : checksummed_datasets(layout)) {
+    const std::vector<std::byte>& own = bytes.at(dataset.path);
+    crc = crc32_combine(crc, crc32_of(own), own.size());
+  }
+  return crc;
 }
 
 // A row of a smaller shape in the first corner of a larger one, NaN elsewhere, as `restore` stores small
@@ -140,10 +150,10 @@ class Merge {
   void add(std::size_t index) {
     const ResultsFile& slice = open_[index];
     const ResultsLayout& layout = slice.layout();
-    widen(datasets_, layout.datasets, slice.path());
+    widen(whole_, layout, slice.path());
     std::map<std::string, FloatArray> constants;
     for (const auto& [name, array] : layout.constants) constants[name] = slice.read_constant(name);
-    if (index == 0) constants_ = constants;
+    if (index == 0) whole_.constants = constants;
     require_same_constants(constants, slice.path());
     const std::vector<ImageState> states = slice.states();
     for (std::size_t k = 0; k < states.size(); ++k) {
@@ -166,42 +176,34 @@ class Merge {
     const auto same = [](const auto& a, const auto& b) {
       return a.first == b.first && a.second.shape == b.second.shape && a.second.values == b.second.values;
     };
-    if (std::equal(constants.begin(), constants.end(), constants_.begin(), constants_.end(), same)) return;
+    const std::map<std::string, FloatArray>& first = whole_.constants;
+    if (std::equal(constants.begin(), constants.end(), first.begin(), first.end(), same)) return;
     throw DataError(concat(path, " was measured by another operator (mask, kernel or matrix) than ",
                            slices_.front().path, "; merge the results of one job only"));
   }
 
   ResultsLayout layout(const std::map<std::string, std::string>& attributes) const {
-    ResultsLayout layout;
+    ResultsLayout layout{whole_};
     for (const auto& [row, merged] : rows_) layout.images.push_back(merged.image);
-    layout.datasets = datasets_;
     layout.attributes = attributes;
-    layout.constants = constants_;
     return layout;
   }
 
   // A committed image as the merged file is to have it; nothing, and noted, where it is damaged.
   std::optional<RowBytes> sound_bytes(const Candidate& candidate) {
     const ResultsFile& slice = open_[candidate.slice];
-    const std::vector<DatasetLayout> covered = checksummed_datasets(slice.layout());
     RowBytes bytes;
-    std::uint32_t crc = crc32_of({});
-    for (const DatasetLayout& dataset : covered) {
-      std::vector<std::byte>& own = bytes[dataset.path] = slice.read(dataset.path, candidate.row);
-      crc = crc32_combine(crc, crc32_of(own), own.size());
-    }
-    if (crc != slice.stored_crc32(candidate.row)) {
+    for (const DatasetLayout& dataset : slice.layout().datasets)
+      bytes[dataset.path] = slice.read(dataset.path, candidate.row);
+    if (checksum(bytes, slice.layout()) != slice.stored_crc32(candidate.row)) {
       note_damage(
           {slice.path(), candidate.row, slice.layout().images[static_cast<std::size_t>(candidate.row)].name});
       return std::nullopt;
     }
     for (const DatasetLayout& dataset : slice.layout().datasets) {
-      std::vector<std::byte>& own = bytes[dataset.path];
-      if (own.empty()) own = slice.read(dataset.path, candidate.row);
-      const auto wanted = std::find_if(datasets_.begin(), datasets_.end(), [&](const DatasetLayout& merged) {
-        return merged.path == dataset.path;
-      });
-      if (wanted->row_shape != dataset.row_shape) own = embedded_row(own, dataset, *wanted);
+      const DatasetLayout& wanted = *whole_.find(dataset.path);
+      if (wanted.row_shape != dataset.row_shape)
+        bytes[dataset.path] = embedded_row(bytes[dataset.path], dataset, wanted);
     }
     return bytes;
   }
@@ -229,7 +231,7 @@ class Merge {
           continue;
         }
         for (const auto& [dataset, own] : *bytes) {
-          if (dataset.starts_with("/timing/") || own == reference->at(dataset)) continue;
+          if (!schema::is_reproducible(dataset) || own == reference->at(dataset)) continue;
           throw DataError(concat("row ", row, " ('", merged.image.name, "') has different results in ",
                                  reference_path, " and in ", slices_[candidate.slice].path, ": ", dataset,
                                  " differs. They come from different kinds of processor or versions; leave "
@@ -252,12 +254,7 @@ class Merge {
       const std::optional<RowBytes> bytes = sound_bytes(candidate);
       if (!bytes) continue;
       for (const auto& [dataset, own] : *bytes) target.write(dataset, place, 0, own);
-      std::uint32_t crc = crc32_of({});
-      for (const DatasetLayout& dataset : checksummed_datasets(target.layout())) {
-        const std::vector<std::byte>& own = bytes->at(dataset.path);
-        crc = crc32_combine(crc, crc32_of(own), own.size());
-      }
-      target.commit(place, crc, open_[candidate.slice].seconds(candidate.row));
+      target.commit(place, checksum(*bytes, target.layout()), open_[candidate.slice].seconds(candidate.row));
       ++report_.committed;
       return;
     }
@@ -276,9 +273,8 @@ class Merge {
 
   const std::vector<ResultsSlice>& slices_;
   OpenSlices open_;
-  std::vector<DatasetLayout> datasets_;
-  std::map<std::string, FloatArray> constants_;  // the same in all slices
-  std::map<std::int64_t, MergedRow> rows_;       // by row of the data set
+  RowLayout whole_;                         // what all slices have in common; its images are in rows_
+  std::map<std::int64_t, MergedRow> rows_;  // by row of the data set
   MergeReport report_;
 };
 

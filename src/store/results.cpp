@@ -1,6 +1,7 @@
 #include "store/results.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <exception>
 
@@ -14,7 +15,7 @@ namespace {
 
 ImageState state_from(std::uint8_t code, std::int64_t row, const std::string& path) {
   if (code <= static_cast<std::uint8_t>(ImageState::failed)) return static_cast<ImageState>(code);
-  throw DataError(concat("/image/state of ", path, " has ", int{code}, " in row ", row,
+  throw DataError(concat(schema::image_state.path, " of ", path, " has ", int{code}, " in row ", row,
                          "; 0, 1 and 2 are known: the file is damaged"));
 }
 
@@ -36,10 +37,7 @@ const ResultsLayout& ResultsFile::layout() const {
 // next.
 ResultsFile::Impl::~Impl() {
   if (!group || group->size() == 1 || std::uncaught_exceptions() == 0) return;
-  for (Part& part : parts) {
-    for (auto& [name, dataset] : part.datasets) dataset->abandon();
-    part.file.abandon();
-  }
+  for (Part& part : parts) part.file.abandon();
 }
 
 ResultsFile::Impl::Part& ResultsFile::Impl::part_of(std::int64_t row) {
@@ -55,9 +53,7 @@ ResultsFile::Impl::Place ResultsFile::Impl::place(const std::string& name, std::
     throw DataError(
         concat("row ", row, " of ", path, " lies in ", part.shard.path, ", which ", part.shard.problem));
   }
-  const auto found = part.datasets.find(name);
-  if (found == part.datasets.end()) throw InternalError(concat(path, " has no dataset ", name));
-  return {*found->second, static_cast<hsize_t>(row - part.shard.first)};
+  return {part.file.dataset(name), static_cast<hsize_t>(row - part.shard.first)};
 }
 
 const DatasetLayout& ResultsFile::Impl::described(const std::string& name) const {
@@ -94,7 +90,7 @@ void ResultsFile::Impl::read_column(const char* name, std::span<std::byte> all,
     if (!part.shard.problem.empty()) continue;
     const auto first = static_cast<std::size_t>(part.shard.first),
                rows = static_cast<std::size_t>(part.shard.rows);
-    part.datasets.at(name)->read(0, all.subspan(first * value_bytes, rows * value_bytes));
+    part.file.dataset(name).read(0, all.subspan(first * value_bytes, rows * value_bytes));
   }
 }
 
@@ -106,7 +102,7 @@ std::vector<ResultsShard> ResultsFile::shards() const {
 
 std::vector<ImageState> ResultsFile::states() const {
   std::vector<std::uint8_t> codes(layout().images.size(), static_cast<std::uint8_t>(ImageState::not_done));
-  impl_->read_column("/image/state", std::as_writable_bytes(std::span(codes)), 1);
+  impl_->read_column(schema::image_state.path, std::as_writable_bytes(std::span(codes)), 1);
   std::vector<ImageState> states;
   states.reserve(codes.size());
   for (const std::uint8_t code : codes) {
@@ -117,24 +113,24 @@ std::vector<ImageState> ResultsFile::states() const {
 
 ImageState ResultsFile::state(std::int64_t row) const {
   if (!impl_->part_of(row).shard.problem.empty()) return ImageState::not_done;
-  return state_from(impl_->field<std::uint8_t>("/image/state", row), row, path());
+  return state_from(impl_->field<std::uint8_t>(schema::image_state.path, row), row, path());
 }
 
 std::string ResultsFile::reason(std::int64_t row) const {
-  const auto field = impl_->field<std::array<char, reason_bytes>>("/image/reason", row);
+  const auto field = impl_->field<std::array<char, schema::kReasonBytes>>(schema::image_reason.path, row);
   return text_of_field(field.data(), field.size());
 }
 
 std::uint32_t ResultsFile::stored_crc32(std::int64_t row) const {
-  return impl_->field<std::uint32_t>("/image/crc32", row);
+  return impl_->field<std::uint32_t>(schema::image_crc32.path, row);
 }
 float ResultsFile::seconds(std::int64_t row) const {
-  return impl_->field<float>("/image/seconds", row);
+  return impl_->field<float>(schema::image_seconds.path, row);
 }
 
 std::vector<float> ResultsFile::seconds() const {
   std::vector<float> all(layout().images.size());
-  impl_->read_column("/image/seconds", std::as_writable_bytes(std::span(all)), sizeof(float));
+  impl_->read_column(schema::image_seconds.path, std::as_writable_bytes(std::span(all)), sizeof(float));
   return all;
 }
 
@@ -165,7 +161,7 @@ std::vector<std::byte> ResultsFile::read(const std::string& dataset, std::int64_
 
 FloatArray ResultsFile::read_constant(const std::string& name) const {
   const hid_t file = impl_->master ? impl_->master.id() : impl_->parts.front().file.id();
-  const FlatDataset constant(file, "/operator/" + name, impl_->path);
+  const FlatDataset constant(file, schema::operator_array.named(name), impl_->path);
   return {{constant.shape().begin(), constant.shape().end()}, constant.read_floats(0, constant.size())};
 }
 
@@ -178,13 +174,13 @@ void ResultsFile::Impl::finish(std::int64_t row, std::uint32_t crc32, float seco
   require_writable();
   const PosixFile& sync_file = part_of(row).sync_file;
   sync_file.require_in_place();
-  set_field("/image/crc32", row, crc32);
-  set_field("/image/seconds", row, seconds);
-  const std::string text = fixed_text(reason, reason_bytes, false);
-  const Place at = place("/image/reason", row);
+  set_field(schema::image_crc32.path, row, crc32);
+  set_field(schema::image_seconds.path, row, seconds);
+  const std::string text = fixed_text(reason, schema::kReasonBytes, false);
+  const Place at = place(schema::image_reason.path, row);
   at.dataset.write(at.row, std::as_bytes(std::span(text)));
   if (durability == Durability::power_safe) sync_file.sync();
-  set_field("/image/state", row, static_cast<std::uint8_t>(state));
+  set_field(schema::image_state.path, row, static_cast<std::uint8_t>(state));
 }
 
 void ResultsFile::commit(std::int64_t row, std::uint32_t crc32, float seconds) {
@@ -198,7 +194,7 @@ void ResultsFile::fail(std::int64_t row, const std::string& reason, float second
 void ResultsFile::withdraw(std::int64_t row) {
   impl_->require_writable();
   impl_->require_row(row);
-  impl_->set_field("/image/state", row, static_cast<std::uint8_t>(ImageState::not_done));
+  impl_->set_field(schema::image_state.path, row, static_cast<std::uint8_t>(ImageState::not_done));
   if (impl_->durability == Durability::power_safe) sync(row);
 }
 
@@ -232,10 +228,7 @@ std::uint32_t ResultsFile::compute_crc32(std::int64_t row) const {
 void ResultsFile::close() {
   Impl& impl = *impl_;
   for (Impl::Part& part : impl.parts) {
-    const auto close = [&] {
-      part.datasets.clear();
-      part.file.close(concat("closing ", part.shard.path));
-    };
+    const auto close = [&] { part.file.close(part.shard.path); };
     impl.group ? throw_on_all(*impl.group, close) : close();
   }
   impl.master.close(concat("closing ", impl.path));

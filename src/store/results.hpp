@@ -18,45 +18,21 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <span>
 #include <string>
 #include <vector>
 
 #include <dwgf/comm/mpi.hpp>
-#include <dwgf/data/image.hpp>
 
-#include "hdf5/number_type.hpp"
+#include "store/row_layout.hpp"
 
 namespace dwgf {
 
 enum class ImageState : std::uint8_t { not_done = 0, committed = 1, failed = 2 };
 
-/// An array of numbers, row-major.
-struct FloatArray {
-  std::vector<std::int64_t> shape;
-  std::vector<float> values;
-};
-
-/// One dataset /path of [images, ...row_shape].
-struct DatasetLayout {
-  std::string path;  ///< "/posterior/mean"
-  NumberType type = NumberType::float32;
-  std::vector<std::int64_t> row_shape;  ///< of one image's row; {} for a scalar a row
-
-  std::int64_t row_values() const;
-  std::size_t row_bytes() const;
-};
-
 /// All that fixes the structure of a results file.
-struct ResultsLayout {
-  std::vector<ImageEntry> images;
-  std::vector<DatasetLayout> datasets;            ///< beside /image/*, which is always there
-  std::map<std::string, std::string> attributes;  ///< of the root, text: job, version, prior_sha256, system
-  /// Arrays that all images share, as /operator/NAME (the operator's mask, kernel, matrix): written when the
-  /// file is created. Of an open file the shapes only; `read_constant` gives the values.
-  std::map<std::string, FloatArray> constants = {};
+struct ResultsLayout : RowLayout {
   /// When the file is created: datasets of at least so many bytes begin at multiples of it (a stripe of a
   /// parallel file system), so that what ranks write apart lies apart; 0: as it comes. Not stored.
   std::uint64_t alignment = 0;
@@ -66,8 +42,6 @@ struct ResultsLayout {
   /// value), whole rows where one fits; 0: in one piece. All pieces are allocated then, none is compressed.
   /// Not stored.
   std::uint64_t chunk_bytes = 0;
-
-  const DatasetLayout* find(const std::string& path) const;
 };
 
 /// One of the files that the images' rows lie in.
@@ -164,7 +138,7 @@ class ResultsFile {
 void require_place_for_results(const std::string& path);
 
 /// The datasets that the checksum covers, in its order.
-std::vector<DatasetLayout> checksummed_datasets(const ResultsLayout& layout);
+std::vector<DatasetLayout> checksummed_datasets(const RowLayout& layout);
 
 /// CRC-32 of A followed by B from those of A and B, so that ranks check their own parts.
 std::uint32_t crc32_of(std::span<const std::byte> bytes);

@@ -3,9 +3,7 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <filesystem>
-#include <limits>
 #include <map>
 #include <set>
 
@@ -17,9 +15,7 @@
 #include <dwgf/base/error.hpp>
 
 #include "base/replace_file.hpp"
-#include "comm/mpi_handle.hpp"
 #include "comm/throw_on_all.hpp"
-#include "hdf5/hdf5_types.hpp"
 #include "store/detail/results_impl.hpp"
 #include "store/detail/shards.hpp"
 #include "store/results.hpp"
@@ -35,7 +31,7 @@ void require_sensible(const ResultsLayout& layout) {
   for (const auto& dataset : layout.datasets) {
     if (dataset.type == NumberType::none)
       throw InternalError(concat(dataset.path, " of type 'none' is to be left out"));
-    if (dataset.path.size() < 2 || dataset.path[0] != '/' || dataset.path.starts_with("/image/") ||
+    if (dataset.path.size() < 2 || dataset.path[0] != '/' || schema::is_record(dataset.path) ||
         !paths.insert(dataset.path).second) {
       throw InternalError(
           concat("'", dataset.path, "' cannot be a dataset of a results file, or is named twice"));
@@ -83,123 +79,6 @@ void reserve(const std::string& path, std::uint64_t bytes) {
                        "(store.particles, store.latents)"));
 }
 
-Hdf5Handle create_file(const std::string& path, std::uint64_t alignment, MPI_Comm comm) {
-  prepare_hdf5();
-  const std::string what = concat("creating ", path);
-  const auto access_list = handle_of(H5Pcreate(H5P_FILE_ACCESS), H5Pclose, what);
-  checked(H5Pset_fapl_mpio(access_list.id(), comm, MPI_INFO_NULL), what);
-  if (alignment > 1) checked(H5Pset_alignment(access_list.id(), alignment, alignment), what);
-  return handle_of(H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access_list.id()), H5Fclose, what);
-}
-
-/// Whole rows where one fits; else of a row the last axes whole and a part of the one before them.
-std::vector<hsize_t> chunk_shape(const std::vector<hsize_t>& shape, std::size_t value_bytes,
-                                 std::uint64_t chunk_bytes) {
-  std::vector<hsize_t> chunk(shape.size(), 1);
-  std::uint64_t bytes = value_bytes;
-  for (std::size_t d = shape.size(); d-- > 0;) {
-    chunk[d] = std::clamp<hsize_t>(chunk_bytes / bytes, 1, shape[d]);
-    bytes *= chunk[d];
-    if (chunk[d] < shape[d]) break;
-  }
-  return chunk;
-}
-
-/// Where the bytes of a dataset lie: in one piece, in chunks, or in shards.
-struct Placement {
-  std::uint64_t chunk_bytes = 0;
-  const std::vector<ShardPlace>* shards = nullptr;
-};
-
-// What is in no shard reads as "not done" and NaN.
-void place_virtually(hid_t create_list, const std::string& path, hid_t type,
-                     const std::vector<hsize_t>& shape, const std::vector<ShardPlace>& shards) {
-  const std::string what = concat("creating ", path);
-  map_onto_shards(create_list, path, shape, shards);
-  const float nan = std::numeric_limits<float>::quiet_NaN();
-  if (H5Tget_class(type) == H5T_FLOAT) checked(H5Pset_fill_value(create_list, H5T_NATIVE_FLOAT, &nan), what);
-}
-
-void create_dataset(hid_t file, const std::string& path, hid_t type, const std::vector<hsize_t>& shape,
-                    const Placement& placement = {}) {
-  const std::string what = concat("creating ", path);
-  const auto create_list = handle_of(H5Pcreate(H5P_DATASET_CREATE), H5Pclose, what);
-  if (placement.shards) {
-    place_virtually(create_list.id(), path, type, shape, *placement.shards);
-  } else {
-    checked(H5Pset_layout(create_list.id(), H5D_CONTIGUOUS), what);
-    if (placement.chunk_bytes > 0) {
-      const auto chunk = chunk_shape(shape, H5Tget_size(type), placement.chunk_bytes);
-      checked(H5Pset_chunk(create_list.id(), static_cast<int>(chunk.size()), chunk.data()), what);
-    }
-    checked(H5Pset_alloc_time(create_list.id(), H5D_ALLOC_TIME_EARLY), what);
-    checked(H5Pset_fill_time(create_list.id(), H5D_FILL_TIME_NEVER), what);
-  }
-  checked(H5Pset_obj_track_times(create_list.id(), false), what);
-  const auto link_list = handle_of(H5Pcreate(H5P_LINK_CREATE), H5Pclose, what);
-  checked(H5Pset_create_intermediate_group(link_list.id(), 1), what);
-  const auto space =
-      handle_of(H5Screate_simple(static_cast<int>(shape.size()), shape.data(), nullptr), H5Sclose, what);
-  handle_of(H5Dcreate2(file, path.c_str(), type, space.id(), link_list.id(), create_list.id(), H5P_DEFAULT),
-            H5Dclose, what);
-}
-
-void write_attribute(hid_t file, const std::string& name, hid_t type, const void* value) {
-  const std::string what = concat("writing the attribute ", name);
-  const auto space = handle_of(H5Screate(H5S_SCALAR), H5Sclose, what);
-  const auto attribute =
-      handle_of(H5Acreate2(file, name.c_str(), type, space.id(), H5P_DEFAULT, H5P_DEFAULT), H5Aclose, what);
-  checked(H5Awrite(attribute.id(), type, value), what);
-}
-
-void create_structure(hid_t file, const ResultsLayout& layout, const std::vector<ShardPlace>& shards) {
-  const hsize_t images = layout.images.size();
-  const auto* places = shards.empty() ? nullptr : &shards;
-  for (const auto& field : record_fields())
-    create_dataset(file, field.path, field.type().id(), {images}, {0, field.changes ? places : nullptr});
-  for (const auto& dataset : layout.datasets) {
-    std::vector<hsize_t> shape{images};
-    for (const std::int64_t extent : dataset.row_shape) shape.push_back(static_cast<hsize_t>(extent));
-    create_dataset(file, dataset.path, hdf5_type(dataset.type).id(), shape, {layout.chunk_bytes, places});
-  }
-  for (const auto& [name, array] : layout.constants) {
-    create_dataset(file, "/operator/" + name, hdf5_type(NumberType::float32).id(),
-                   {array.shape.begin(), array.shape.end()});
-  }
-  write_attribute(file, "dwgf_format", H5T_NATIVE_INT, &results_format);
-  // Texts of any length, which h5py gives as str.
-  const auto text = hdf5_text_type(H5T_VARIABLE);
-  for (const auto& [name, value] : layout.attributes) {
-    const char* begin = value.c_str();
-    write_attribute(file, name, text.id(), &begin);
-  }
-}
-
-void write_records(hid_t file, const ResultsLayout& layout, const std::string& path, bool sharded) {
-  for (const auto& [name, array] : layout.constants)
-    FlatDataset(file, "/operator/" + name, path).write(0, std::as_bytes(std::span(array.values)));
-  constexpr std::size_t piece = 4096;  // images at a time
-  for (const auto& field : record_fields()) {
-    if (sharded && field.changes) continue;
-    FlatDataset dataset(file, field.path, path);
-    const std::string name = field.path;
-    for (std::size_t first = 0; first < layout.images.size(); first += piece) {
-      const std::size_t count = std::min(piece, layout.images.size() - first);
-      std::string bytes(count * field.bytes, '\0');
-      for (std::size_t k = 0; k < count; ++k) {
-        const ImageEntry& image = layout.images[first + k];
-        char* at = bytes.data() + k * field.bytes;
-        if (name == "/image/id") std::memcpy(at, &image.id, field.bytes);
-        if (name == "/image/height") std::memcpy(at, &image.height, field.bytes);
-        if (name == "/image/width") std::memcpy(at, &image.width, field.bytes);
-        if (name == "/image/name")
-          std::memcpy(at, fixed_text(image.name, name_bytes, true).data(), name_bytes);
-      }
-      dataset.write(first, std::as_bytes(std::span(bytes)));
-    }
-  }
-}
-
 }  // namespace
 
 void require_place_for_results(const std::string& path) {
@@ -217,20 +96,20 @@ void require_place_for_results(const std::string& path) {
   }
 }
 
-void create_file_of_rows(const std::string& path, const ResultsLayout& layout) {
+void create_file_of_rows(const std::string& path, const ResultsLayout& layout,
+                         const std::vector<ShardPlace>& shards) {
   const std::string aside = path + ".creating";
-  const Communicator self = Communicator::self();
   try {
     // Before HDF5 as a trial: a file of its that cannot be finished takes the process down when MPI ends.
-    reserve(aside, file_bytes(layout));
+    if (shards.empty()) reserve(aside, file_bytes(layout));
     fs::remove(aside);
-    Hdf5Handle file = create_file(aside, layout.alignment, self.handle().value);
-    create_structure(file.id(), layout, {});
-    write_records(file.id(), layout, aside, false);
-    // With the MPI-IO driver this is also an fsync.
-    checked(H5Fflush(file.id(), H5F_SCOPE_GLOBAL), concat("writing ", aside));
-    file.close(concat("closing ", aside));
-    reserve(aside, fs::file_size(aside));
+    create_row_file(aside, {.layout = layout,
+                            .records = schema::kRecords,
+                            .attributes = {{"dwgf_format", results_format}},
+                            .alignment = layout.alignment,
+                            .chunk_bytes = layout.chunk_bytes,
+                            .shards = shards});
+    if (shards.empty()) reserve(aside, fs::file_size(aside));
     PosixFile::open_for_writing(aside).sync();  // what closing wrote
     publish_file(aside, path);
   } catch (const Error&) {
@@ -241,27 +120,6 @@ void create_file_of_rows(const std::string& path, const ResultsLayout& layout) {
 }
 
 namespace {
-
-/// By the serial driver: it writes no row, and the parallel one knows no virtual datasets.
-void create_master(const std::string& path, const ResultsLayout& layout,
-                   const std::vector<ShardPlace>& shards) {
-  const std::string aside = path + ".creating";
-  const std::string what = concat("creating ", aside);
-  prepare_hdf5();
-  try {
-    Hdf5Handle file =
-        handle_of(H5Fcreate(aside.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT), H5Fclose, what);
-    create_structure(file.id(), layout, shards);
-    write_records(file.id(), layout, aside, true);
-    file.close(concat("closing ", aside));
-    PosixFile::open_for_writing(aside).sync();
-    publish_file(aside, path);
-  } catch (const Error&) {
-    std::error_code ignored;
-    fs::remove(aside, ignored);
-    throw;
-  }
-}
 
 bool holds_results(const std::string& path) {
   const std::vector<ImageState> states = ResultsFile::open_for_reading(path).states();
@@ -314,7 +172,7 @@ void create_files(const std::string& path, const ResultsLayout& layout) {
     std::error_code ignored;
     if (!fs::exists(shard, ignored)) create_file_of_rows(shard, own);
   }
-  create_master(path, layout, places);
+  create_file_of_rows(path, layout, places);
 }
 
 }  // namespace

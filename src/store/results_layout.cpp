@@ -10,14 +10,6 @@
 #include "store/results.hpp"
 
 namespace dwgf {
-namespace {
-
-Hdf5Handle copy_of(hid_t type) {
-  return handle_of(H5Tcopy(type), H5Tclose, "making an HDF5 type");
-}
-
-}  // namespace
-
 std::int64_t DatasetLayout::row_values() const {
   std::int64_t values = 1;
   for (const std::int64_t extent : row_shape) {
@@ -34,21 +26,20 @@ std::size_t DatasetLayout::row_bytes() const {
   return static_cast<std::size_t>(row_values()) * size_of(type);
 }
 
-const DatasetLayout* ResultsLayout::find(const std::string& path) const {
+const DatasetLayout* RowLayout::find(const std::string& path) const {
   const auto found = std::find_if(datasets.begin(), datasets.end(),
                                   [&](const DatasetLayout& dataset) { return dataset.path == path; });
   return found == datasets.end() ? nullptr : &*found;
 }
 
-std::vector<DatasetLayout> checksummed_datasets(const ResultsLayout& layout) {
+std::vector<DatasetLayout> checksummed_datasets(const RowLayout& layout) {
   std::vector<DatasetLayout> chosen;
-  for (const std::string group : {"/posterior/", "/particles/", "/measurement/", "/diagnostics/"}) {
-    const auto first = chosen.size();
-    std::copy_if(layout.datasets.begin(), layout.datasets.end(), std::back_inserter(chosen),
-                 [&](const DatasetLayout& dataset) { return dataset.path.starts_with(group); });
-    std::sort(chosen.begin() + static_cast<std::ptrdiff_t>(first), chosen.end(),
-              [](const DatasetLayout& a, const DatasetLayout& b) { return a.path < b.path; });
-  }
+  std::copy_if(layout.datasets.begin(), layout.datasets.end(), std::back_inserter(chosen),
+               [](const DatasetLayout& dataset) { return schema::checksum_group(dataset.path).has_value(); });
+  std::sort(chosen.begin(), chosen.end(), [](const DatasetLayout& a, const DatasetLayout& b) {
+    return std::pair(schema::checksum_group(a.path), a.path) <
+           std::pair(schema::checksum_group(b.path), b.path);
+  });
   return chosen;
 }
 
@@ -63,7 +54,7 @@ std::uint32_t crc32_combine(std::uint32_t first, std::uint32_t second, std::size
 
 std::uint64_t file_bytes(const ResultsLayout& layout) {
   std::uint64_t row = 0;
-  for (const auto& field : record_fields()) row += field.bytes;
+  for (const schema::Dataset* record : schema::kRecords) row += H5Tget_size(record_type(record->type).id());
   for (const auto& dataset : layout.datasets) row += dataset.row_bytes();
   std::uint64_t text = 0;
   for (const auto& [name, value] : layout.attributes) text += name.size() + value.size();
@@ -79,41 +70,6 @@ std::uint64_t file_bytes(const ResultsLayout& layout) {
     pieces += (images * dataset.row_bytes() / each + images) * 64 + 2 * files * each;
   }
   return row * images + text + padding * std::min(files, images) + pieces;
-}
-
-std::string fixed_text(const std::string& text, std::size_t bytes, bool keep_tail) {
-  // A byte 10xxxxxx goes on with the character before it.
-  const auto continues = [](char byte) { return (static_cast<unsigned char>(byte) & 0xC0) == 0x80; };
-  std::string field = text;
-  if (text.size() > bytes && keep_tail) {
-    std::size_t begin = text.size() - bytes;
-    while (begin < text.size() && continues(text[begin])) ++begin;
-    field = text.substr(begin);
-  } else if (text.size() > bytes) {
-    std::size_t end = bytes;
-    while (end > 0 && continues(text[end])) --end;
-    field = text.substr(0, end);
-  }
-  field.resize(bytes, '\0');
-  return field;
-}
-
-std::string text_of_field(const char* field, std::size_t bytes) {
-  return std::string(field, std::find(field, field + bytes, '\0'));
-}
-
-const std::vector<RecordField>& record_fields() {
-  static const std::vector<RecordField> fields = {
-      {"/image/id", 8, false, [] { return copy_of(H5T_STD_U64LE); }},
-      {"/image/name", name_bytes, false, [] { return hdf5_text_type(name_bytes); }},
-      {"/image/height", 4, false, [] { return copy_of(H5T_STD_U32LE); }},
-      {"/image/width", 4, false, [] { return copy_of(H5T_STD_U32LE); }},
-      {"/image/state", 1, true, [] { return copy_of(H5T_STD_U8LE); }},
-      {"/image/crc32", 4, true, [] { return copy_of(H5T_STD_U32LE); }},
-      {"/image/seconds", 4, true, [] { return copy_of(H5T_IEEE_F32LE); }},
-      {"/image/reason", reason_bytes, true, [] { return hdf5_text_type(reason_bytes); }},
-  };
-  return fields;
 }
 
 }  // namespace dwgf

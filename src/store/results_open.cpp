@@ -86,17 +86,16 @@ void check_format(hid_t file, const std::string& path) {
 // The records' datasets have exactly the type and shape that they are created with.
 hsize_t check_records(hid_t file, const std::string& path) {
   hsize_t images = 0;
-  for (const auto& field : record_fields()) {
-    const FlatDataset dataset(file, field.path, path);
-    const bool first = &field == &record_fields().front();
-    if (first) images = dataset.size();
+  for (const schema::Dataset* record : schema::kRecords) {
+    const FlatDataset dataset(file, record->path, path);
+    if (record == schema::kRecords[0]) images = dataset.size();
     if (dataset.shape().size() != 1 || dataset.size() != images || images == 0) {
-      throw DataError(concat(field.path, " of ", path, " has ", dataset.size(), " values along ",
+      throw DataError(concat(record->path, " of ", path, " has ", dataset.size(), " values along ",
                              dataset.shape().size(), " axes, but ", images,
                              " images are in the file; it is damaged or was made by another program"));
     }
-    if (H5Tequal(dataset.type(), field.type().id()) <= 0) {
-      throw DataError(concat(field.path, " of ", path,
+    if (H5Tequal(dataset.type(), record_type(record->type).id()) <= 0) {
+      throw DataError(concat(record->path, " of ", path,
                              " has another type than a results file has; it is damaged or was "
                              "made by another program"));
     }
@@ -112,12 +111,12 @@ std::vector<Value> column(hid_t file, const char* name, hsize_t images, const st
 }
 
 std::vector<ImageEntry> read_images(hid_t file, hsize_t images, const std::string& path) {
-  const auto ids = column<std::uint64_t>(file, "/image/id", images, path);
-  const auto heights = column<std::uint32_t>(file, "/image/height", images, path);
-  const auto widths = column<std::uint32_t>(file, "/image/width", images, path);
-  const FlatDataset names(file, "/image/name", path);
+  const auto ids = column<std::uint64_t>(file, schema::image_id.path, images, path);
+  const auto heights = column<std::uint32_t>(file, schema::image_height.path, images, path);
+  const auto widths = column<std::uint32_t>(file, schema::image_width.path, images, path);
+  const FlatDataset names(file, schema::image_name.path, path);
   constexpr std::size_t piece = 4096;  // names at a time
-  std::vector<std::array<char, name_bytes>> some;
+  std::vector<std::array<char, schema::kNameBytes>> some;
   std::vector<ImageEntry> entries;
   entries.reserve(images);
   for (std::size_t k = 0; k < images; ++k) {
@@ -125,7 +124,8 @@ std::vector<ImageEntry> read_images(hid_t file, hsize_t images, const std::strin
       some.resize(std::min<std::size_t>(piece, images - k));
       names.read(k, std::as_writable_bytes(std::span(some)));
     }
-    entries.push_back({ids[k], text_of_field(some[k % piece].data(), name_bytes), heights[k], widths[k]});
+    entries.push_back(
+        {ids[k], text_of_field(some[k % piece].data(), schema::kNameBytes), heights[k], widths[k]});
   }
   return entries;
 }
@@ -149,14 +149,6 @@ DatasetLayout read_dataset_layout(const FlatDataset& dataset, hsize_t images, co
   return layout;
 }
 
-constexpr std::string_view constants_group = "/operator/";
-
-bool is_record(const std::string& path) {
-  const auto& fields = record_fields();
-  return std::any_of(fields.begin(), fields.end(),
-                     [&](const RecordField& field) { return path == field.path; });
-}
-
 /// One file with its layout, all of which was checked; what of it is virtual is not looked into.
 struct OpenFile {
   Hdf5Handle file;
@@ -170,11 +162,11 @@ OpenFile open_checked(const std::string& path) {
   check_format(file, path);
   const hsize_t images = check_records(file, path);
   for (const auto& name : dataset_paths(file, path)) {
-    if (is_record(name)) continue;
-    if (name.starts_with(constants_group)) {
+    const auto constant_name = schema::operator_array.name_in(name);
+    if (schema::is_record(name)) continue;
+    if (constant_name) {
       const FlatDataset constant(file, name, path);
-      open.layout.constants[name.substr(constants_group.size())] = {
-          {constant.shape().begin(), constant.shape().end()}, {}};
+      open.layout.constants[*constant_name] = {{constant.shape().begin(), constant.shape().end()}, {}};
       continue;
     }
     open.layout.datasets.push_back(read_dataset_layout(FlatDataset(file, name, path), images, path));
@@ -209,13 +201,6 @@ void make_missing_shards(const std::string& path) {
 
 }  // namespace
 
-void ResultsFile::Impl::Part::open_datasets(const ResultsLayout& layout) {
-  for (const auto& field : record_fields())
-    datasets[field.path] = std::make_unique<FlatDataset>(file.id(), field.path, shard.path);
-  for (const auto& dataset : layout.datasets)
-    datasets[dataset.path] = std::make_unique<FlatDataset>(file.id(), dataset.path, shard.path);
-}
-
 std::unique_ptr<ResultsFile::Impl> ResultsFile::Impl::open_serially(const std::string& path) {
   auto impl = std::make_unique<Impl>();
   impl->path = path;
@@ -226,8 +211,8 @@ std::unique_ptr<ResultsFile::Impl> ResultsFile::Impl::open_serially(const std::s
   if (places.empty()) {
     Part& whole = impl->parts.emplace_back();
     whole.shard = {path, 0, images, {}};
-    whole.file = std::move(open.file);
-    whole.open_datasets(impl->layout);
+    whole.file = RowFile(std::move(open.file));
+    whole.file.open_datasets(schema::kRecords, impl->layout.datasets, path);
     return impl;
   }
   impl->master = std::move(open.file);
@@ -239,8 +224,8 @@ std::unique_ptr<ResultsFile::Impl> ResultsFile::Impl::open_serially(const std::s
       part.shard.problem =
           why_foreign(shard.layout, layout_of_shard(impl->layout, places[k], k, places.size()));
       if (!part.shard.problem.empty()) continue;
-      part.file = std::move(shard.file);
-      part.open_datasets(impl->layout);
+      part.file = RowFile(std::move(shard.file));
+      part.file.open_datasets(schema::kRecords, impl->layout.datasets, part.shard.path);
     } catch (const NotFoundError&) {
       part.shard.problem = "is missing";
       part.shard.missing = true;
@@ -269,22 +254,18 @@ ResultsFile ResultsFile::open_for_writing(const std::string& path, const Communi
                                ". Put the right one back, or remove it: its ", part.shard.rows,
                                " images are then restored again"));
       }
-      require_fixed_places(part.datasets, part.shard.path);
+      require_fixed_places(part.file.datasets(), part.shard.path);
       part.sync_file = PosixFile::open_for_writing(part.shard.path);
-      part.datasets.clear();
-      part.file.close(concat("closing ", part.shard.path));
+      part.file.close(part.shard.path);
     }
   });
   for (Impl::Part& part : impl->parts) {
-    throw_on_all(group, [&] {
-      const std::string what = concat("opening ", part.shard.path, " for writing");
-      const auto access_list = handle_of(H5Pcreate(H5P_FILE_ACCESS), H5Pclose, what);
-      checked(H5Pset_fapl_mpio(access_list.id(), group.handle().value, MPI_INFO_NULL), what);
-      part.file = handle_of(H5Fopen(part.shard.path.c_str(), H5F_ACC_RDWR, access_list.id()), H5Fclose, what);
-    });
+    throw_on_all(group,
+                 [&] { part.file = RowFile::open_for_writing(part.shard.path, group.handle().value); });
   }
   throw_on_all(group, [&] {
-    for (Impl::Part& part : impl->parts) part.open_datasets(impl->layout);
+    for (Impl::Part& part : impl->parts)
+      part.file.open_datasets(schema::kRecords, impl->layout.datasets, part.shard.path);
   });
   impl->group.emplace(std::move(group));
   return ResultsFile(std::move(impl));

@@ -12,6 +12,8 @@
 #include <dwgf/comm/mpi.hpp>
 
 #include "comm/throw_on_all.hpp"
+#include "comm/watchdog.hpp"
+#include "support/faulty_collective.hpp"
 
 namespace dwgf {
 namespace {
@@ -57,6 +59,35 @@ TEST(Communicator, AllToAllGivesEveryRankItsBlockOfAllInRankOrder) {
   world.all_to_all({}, {});
   std::vector<std::byte> other(1);
   EXPECT_THROW(world.all_to_all({}, other), InternalError);
+
+  SelfCollective alone;
+  alone.all_to_all(std::as_bytes(std::span(sent)), std::as_writable_bytes(std::span(received)));
+  EXPECT_EQ(received, sent);
+  EXPECT_THROW(alone.all_to_all({}, other), InternalError);
+  EXPECT_EQ(alone.broadcast_text("as it is", 0), "as it is");
+}
+
+TEST(Communicator, AnAllToAllThatWaitsIsAPhaseOfTheWatchdog) {
+  Communicator world = Communicator::world();
+  FaultyCollective faulty(world);
+  Watchdog watchdog({world.rank(), world.size(), "here"}, Watchdog::Seconds(0.05));
+  WatchedCollective watched(faulty, watchdog);
+  std::string told;
+  std::vector<int> sent(static_cast<std::size_t>(world.size()), 7), received(sent.size());
+  {
+    const WatchdogThread thread(
+        watchdog,
+        [&](const std::string& complaint) {
+          told = complaint;
+          faulty.release();
+        },
+        std::chrono::milliseconds(5));
+    faulty.command(FaultyCollective::Fault::hang);
+    watched.all_to_all(std::as_bytes(std::span(sent)), std::as_writable_bytes(std::span(received)));
+    watchdog.rest();
+  }
+  EXPECT_EQ(received, sent);
+  EXPECT_NE(told.find("all-to-all of"), std::string::npos) << told;
 }
 
 TEST(Communicator, Moves) {

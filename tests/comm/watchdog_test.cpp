@@ -90,6 +90,9 @@ TEST(Watchdog, EveryCollectiveIsAPhaseAndThePhaseBeforeItComesBack) {
   watched.all_reduce_max(gathered);
   watched.barrier();
   watched.broadcast(std::as_writable_bytes(std::span(values)), world.size() - 1);
+  std::vector<std::int64_t> exchanged(static_cast<std::size_t>(world.size()));
+  watched.all_to_all(std::as_bytes(std::span(gathered)), std::as_writable_bytes(std::span(exchanged)));
+  EXPECT_EQ(exchanged, std::vector<std::int64_t>(exchanged.size(), gathered[static_cast<std::size_t>(mine)]));
   EXPECT_EQ(gathered.back(), world.size() - 1);
   EXPECT_EQ(watchdog.phase(), "computing");
 }

@@ -150,7 +150,10 @@ TEST(Help, ListsTheOperatorsWithTheirEquations) {
 }
 
 TEST(Help, TheVersionIsPrintedAndNoCommandIsAMistake) {
-  EXPECT_TRUE(run(0, {"--version"}).out.starts_with("dwgf "));
+  const std::string version = run(0, {"--version"}).out;
+  EXPECT_TRUE(version.starts_with("dwgf "));
+  for (const char* part : {"\nrevision ", "MPI v", "; HDF5 1.", "; LibTorch "})
+    EXPECT_TRUE(contains(version, part)) << part << " is missing in: " << version;
   expect_code(run(0, {}), 64);
 }
 

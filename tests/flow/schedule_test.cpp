@@ -33,6 +33,10 @@ class RecordingCollective final : public Collective {
   std::unique_ptr<PendingCollective> start_all_reduce_max(std::span<std::int64_t> values) override {
     return recorded("maximum of " + std::to_string(values.size()), group_.start_all_reduce_max(values));
   }
+  void all_to_all(std::span<const std::byte> bytes, std::span<std::byte> out) override {
+    said.push_back("all-to-all of " + std::to_string(bytes.size()));
+    group_.all_to_all(bytes, out);
+  }
   void broadcast(std::span<std::byte> bytes, int root) override {
     said.push_back("broadcast");
     group_.broadcast(bytes, root);

@@ -185,6 +185,7 @@ TEST_P(Nccl, HostMemoryIsRefusedBeforeNcclSeesIt) {
   std::vector<std::int64_t> host(4);
   EXPECT_THROW(nccl.start_all_reduce_sum(host), InternalError);
   EXPECT_THROW(nccl.broadcast(std::as_writable_bytes(std::span(host)), 0), InternalError);
+  EXPECT_THROW(nccl.all_to_all({}, {}), InternalError) << "goes by MPI";
   EXPECT_EQ(nd::count("ncclAllReduce") + nd::count("ncclBroadcast"), 0);
   DeviceNumbers device(1), wrong_size(3 + static_cast<std::size_t>(world.size()));
   EXPECT_THROW(nccl.start_all_gather(device.bytes(), wrong_size.bytes()), InternalError);

@@ -159,10 +159,10 @@ TEST(OperatorArrays, AreNamedAndCarriedInTheOrderOfTheSpec) {
   EXPECT_EQ(carried_spec(spec, true), "mask:@ | kernel:@,zero | mask:@2 | fourier:@3");
   EXPECT_EQ(carried_spec(spec, false), "random:0.5 | kernel:@,zero | mask:@2 | fourier:@3");
   EXPECT_EQ(carried_spec("mean:4", true), "mean:4");
-  EXPECT_EQ(array_dataset("mask", "@"), "/operator/mask");
-  EXPECT_EQ(array_dataset("kernel", "@12"), "/operator/kernel12");
+  EXPECT_EQ(array_name("mask", "@"), "mask");
+  EXPECT_EQ(array_name("kernel", "@12"), "kernel12");
   for (const char* wrong : {"@1", "@0", "@x", "@-2", "@100", "@ 2"})
-    EXPECT_THROW(array_dataset("mask", wrong), UsageError) << wrong;
+    EXPECT_THROW(array_name("mask", wrong), UsageError) << wrong;
 }
 
 TEST(OperatorArrays, AreReportedAsTheyAreUsed) {

@@ -22,7 +22,7 @@ MeasurementsLayout layout_of(std::size_t images) {
   layout.datasets = {{"/measurement/y", NumberType::float32, {1, 2, 3}},
                      {"/truth/x", NumberType::float32, {1, 4, 6}},
                      {"/operator/mask", NumberType::float32, {1, 4, 6}}};
-  layout.shared = {{"/operator/kernel", {{1, 3}, {0.25f, 0.5f, 0.25f}}}};
+  layout.constants = {{"kernel", {{1, 3}, {0.25f, 0.5f, 0.25f}}}};
   layout.attributes = {{"operator", "mask:@ | kernel:@ | mean:2"}, {"noise", "gaussian"}};
   layout.sigma = 0.1;
   layout.image_shape = {1, 4, 6};

@@ -50,6 +50,10 @@ class FaultyCollective final : public Collective {
     const Fault fault = next();
     return std::make_unique<Pending>(*this, fault, sound_.start_all_reduce_max(values));
   }
+  void all_to_all(std::span<const std::byte> bytes, std::span<std::byte> out) override {
+    suffer(next());
+    sound_.all_to_all(bytes, out);
+  }
   void broadcast(std::span<std::byte> bytes, int root) override {
     suffer(next());
     sound_.broadcast(bytes, root);

@@ -42,6 +42,10 @@ class CountingCollective final : public Collective {
     sent += values.size_bytes();
     return group_.start_all_reduce_max(values);
   }
+  void all_to_all(std::span<const std::byte> bytes, std::span<std::byte> out) override {
+    sent += bytes.size();
+    group_.all_to_all(bytes, out);
+  }
   void broadcast(std::span<std::byte> bytes, int root) override { group_.broadcast(bytes, root); }
   void barrier() override { group_.barrier(); }
 

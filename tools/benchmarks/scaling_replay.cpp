@@ -128,6 +128,11 @@ class TimedCollective final : public Collective {
   std::unique_ptr<PendingCollective> start_all_reduce_max(std::span<std::int64_t> values) override {
     return timed(group_.start_all_reduce_max(values));
   }
+  void all_to_all(std::span<const std::byte> bytes, std::span<std::byte> out) override {
+    const double start = now();
+    group_.all_to_all(bytes, out);
+    waiting_ += now() - start;
+  }
   void broadcast(std::span<std::byte> bytes, int root) override {
     const double start = now();
     group_.broadcast(bytes, root);

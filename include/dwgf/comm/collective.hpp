@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 
 namespace dwgf {
 
@@ -43,8 +44,16 @@ class Collective {
   /// Element-wise maximum over the ranks, in place.
   virtual std::unique_ptr<PendingCollective> start_all_reduce_max(std::span<std::int64_t> values) = 0;
 
+  /// Block r of `bytes` goes to rank r, and `out` gets the blocks for this rank in rank order. All blocks are
+  /// of one size, the same on all ranks.
+  /// @pre bytes.size() == out.size(), a multiple of size(); they do not overlap
+  virtual void all_to_all(std::span<const std::byte> bytes, std::span<std::byte> out) = 0;
+
   virtual void broadcast(std::span<std::byte> bytes, int root) = 0;
   virtual void barrier() = 0;
+
+  /// Returns rank `root`'s text on every rank.
+  std::string broadcast_text(std::string text, int root);
 
   void all_gather(std::span<const std::byte> bytes, std::span<std::byte> out) {
     start_all_gather(bytes, out)->wait();
@@ -62,6 +71,7 @@ class SelfCollective final : public Collective {
                                                       std::span<std::byte> out) override;
   std::unique_ptr<PendingCollective> start_all_reduce_sum(std::span<std::int64_t> values) override;
   std::unique_ptr<PendingCollective> start_all_reduce_max(std::span<std::int64_t> values) override;
+  void all_to_all(std::span<const std::byte> bytes, std::span<std::byte> out) override;
   void broadcast(std::span<std::byte>, int) override {}
   void barrier() override {}
 };

@@ -38,16 +38,9 @@ class Communicator final : public Collective {
                                                       std::span<std::byte> out) override;
   std::unique_ptr<PendingCollective> start_all_reduce_sum(std::span<std::int64_t> values) override;
   std::unique_ptr<PendingCollective> start_all_reduce_max(std::span<std::int64_t> values) override;
+  void all_to_all(std::span<const std::byte> bytes, std::span<std::byte> out) override;
   void broadcast(std::span<std::byte> bytes, int root) override;
   void barrier() override;
-
-  /// Collective: block r of `bytes` goes to rank r, and `out` gets the blocks for this rank in rank order.
-  /// All blocks are of one size, the same on all ranks.
-  /// @pre bytes.size() == out.size(), a multiple of size(); they do not overlap
-  void all_to_all(std::span<const std::byte> bytes, std::span<std::byte> out);
-
-  /// Collective: rank `root`'s text on every rank.
-  std::string broadcast_text(std::string text, int root);
 
   /// A small message to `destination` that needs no answer (progress); returns at once.
   void post(int destination, std::span<const std::int64_t> message);

@@ -261,6 +261,11 @@ std::unique_ptr<PendingCollective> NcclCollective::start_all_reduce_max(std::spa
   });
 }
 
+void NcclCollective::all_to_all(std::span<const std::byte> bytes, std::span<std::byte>) {
+  throw InternalError(concat("all-to-all of ", bytes.size(),
+                             " bytes on the device: host data goes by MPI, and no other asks"));
+}
+
 void NcclCollective::broadcast(std::span<std::byte> bytes, int root) {
   const std::string what = concat("broadcast of ", bytes.size(), " bytes");
   Impl::require_device_memory(bytes.data(), bytes.size(), what);

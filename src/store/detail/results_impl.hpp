@@ -1,8 +1,6 @@
 /// What an open results file consists of. Private to `store`.
 #pragma once
 
-#include <array>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -11,29 +9,12 @@
 #include <dwgf/comm/mpi.hpp>
 
 #include "base/posix_file.hpp"
-#include "hdf5/flat_dataset.hpp"
-#include "hdf5/hdf5_handle.hpp"
+#include "store/detail/row_file.hpp"
 #include "store/results.hpp"
 
 namespace dwgf {
 
-inline constexpr std::size_t name_bytes = 256;
-inline constexpr std::size_t reason_bytes = 128;
 inline constexpr int results_format = 1;
-
-/// A text in a field of fixed size, padded with zero bytes; what is too long is cut between characters.
-std::string fixed_text(const std::string& text, std::size_t bytes, bool keep_tail);
-/// The text of such a field.
-std::string text_of_field(const char* field, std::size_t bytes);
-
-/// A dataset of the records that every results file has.
-struct RecordField {
-  const char* path;
-  std::size_t bytes;  ///< of one image
-  bool changes;       ///< when an image is committed
-  Hdf5Handle (*type)();
-};
-const std::vector<RecordField>& record_fields();
 
 /// Bytes that a file of this layout takes, about; of all its shards together.
 std::uint64_t file_bytes(const ResultsLayout& layout);
@@ -43,11 +24,7 @@ struct ResultsFile::Impl {
   struct Part {
     ResultsShard shard;
     PosixFile sync_file;
-    Hdf5Handle file;  ///< before its datasets, so that they close first
-    std::map<std::string, std::unique_ptr<FlatDataset>> datasets;
-
-    /// Opens the records and the datasets of `layout`.
-    void open_datasets(const ResultsLayout& layout);
+    RowFile file;
   };
   /// Where a row of a dataset lies.
   struct Place {

@@ -1,0 +1,137 @@
+/// The datasets of results files and of measurements files: the only place that knows their paths. The layout
+/// of a job's file follows from these rows, and so does the table in this folder's README.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "store/row_layout.hpp"
+
+namespace dwgf::schema {
+
+/// The numbers or texts of a dataset. `stored`: as `store.particles` or `store.latents` asks for.
+enum class Type { uint8, uint32, uint64, float32, name, reason, stored };
+
+/// What one image's row is shaped like. `array`: an array of the operator that each image has of its own;
+/// `shared`: one for all images, without rows.
+enum class Row { number, pair, image, measurement, particles, latents, records, array, shared };
+
+/// When a row is written: with the file; by the image's ranks; by the commit that follows.
+enum class Written { at_creation, with_image, at_commit };
+
+struct Dataset {
+  const char* path;  ///< of a family: what its members' names follow
+  Type type;
+  Row row;
+  Written written;
+  const char* meaning;
+  const char* member = "";  ///< of a family: what stands for the name of a member
+
+  /// Returns the path of a member of this family.
+  std::string named(const std::string& name) const { return path + name; }
+  /// Returns the name of the member that `dataset` is; nothing for another dataset.
+  std::optional<std::string> name_in(const std::string& dataset) const;
+};
+
+inline constexpr std::size_t kNameBytes = 256, kReasonBytes = 128;
+
+inline constexpr Dataset image_id{"/image/id", Type::uint64, Row::number, Written::at_creation,
+                                  "identity: the row, or FNV-1a of the relative path"};
+inline constexpr Dataset image_name{"/image/name", Type::name, Row::number, Written::at_creation,
+                                    "relative path; of a longer one the tail"};
+inline constexpr Dataset image_height{"/image/height", Type::uint32, Row::number, Written::at_creation,
+                                      "true size: rows are filled from the top left, NaN elsewhere"};
+inline constexpr Dataset image_width{"/image/width", Type::uint32, Row::number, Written::at_creation,
+                                     "true size; arrays have the largest"};
+inline constexpr Dataset image_state{"/image/state", Type::uint8, Row::number, Written::at_commit,
+                                     "0 not done, 1 committed, 2 failed"};
+inline constexpr Dataset image_crc32{"/image/crc32", Type::uint32, Row::number, Written::at_commit,
+                                     "zlib's CRC-32 over the image's rows of what is marked with *"};
+inline constexpr Dataset image_seconds{"/image/seconds", Type::float32, Row::number, Written::at_commit,
+                                       "from reading the image to its commit"};
+inline constexpr Dataset image_reason{"/image/reason", Type::reason, Row::number, Written::at_commit,
+                                      "why it failed"};
+inline constexpr Dataset posterior_mean{"/posterior/mean", Type::float32, Row::image, Written::with_image,
+                                        "over the particles"};
+inline constexpr Dataset posterior_std{"/posterior/std", Type::float32, Row::image, Written::with_image,
+                                       "over the particles; unbiased, 0 for one particle"};
+inline constexpr Dataset quantile{"/posterior/quantile_",
+                                  Type::float32,
+                                  Row::image,
+                                  Written::with_image,
+                                  "those of `store.quantiles`, in percent",
+                                  "05"};
+inline constexpr Dataset diversity{"/posterior/diversity", Type::float32, Row::number, Written::with_image,
+                                   "mean difference of two particles"};
+inline constexpr Dataset crps{"/posterior/crps", Type::float32, Row::number, Written::with_image,
+                              "CRPS over pixels, where the truth is known"};
+inline constexpr Dataset chi_squared{"/posterior/chi_squared", Type::float32, Row::number,
+                                     Written::with_image, "of the particles, where the noise is Gaussian"};
+inline constexpr Dataset ksd{"/posterior/ksd", Type::float32, Row::number, Written::with_image,
+                             "kernel Stein discrepancy, if `store.ksd = yes`"};
+inline constexpr Dataset particles{"/particles/x", Type::stored, Row::particles, Written::with_image,
+                                   "the restored images, if `store.particles` asks for them"};
+inline constexpr Dataset latents{"/particles/z", Type::stored, Row::latents, Written::with_image,
+                                 "on the U-Net's scale, if `store.latents` asks for them"};
+inline constexpr Dataset measurement{"/measurement/y", Type::float32, Row::measurement, Written::with_image,
+                                     "what was measured"};
+inline constexpr Dataset diagnostic{"/diagnostics/",
+                                    Type::float32,
+                                    Row::records,
+                                    Written::with_image,
+                                    "every `store.diagnostics_every`-th step and the last; NaN: not recorded",
+                                    "NAME"};
+inline constexpr Dataset truth{"/truth/x", Type::float32, Row::image, Written::with_image,
+                               "the clean image, where it is known"};
+inline constexpr Dataset operator_array{"/operator/",
+                                        Type::float32,
+                                        Row::shared,
+                                        Written::at_creation,
+                                        "mask, kernel or matrix that all images share",
+                                        "NAME"};
+inline constexpr Dataset problem_array{
+    "/problem/", Type::float32, Row::array, Written::with_image, "mask or kernel that differs between images",
+    "NAME"};
+inline constexpr Dataset sigma{"/problem/sigma", Type::float32, Row::number, Written::with_image,
+                               "the noise level, where it was estimated"};
+inline constexpr Dataset timing_compute{"/timing/compute", Type::float32, Row::pair, Written::with_image,
+                                        "seconds of computing: mean and largest over the ranks of the image"};
+inline constexpr Dataset timing_wait{
+    "/timing/wait", Type::float32, Row::pair, Written::with_image,
+    "seconds of waiting for other ranks: mean and largest over the ranks of the image"};
+inline constexpr Dataset timing_group{"/timing/group", Type::float32, Row::number, Written::with_image,
+                                      "the group of ranks that restored it"};
+
+/// All of the above, in this order: families by their prefix.
+std::span<const Dataset* const> datasets();
+
+/// What every results file says of its images, in the order of creation.
+inline constexpr const Dataset* kRecords[] = {&image_id,    &image_name,  &image_height,  &image_width,
+                                              &image_state, &image_crc32, &image_seconds, &image_reason};
+
+/// Whether the dataset is one of kRecords.
+bool is_record(const std::string& dataset);
+/// The place of the dataset's group in the checksum of an image; nothing for what it does not cover.
+std::optional<std::size_t> checksum_group(const std::string& dataset);
+/// Whether the dataset is the same in every run of a job.
+bool is_reproducible(const std::string& dataset);
+
+/// The sizes that the rows of a job's file have.
+struct Extents {
+  std::vector<std::int64_t> image;        ///< [C, H, W], the largest
+  std::vector<std::int64_t> measurement;  ///< the largest
+  std::vector<std::int64_t> latent;       ///< [c, h, w], the largest
+  std::int64_t particles = 1;
+  std::int64_t records = 1;  ///< of a diagnostic
+
+  /// Returns the layout of the dataset, of a family that of its member `name`.
+  /// @pre a row of its own, neither `array` nor `shared` (checked)
+  DatasetLayout layout(const Dataset& dataset, const std::string& name = "",
+                       NumberType stored = NumberType::float32) const;
+};
+
+}  // namespace dwgf::schema

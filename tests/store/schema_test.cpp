@@ -1,0 +1,124 @@
+// The table of a results file's datasets, and that the page shows it.
+#include "store/schema.hpp"
+
+#include <filesystem>
+#include <fstream>
+#include <set>
+#include <sstream>
+
+#include <gtest/gtest.h>
+
+#include <dwgf/base/error.hpp>
+
+namespace dwgf {
+namespace {
+
+using schema::Row;
+using schema::Type;
+
+std::string type_text(Type type) {
+  switch (type) {
+    case Type::uint8:
+      return "uint8";
+    case Type::uint32:
+      return "uint32";
+    case Type::uint64:
+      return "uint64";
+    case Type::float32:
+      return "float32";
+    case Type::name:
+      return concat("UTF-8 of ", schema::kNameBytes, " bytes");
+    case Type::reason:
+      return concat("UTF-8 of ", schema::kReasonBytes, " bytes");
+    case Type::stored:
+      return "as asked for";
+  }
+  return {};
+}
+
+std::string shape_text(Row row) {
+  switch (row) {
+    case Row::number:
+      return "[n]";
+    case Row::pair:
+      return "[n, 2]";
+    case Row::image:
+      return "[n, C, H, W]";
+    case Row::particles:
+      return "[n, N, C, H, W]";
+    case Row::latents:
+      return "[n, N, c, h, w]";
+    case Row::records:
+      return "[n, records]";
+    case Row::measurement:
+    case Row::array:
+      return "[n, ...]";
+    case Row::shared:
+      return "[...]";
+  }
+  return {};
+}
+
+std::string page() {
+  std::ostringstream page;
+  page << "# The datasets of a results file\n\n"
+          "n images of at most [C, H, W], N particles each. An image's checksum covers its rows of what is "
+          "marked with *:\nthe groups in the order of this table, the datasets of a group by their names.\n\n"
+          "| dataset | type, shape | |\n|---|---|---|\n";
+  for (const schema::Dataset* dataset : schema::datasets()) {
+    const std::string path = dataset->named(dataset->member);
+    page << "| `" << path << "`" << (schema::checksum_group(path) ? " *" : "") << " | "
+         << type_text(dataset->type) << " " << shape_text(dataset->row) << " | " << dataset->meaning
+         << " |\n";
+  }
+  return page.str();
+}
+
+TEST(SerialSchema, ThePageShowsIt) {
+  const std::filesystem::path committed = DWGF_SOURCE_DIR "/src/store/schema.md";
+  std::ostringstream found;
+  found << std::ifstream(committed).rdbuf();
+  const std::filesystem::path fresh = std::filesystem::temp_directory_path() / "dwgf-schema.md";
+  if (found.str() != page()) std::ofstream(fresh) << page();
+  EXPECT_EQ(found.str(), page()) << "cp " << fresh << " " << committed;
+}
+
+TEST(SerialSchema, EveryDatasetHasItsOwnPathAndARow) {
+  const schema::Extents extents{{1, 5, 7}, {11}, {4, 2, 3}, 6, 9};
+  std::set<std::string> paths;
+  for (const schema::Dataset* dataset : schema::datasets()) {
+    EXPECT_TRUE(paths.insert(dataset->path).second) << dataset->path;
+    if (dataset->row == Row::array || dataset->row == Row::shared) {
+      EXPECT_THROW(extents.layout(*dataset, "mask"), InternalError);
+      continue;
+    }
+    const DatasetLayout layout = extents.layout(*dataset, dataset->member);
+    EXPECT_EQ(layout.path, dataset->named(dataset->member));
+    EXPECT_GT(layout.row_values(), 0);
+  }
+  using Shape = std::vector<std::int64_t>;
+  EXPECT_EQ(extents.layout(schema::particles, "", NumberType::uint8).row_shape, (Shape{6, 1, 5, 7}));
+  EXPECT_EQ(extents.layout(schema::particles, "", NumberType::uint8).type, NumberType::uint8);
+  EXPECT_EQ(extents.layout(schema::latents).row_shape, (Shape{6, 4, 2, 3}));
+  EXPECT_EQ(extents.layout(schema::measurement).row_shape, Shape{11});
+  EXPECT_EQ(extents.layout(schema::diagnostic, "misfit").row_shape, Shape{9});
+  EXPECT_EQ(extents.layout(schema::timing_wait).row_shape, Shape{2});
+  EXPECT_EQ(extents.layout(schema::image_state).row_shape, Shape{});
+}
+
+TEST(SerialSchema, AFamilyKnowsItsMembers) {
+  EXPECT_EQ(schema::diagnostic.name_in("/diagnostics/misfit"), "misfit");
+  EXPECT_EQ(schema::quantile.name_in(schema::quantile.named("02.5")), "02.5");
+  EXPECT_FALSE(schema::quantile.name_in("/posterior/mean"));
+}
+
+TEST(SerialSchema, TheTimingAloneMayDifferBetweenRuns) {
+  for (const schema::Dataset* dataset : schema::datasets()) {
+    const std::string path = dataset->path;
+    EXPECT_EQ(schema::is_reproducible(path), path != "/image/seconds" && !path.starts_with("/timing/"))
+        << path;
+  }
+}
+
+}  // namespace
+}  // namespace dwgf
