@@ -90,19 +90,24 @@ def spack_recipe():
     package = types.ModuleType("spack.package")
     for word, calls in said.items():
         setattr(package, word, lambda *words, calls=calls, **_: calls.append(words[0]))
+    package.resource = lambda **_: None
     package.CMakePackage = type("CMakePackage", (), {})
     package.CudaPackage = type("CudaPackage", (), {})
     sys.modules["spack"], sys.modules["spack.package"] = types.ModuleType("spack"), package
     text = (PACKAGING / "spack/packages/dwgf/package.py").read_text()
     ast.parse(text)
     exec(compile(text, "package.py", "exec"), {})
-    options = re.findall(r"\boption\((\w+)", (SOURCE / "CMakeLists.txt").read_text())
+    options = re.findall(r"\b(?:option|find_path)\((\w+)", (SOURCE / "CMakeLists.txt").read_text())
     for option in re.findall(r'"(DWGF_\w+)"', text):
         assert option in options, f"the Spack recipe sets {option}, which CMake does not know"
     names = {word.split("@")[0].split()[0] for word in said["depends_on"]}
-    found = re.findall(r"find_package\((\w+)", (SOURCE / "tools/cmake/DwgfDependencies.cmake").read_text())
+    dependencies = (SOURCE / "tools/cmake/DwgfDependencies.cmake").read_text()
+    found = re.findall(r"find_package\((\w+)", dependencies)
+    modules = re.search(r"foreach\(name_and_module (.*)\)", dependencies)[1].split()
+    found += [module.split(":")[1] for module in modules]
     spack_name = {"MPI": "mpi", "HDF5": "hdf5", "Boost": "boost", "nlohmann_json": "nlohmann-json", "OpenSSL": "openssl",
-                  "JPEG": "libjpeg", "PNG": "libpng", "TIFF": "libtiff", "ZLIB": "zlib-api", "PkgConfig": "pkgconfig",
+                  "libturbojpeg": "libjpeg-turbo", "spng": "libspng", "libdeflate": "libdeflate",
+                  "libutf8proc": "utf8proc", "TIFF": "libtiff", "ZLIB": "zlib-api", "PkgConfig": "pkgconfig",
                   "Torch": "py-torch", "GTest": "googletest"}
     assert len(found) > 8
     comes_with_the_compiler = {"OpenMP"}

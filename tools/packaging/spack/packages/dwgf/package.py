@@ -25,8 +25,8 @@ class Dwgf(CMakePackage, CudaPackage):
     depends_on("boost@1.74: +program_options")
     depends_on("nlohmann-json@3.11:")
     depends_on("openssl")
-    depends_on("libjpeg")
-    depends_on("libpng")
+    depends_on("libjpeg-turbo@2:")
+    depends_on("libspng@0.7:")
     depends_on("libtiff@4.5:")
     depends_on("zlib-api")
     depends_on("libdeflate")
@@ -37,6 +37,9 @@ class Dwgf(CMakePackage, CudaPackage):
     depends_on("nccl", when="+cuda")
     depends_on("googletest@1.12:", when="+tests")
 
+    # A header, for which Spack has no package.
+    resource(name="mustache", git="https://github.com/kainjow/Mustache.git", tag="v4.1", placement="kainjow")
+
     generator("ninja")
 
     def cmake_args(self):
@@ -45,4 +48,5 @@ class Dwgf(CMakePackage, CudaPackage):
             self.define_from_variant("DWGF_CUDA", "cuda"),
             self.define_from_variant("DWGF_TESTS", "tests"),
             self.define("Torch_DIR", torch),
+            self.define("DWGF_MUSTACHE_INCLUDE", self.stage.source_path),
         ]
