@@ -24,8 +24,7 @@ at::Tensor on_canvas(const at::Tensor& image, const PriorGeometry& geometry) {
 
 double measured_on(const std::string& data, const Settings& job, std::int64_t most) {
   const std::unique_ptr<ImageSource> source = open_images(data);
-  FileHashes hashes;
-  const std::unique_ptr<Prior> prior = build_prior(job, hashes);
+  const std::unique_ptr<Prior> prior = build_prior(job);
   const auto all = static_cast<std::int64_t>(source->entries().size());
   const std::int64_t count = std::min(all, most);
   double sum = 0.0;

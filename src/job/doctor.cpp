@@ -130,8 +130,7 @@ std::vector<Finding> check_inputs(Communicator& world, const Settings& settings,
   findings.push_back(shared(world, "weights", concat("prior.path = ", settings.text("prior.path"), " loads"),
                             "see the message; every host needs to see the same files", [&] {
                               const std::string directory = prior_directory(settings.text("prior.path"));
-                              FileHashes hashes;
-                              if (world.rank() == 0 && !whole_job) build_prior(settings, hashes);
+                              if (world.rank() == 0 && !whole_job) build_prior(settings);
                               if (access(directory.c_str(), R_OK | X_OK) != 0)
                                 throw NotFoundError(
                                     concat(directory, " is not readable on host ", host_name()));
