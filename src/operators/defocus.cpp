@@ -8,6 +8,7 @@
 #include <dwgf/base/error.hpp>
 
 #include "operators/kernel_blur.hpp"
+#include "operators/known_operators.hpp"
 
 namespace dwgf {
 

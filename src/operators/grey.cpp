@@ -1,5 +1,8 @@
-#include "operators/grey.hpp"
-
+// Colour to grey: y = 0.299 red + 0.587 green + 0.114 blue (luma of ITU-R BT.601), [3, H, W] -> [1, H, W].
+// The weights sum to 1, so grey pixels keep their value. Adjoint: the weight of each channel times r. The
+// trivial inverse is y in every channel.
+//
+// `grey`; throws UsageError unless the image has 3 channels.
 #include <array>
 
 #include <ATen/ATen.h>
@@ -7,6 +10,7 @@
 #include <dwgf/base/error.hpp>
 
 #include "operators/batch_shape.hpp"
+#include "operators/known_operators.hpp"
 
 namespace dwgf {
 namespace {

@@ -271,11 +271,6 @@ void NcclCollective::broadcast(std::span<std::byte> bytes, int root) {
   wait_on_host(*pending);
 }
 
-std::unique_ptr<Collective> make_nccl_collective(Communicator& group, int device,
-                                                 NcclCollective::ComputeStream compute_stream) {
-  return std::make_unique<NcclCollective>(group, device, std::move(compute_stream));
-}
-
 void NcclCollective::barrier() {
   const auto pending = launch(impl_, "barrier", [&] {
     return ncclAllReduce(impl_->scratch, impl_->scratch, 1, ncclInt64, ncclMax, impl_->comm, impl_->stream);

@@ -1,3 +1,5 @@
+#include "operators/known_operators.hpp"
+
 #include <algorithm>
 #include <iterator>
 
@@ -6,34 +8,14 @@
 #include <dwgf/base/error.hpp>
 #include <dwgf/base/text.hpp>
 
-#include "operators/bicubic.hpp"
-#include "operators/block_mean.hpp"
-#include "operators/composition.hpp"
-#include "operators/defocus.hpp"
-#include "operators/gaussian_blur.hpp"
-#include "operators/grey.hpp"
-#include "operators/hdr.hpp"
-#include "operators/identity.hpp"
-#include "operators/jpeg.hpp"
-#include "operators/kernel_blur.hpp"
-#include "operators/masked_fourier.hpp"
-#include "operators/masking.hpp"
-#include "operators/matrix_operator.hpp"
-#include "operators/operator_arguments.hpp"
-#include "operators/phase_retrieval.hpp"
-#include "operators/quantise.hpp"
-#include "operators/radon.hpp"
-
 namespace dwgf {
 namespace {
-
-using Factory = std::shared_ptr<const ForwardOperator> (*)(const OperatorArguments&, const OperatorContext&);
 
 struct KnownOperator {
   const char* usage;  ///< the name, then how its arguments are written
   std::size_t least_arguments, most_arguments;
   const char* equation;
-  Factory make;
+  MakeOperator* make;
   bool depends_on_image = false;
 
   std::string name() const {
