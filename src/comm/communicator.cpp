@@ -5,6 +5,7 @@
 #include <dwgf/base/error.hpp>
 #include <dwgf/comm/mpi.hpp>
 
+#include "base/precondition.hpp"
 #include "comm/detail/communicator_impl.hpp"
 #include "comm/detail/pending.hpp"
 
@@ -39,6 +40,9 @@ Communicator& Communicator::operator=(Communicator&&) noexcept = default;
 Communicator::~Communicator() = default;
 
 Communicator Communicator::world() {
+  int running = 0;
+  check_mpi(MPI_Initialized(&running), {"asking whether MPI runs"});
+  precondition(running != 0, "MPI runs (an MpiSession is alive)");
   return Communicator(std::make_unique<Impl>(MPI_COMM_WORLD, false));
 }
 Communicator Communicator::self() {

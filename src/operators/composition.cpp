@@ -12,6 +12,7 @@
 
 #include <ATen/ATen.h>
 
+#include "base/precondition.hpp"
 #include "operators/known_operators.hpp"
 
 namespace dwgf {
@@ -133,6 +134,7 @@ class NonlinearComposition final : public ForwardOperator {
 }  // namespace
 
 std::shared_ptr<const ForwardOperator> compose(Stages stages, const ImageShape& image_shape) {
+  precondition(!stages.empty(), "at least one stage");
   if (stages.size() == 1) return stages.front();
   const bool linear = std::all_of(stages.begin(), stages.end(), [](const auto& stage) {
     return dynamic_cast<const LinearOperator*>(stage.get()) != nullptr;

@@ -1,5 +1,5 @@
-/// What makes each operator of a spec from its arguments: one source an operator, which begins with its equation;
-/// one row an operator in the table of known_operators.cpp.
+/// What makes each operator of a spec from its arguments: one source an operator, which begins with its
+/// equation, and one row an operator in the table of known_operators.cpp.
 #pragma once
 
 #include "operators/operator_arguments.hpp"
@@ -15,7 +15,8 @@ MakeOperator make_identity, make_box_inpainting, make_random_inpainting, make_ma
     make_matrix_operator;
 
 /// Composition y = A_k(... A_1(x)), written `A_1 | ... | A_k`. Linear where all stages are.
-/// @pre at least one stage; each takes the measurement of the one before as its image
+/// @pre at least one stage; each takes the measurement of the one before as its image (its own batches are
+/// checked)
 std::shared_ptr<const ForwardOperator> compose(std::vector<std::shared_ptr<const ForwardOperator>> stages,
                                                const ImageShape& image_shape);
 
