@@ -38,7 +38,7 @@ double measured_on(const std::string& data, const Settings& job, std::int64_t mo
             .narrow(2, 0, image.size(2))
             .to(at::kCPU, at::kDouble);  // [C, H, W]
     const at::Tensor x = image.to(at::kDouble);
-    const at::Tensor error = (shown.clamp(-1, 1) - x).masked_select(x.abs() < Coverage::clipped_from);
+    const at::Tensor error = (shown.clamp(-1, 1) - x).masked_select(x.abs() < Coverage::kClippedFrom);
     sum += error.square().sum().item<double>();
     pixels += error.numel();
   }

@@ -15,7 +15,7 @@
 namespace dwgf {
 namespace {
 
-constexpr std::array<double, 3> luma{0.299, 0.587, 0.114};
+constexpr std::array<double, 3> kLuma{0.299, 0.587, 0.114};
 
 class Grey final : public LinearOperator {
  public:
@@ -24,13 +24,13 @@ class Grey final : public LinearOperator {
   at::Tensor apply(const at::Tensor& x) const override {
     expect_batch(x, shape_, "an image");
     // Products first: a fused multiply-add would round by a value's place in memory.
-    const auto part = [&](std::int64_t c) { return x.narrow(1, c, 1) * luma[static_cast<std::size_t>(c)]; };
+    const auto part = [&](std::int64_t c) { return x.narrow(1, c, 1) * kLuma[static_cast<std::size_t>(c)]; };
     return part(0).add_(part(1)).add_(part(2));  // [B, 1, H, W]
   }
 
   at::Tensor adjoint(const at::Tensor& r) const override {
     expect_batch(r, measurement_shape(), "a measurement");
-    return at::cat({r * luma[0], r * luma[1], r * luma[2]}, 1);  // [B, 3, H, W]
+    return at::cat({r * kLuma[0], r * kLuma[1], r * kLuma[2]}, 1);  // [B, 3, H, W]
   }
 
   std::vector<std::int64_t> measurement_shape() const override { return {1, shape_.height, shape_.width}; }

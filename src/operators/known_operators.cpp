@@ -25,7 +25,7 @@ struct KnownOperator {
 };
 
 /// Every operator: to add one, add its line here.
-const KnownOperator known_operators[] = {
+const KnownOperator kNownOperators[] = {
     {"identity", 0, 0, "y = x", make_identity},
     {"box:top,left,height,width", 4, 4, "y = x, missing (0) in the box", make_box_inpainting},
     {"random:fraction", 1, 1, "y = x, each value missing (0) with this probability", make_random_inpainting,
@@ -78,15 +78,15 @@ std::vector<Stage> parse_stages(const std::string& spec) {
 }
 
 const KnownOperator* find_operator(const std::string& name) {
-  const auto found = std::find_if(std::begin(known_operators), std::end(known_operators),
+  const auto found = std::find_if(std::begin(kNownOperators), std::end(kNownOperators),
                                   [&](const KnownOperator& known) { return known.name() == name; });
-  return found == std::end(known_operators) ? nullptr : found;
+  return found == std::end(kNownOperators) ? nullptr : found;
 }
 
 [[noreturn]] void refuse_name(const std::string& name, const std::string& spec) {
   std::vector<std::string> names;
   std::string all;
-  for (const KnownOperator& known : known_operators) {
+  for (const KnownOperator& known : kNownOperators) {
     names.push_back(known.name());
     all += (all.empty() ? "" : ", ") + names.back();
   }
@@ -141,10 +141,10 @@ bool depends_on_image(const std::string& spec) {
 
 std::string describe_operators() {
   std::size_t width = 0;
-  for (const KnownOperator& known : known_operators)
+  for (const KnownOperator& known : kNownOperators)
     width = std::max(width, std::string_view(known.usage).size());
   std::string text;
-  for (const KnownOperator& known : known_operators) {
+  for (const KnownOperator& known : kNownOperators) {
     std::string usage = known.usage;
     usage.resize(width, ' ');
     text += "  " + usage + "  " + known.equation + "\n";

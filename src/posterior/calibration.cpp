@@ -82,7 +82,7 @@ Interval widened(Interval interval, double mean, double error, double level) {
 void Coverage::add(double truth, Interval interval) {
   const double y = on_scale(truth);
   const bool covered = on_scale(interval.lower) <= y && y <= on_scale(interval.upper);
-  const bool inside = std::abs(y) < clipped_from;
+  const bool inside = std::abs(y) < kClippedFrom;
   ++(inside ? inner : clipped);
   (inside ? inner_covered : clipped_covered) += covered;
 }

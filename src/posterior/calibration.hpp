@@ -43,7 +43,7 @@ Interval widened(Interval interval, double mean, double error, double level);
 /// Pixels whose truth lies in their interval. Those at the ends of the scale are told apart: a decoder
 /// reaches them by saturating, so that they say little of the spread.
 struct Coverage {
-  static constexpr double clipped_from = 0.99;  ///< |truth| from where a pixel counts as clipped
+  static constexpr double kClippedFrom = 0.99;  ///< |truth| from where a pixel counts as clipped
 
   std::int64_t inner = 0, inner_covered = 0;      ///< |truth| < 0.99
   std::int64_t clipped = 0, clipped_covered = 0;  ///< the others
