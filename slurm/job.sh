@@ -10,6 +10,15 @@ dwgf_environment
 # Since Slurm 22.05 a step does not take this over from the job by itself.
 export SRUN_CPUS_PER_TASK=${SLURM_CPUS_PER_TASK:-1}
 
+# The prior on every node, read once: sbcast makes no folders.
+if [ -n "${DWGF_STAGE:-}" ]; then (
+  set -o pipefail
+  cd "$DWGF_STAGE" && export dwgf_stage_to \
+    && find -L . -type d -print0 | srun --nodes="$SLURM_JOB_NUM_NODES" --ntasks-per-node=1 --ntasks="$SLURM_JOB_NUM_NODES" --input=all \
+      sh -c 'mkdir -p "$dwgf_stage_to" && cd "$dwgf_stage_to" && xargs -0 mkdir -p' \
+    && find -L . -type f -print0 | xargs -0 -I{} sbcast --force {} "$dwgf_stage_to/{}"
+) || { echo "job: cannot copy $DWGF_STAGE to $dwgf_stage_to of every node" >&2; exit 74; }; fi
+
 # Runs the program in the background, passes on the signals that the batch script has noted in `stop_signal`, and returns its code.
 run_step() {
   [ -z "${stop_signal:-}" ] || return 75

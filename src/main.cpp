@@ -162,7 +162,7 @@ std::optional<ExitCode> told(Collective& world, const std::string& name, Command
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc == 3 && std::string(argv[1]) == probe_argument) return answer_probe(argv[2]);
+  if (argc == 3 && std::string(argv[1]) == kProbeArgument) return answer_probe(argv[2]);
   prepare_launch();
   const std::vector<std::string> arguments(argv + 1, argv + argc);
   const std::string name = !arguments.empty() && find_command(arguments.front()) ? arguments.front() : "";

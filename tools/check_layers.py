@@ -5,6 +5,7 @@ they belong.
 
     python3 tools/check_layers.py [ROOT]          exit code 1 and one line a violation
     python3 tools/check_layers.py --draw          the rooms from top to bottom, and what each includes
+    python3 tools/check_layers.py --svg           the same as a drawing, src/architecture.svg
 """
 import pathlib
 import re
@@ -110,6 +111,18 @@ def violations(root):
             yield folder, 1, f"{len(files)} sources in one folder; more than 30 cannot be surveyed"
 
 
+def floors():
+    """room -> how far above the lowest it may stand by the table"""
+    height = {}
+
+    def floor(room):
+        if room not in height:
+            height[room] = 1 + max((floor(below) for below in ALLOWED[room]), default=-1)
+        return height[room]
+
+    return {room: floor(room) for room in ALLOWED}
+
+
 def draw(root):
     """The rooms, highest first, with their size and what they include, by number of includes."""
     counts, files, lines = {}, {}, {}
@@ -121,24 +134,63 @@ def draw(root):
             if file and room_of(file)[0] != room:
                 key = room, room_of(file)[0]
                 counts[key] = counts.get(key, 0) + 1
-    height = {}
-
-    def floor(room):
-        if room not in height:
-            height[room] = 1 + max((floor(below) for below in ALLOWED[room]), default=-1)
-        return height[room]
-
-    for room in sorted(ALLOWED, key=lambda name: (-floor(name), name)):
+    height = floors()
+    for room in sorted(ALLOWED, key=lambda name: (-height[name], name)):
         below = sorted(((count, other) for (one, other), count in counts.items() if one == room), reverse=True)
-        print(f"{floor(room)} {room:10} {files.get(room, 0):4} files {lines.get(room, 0):6} lines  -> "
+        print(f"{height[room]} {room:10} {files.get(room, 0):4} files {lines.get(room, 0):6} lines  -> "
               + ", ".join(f"{other} {count}" for count, other in below))
 
 
+def drawing(root):
+    """The rooms as an SVG: on its floor each, with arrows to what it includes, but for what another arrow's room includes anyway."""
+    includes_of = {room: set() for room in ALLOWED}
+    for path in sources(root):
+        for _, file in includes(root, path):
+            if file and room_of(file)[0] != room_of(path)[0]:
+                includes_of[room_of(path)[0]].add(room_of(file)[0])
+
+    def reached(room):
+        return includes_of[room].union(*(reached(below) for below in includes_of[room]))
+
+    height, place, width, row = floors(), {}, 130, 90
+    top = max(height.values())
+    light = {"app", *ALLOWED["app"]}  # without LibTorch, on the left
+    for floor in range(top + 1):
+        for rooms, first in ((light, 85), (ALLOWED.keys() - light, 505)):
+            for k, room in enumerate(room for room in ALLOWED if room in rooms and height[room] == floor):
+                place[room] = first + k * (width + 25), 20 + (top - floor) * row
+    place["base"] = 370, place["base"][1]
+    boxes, arrows = [], []
+    for room, (x, y) in place.items():
+        boxes.append(f'<rect x="{x - width // 2}" y="{y}" width="{width}" height="44" rx="6" fill="{"#eef3fa" if room in light else "#fdf3e7"}"/>'
+                     f'<text x="{x}" y="{y + 27}">{room}</text>')
+        for below in sorted(includes_of[room]):
+            if any(below in reached(other) for other in includes_of[room] - {below}):
+                continue
+            end = place[below]
+            arrows.append(f'<path d="M{x} {y + 44} C{x} {y + 70} {end[0]} {end[1] - 26} {end[0]} {end[1] - 2}"/>')
+    size = 20 + (top + 1) * row
+    return "\n".join([
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 900 {size}" font-family="sans-serif" font-size="15" role="img" '
+        'aria-label="The rooms, and which includes which">',
+        "<desc>Made by `python3 tools/check_layers.py --svg`.</desc>",
+        f'<rect width="900" height="{size}" fill="#ffffff"/>',
+        '<defs><marker id="tip" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="7" markerHeight="7" orient="auto">'
+        '<path d="M0 0 L10 5 L0 10 z" fill="#444444"/></marker></defs>',
+        '<g stroke="#444444" fill="none" stroke-width="1.3" marker-end="url(#tip)">', *arrows, "</g>",
+        '<g text-anchor="middle" font-weight="bold">', *boxes, "</g>",
+        f'<text x="20" y="{size - 8}" font-size="12">Arrows: includes, without those that follow from others. Blue: without LibTorch. '
+        "An include upward fails tools/check_layers.py.</text>", "</svg>", ""])
+
+
 def main():
-    arguments = [word for word in sys.argv[1:] if word != "--draw"]
+    arguments = [word for word in sys.argv[1:] if word not in ("--draw", "--svg")]
     root = pathlib.Path(arguments[0] if arguments else pathlib.Path(__file__).resolve().parent.parent).resolve()
     if "--draw" in sys.argv:
         draw(root)
+        return 0
+    if "--svg" in sys.argv:
+        (root / "src/architecture.svg").write_text(drawing(root), encoding="utf-8")
         return 0
     found = list(violations(root))
     for path, number, text in found:

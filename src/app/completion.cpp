@@ -11,7 +11,7 @@ namespace dwgf {
 
 namespace {
 
-/// Inside single quotes of every one of the three shells.
+/// Inside single quotes of the shell.
 std::string quoted(const std::string& text) {
   std::string out = "'";
   for (const char c : text) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
@@ -33,28 +33,18 @@ std::vector<OptionSpec> options_of(const CommandSpec& command) {
   return options;
 }
 
-/// What may stand after the command itself: words of its own, or file names.
-std::vector<std::string> words_after(const CommandSpec& command) {
-  if (command.name == "completion") return {"bash", "zsh", "fish"};
-  return {};
-}
-
 /// One `case` for each command: its options, and the values of each option that has a list.
-void write_cases(std::ostream& out, const std::string& add_options, const std::string& add_values) {
+void write_cases(std::ostream& out) {
   for (const CommandSpec& command : command_table()) {
     std::vector<std::string> names;
     for (const OptionSpec& option : options_of(command)) names.push_back("--" + option.key);
     out << "    " << command.name << ")\n      case \"$previous\" in\n";
     for (const OptionSpec& option : options_of(command)) {
       if (option.kind == OptionKind::flag) continue;
-      out << "        --" << option.key << ") " << add_values << " " << quoted(joined(option.choices))
+      out << "        --" << option.key << ") _dwgf_values " << quoted(joined(option.choices))
           << "; return ;;\n";
     }
-    out << "      esac\n";
-    if (const auto words = words_after(command); !words.empty())
-      out << "      [[ $current == -* ]] || { " << add_values << " " << quoted(joined(words))
-          << "; return; }\n";
-    out << "      " << add_options << " " << quoted(joined(names)) << " ;;\n";
+    out << "      esac\n      _dwgf_options " << quoted(joined(names)) << " ;;\n";
   }
 }
 
@@ -82,51 +72,8 @@ _dwgf() {
   fi
   case "${COMP_WORDS[1]}" in
 )";
-  write_cases(out, "_dwgf_options", "_dwgf_values");
+  write_cases(out);
   out << "  esac\n}\ncomplete -o default -F _dwgf dwgf\n";
-  return out.str();
-}
-
-std::string zsh_script() {
-  std::ostringstream out;
-  out << R"(#compdef dwgf
-# zsh completion of dwgf; made by `dwgf completion zsh`.
-_dwgf_values() { if [[ -n $1 ]]; then compadd -- ${=1}; else _files; fi }
-_dwgf_options() { if [[ $current == -* ]]; then compadd -- ${=1}; else _files; fi }
-_dwgf() {
-  local current=${words[CURRENT]} previous=${words[CURRENT-1]}
-  if ((CURRENT == 2)); then
-    compadd -- )"
-      << command_names() << R"( --help --version
-    return
-  fi
-  case "${words[2]}" in
-)";
-  write_cases(out, "_dwgf_options", "_dwgf_values");
-  out << "  esac\n}\nif [[ $funcstack[1] == _dwgf ]]; then _dwgf \"$@\"; else compdef _dwgf dwgf; fi\n";
-  return out.str();
-}
-
-std::string fish_script() {
-  std::ostringstream out;
-  out << "# fish completion of dwgf; made by `dwgf completion fish`.\n";
-  for (const CommandSpec& command : command_table()) {
-    out << "complete -c dwgf -f -n __fish_use_subcommand -a " << command.name << " -d "
-        << quoted(command.summary) << "\n";
-    const std::string here = quoted("__fish_seen_subcommand_from " + command.name);
-    if (const auto words = words_after(command); !words.empty())
-      out << "complete -c dwgf -f -n " << here << " -a " << quoted(joined(words)) << "\n";
-    for (const OptionSpec& option : options_of(command)) {
-      out << "complete -c dwgf -n " << here << " -l " << option.key;
-      if (!option.choices.empty())
-        out << " -x -a " << quoted(joined(option.choices));
-      else if (option.kind == OptionKind::text)
-        out << " -r";
-      else if (option.kind != OptionKind::flag)
-        out << " -x";
-      out << " -d " << quoted(option.help) << "\n";
-    }
-  }
   return out.str();
 }
 
@@ -134,12 +81,7 @@ std::string fish_script() {
 
 std::string completion_script(const std::string& shell) {
   if (shell == "bash") return bash_script();
-  if (shell == "zsh") return zsh_script();
-  if (shell == "fish") return fish_script();
-  const std::string nearest = nearest_name(shell, {"bash", "zsh", "fish"});
-  throw UsageError(concat("'", shell, "' is no shell that completion is made for",
-                          nearest.empty() ? "" : concat(" (did you mean '", nearest, "'?)"),
-                          "; known are bash, zsh and fish"));
+  throw UsageError(concat("'", shell, "' is no shell that completion is made for; known is bash"));
 }
 
 }  // namespace dwgf

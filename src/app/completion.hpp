@@ -6,7 +6,7 @@
 
 namespace dwgf {
 
-/// The script for `bash`, `zsh` or `fish`. Throws UsageError for another shell, which names these three.
+/// The script for `bash`. Throws UsageError for another shell.
 std::string completion_script(const std::string& shell);
 
 }  // namespace dwgf

@@ -2,9 +2,12 @@
 
 #include <cstdint>
 
+#include "base/precondition.hpp"
+
 namespace dwgf {
 
 std::size_t character_length(std::string_view text) {
+  precondition(!text.empty(), "a text that is not empty");
   const auto byte = [&](std::size_t k) { return static_cast<unsigned char>(text[k]); };
   const unsigned char first = byte(0);
   if (first < 0x80) return (first >= 0x20 && first != 0x7F) || first == '\t' || first == '\n' ? 1 : 0;

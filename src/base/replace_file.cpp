@@ -22,7 +22,7 @@ namespace {
 }  // namespace
 
 void replace_file(const std::string& path, std::initializer_list<std::span<const std::byte>> parts) {
-  const std::string aside = path + std::string(part_suffix);
+  const std::string aside = path + std::string(kPartSuffix);
   std::size_t bytes = 0;
   for (const auto& part : parts) bytes += part.size();
   const auto fail = [&](const char* what) {

@@ -10,7 +10,7 @@
 namespace dwgf {
 
 /// Of the name under which a file is written before it is complete.
-inline constexpr std::string_view part_suffix = ".part";
+inline constexpr std::string_view kPartSuffix = ".part";
 
 /// Writes the parts, one after the other, to PATH.part and renames that to PATH, which it may replace. Throws
 /// IoError.

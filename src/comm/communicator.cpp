@@ -5,19 +5,20 @@
 #include <dwgf/base/error.hpp>
 #include <dwgf/comm/mpi.hpp>
 
+#include "base/precondition.hpp"
 #include "comm/detail/communicator_impl.hpp"
 #include "comm/detail/pending.hpp"
 
 namespace dwgf {
 namespace {
 
-constexpr std::size_t piece = std::size_t{1} << 30;  // of elements, in one call: MPI's counts are ints
+constexpr std::size_t kPiece = std::size_t{1} << 30;  // of elements, in one call: MPI's counts are ints
 
 std::unique_ptr<PendingCollective> start_all_reduce(std::span<std::int64_t> values, MPI_Op op, MPI_Comm comm,
                                                     const char* name) {
   auto pending = std::make_unique<MpiPending>(MpiCall{name, values.size_bytes(), comm});
-  for (std::size_t first = 0; first < values.size(); first += piece) {
-    const int count = static_cast<int>(std::min(piece, values.size() - first));
+  for (std::size_t first = 0; first < values.size(); first += kPiece) {
+    const int count = static_cast<int>(std::min(kPiece, values.size() - first));
     MPI_Request request = MPI_REQUEST_NULL;
     const int code =
         MPI_Iallreduce(MPI_IN_PLACE, values.data() + first, count, MPI_INT64_T, op, comm, &request);
@@ -39,6 +40,9 @@ Communicator& Communicator::operator=(Communicator&&) noexcept = default;
 Communicator::~Communicator() = default;
 
 Communicator Communicator::world() {
+  int running = 0;
+  check_mpi(MPI_Initialized(&running), {"asking whether MPI runs"});
+  precondition(running != 0, "MPI runs (an MpiSession is alive)");
   return Communicator(std::make_unique<Impl>(MPI_COMM_WORLD, false));
 }
 Communicator Communicator::self() {
@@ -76,7 +80,7 @@ std::unique_ptr<PendingCollective> Communicator::start_all_gather(std::span<cons
   auto pending = std::make_unique<MpiPending>(MpiCall{"all-gather", bytes.size(), comm});
   MPI_Request request = MPI_REQUEST_NULL;
   int code = MPI_SUCCESS;
-  if (bytes.size() <= piece) {
+  if (bytes.size() <= kPiece) {
     const int count = static_cast<int>(bytes.size());
     code = MPI_Iallgather(in_place ? MPI_IN_PLACE : bytes.data(), count, MPI_BYTE, out.data(), count,
                           MPI_BYTE, comm, &request);
@@ -101,10 +105,10 @@ void Communicator::broadcast(std::span<std::byte> bytes, int root) {
   const MPI_Comm comm = impl_->handle.value;
   std::size_t first = 0;
   do {  // once even without bytes, so that every rank sees a bad root
-    const int count = static_cast<int>(std::min(piece, bytes.size() - first));
+    const int count = static_cast<int>(std::min(kPiece, bytes.size() - first));
     check_mpi(MPI_Bcast(bytes.data() + first, count, MPI_BYTE, root, comm),
               {"broadcast", bytes.size(), comm});
-    first += piece;
+    first += kPiece;
   } while (first < bytes.size());
 }
 

@@ -44,7 +44,7 @@ Device device_of_rank(Communicator& world) {
 
   Device device;
   throw_on_all(world, [&] {
-    const std::vector<Device> visible = visible_devices();
+    const std::vector<Device> visible = device_backend().visible();
     const int index = choose_device(local_rank, local_size, static_cast<int>(visible.size()), host_name());
     device = visible[static_cast<std::size_t>(index)];
   });

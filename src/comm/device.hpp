@@ -1,7 +1,10 @@
-/// Which GPU a rank works on. The choice is pure arithmetic; what there is comes from the CUDA runtime, in
-/// builds that have one (DWGF_CUDA=ON), and is nothing in others.
+/// Devices beside the processor: what kind this build knows, which one a rank works on, and how their memory
+/// is exchanged. A kind is a source in comm/devices, chosen when the program is built: none.cpp, or cuda.cpp
+/// with DWGF_CUDA=ON.
 #pragma once
 
+#include <functional>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -17,11 +20,32 @@ struct Device {
   std::string uuid;  ///< of the GPU, or of the slice of one: the same for every process that sees it
 };
 
-/// The devices that this process sees. Throws RankError (there is a driver, but it does not answer).
-std::vector<Device> visible_devices();
+/// The stream that the caller's kernels are queued on (a cudaStream_t, say), asked for at every operation.
+using ComputeStream = std::function<void*()>;
 
-/// The CUDA runtime and NCCL.
-std::vector<LibraryVersions> gpu_libraries();
+/// One kind of device. `comm` has no more to ask of it; what computes is LibTorch's device of the same name.
+class DeviceBackend {
+ public:
+  virtual ~DeviceBackend() = default;
+
+  /// LibTorch's name of the kind, "cuda"; empty where this build knows no devices.
+  virtual std::string name() const = 0;
+
+  /// The devices that this process sees. Throws RankError (there is a driver, but it does not answer).
+  virtual std::vector<Device> visible() const = 0;
+
+  /// What it is made of: the CUDA runtime and NCCL.
+  virtual std::vector<LibraryVersions> libraries() const = 0;
+
+  /// Collective over `group`: its exchange on device memory, each rank on its `device`, which is an index
+  /// among the visible ones. Throws RankError on all ranks alike (no connection), InternalError where this
+  /// build knows no devices.
+  virtual std::unique_ptr<Collective> connect(Communicator& group, int device,
+                                              ComputeStream compute_stream) const = 0;
+};
+
+/// The kind of device of this build.
+const DeviceBackend& device_backend();
 
 /// The index of the device that a rank takes. Where each rank of a node sees one (the launcher bound them),
 /// it is that one; where all see all, rank k of a node takes the k-th. Throws UsageError when a node has

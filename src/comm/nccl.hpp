@@ -10,18 +10,16 @@
 /// an error that is polled, never as a call that does not return; a failure aborts the communicator.
 #pragma once
 
-#include <functional>
 #include <memory>
 
 #include <dwgf/comm/mpi.hpp>
+
+#include "comm/device.hpp"
 
 namespace dwgf {
 
 class NcclCollective final : public Collective {
  public:
-  /// The stream that the caller's kernels are queued on (a cudaStream_t), asked for at every operation.
-  using ComputeStream = std::function<void*()>;
-
   /// Collective over `group`, whose ranks each have a device of their own (`device_of_rank`). NCCL's id goes
   /// to all ranks by MPI. Throws RankError on all ranks alike: NCCL failed, or did not connect within
   /// `patience_seconds`.
@@ -49,10 +47,5 @@ class NcclCollective final : public Collective {
   struct Impl;
   std::shared_ptr<Impl> impl_;
 };
-
-/// An NcclCollective, in builds that have NCCL (DWGF_CUDA=ON). Throws InternalError in others, where no
-/// device can have been chosen.
-std::unique_ptr<Collective> make_nccl_collective(Communicator& group, int device,
-                                                 NcclCollective::ComputeStream compute_stream);
 
 }  // namespace dwgf

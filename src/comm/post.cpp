@@ -9,7 +9,7 @@
 namespace dwgf {
 namespace {
 
-constexpr int post_tag = 7001;
+constexpr int kPostTag = 7001;
 
 // The next posted message, if one has arrived.
 bool take(MPI_Comm comm, std::vector<std::int64_t>& message) {
@@ -17,7 +17,7 @@ bool take(MPI_Comm comm, std::vector<std::int64_t>& message) {
   int arrived = 0;
   MPI_Message handle = MPI_MESSAGE_NULL;
   MPI_Status status;
-  check_mpi(MPI_Improbe(MPI_ANY_SOURCE, post_tag, comm, &arrived, &handle, &status), call);
+  check_mpi(MPI_Improbe(MPI_ANY_SOURCE, kPostTag, comm, &arrived, &handle, &status), call);
   if (!arrived) return false;
   int count = 0;
   check_mpi(MPI_Get_count(&status, MPI_INT64_T, &count), call);
@@ -65,7 +65,7 @@ void Communicator::post(int destination, std::span<const std::int64_t> message) 
   post.message = std::make_unique<std::vector<std::int64_t>>(message.begin(), message.end());
   impl_->posts.reserve(impl_->posts.size() + 1);
   check_mpi(MPI_Isend(post.message->data(), static_cast<int>(message.size()), MPI_INT64_T, destination,
-                      post_tag, comm, &post.request),
+                      kPostTag, comm, &post.request),
             {"posting", message.size_bytes(), comm});
   impl_->posts.push_back(std::move(post));
 }

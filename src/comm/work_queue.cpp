@@ -11,9 +11,9 @@
 namespace dwgf {
 namespace {
 
-constexpr int ask_tag = 7101, answer_tag = 7102;
+constexpr int kAskTag = 7101, kAnswerTag = 7102;
 // A request waits for half of this on average; looking costs next to nothing.
-constexpr auto pause = std::chrono::milliseconds(1);
+constexpr auto kPause = std::chrono::milliseconds(1);
 
 }  // namespace
 
@@ -35,20 +35,20 @@ struct WorkQueue::Impl {
     int asked = 0;
     MPI_Message message = MPI_MESSAGE_NULL;
     MPI_Status status;
-    check_mpi(MPI_Improbe(MPI_ANY_SOURCE, ask_tag, comm, &asked, &message, &status),
+    check_mpi(MPI_Improbe(MPI_ANY_SOURCE, kAskTag, comm, &asked, &message, &status),
               call("looking for who needs work"));
     if (!asked) return false;
     check_mpi(MPI_Mrecv(nullptr, 0, MPI_BYTE, &message, MPI_STATUS_IGNORE),
               call("looking for who needs work"));
     const std::int64_t item = next++;
-    check_mpi(MPI_Send(&item, 1, MPI_INT64_T, status.MPI_SOURCE, answer_tag, comm), call("giving out work"));
+    check_mpi(MPI_Send(&item, 1, MPI_INT64_T, status.MPI_SOURCE, kAnswerTag, comm), call("giving out work"));
     return true;
   }
 
   void serve() {
     try {
       while (!ending) {
-        if (!answer()) std::this_thread::sleep_for(pause);
+        if (!answer()) std::this_thread::sleep_for(kPause);
       }
     } catch (const std::exception&) {
       failure = std::current_exception();
@@ -82,9 +82,9 @@ std::optional<std::int64_t> WorkQueue::take() {
     if (impl_->failed) std::rethrow_exception(impl_->failure);
     item = impl_->next++;
   } else {
-    check_mpi(MPI_Send(nullptr, 0, MPI_BYTE, impl_->server, ask_tag, impl_->comm),
+    check_mpi(MPI_Send(nullptr, 0, MPI_BYTE, impl_->server, kAskTag, impl_->comm),
               impl_->call("asking for work"));
-    check_mpi(MPI_Recv(&item, 1, MPI_INT64_T, impl_->server, answer_tag, impl_->comm, MPI_STATUS_IGNORE),
+    check_mpi(MPI_Recv(&item, 1, MPI_INT64_T, impl_->server, kAnswerTag, impl_->comm, MPI_STATUS_IGNORE),
               impl_->call("asking for work"));
   }
   if (item >= impl_->items) return std::nullopt;
@@ -94,10 +94,10 @@ std::optional<std::int64_t> WorkQueue::take() {
 void WorkQueue::serve(int askers) {
   for (int told = 0; told < askers;) {
     MPI_Status status;
-    check_mpi(MPI_Recv(nullptr, 0, MPI_BYTE, MPI_ANY_SOURCE, ask_tag, impl_->comm, &status),
+    check_mpi(MPI_Recv(nullptr, 0, MPI_BYTE, MPI_ANY_SOURCE, kAskTag, impl_->comm, &status),
               impl_->call("waiting for who needs work"));
     const std::int64_t item = impl_->next++;
-    check_mpi(MPI_Send(&item, 1, MPI_INT64_T, status.MPI_SOURCE, answer_tag, impl_->comm),
+    check_mpi(MPI_Send(&item, 1, MPI_INT64_T, status.MPI_SOURCE, kAnswerTag, impl_->comm),
               impl_->call("giving out work"));
     told += item >= impl_->items;
   }

@@ -4,6 +4,8 @@
 
 #include <dwgf/flow/fixed_point.hpp>
 
+#include "base/precondition.hpp"
+
 namespace dwgf {
 
 namespace {
@@ -44,10 +46,12 @@ void EnsembleMoments::wait() {
 }
 
 bool EnsembleMoments::diverged() const {
+  precondition(!pending_, "sums whose all-reduce was waited for");
   return sums_[2 * elements_].item<std::int64_t>() != 0;
 }
 
 at::Tensor EnsembleMoments::mean() const {
+  precondition(!pending_, "sums whose all-reduce was waited for");
   const at::Tensor poison = at::where(sums_.slice(0, 2 * elements_) > 0, std::nan(""), 0.0);  // [1]
   return sums_.slice(0, 0, elements_).to(at::kDouble) / (kScale * static_cast<double>(particles_)) + poison;
 }

@@ -2,6 +2,8 @@
 
 #include <ATen/ATen.h>
 
+#include "base/precondition.hpp"
+
 namespace dwgf {
 
 namespace {
@@ -29,6 +31,7 @@ void GatheredRows::begin(const FlowState& state) {
 }
 
 void GatheredRows::finish(const FlowState& state) {
+  precondition(pending_ != nullptr, "rows that are being gathered");
   pending_->wait();
   pending_.reset();
   all_ = gathered_.slice(0, 0, state.share.particles);  // [N, width]

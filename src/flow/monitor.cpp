@@ -60,7 +60,7 @@ void Monitor::observe(const ParticleBatch& batch, const at::Tensor& misfit, cons
       at::stack({misfit.cpu(), mean_square(data_gradient).cpu(), mean_square(prior_gradient).cpu(),
                  neighbours.cpu(), at::full({misfit.size(0)}, static_cast<double>(redone), at::kDouble)},
                 1)
-          .contiguous();  // [M, quantities]
+          .contiguous();  // [M, kQuantities]
   const double* value = columns.data_ptr<double>();
   own_.insert(own_.end(), value, value + columns.numel());
 }
@@ -76,7 +76,7 @@ void Monitor::finish_step(const FlowState& state) {
 void Monitor::start_exchange(const FlowState& state) {
   // The same room on every rank, whether it has that many particles or not.
   under_way_.resize(static_cast<std::size_t>(state.share.batches_per_rank * state.share.micro_batch) *
-                    quantities);
+                    kQuantities);
   gathered_.assign(under_way_.size() * static_cast<std::size_t>(group_.size()), 0.0);
   pending_ = group_.start_all_gather(std::as_bytes(std::span(under_way_)),
                                      std::as_writable_bytes(std::span(gathered_)));
@@ -87,9 +87,9 @@ void Monitor::start_exchange(const FlowState& state) {
 
 bool Monitor::stalled() const {
   const std::vector<double>& misfit = diagnostics_.misfit;
-  if (stall_ == 0.0 || misfit.size() < 2 * stall_window) return false;
-  const auto middle = misfit.end() - stall_window;
-  const double before = std::accumulate(middle - stall_window, middle, 0.0);
+  if (stall_ == 0.0 || misfit.size() < 2 * kStallWindow) return false;
+  const auto middle = misfit.end() - kStallWindow;
+  const double before = std::accumulate(middle - kStallWindow, middle, 0.0);
   return !(std::accumulate(middle, misfit.end(), 0.0) < (1.0 - stall_) * before);
 }
 
@@ -108,10 +108,10 @@ void Monitor::go_on_from(State state, const FlowState& flow) {
 void Monitor::complete() {
   if (!pending_) return;
   std::exchange(pending_, nullptr)->wait();
-  double sums[quantities] = {};
+  double sums[kQuantities] = {};
   for (std::int64_t particle = 0; particle < particles_; ++particle) {
-    for (std::size_t q = 0; q < quantities; ++q) {
-      sums[q] += gathered_[static_cast<std::size_t>(particle) * quantities + q];
+    for (std::size_t q = 0; q < kQuantities; ++q) {
+      sums[q] += gathered_[static_cast<std::size_t>(particle) * kQuantities + q];
     }
   }
   for (double& sum : sums) {

@@ -57,7 +57,7 @@ Snapshot take_snapshot(const FlowState& state, const Monitor& monitor) {
     append(snapshot.shared, series->data(), series->size() * sizeof(double));
   }
 
-  const auto per_batch = static_cast<std::size_t>(state.share.micro_batch) * Monitor::quantities;
+  const auto per_batch = static_cast<std::size_t>(state.share.micro_batch) * Monitor::kQuantities;
   for (std::size_t b = 0; b < state.batches.size(); ++b) {
     const ParticleBatch& batch = state.batches[b];
     Snapshot::Piece piece{state.share.first_batch + static_cast<std::int64_t>(b), {}};
@@ -90,7 +90,7 @@ Monitor::State go_on_from(const Snapshot& snapshot, FlowState& state) {
     throw DataError(concat("a snapshot has ", snapshot.pieces.size(), " pieces for the ",
                            state.batches.size(), " micro-batches of this rank"));
   }
-  const auto per_batch = static_cast<std::size_t>(state.share.micro_batch) * Monitor::quantities;
+  const auto per_batch = static_cast<std::size_t>(state.share.micro_batch) * Monitor::kQuantities;
   std::vector<ParticleBatch> batches = state.batches;
   for (std::size_t b = 0; b < batches.size(); ++b) {
     if (snapshot.pieces[b].number != state.share.first_batch + static_cast<std::int64_t>(b))

@@ -9,7 +9,7 @@
 namespace dwgf {
 namespace {
 
-constexpr std::size_t transfer_bytes = std::size_t{1} << 28;  // in one call, well below the counts of MPI-IO
+constexpr std::size_t kTransferBytes = std::size_t{1} << 28;  // in one call, well below the counts of MPI-IO
 
 }  // namespace
 
@@ -81,7 +81,7 @@ void FlatDataset::for_each_box(hsize_t first, hsize_t count, const Transfer& tra
         concat("values ", first, " ... ", first + count, " of ", path_, ", which has ", size_));
   }
   hsize_t done = 0;
-  for (const Box& box : boxes_of_range(shape_, first, count, transfer_bytes / value_bytes_)) {
+  for (const Box& box : boxes_of_range(shape_, first, count, kTransferBytes / value_bytes_)) {
     const std::string what = concat("choosing values of ", path_, " of ", file_name_);
     checked(H5Sselect_hyperslab(space_.id(), H5S_SELECT_SET, box.start.data(), nullptr, box.count.data(),
                                 nullptr),

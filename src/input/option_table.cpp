@@ -185,10 +185,6 @@ std::vector<OptionSpec> restore_options() {
           layout(choice(
               "run.device", "auto", {"cpu", "cuda", "auto"},
               "where the networks and the flow run; auto: on GPUs where this build and every rank have one")),
-          layout(text("run.stage_weights", "",
-                      "a folder of every node's own, such as /dev/shm: one rank reads the prior's files and "
-                      "broadcasts them there, so that "
-                      "many nodes do not read the file system")),
           integer("run.threads", "1", 1, 4096, "threads a rank; part of a result's identity"),
 
           layout(real("run.watchdog_minutes", "30", 0, 1e6,
@@ -328,12 +324,16 @@ const std::vector<CommandSpec>& command_table() {
        "what would go wrong on this machine or allocation, before it does; takes the options of restore",
        job_options(), 0},
       {"completion",
-       "bash | zsh | fish",
+       "bash",
        "a script that completes commands, options and their values in this shell, to standard output",
        {},
        1},
   };
   return table;
+}
+
+bool is_retired(const std::string& key) {
+  return key == "run.stage_weights";
 }
 
 const CommandSpec* find_command(const std::string& name) {

@@ -78,6 +78,7 @@ std::vector<Assignment> parse_ini(const std::string& ini, const std::string& nam
     for (const po::option& option : parsed.options) {
       const std::string& key = option.string_key;
       const std::string where = concat(name, ", line ", line_of(ini, key));
+      if (is_retired(key)) continue;
       if (option.unregistered) unknown_key(key, where, command);
       for (const Assignment& earlier : assignments) {
         if (earlier.key == key)

@@ -209,32 +209,31 @@ std::optional<DecoderGradient> decoder_gradient(const std::string& name) {
 
 }  // namespace
 
-std::unique_ptr<Prior> build_prior(const Settings& settings, FileHashes& hashes, const PriorPlace& place) {
+std::unique_ptr<Prior> build_prior(const Settings& settings, const c10::Device& device) {
   const std::string& unet = network_precision(settings, "prior.unet_precision");
   const std::string& autoencoder = network_precision(settings, "prior.autoencoder_precision");
   const std::string& path = settings.text("prior.path");
   const auto dtype = settings.text("flow.precision") == "fp64" ? at::kDouble : at::kFloat;
   const std::string& context = settings.text("prior.context");
   const bool mixture = is_mixture(path);
-  const std::string directory = mixture ? path : !place.folder.empty() ? place.folder : prior_directory(path);
+  const std::string directory = mixture ? path : prior_directory(path);
   if (mixture || is_pixel_diffusion(directory)) {
     for (const char* key : {"prior.prompt", "prior.context"}) {
       if (settings.text(key).empty()) continue;
       throw UsageError(concat(key, ": the prior '", path, "' takes no prompt; leave it out"));
     }
-    const auto tensors = at::TensorOptions(dtype).device(place.device);
+    const auto tensors = at::TensorOptions(dtype).device(device);
     return mixture ? load_mixture(path, tensors)
-                   : load_pixel_diffusion(directory, tensors, network_type(unet), &hashes, unet == "tf32");
+                   : load_pixel_diffusion(directory, tensors, network_type(unet), unet == "tf32");
   }
   StableDiffusionOptions options;
   options.dtype = dtype;
-  options.device = place.device;
+  options.device = device;
   options.unet_type = network_type(unet);
   options.autoencoder_type = network_type(autoencoder);
   options.unet_tf32 = unet == "tf32";
   options.autoencoder_tf32 = autoencoder == "tf32";
   options.decoder_gradient = decoder_gradient(settings.text("prior.decoder_gradient"));
-  options.hashes = &hashes;
   if (!context.empty()) {
     const NpyFile array(context);
     if (array.shape().size() != 3 || array.shape()[0] != 1) {

@@ -15,16 +15,8 @@
 #include "data/images.hpp"
 #include "input/settings.hpp"
 #include "operators/baselines/linear_mmse.hpp"
-#include "prior/files/file_hashes.hpp"
 
 namespace dwgf {
-
-/// Where a rank has its prior.
-struct PriorPlace {
-  c10::Device device = c10::Device(c10::DeviceType::CPU);
-  std::string folder =
-      {};  ///< a copy of the prior's folder to read in its place; empty: what prior.path names
-};
 
 FlowOptions flow_options(const Settings& settings);
 
@@ -35,9 +27,9 @@ std::string prior_directory(const std::string& path);
 /// Whether prior.path names the file of a Gaussian mixture, and no folder.
 bool is_mixture(const std::string& prior_path);
 
-/// `hashes`: of weight files, known and learnt.
-std::unique_ptr<Prior> build_prior(const Settings& settings, FileHashes& hashes,
-                                   const PriorPlace& place = {});
+/// The prior that the settings describe, on this device.
+std::unique_ptr<Prior> build_prior(const Settings& settings,
+                                   const c10::Device& device = c10::Device(c10::DeviceType::CPU));
 
 /// statistics.safetensors of the prior's directory, or nothing where there is none.
 std::optional<GaussianImages> image_statistics(const std::string& prior_path);

@@ -24,8 +24,7 @@ at::Tensor on_canvas(const at::Tensor& image, const PriorGeometry& geometry) {
 
 double measured_on(const std::string& data, const Settings& job, std::int64_t most) {
   const std::unique_ptr<ImageSource> source = open_images(data);
-  FileHashes hashes;
-  const std::unique_ptr<Prior> prior = build_prior(job, hashes);
+  const std::unique_ptr<Prior> prior = build_prior(job);
   const auto all = static_cast<std::int64_t>(source->entries().size());
   const std::int64_t count = std::min(all, most);
   double sum = 0.0;
@@ -39,7 +38,7 @@ double measured_on(const std::string& data, const Settings& job, std::int64_t mo
             .narrow(2, 0, image.size(2))
             .to(at::kCPU, at::kDouble);  // [C, H, W]
     const at::Tensor x = image.to(at::kDouble);
-    const at::Tensor error = (shown.clamp(-1, 1) - x).masked_select(x.abs() < Coverage::clipped_from);
+    const at::Tensor error = (shown.clamp(-1, 1) - x).masked_select(x.abs() < Coverage::kClippedFrom);
     sum += error.square().sum().item<double>();
     pixels += error.numel();
   }

@@ -108,13 +108,13 @@ Finding check_directory(Communicator& world, const fs::path& directory) {
 Finding check_devices(Communicator& world) {
   std::size_t visible = 0;
   Finding finding = shared(world, "devices", "", "nvidia-smi on that host tells more", [&] {
-    visible = visible_devices().size();
+    visible = device_backend().visible().size();
     if (visible > 0) device_of_rank(world);
   });
   if (finding.level != Finding::Level::fine) return finding;
   if (visible > 0) {
     finding.text = concat(visible, " visible to the first rank; one a rank");
-  } else if (gpu_libraries().empty()) {
+  } else if (device_backend().libraries().empty()) {
     finding.text = "this build computes on the CPU";
   } else {
     finding.text = "no GPU is visible; this build could use one";
@@ -130,8 +130,7 @@ std::vector<Finding> check_inputs(Communicator& world, const Settings& settings,
   findings.push_back(shared(world, "weights", concat("prior.path = ", settings.text("prior.path"), " loads"),
                             "see the message; every host needs to see the same files", [&] {
                               const std::string directory = prior_directory(settings.text("prior.path"));
-                              FileHashes hashes;
-                              if (world.rank() == 0 && !whole_job) build_prior(settings, hashes);
+                              if (world.rank() == 0 && !whole_job) build_prior(settings);
                               if (access(directory.c_str(), R_OK | X_OK) != 0)
                                 throw NotFoundError(
                                     concat(directory, " is not readable on host ", host_name()));
@@ -170,7 +169,7 @@ ExitCode doctor(Communicator& world, const Settings& settings) {
   findings.push_back(check_devices(world));
   findings.push_back(diagnose_clocks(ranks));
   add(diagnose_libraries(ranks));
-  for (const LibraryVersions& library : gpu_libraries())
+  for (const LibraryVersions& library : device_backend().libraries())
     findings.push_back(Finding::fine(
         "libraries", concat(library.name, " ", library.loaded, ", compiled with ", library.compiled)));
   std::uint64_t needed = 0;

@@ -37,15 +37,15 @@ std::vector<DatasetLayout> posterior_datasets(const Settings& settings, const sc
 class PosteriorProducts {
  public:
   /// Where the decoded particles of a rank take more, they are decoded again for every such piece of pixels.
-  static constexpr std::int64_t kept_bytes = std::int64_t{1} << 30;
+  static constexpr std::int64_t kKeptBytes = std::int64_t{1} << 30;
 
   /// A micro-batch's particles as images [M, C, H, W].
   using Decode = std::function<at::Tensor(const ParticleBatch&)>;
 
   /// @param wanted  the layout of the results file: what it lacks is not computed
-  /// @pre what is given outlives it. `kept` other than kept_bytes only in tests.
+  /// @pre what is given outlives it. `kept` other than kKeptBytes only in tests.
   PosteriorProducts(const ResultsLayout& wanted, const ImageProblem& image, const FlowState& state,
-                    Decode decode, std::int64_t kept = kept_bytes);
+                    Decode decode, std::int64_t kept = kKeptBytes);
 
   /// This rank's batch number `batch` of the state, as decoded.
   void add(std::size_t batch, const at::Tensor& x);

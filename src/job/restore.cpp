@@ -30,7 +30,6 @@
 #include "service/event_log.hpp"
 #include "service/launcher.hpp"
 #include "service/progress.hpp"
-#include "store/staged_folder.hpp"
 
 namespace dwgf {
 
@@ -163,23 +162,6 @@ class Restoration {
   int group_number_;
 };
 
-/// The prior's folder on this node, where `run.stage_weights` asks for it; only for as long as weights are
-/// loaded from it.
-std::unique_ptr<StagedFolder> stage_prior(Communicator& world, const Settings& settings) {
-  const std::string& root = settings.text("run.stage_weights");
-  if (root.empty() || is_mixture(settings.text("prior.path"))) return nullptr;
-  std::string directory;
-  throw_on_all<CollectiveError>(world, [&] {
-    if (world.rank() == 0) directory = prior_directory(settings.text("prior.path"));
-  });
-  const std::vector<int> nodes = nodes_of_ranks(world);
-  try {
-    return std::make_unique<StagedFolder>(world, nodes, directory, root);
-  } catch (const Error& error) {
-    throw CollectiveError(error.code(), concat("run.stage_weights: ", error.what()));
-  }
-}
-
 void print_start(const OpenResults& open, const std::vector<ImageEntry>& images) {
   for (const ResultsShard& shard : open.missing) {
     std::fprintf(stderr, "restore: %s was missing and is made again, with its %lld images\n",
@@ -245,11 +227,7 @@ ExitCode restore_logged(Communicator& world, const Settings& settings, ScopedSig
   const c10::Device device = compute_device(world, settings);
   watchdog.enter("reading the weights and listing the images");
   std::optional<RestoreJob> job;
-  {
-    const std::unique_ptr<StagedFolder> staged = stage_prior(world, settings);
-    const PriorPlace place{device, staged ? staged->path().string() : ""};
-    throw_on_all<CollectiveError>(world, [&] { job.emplace(settings, world, place); });
-  }
+  throw_on_all<CollectiveError>(world, [&] { job.emplace(settings, world, device); });
   ProcessGrid grid(
       world, static_cast<int>(std::min<std::int64_t>(settings.integer("run.ranks_per_image"), world.size())));
   const GridPlace& place = grid.place();
@@ -263,7 +241,6 @@ ExitCode restore_logged(Communicator& world, const Settings& settings, ScopedSig
   watchdog.enter("opening the results file");
   OpenResults open = open_results(world, *job, place.groups);
   if (world.rank() == 0) {
-    job->remember_hashes();
     print_warnings(*job, place);
     print_start(open, job->images());
   }
@@ -330,17 +307,6 @@ ExitCode restore_logged(Communicator& world, const Settings& settings, ScopedSig
 
 }  // namespace
 
-namespace {
-
-/// By one rank a node.
-void clear_leftovers(const Communicator& world, EventLog& log) {
-  if (nodes_of_ranks(world)[static_cast<std::size_t>(world.rank())] != world.rank()) return;
-  for (const std::string& path : remove_leftovers(leftover_places()))
-    log.event("removed what a killed job left", {{"path", path}});
-}
-
-}  // namespace
-
 ExitCode restore(Communicator& world, const Settings& settings, ScopedSignals& signals) {
   std::optional<EventLog> log;
   throw_on_all<CollectiveError>(world,
@@ -349,7 +315,6 @@ ExitCode restore(Communicator& world, const Settings& settings, ScopedSignals& s
                         {"started_by", launcher_identity()},
                         {"ranks", std::int64_t{world.size()}},
                         {"results", settings.text("store.out")}});
-  clear_leftovers(world, *log);
   try {
     const ExitCode code = restore_logged(world, settings, signals, *log);
     log->event("ends", {{"code", std::int64_t{static_cast<int>(code)}}});

@@ -1,7 +1,6 @@
 #include "job/restore_job.hpp"
 
 #include <algorithm>
-#include <filesystem>
 #include <map>
 #include <optional>
 #include <set>
@@ -22,16 +21,13 @@ namespace dwgf {
 
 namespace {
 
-/// In the folder of the results.
-constexpr const char* kHashesName = ".dwgf-weights.json";
-
 NumberType stored_type(const Settings& settings, const std::string& key) {
   return number_type_from_name(settings.text(key)).value_or(NumberType::none);
 }
 
 }  // namespace
 
-RestoreJob::RestoreJob(const Settings& settings, Communicator& ranks, const PriorPlace& place)
+RestoreJob::RestoreJob(const Settings& settings, Communicator& ranks, const c10::Device& device)
     : settings_(settings), flow_(flow_options(settings)) {
   if (settings_.text("input.data").empty()) {
     throw UsageError(
@@ -43,10 +39,7 @@ RestoreJob::RestoreJob(const Settings& settings, Communicator& ranks, const Prio
   }
   source_.emplace(settings_, ranks);
   posterior_datasets(settings_, {}, source_->has_truth());  // refuses what does not go together
-  // A staged copy is new in every run.
-  if (place.folder.empty())
-    hashes_ = FileHashes(std::filesystem::path(settings_.text("store.out")).parent_path() / kHashesName);
-  prior_ = build_prior(settings_, hashes_, place);
+  prior_ = build_prior(settings_, device);
 
   if (const auto channels = source_->channels(); channels && *channels != prior_->geometry().image_channels) {
     throw DataError(concat("input.data: '", settings_.text("input.data"),
@@ -75,7 +68,6 @@ RestoreJob::RestoreJob(const Settings& settings, Communicator& ranks, const Prio
 
 std::vector<std::string> RestoreJob::warnings() const {
   std::vector<std::string> warnings = prior_->warnings();
-  if (!hashes_.warning().empty()) warnings.push_back(hashes_.warning());
   for (const char* key : {"flow.precision", "prior.unet_precision", "prior.autoencoder_precision"}) {
     if (settings_.text(key) == "tf32" && prior_->options().device().is_cpu())
       warnings.push_back(

@@ -20,7 +20,8 @@ class RestoreJob {
  public:
   /// Loads the prior and lists the images of the slice. Throws what makes the whole job impossible.
   /// Collective over `ranks`.
-  RestoreJob(const Settings& settings, Communicator& ranks, const PriorPlace& place = {});
+  RestoreJob(const Settings& settings, Communicator& ranks,
+             const c10::Device& device = c10::Device(c10::DeviceType::CPU));
 
   const Settings& settings() const { return settings_; }
   const FlowOptions& flow() const { return flow_; }
@@ -28,8 +29,6 @@ class RestoreJob {
   const std::vector<ImageEntry>& images() const { return source_->images(); }
   /// What is allowed but probably not meant, one sentence each.
   std::vector<std::string> warnings() const;
-  /// Keeps the hashes of the prior's files for later runs, beside the results. For one rank.
-  void remember_hashes() const { hashes_.remember(); }
 
   /// The structure of the results file. `system` describes the machine, for the attribute of that name.
   ResultsLayout layout(const std::string& system) const;
@@ -47,7 +46,6 @@ class RestoreJob {
 
   Settings settings_;
   FlowOptions flow_;
-  FileHashes hashes_;
   std::unique_ptr<Prior> prior_;
   std::optional<ProblemSource> source_;
 };

@@ -7,6 +7,8 @@
 
 #include <dwgf/base/error.hpp>
 
+#include "base/precondition.hpp"
+
 namespace dwgf {
 
 namespace {
@@ -53,6 +55,7 @@ std::int64_t FeatureSums::count() const {
 }
 
 at::Tensor FeatureSums::mean() const {
+  precondition(count() >= 2, "at least 2 features");
   return sums_.slice(0, 1, 1 + dimension_).to(at::kDouble) / (kScale * static_cast<double>(count()));
 }
 

@@ -22,7 +22,7 @@ namespace dwgf {
 
 class Inception {
  public:
-  static constexpr std::int64_t features = 2048;
+  static constexpr std::int64_t kFeatures = 2048;
 
   /// Throws DataError (named_tensors.hpp).
   explicit Inception(const NamedTensors& weights);

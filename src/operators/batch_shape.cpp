@@ -7,6 +7,8 @@
 
 #include <dwgf/base/error.hpp>
 
+#include "base/precondition.hpp"
+
 namespace dwgf {
 
 void expect_batch(const at::Tensor& tensor, at::IntArrayRef shape, const char* what) {
@@ -22,6 +24,7 @@ void expect_batch(const at::Tensor& x, const ImageShape& shape, const char* what
 }
 
 at::Tensor image_by_image(std::int64_t count, const std::function<at::Tensor(std::int64_t)>& one) {
+  precondition(count >= 1, "at least one image");
   if (count == 1) return one(0).unsqueeze(0);
   std::vector<at::Tensor> images;
   images.reserve(static_cast<std::size_t>(count));

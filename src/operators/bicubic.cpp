@@ -7,6 +7,7 @@
 
 #include <dwgf/base/error.hpp>
 
+#include "operators/known_operators.hpp"
 #include "operators/separable.hpp"
 
 namespace dwgf {

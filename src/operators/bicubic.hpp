@@ -9,15 +9,13 @@
 /// antialias=True, align_corners=False).
 ///
 /// The trivial inverse is the same resampling upwards, to the image's size.
+///
+/// `bicubic:r`, r at most the smaller side. Throws UsageError.
 #pragma once
 
 #include "operators/operator_arguments.hpp"
 
 namespace dwgf {
-
-/// `bicubic:r`, r at most the smaller side. Throws UsageError.
-std::shared_ptr<const ForwardOperator> make_bicubic(const OperatorArguments& arguments,
-                                                    const OperatorContext& context);
 
 /// The matrix above from `from` samples to `to`: [to, from], float64.
 at::Tensor bicubic_matrix(std::int64_t from, std::int64_t to);

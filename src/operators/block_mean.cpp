@@ -1,9 +1,13 @@
-#include "operators/block_mean.hpp"
-
+// Super-resolution by block means: y_ij = (1 / r^2) sum of x over the r x r block (i, j). No border: r
+// divides height and width. Adjoint: every block filled with r_ij / r^2. The trivial inverse is bicubic
+// interpolation (see bicubic.hpp).
+//
+// `mean:r`; throws UsageError unless r divides height and width.
 #include <ATen/ATen.h>
 
 #include "operators/batch_shape.hpp"
 #include "operators/bicubic.hpp"
+#include "operators/known_operators.hpp"
 
 namespace dwgf {
 namespace {

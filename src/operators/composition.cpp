@@ -1,9 +1,19 @@
-#include "operators/composition.hpp"
-
+// Composition y = A_k(... A_1(x)), written `A_1 | ... | A_k`. Pulling back goes through the stages in
+// reverse, A_1'(x)^T A_2'(A_1 x)^T ... r. Linear where all stages are.
+//
+// Observed: what a mask leaves out stays unobserved through later stages that keep it
+// (ForwardOperator::keeps_unobserved); any other stage mixes it with its neighbours, and its whole
+// measurement is observed.
+//
+// The trivial inverse undoes the stages in reverse; one that has none is passed by where it keeps the shape,
+// otherwise the composition has none either.
 #include <algorithm>
 #include <utility>
 
 #include <ATen/ATen.h>
+
+#include "base/precondition.hpp"
+#include "operators/known_operators.hpp"
 
 namespace dwgf {
 namespace {
@@ -124,6 +134,7 @@ class NonlinearComposition final : public ForwardOperator {
 }  // namespace
 
 std::shared_ptr<const ForwardOperator> compose(Stages stages, const ImageShape& image_shape) {
+  precondition(!stages.empty(), "at least one stage");
   if (stages.size() == 1) return stages.front();
   const bool linear = std::all_of(stages.begin(), stages.end(), [](const auto& stage) {
     return dynamic_cast<const LinearOperator*>(stage.get()) != nullptr;

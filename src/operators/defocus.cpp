@@ -7,11 +7,14 @@
 
 #include <dwgf/base/error.hpp>
 
+#include "base/precondition.hpp"
 #include "operators/kernel_blur.hpp"
+#include "operators/known_operators.hpp"
 
 namespace dwgf {
 
 at::Tensor disc_kernel(double radius) {
+  precondition(radius > 0, "a disc's radius > 0");
   const auto half = static_cast<std::int64_t>(std::ceil(radius + 0.5)) - 1;
   at::Tensor kernel = at::zeros({2 * half + 1, 2 * half + 1}, at::kDouble);
   auto weights = kernel.accessor<double, 2>();

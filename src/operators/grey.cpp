@@ -1,5 +1,8 @@
-#include "operators/grey.hpp"
-
+// Colour to grey: y = 0.299 red + 0.587 green + 0.114 blue (luma of ITU-R BT.601), [3, H, W] -> [1, H, W].
+// The weights sum to 1, so grey pixels keep their value. Adjoint: the weight of each channel times r. The
+// trivial inverse is y in every channel.
+//
+// `grey`; throws UsageError unless the image has 3 channels.
 #include <array>
 
 #include <ATen/ATen.h>
@@ -7,11 +10,12 @@
 #include <dwgf/base/error.hpp>
 
 #include "operators/batch_shape.hpp"
+#include "operators/known_operators.hpp"
 
 namespace dwgf {
 namespace {
 
-constexpr std::array<double, 3> luma{0.299, 0.587, 0.114};
+constexpr std::array<double, 3> kLuma{0.299, 0.587, 0.114};
 
 class Grey final : public LinearOperator {
  public:
@@ -20,13 +24,13 @@ class Grey final : public LinearOperator {
   at::Tensor apply(const at::Tensor& x) const override {
     expect_batch(x, shape_, "an image");
     // Products first: a fused multiply-add would round by a value's place in memory.
-    const auto part = [&](std::int64_t c) { return x.narrow(1, c, 1) * luma[static_cast<std::size_t>(c)]; };
+    const auto part = [&](std::int64_t c) { return x.narrow(1, c, 1) * kLuma[static_cast<std::size_t>(c)]; };
     return part(0).add_(part(1)).add_(part(2));  // [B, 1, H, W]
   }
 
   at::Tensor adjoint(const at::Tensor& r) const override {
     expect_batch(r, measurement_shape(), "a measurement");
-    return at::cat({r * luma[0], r * luma[1], r * luma[2]}, 1);  // [B, 3, H, W]
+    return at::cat({r * kLuma[0], r * kLuma[1], r * kLuma[2]}, 1);  // [B, 3, H, W]
   }
 
   std::vector<std::int64_t> measurement_shape() const override { return {1, shape_.height, shape_.width}; }

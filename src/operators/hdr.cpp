@@ -1,8 +1,11 @@
-#include "operators/hdr.hpp"
-
+// High dynamic range: y = clamp(2 x, -1, 1), pixel by pixel. Nonlinear: A'(x)^T r = 2 r where |2 x| <= 1,
+// and 0 elsewhere. The trivial inverse is y / 2, exact where nothing was clipped.
+//
+// `hdr`
 #include <ATen/ATen.h>
 
 #include "operators/batch_shape.hpp"
+#include "operators/known_operators.hpp"
 
 namespace dwgf {
 namespace {

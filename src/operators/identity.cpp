@@ -1,6 +1,8 @@
-#include "operators/identity.hpp"
-
+// Denoising: y = x.
+//
+// `identity`
 #include "operators/batch_shape.hpp"
+#include "operators/known_operators.hpp"
 
 namespace dwgf {
 namespace {

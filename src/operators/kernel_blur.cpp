@@ -10,6 +10,7 @@
 
 #include "operators/batch_shape.hpp"
 #include "operators/fourier_filter.hpp"
+#include "operators/known_operators.hpp"
 #include "operators/operator_arrays.hpp"
 
 namespace dwgf {

@@ -40,9 +40,4 @@ class KernelBlur : public LinearOperator {
 /// The motion kernel above, [size, size], float64.
 at::Tensor motion_kernel(std::int64_t size, double angle);
 
-std::shared_ptr<const ForwardOperator> make_kernel_blur(const OperatorArguments& arguments,
-                                                        const OperatorContext& context);
-std::shared_ptr<const ForwardOperator> make_motion_blur(const OperatorArguments& arguments,
-                                                        const OperatorContext& context);
-
 }  // namespace dwgf

@@ -1,8 +1,14 @@
-#include "operators/masked_fourier.hpp"
-
+// Masked 2-D Fourier samples, as in magnetic resonance imaging: y = M F x, F the orthonormal 2-D transform
+// of each channel, M a mask over the frequencies. y is [2, C, H, W], real parts then imaginary parts;
+// frequencies that are not sampled read 0, carry no noise and do not count in m. Adjoint: Re F^-1 M. The
+// mask is in the order of numpy.fft.fft2, frequency 0 at [0, 0]: one with its centre in the middle goes
+// through numpy.fft.ifftshift first. The trivial inverse is the zero-filled one, Re F^-1 y.
+//
+// `fourier:FILE`: a mask [H, W] (.npy or PNG, 0 is not sampled), or `@`.
 #include <ATen/ATen.h>
 
 #include "operators/batch_shape.hpp"
+#include "operators/known_operators.hpp"
 #include "operators/masking.hpp"
 #include "operators/typed_constant.hpp"
 

@@ -9,6 +9,7 @@
 
 #include "operators/baselines/harmonic_fill.hpp"
 #include "operators/batch_shape.hpp"
+#include "operators/known_operators.hpp"
 #include "operators/operator_arrays.hpp"
 
 namespace dwgf {

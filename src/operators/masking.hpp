@@ -3,14 +3,16 @@
 /// harmonic fill.
 ///
 /// `box:top,left,height,width`: missing are `height` rows from row top on, of `width` columns from column
-/// left on (both counted from 0), in all channels.
+/// left on (both counted from 0), in all channels. UsageError for a box that leaves the image or leaves
+/// nothing of it.
 ///
 /// `random:fraction`: missing is element e of the row-major image [C, H, W] where u_e < fraction, with u the
 /// MASK uniforms addressed by (seed, image, particle 0, step k), k the number of `random` stages before it in
-/// the spec. So channels, and stages, are drawn independently.
+/// the spec. So channels, and stages, are drawn independently. 0 <= fraction < 1; UsageError where no pixel
+/// is left.
 ///
 /// `mask:FILE`: missing is where the mask is 0: [H, W], or [C, H, W] for one that differs between channels,
-/// of a .npy or a PNG file, or `@`.
+/// of a .npy or a PNG file, or `@`. UsageError for a mask of another shape, or one that leaves nothing.
 #pragma once
 
 #include "operators/operator_arguments.hpp"
@@ -36,18 +38,6 @@ class Masking : public LinearOperator {
   at::Tensor observed_;  // [C, H, W], float32
   TypedConstant mask_;   // [C, H, W]
 };
-
-/// `box:top,left,height,width`; throws UsageError for a box that leaves the image or leaves nothing of it.
-std::shared_ptr<const ForwardOperator> make_box_inpainting(const OperatorArguments& arguments,
-                                                           const OperatorContext& context);
-
-/// `random:fraction`, 0 <= fraction < 1; throws UsageError where no pixel is left.
-std::shared_ptr<const ForwardOperator> make_random_inpainting(const OperatorArguments& arguments,
-                                                              const OperatorContext& context);
-
-/// `mask:FILE`; throws UsageError for a mask of another shape, or one that leaves nothing.
-std::shared_ptr<const ForwardOperator> make_mask_inpainting(const OperatorArguments& arguments,
-                                                            const OperatorContext& context);
 
 /// The mask that argument 0 names, as 0 and 1: [C, H, W], float32. Throws UsageError as above.
 at::Tensor load_mask(const OperatorArguments& arguments, const OperatorContext& context);

@@ -91,7 +91,7 @@ class PoissonNoise final : public MaskedNoise {
   double variance() const override { return 2 / peak_; }
 
  private:
-  static constexpr double least_rate = 0.01;
+  static constexpr double kLeastRate = 0.01;
 
   at::Tensor draw(const at::Tensor& clean, const DrawAddress& address) const override {
     const at::Tensor rates = ((clean + 1) * (peak_ / 2)).clamp_min(0).contiguous();
@@ -111,7 +111,7 @@ class PoissonNoise final : public MaskedNoise {
     }
     return counts * (2 / peak_) - 1;
   }
-  at::Tensor rate_of(const at::Tensor& a) const { return ((a + 1) * (peak_ / 2)).clamp_min(least_rate); }
+  at::Tensor rate_of(const at::Tensor& a) const { return ((a + 1) * (peak_ / 2)).clamp_min(kLeastRate); }
   at::Tensor count_of(const at::Tensor& y) const { return (y + 1) * (peak_ / 2); }
 
   at::Tensor log_density(const at::Tensor& a, const at::Tensor& y) const override {

@@ -7,6 +7,8 @@
 #include <dwgf/base/error.hpp>
 #include <dwgf/base/text.hpp>
 
+#include "base/precondition.hpp"
+
 namespace dwgf {
 
 OperatorArguments::OperatorArguments(std::string stage, std::string usage, std::vector<std::string> values)
@@ -20,7 +22,8 @@ void OperatorArguments::expect_count(std::size_t least, std::size_t most) const 
 }
 
 const std::string& OperatorArguments::text(std::size_t index) const {
-  return values_.at(index);
+  precondition(index < count(), "an argument that the operator has");
+  return values_[index];
 }
 
 std::int64_t OperatorArguments::integer(std::size_t index, const char* name, std::int64_t least) const {

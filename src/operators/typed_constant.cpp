@@ -3,9 +3,12 @@
 #include <ATen/ATen.h>
 #include <c10/core/InferenceMode.h>
 
+#include "base/precondition.hpp"
+
 namespace dwgf {
 
 TypedConstant::TypedConstant(const at::Tensor& value) {
+  precondition(value.device().is_cpu(), "a constant that is on the host");
   // A tensor made in inference mode could not be used where gradients are recorded later.
   const c10::InferenceMode no_inference(false);
   copies_.push_back(value.detach().to(at::kDouble, /*non_blocking=*/false, /*copy=*/true).contiguous());

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/precondition.hpp"
+
 namespace dwgf {
 
 namespace {
@@ -19,6 +21,7 @@ double on_scale(double value) {
 }  // namespace
 
 double ensemble_quantile(std::span<const float> sorted, double p) {
+  precondition(!sorted.empty() && p > 0.0 && p < 1.0, "a quantile of an ensemble, 0 < p < 1");
   const double at = position(static_cast<std::int64_t>(sorted.size()), p);
   const auto below = static_cast<std::size_t>(at);  // from 1
   const double low = sorted[below - 1];
@@ -31,6 +34,7 @@ double attainable_level(std::int64_t particles, double lower, double upper) {
 }
 
 double mean_pair_difference(std::span<const float> sorted) {
+  precondition(!sorted.empty(), "differences in an ensemble");
   const auto n = static_cast<double>(sorted.size());
   if (sorted.size() < 2) return 0.0;
   // Of the pairs, x_k is the larger one k - 1 times and the smaller one N - k times.
@@ -41,6 +45,7 @@ double mean_pair_difference(std::span<const float> sorted) {
 }
 
 double ensemble_crps(std::span<const float> sorted, double truth) {
+  precondition(!sorted.empty(), "the CRPS of an ensemble");
   const auto n = static_cast<double>(sorted.size());
   const double y = on_scale(truth);
   double distance = 0.0, pairs = 0.0;
@@ -53,6 +58,7 @@ double ensemble_crps(std::span<const float> sorted, double truth) {
 }
 
 double normal_quantile(double p) {
+  precondition(p > 0.0 && p < 1.0, "a quantile of the normal distribution, 0 < p < 1");
   // Newton on the distribution function, from the middle outwards: its logarithm is concave, so that it
   // converges from there.
   if (p > 0.5) return -normal_quantile(1.0 - p);
@@ -76,7 +82,7 @@ Interval widened(Interval interval, double mean, double error, double level) {
 void Coverage::add(double truth, Interval interval) {
   const double y = on_scale(truth);
   const bool covered = on_scale(interval.lower) <= y && y <= on_scale(interval.upper);
-  const bool inside = std::abs(y) < clipped_from;
+  const bool inside = std::abs(y) < kClippedFrom;
   ++(inside ? inner : clipped);
   (inside ? inner_covered : clipped_covered) += covered;
 }

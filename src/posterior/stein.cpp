@@ -8,6 +8,8 @@
 
 #include <dwgf/flow/fixed_point.hpp>
 
+#include "base/precondition.hpp"
+
 namespace dwgf {
 
 namespace {
@@ -62,6 +64,7 @@ double row_sum(const at::Tensor& all, std::int64_t i, double h2) {
 }  // namespace
 
 double stein_discrepancy(const Problem& problem, const FlowState& state, double sigma, Collective& group) {
+  precondition(sigma > 0.0, "the noise's sigma > 0");
   const std::int64_t n = state.share.particles, d = state.latent_elements(),
                      micro_batch = state.share.micro_batch;
   if (n < 2) return std::numeric_limits<double>::quiet_NaN();

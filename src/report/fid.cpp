@@ -27,9 +27,9 @@ std::vector<at::Tensor> estimates(const StoredImage& image) {
 Scores frechet_scores(Collective& world, const std::string& results_path, const std::string& weights_path) {
   const int threads = at::get_num_threads();
   at::set_num_threads(1);
-  FeatureSums truth(Inception::features);
+  FeatureSums truth(Inception::kFeatures);
   std::vector<FeatureSums> of;
-  for (std::size_t c = 0; c < Scores::columns().size(); ++c) of.emplace_back(Inception::features);
+  for (std::size_t c = 0; c < Scores::columns().size(); ++c) of.emplace_back(Inception::kFeatures);
   throw_on_all<CollectiveError>(world, [&] {
     const auto inception = load_metric_network<Inception>("fid", weights_path);
     StoredImages stored(results_path);

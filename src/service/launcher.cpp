@@ -1,7 +1,6 @@
 #include <algorithm>
 #include <csignal>
 #include <cstdlib>
-#include <initializer_list>
 #ifdef __GLIBC__
 #include <malloc.h>
 #endif
@@ -67,19 +66,6 @@ std::string launcher_identity() {
   if (!variable("SLURM_STEP_ID").empty()) return text + "srun step " + variable("SLURM_STEP_ID");
   if (!variable("PMI_SIZE").empty()) return text + "hydra";
   return text + "alone";
-}
-
-LeftoverPlaces leftover_places() {
-  const auto first_of = [](std::initializer_list<const char*> names, const char* otherwise) {
-    for (const char* name : names) {
-      const char* value = std::getenv(name);
-      if (value && *value) return std::string(value);
-    }
-    return std::string(otherwise);
-  };
-  // In the order in which Open MPI asks for them.
-  return {first_of({"OMPI_MCA_btl_vader_backing_directory"}, "/dev/shm"),
-          {first_of({"OMPI_MCA_orte_tmpdir_base", "TMPDIR", "TEMP", "TMP"}, "/tmp")}};
 }
 
 std::string version() {

@@ -3,8 +3,6 @@
 
 #include <string>
 
-#include "comm/leftovers.hpp"
-
 namespace dwgf {
 
 /// Before MPI starts: chooses ROMIO for MPI-IO where Open MPI offers both and the user did not choose
@@ -24,10 +22,6 @@ int allocated_tasks();
 /// Who started this process, for logs: "Slurm job 12 (task 3 of array 10), step 0, srun" or "mpirun",
 /// "alone".
 std::string launcher_identity();
-
-/// Where Open MPI keeps the shared memory and the session folders of this process's job, and of others like
-/// it.
-LeftoverPlaces leftover_places();
 
 std::string version();
 

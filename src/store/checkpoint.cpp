@@ -218,8 +218,8 @@ void Checkpoints::keep_only(const std::string& results_path, std::span<const std
   const std::set<std::uint64_t> wanted(images.begin(), images.end());
   std::error_code ignored;
   for (const std::string& text : names_in(folder)) {
-    const bool half = text.ends_with(part_suffix);
-    const auto name = Name::parse(half ? text.substr(0, text.size() - part_suffix.size()) : text);
+    const bool half = text.ends_with(kPartSuffix);
+    const auto name = Name::parse(half ? text.substr(0, text.size() - kPartSuffix.size()) : text);
     if (name && (half || !wanted.contains(name->image))) fs::remove(fs::path(folder) / text, ignored);
   }
   std::remove(folder.c_str());

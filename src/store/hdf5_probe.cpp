@@ -161,7 +161,7 @@ void require_survivable(const std::string& path) {
   posix_spawnattr_setsigdefault(&attributes, &all);
   posix_spawnattr_setsigmask(&attributes, &none);
   posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
-  std::string name = "dwgf", argument = probe_argument, file = path;
+  std::string name = "dwgf", argument = kProbeArgument, file = path;
   char* const arguments[] = {name.data(), argument.data(), file.data(), nullptr};
   pid_t child = 0;
   const int error = posix_spawn(&child, "/proc/self/exe", &files, &attributes, arguments, environ);

@@ -9,7 +9,7 @@ namespace dwgf {
 
 /// The first argument that makes a program that uses this do nothing but `answer_probe` of the second one,
 /// before MPI starts.
-inline constexpr const char* probe_argument = "__probe_hdf5";
+inline constexpr const char* kProbeArgument = "__probe_hdf5";
 
 /// In the probing process: opens the file, looks at every object and attribute, and reads all data; of
 /// datasets of over 64 MiB the first and last 16 MiB. Memory is limited to 2 GiB and the file's size beyond
@@ -20,7 +20,7 @@ int answer_probe(const std::string& path) noexcept;
 /// Starts this program again to probe PATH and waits for its end. Throws DataError if that process does not
 /// end in order (the library crashed, or the limits of `answer_probe` were met). Does nothing for what is not
 /// an HDF5 file.
-/// @pre main begins with what `probe_argument` says
+/// @pre main begins with what `kProbeArgument` says
 void require_survivable(const std::string& path);
 
 }  // namespace dwgf

@@ -67,7 +67,7 @@ void read_hdf5_arrays(const std::string& path) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc == 3 && std::string_view(argv[1]) == probe_argument) return answer_probe(argv[2]);
+  if (argc == 3 && std::string_view(argv[1]) == kProbeArgument) return answer_probe(argv[2]);
   MpiSession session(argc, argv);
   return fuzz_main(argc, argv,
                    {{"png", files_in(source + "/jobs/data/fashion", ".png"), read_pictures_file},

@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 
+#include <dwgf/base/error.hpp>
 #include <dwgf/base/random.hpp>
 
 namespace dwgf {
@@ -106,6 +107,14 @@ TEST(NormalQuantile, InvertsTheDistribution) {
   EXPECT_EQ(normal_quantile(0.5), 0);
   for (const double p : {1e-12, 1e-5, 0.01, 0.3, 0.8, 0.999})
     EXPECT_NEAR(0.5 * std::erfc(-normal_quantile(p) / std::sqrt(2.0)) / p, 1, 1e-9) << p;
+}
+
+TEST(Quantile, OfNothingOrAtTheEndsIsRefused) {
+  const std::vector<float> one{0.5f};
+  EXPECT_THROW(ensemble_quantile({}, 0.5), InternalError);
+  EXPECT_THROW(ensemble_quantile(one, 1.0), InternalError);
+  EXPECT_THROW(normal_quantile(0.0), InternalError);
+  EXPECT_THROW(ensemble_crps({}, 0.0), InternalError);
 }
 
 TEST(Widened, AddsVariancesOfGaussiansAndNothingWithoutAnError) {

@@ -142,7 +142,7 @@ TEST(InceptionTest, AgreesWithPytorchFid) {
   for (std::size_t k = 0; k < kShapes.size(); ++k) {
     const at::Tensor x = image_pair("inception " + std::to_string(kShapes[k][1]), kShapes[k]).x;
     const at::Tensor features = inception(x.unsqueeze(0)).to(at::kDouble);
-    ASSERT_EQ(features.sizes(), at::IntArrayRef({1, Inception::features}));
+    ASSERT_EQ(features.sizes(), at::IntArrayRef({1, Inception::kFeatures}));
     const double mean = expected["mean"][k], norm = expected["norm"][k];
     EXPECT_NEAR(features.mean().item<double>(), mean, 1e-5 * mean);
     EXPECT_NEAR(features.norm().item<double>(), norm, 1e-5 * norm);

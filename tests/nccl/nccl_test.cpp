@@ -292,7 +292,7 @@ TEST(Device, RanksThatSeeAllTakeDifferentOnesAndRanksThatShareOneAreRefused) {
 }
 
 TEST(Device, VersionsAreThoseOfTheLoadedLibraries) {
-  const auto versions = gpu_libraries();
+  const auto versions = device_backend().libraries();
   ASSERT_EQ(versions.size(), 2u);
   EXPECT_EQ(versions[0].loaded, "12.4");
   EXPECT_EQ(versions[1].loaded, "2.27.5");

@@ -31,8 +31,7 @@ def install(build, prefix):
     run("cmake", "--install", build, "--prefix", prefix)
     for name in ("bin/dwgf", "include/dwgf/flow/solve.hpp", "lib/cmake/dwgf/dwgfConfig.cmake", "lib/libdwgf.a",
                  "share/dwgf/priors/fashion/unet/config.json", "share/modulefiles/dwgf", "share/dwgf/example/main.cpp",
-                 "share/bash-completion/completions/dwgf", "share/zsh/site-functions/_dwgf",
-                 "share/fish/vendor_completions.d/dwgf.fish"):
+                 "share/bash-completion/completions/dwgf"):
         assert (prefix / name).exists(), f"{name} was not installed"
     for file in (prefix / "lib/cmake/dwgf").glob("*.cmake"):
         # The LibTorch that tools/setup fetched is named as a hint, which is taken where it is there.

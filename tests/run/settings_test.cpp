@@ -125,6 +125,12 @@ TEST(Settings, TheIniTextGivesTheSameSettingsAgain) {
   EXPECT_EQ(again.unsigned_integer("flow.seed"), 18446744073709551615ULL);
 }
 
+TEST(Settings, JobsOfEarlierVersionsMayNameWhatNothingReadsAnyMore) {
+  std::string earlier = parse({}).ini();
+  earlier.replace(earlier.find("[run]\n"), 6, "[run]\nstage_weights = /dev/shm\n");
+  EXPECT_EQ(parse_job_text(earlier).ini(), parse({}).ini());
+}
+
 TEST(Settings, LayoutIsNotPartOfTheIdentity) {
   const Settings a = parse({"--run.ranks_per_image", "1", "--store.out", "a.h5"});
   const Settings b = parse({"--run.ranks_per_image", "4", "--store.out", "b.h5"});

@@ -74,6 +74,7 @@ class Slurm:
             dwgf_sbatch_gpus=()
             dwgf_launcher_gpus=()
             dwgf_program={program}
+            dwgf_stage_to={self.folder}/node
             dwgf_environment() {{
               export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_mpi_yield_when_idle=1
               export OMPI_MCA_btl_base_warn_component_unused=0 DWGF_TEST_SITE=was-read
@@ -175,7 +176,11 @@ def scenarios(slurm):
 
     started("the warning before a time limit, and a node set down, in mid-run")
     longer = dict(flow__particles=4, flow__grid=500, flow__steps=80, input__count=3, run__checkpoint_seconds=0.1)
-    warned = slurm.submit("restore", "--ntasks=2", "--", *slurm.job("warned.h5", **longer, run__ranks_per_image=2))["restore"]
+    # It reads its prior from a copy on its node, one for all virtual ones.
+    os.environ["DWGF_STAGE"] = str(SOURCE / "configs/priors/fashion")
+    warned = slurm.submit("restore", "--nodes=1", "--ntasks=2", "--",
+                          *slurm.job("warned.h5", **longer, run__ranks_per_image=2))["restore"]
+    del os.environ["DWGF_STAGE"]
     # The warning is the signal that --signal=B:USR1 has Slurm send to the batch script.
     wait_until("the first checkpoint", lambda: in_mid_image(slurm, warned, "warned.h5"))
     run("scancel", "--batch", "--signal=USR1", warned)
@@ -192,6 +197,7 @@ def scenarios(slurm):
         slurm.expect_complete(name, 3)
     assert "stopped with a checkpoint; requeued" in slurm.log(warned), slurm.log(warned)
     assert "goes on after step" in slurm.log(warned), slurm.log(warned)
+    assert (slurm.folder / "node/unet/config.json").exists(), "no prior was sent to the nodes"
     slurm.expect_same_bits("warned.h5", "widowed.h5")  # other ranks, other interruptions
 
 

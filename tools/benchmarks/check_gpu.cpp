@@ -11,7 +11,7 @@
 #include <dwgf/base/error.hpp>
 #include <dwgf/flow/fixed_point.hpp>
 
-#include "comm/nccl.hpp"
+#include "comm/device.hpp"
 #include "flow/draws.hpp"
 #include "flow/terms/interaction.hpp"
 
@@ -89,7 +89,7 @@ void check_interactions() {
 
 void check_nccl(Communicator& world) {
   const c10::impl::VirtualGuardImpl guard(c10::DeviceType::CUDA);
-  const auto nccl = make_nccl_collective(world, 0, [&] { return guard.getStream(kGpu).native_handle(); });
+  const auto nccl = device_backend().connect(world, 0, [&] { return guard.getStream(kGpu).native_handle(); });
   const at::Tensor sums = at::arange(100000, at::TensorOptions(at::kLong).device(kGpu));
   const at::Tensor expected = sums.cpu() * world.size();
   nccl->all_reduce_sum({sums.data_ptr<std::int64_t>(), static_cast<std::size_t>(sums.numel())});

@@ -6,14 +6,13 @@
 #include <dwgf/base/error.hpp>
 
 #include "comm/device.hpp"
-#include "comm/nccl.hpp"
 
 int main(int argc, char** argv) {
   using namespace dwgf;
   MpiSession session(argc, argv);
   Communicator world = Communicator::world();
   const bool first = world.rank() == 0;
-  const std::vector<LibraryVersions> libraries = gpu_libraries();
+  const std::vector<LibraryVersions> libraries = device_backend().libraries();
   for (const LibraryVersions& library : libraries) {
     if (first)
       std::printf("%s %s, compiled with %s\n", library.name.c_str(), library.loaded.c_str(),
@@ -21,7 +20,9 @@ int main(int argc, char** argv) {
   }
   try {
     const int device = device_of_rank(world).index;
-    make_nccl_collective(world, device, [] { return nullptr; })->barrier();  // the default stream computes
+    device_backend()
+        .connect(world, device, [] { return nullptr; })
+        ->barrier();  // the default stream computes
     if (first) std::printf("%d ranks met on their GPUs\n", world.size());
   } catch (const UsageError& error) {
     if (first) std::printf("no collective was tried: %s\n", error.what());

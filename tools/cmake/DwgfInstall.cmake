@@ -1,5 +1,5 @@
 # What `cmake --install` puts under a prefix: the program, the built-in priors, headers and static libraries with the CMake package
-# `dwgf`, the example, a module file and shell completions.
+# `dwgf`, the example, a module file and bash completion.
 include(CMakePackageConfigHelpers)
 include(GNUInstallDirs)
 set(packaging ${PROJECT_SOURCE_DIR}/tools/packaging)
@@ -30,16 +30,11 @@ install(CODE "
 set(prefix \"\${CMAKE_INSTALL_PREFIX}\")
 set(share \"\$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}/share\")
 configure_file(\"${packaging}/modulefile.in\" \"\${share}/modulefiles/dwgf/${PROJECT_VERSION}\" @ONLY)
-foreach(shell_and_file bash:bash-completion/completions/dwgf zsh:zsh/site-functions/_dwgf fish:fish/vendor_completions.d/dwgf.fish)
-  string(REPLACE \":\" \";\" shell_and_file \"\${shell_and_file}\")
-  list(GET shell_and_file 0 shell)
-  list(GET shell_and_file 1 file)
-  execute_process(COMMAND \"$<TARGET_FILE:dwgf_program>\" completion \${shell}
-                  OUTPUT_VARIABLE completion RESULT_VARIABLE failed ERROR_QUIET)
-  if(failed)
-    message(STATUS \"No completion for \${shell}: the program does not start here; later: dwgf completion \${shell}\")
-  else()
-    file(WRITE \"\${share}/\${file}\" \"\${completion}\")
-  endif()
-endforeach()
+execute_process(COMMAND \"$<TARGET_FILE:dwgf_program>\" completion bash
+                OUTPUT_VARIABLE completion RESULT_VARIABLE failed ERROR_QUIET)
+if(failed)
+  message(STATUS \"No completion: the program does not start here; later: dwgf completion bash\")
+else()
+  file(WRITE \"\${share}/bash-completion/completions/dwgf\" \"\${completion}\")
+endif()
 ")

@@ -43,15 +43,15 @@ std::vector<std::int64_t> recorded_steps(std::int64_t steps, std::int64_t record
 
 class Monitor {
  public:
-  static constexpr std::size_t quantities = 5;     ///< scalars a particle and record
-  static constexpr std::size_t stall_window = 10;  ///< records that `stalled` averages over
+  static constexpr std::size_t kQuantities = 5;    ///< scalars a particle and record
+  static constexpr std::size_t kStallWindow = 10;  ///< records that `stalled` averages over
 
   /// What it knows between two steps.
   struct State {
     Diagnostics diagnostics;  ///< the completed records, the same on every rank
     std::int64_t under_way_step =
         -1;  ///< the step just done, if it is recorded: its exchange is under way; -1: none
-    std::vector<double> under_way;  ///< this rank's values of it, [samples][quantities]
+    std::vector<double> under_way;  ///< this rank's values of it, [samples][kQuantities]
   };
 
   Monitor(const FlowOptions& options, std::int64_t steps, Collective& group);
@@ -84,7 +84,7 @@ class Monitor {
   const std::int64_t steps_;
   Collective& group_;
   std::int64_t particles_;
-  std::vector<double> own_, gathered_;  // [slots][quantities]
+  std::vector<double> own_, gathered_;  // [slots][kQuantities]
   std::vector<double> under_way_;
   std::int64_t under_way_step_ = -1;
   std::unique_ptr<PendingCollective> pending_;

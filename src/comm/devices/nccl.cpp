@@ -14,7 +14,7 @@ namespace dwgf {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-constexpr auto poll_pause = std::chrono::microseconds(50);
+constexpr auto kPollPause = std::chrono::microseconds(50);
 
 /// An event that only orders streams.
 class Event {
@@ -131,7 +131,7 @@ struct NcclCollective::Impl {
                    "); is there a network between the nodes that NCCL can use (NCCL_SOCKET_IFNAME, "
                    "NCCL_DEBUG=INFO)?"));
       }
-      std::this_thread::sleep_for(poll_pause);
+      std::this_thread::sleep_for(kPollPause);
     }
   }
 
@@ -210,7 +210,7 @@ std::unique_ptr<PendingCollective> launch(const std::shared_ptr<Impl>& impl, std
 }
 
 void wait_on_host(PendingCollective& pending) {
-  while (!pending.advance()) std::this_thread::sleep_for(poll_pause);
+  while (!pending.advance()) std::this_thread::sleep_for(kPollPause);
   pending.wait();
 }
 
@@ -274,11 +274,6 @@ void NcclCollective::broadcast(std::span<std::byte> bytes, int root) {
                          impl_->stream);
   });
   wait_on_host(*pending);
-}
-
-std::unique_ptr<Collective> make_nccl_collective(Communicator& group, int device,
-                                                 NcclCollective::ComputeStream compute_stream) {
-  return std::make_unique<NcclCollective>(group, device, std::move(compute_stream));
 }
 
 void NcclCollective::barrier() {

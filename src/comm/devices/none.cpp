@@ -1,20 +1,26 @@
-// What there is of GPUs in a build without CUDA.
+// A build without devices.
 #include <dwgf/base/error.hpp>
 
 #include "comm/device.hpp"
-#include "comm/nccl.hpp"
 
 namespace dwgf {
+namespace {
 
-std::vector<Device> visible_devices() {
-  return {};
-}
-std::vector<LibraryVersions> gpu_libraries() {
-  return {};
-}
+class NoDevices final : public DeviceBackend {
+ public:
+  std::string name() const override { return ""; }
+  std::vector<Device> visible() const override { return {}; }
+  std::vector<LibraryVersions> libraries() const override { return {}; }
+  std::unique_ptr<Collective> connect(Communicator&, int, ComputeStream) const override {
+    throw InternalError("device memory is to be exchanged in a build that knows no devices");
+  }
+};
 
-std::unique_ptr<Collective> make_nccl_collective(Communicator&, int, NcclCollective::ComputeStream) {
-  throw InternalError("NCCL was asked for in a build without it");
+}  // namespace
+
+const DeviceBackend& device_backend() {
+  static const NoDevices backend;
+  return backend;
 }
 
 }  // namespace dwgf

@@ -11,16 +11,16 @@
 namespace dwgf {
 namespace {
 
-constexpr std::int64_t most_values = 4096;
-constexpr std::int64_t images_at_once = 256;
-constexpr double relative_ridge = 1e-9;
+constexpr std::int64_t kMostValues = 4096;
+constexpr std::int64_t kImagesAtOnce = 256;
+constexpr double kRelativeRidge = 1e-9;
 
 /// A applied to every row of `images` [k, n], observed entries only: [k, m].
 at::Tensor measure_rows(const ForwardOperator& forward, const at::Tensor& images, const ImageShape& shape,
                         const at::Tensor& observed_rows) {
   at::Tensor measured = at::empty({images.size(0), observed_rows.size(0)}, at::kDouble);
-  for (std::int64_t first = 0; first < images.size(0); first += images_at_once) {
-    const std::int64_t count = std::min(images_at_once, images.size(0) - first);
+  for (std::int64_t first = 0; first < images.size(0); first += kImagesAtOnce) {
+    const std::int64_t count = std::min(kImagesAtOnce, images.size(0) - first);
     const at::Tensor batch = images.narrow(0, first, count)
                                  .view({count, shape.channels, shape.height, shape.width});  // [b, C, H, W]
     const at::Tensor y = forward.apply(batch).reshape({count, -1});                          // [b, all of y]
@@ -32,7 +32,7 @@ at::Tensor measure_rows(const ForwardOperator& forward, const at::Tensor& images
 /// The lower Cholesky factor of `gram` + ridge. A Gram matrix may be singular (sigma = 0, or lost to
 /// rounding): then a ridge far below its own size decides.
 at::Tensor factorise(at::Tensor gram, double noise_variance) {
-  const double floor = relative_ridge * gram.diagonal().mean().item<double>();
+  const double floor = kRelativeRidge * gram.diagonal().mean().item<double>();
   const bool noise_free = noise_variance == 0;
   gram.diagonal().add_(noise_free ? floor : noise_variance);
   auto [factor, info] = at::linalg_cholesky_ex(gram);
@@ -53,8 +53,8 @@ LinearMmse::LinearMmse(const GaussianImages& images, std::shared_ptr<const Forwa
   if (!forward->is_linear())
     throw UsageError(
         "linear MMSE: the operator is not linear; the estimate exists for linear operators only");
-  if (images.mean.numel() > most_values) {
-    throw UsageError(concat("linear MMSE: an image has ", images.mean.numel(), " values, where ", most_values,
+  if (images.mean.numel() > kMostValues) {
+    throw UsageError(concat("linear MMSE: an image has ", images.mean.numel(), " values, where ", kMostValues,
                             " can be at most; use smaller images"));
   }
   if (!(sigma >= 0))

@@ -37,7 +37,7 @@ fs::path unet_folder(const fs::path& directory) {
 class PixelDiffusion final : public Prior {
  public:
   PixelDiffusion(const fs::path& directory, const at::TensorOptions& options, at::ScalarType unet_type,
-                 bool tf32, FileHashes& hashes)
+                 bool tf32)
       : options_(options),
         unet_type_(unet_type),
         tf32_(tf32),
@@ -48,6 +48,7 @@ class PixelDiffusion final : public Prior {
     geometry_ = {
         .image_channels = config.latent_channels, .latent_channels = config.latent_channels, .factor = 1};
     const Weights weights(unet_folder(directory), "diffusion_pytorch_model");
+    FileHashes hashes;
     unet_ = load_model<UNet>(config, weights, current_attention_name, options_.dtype(unet_type), hashes);
     sha256_ = dwgf::sha256({&weights}, hashes);
   }
@@ -104,13 +105,10 @@ bool is_pixel_diffusion(const std::string& directory) {
 }
 
 std::unique_ptr<Prior> load_pixel_diffusion(const std::string& directory, const at::TensorOptions& options,
-                                            std::optional<at::ScalarType> unet_type, FileHashes* hashes,
-                                            bool tf32) {
+                                            std::optional<at::ScalarType> unet_type, bool tf32) {
   return guarded_load(directory, [&]() -> std::unique_ptr<Prior> {
     const at::ScalarType type = unet_type.value_or(options.dtype().toScalarType());
-    FileHashes unshared;
-    auto prior = std::make_unique<PixelDiffusion>(directory, options, type, tf32,
-                                                  hashes != nullptr ? *hashes : unshared);
+    auto prior = std::make_unique<PixelDiffusion>(directory, options, type, tf32);
     if (!is_half(type)) return prior;
     const auto in_float = [directory, options, sha256 = prior->sha256()] {
       return require_same_weights(load_pixel_diffusion(directory, options), sha256, directory);

@@ -107,8 +107,7 @@ StableDiffusion::StableDiffusion(const fs::path& directory, const StableDiffusio
                "the prompt's embedding, or leave the prompt out"));
   }
 
-  FileHashes unshared;
-  FileHashes& hashes = options.hashes != nullptr ? *options.hashes : unshared;
+  FileHashes hashes;
   const Weights unet_weights(directory / "unet", kWeightsStem);
   const Weights autoencoder_weights(directory / "vae", kWeightsStem);
   at::Tensor context = options.context;
@@ -330,7 +329,6 @@ std::unique_ptr<Prior> load_stable_diffusion(const std::string& directory,
       wide.need_unet = unet;
       wide.need_autoencoder = !unet;
       wide.unet_tf32 = wide.autoencoder_tf32 = false;
-      wide.hashes = nullptr;
       return require_same_weights(load_stable_diffusion(directory, wide), sha256, directory);
     };
     FloatNetworks again;

@@ -6,6 +6,8 @@
 
 #include <dwgf/base/error.hpp>
 
+#include "base/precondition.hpp"
+
 namespace dwgf {
 
 namespace {
@@ -25,13 +27,16 @@ Sha256::Sha256() : impl_(std::make_unique<Impl>()) {
 Sha256::~Sha256() = default;
 
 void Sha256::update(std::span<const std::byte> bytes) {
+  precondition(impl_->context != nullptr, "a hash that is not finished");
   require(EVP_DigestUpdate(impl_->context.get(), bytes.data(), bytes.size()) == 1);
 }
 
 std::string Sha256::finish() {
   std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
   unsigned int length = 0;
+  precondition(impl_->context != nullptr, "a hash that is not finished");
   require(EVP_DigestFinal_ex(impl_->context.get(), digest.data(), &length) == 1);
+  impl_->context.reset();
   constexpr char kDigits[] = "0123456789abcdef";
   std::string text;
   for (unsigned int i = 0; i < length; ++i) text += {kDigits[digest[i] >> 4], kDigits[digest[i] & 15]};

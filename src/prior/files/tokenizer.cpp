@@ -10,6 +10,8 @@
 
 #include <dwgf/base/error.hpp>
 
+#include "base/precondition.hpp"
+
 namespace dwgf {
 namespace {
 
@@ -212,6 +214,7 @@ std::vector<std::int64_t> Tokenizer::tokens(std::string_view text) const {
 
 std::vector<std::int64_t> Tokenizer::encode(std::string_view text, std::int64_t length) const {
   std::vector<std::int64_t> out = tokens(text);
+  precondition(length >= 2, "room for a prompt's first and last token");
   const auto room = static_cast<std::size_t>(length);
   out.resize(std::min(out.size(), room - 2));
   out.insert(out.begin(), bos_);

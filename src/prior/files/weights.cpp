@@ -202,14 +202,14 @@ void load_parameters(torch::nn::Module& module, const Weights& weights, const Na
   }
   for (const auto& file : weights.files()) {
     std::optional<Sha256> hash;
-    if (!only_checked && !hashes.find(file.file().identity())) hash.emplace().update(file.header());
+    if (!only_checked && !hashes.contains(file.file().identity())) hash.emplace().update(file.header());
     for (const auto& stored : file.tensors()) {
       if (const auto found = wanted.find(stored.name); found != wanted.end())
         fill(found->second, file, stored);
       if (hash) hash->update(file.bytes(stored));
       file.file().release(file.bytes(stored));
     }
-    if (hash) hashes.learn(file.file().identity(), hash->finish());
+    if (hash) hashes.emplace(file.file().identity(), hash->finish());
   }
 }
 
@@ -217,13 +217,13 @@ std::string sha256(const std::vector<const Weights*>& weights, FileHashes& hashe
   std::string lines;
   for (const auto* one : weights) {
     for (const auto& file : one->files()) {
-      const FileIdentity& identity = file.file().identity();
-      if (!hashes.find(identity)) {
+      std::string& known = hashes[file.file().identity()];
+      if (known.empty()) {
         Sha256 hash;
         hash.update(file.file().bytes());
-        hashes.learn(identity, hash.finish());
+        known = hash.finish();
       }
-      lines += *hashes.find(identity) + "\n";
+      lines += known + "\n";
     }
   }
   return sha256_of(lines);

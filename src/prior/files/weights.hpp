@@ -6,6 +6,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -13,10 +14,13 @@
 #include <ATen/core/Tensor.h>
 #include <torch/nn/module.h>
 
-#include "prior/files/file_hashes.hpp"
+#include "prior/files/mapped_file.hpp"
 #include "prior/files/safetensors.hpp"
 
 namespace dwgf {
+
+/// SHA-256 of the files of one load, so that each is computed once: while its bytes are read anyway.
+using FileHashes = std::map<FileIdentity, std::string>;
 
 class Weights {
  public:

@@ -13,8 +13,6 @@
 
 namespace dwgf {
 
-class FileHashes;
-
 /// Whether the directory holds such a model. False where there is no directory; throws DataError for a
 /// config.json that is no JSON.
 bool is_pixel_diffusion(const std::string& directory);
@@ -23,10 +21,8 @@ bool is_pixel_diffusion(const std::string& directory);
 /// again to the size of its skip connection. Throws as load_stable_diffusion does.
 ///
 /// `options`: type (float or double) and device of the tensors taken and returned; `unet_type`: in which the
-/// U-Net computes, with what is not finite redone in float32 where it is of half precision; `hashes`: as in
-/// StableDiffusionOptions; `tf32`: whether GPUs may multiply float32 as TF32.
+/// U-Net computes, with what is not finite redone in float32 where it is of half precision; `tf32`: whether GPUs may multiply float32 as TF32.
 std::unique_ptr<Prior> load_pixel_diffusion(const std::string& directory, const at::TensorOptions& options,
-                                            std::optional<at::ScalarType> unet_type = {},
-                                            FileHashes* hashes = nullptr, bool tf32 = false);
+                                            std::optional<at::ScalarType> unet_type = {}, bool tf32 = false);
 
 }  // namespace dwgf

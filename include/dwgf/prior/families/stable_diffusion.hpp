@@ -14,8 +14,6 @@
 
 namespace dwgf {
 
-class FileHashes;
-
 /// How a cotangent is pulled back through the decoder: src/prior/models/decoder_gradient.hpp.
 enum class DecoderGradient { plain, recompute, tiled };
 
@@ -39,8 +37,6 @@ struct StableDiffusionOptions {
   std::optional<DecoderGradient> decoder_gradient = {};
   bool need_unet = true;         ///< without it, predict_noise() may not be called
   bool need_autoencoder = true;  ///< without it, decode() and encode() may not be called
-  FileHashes* hashes =
-      nullptr;  ///< of files seen before; learns those of new ones. Outlives the loading only
 };
 
 /// What `plain` may take for the decoder's gradient before `recompute` is chosen: an estimate is compared.

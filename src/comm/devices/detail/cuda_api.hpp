@@ -13,6 +13,8 @@
 
 #include <cstddef>
 
+// NOLINTBEGIN(readability-identifier-naming): their names
+
 extern "C" {
 
 enum cudaError_t {
@@ -97,5 +99,6 @@ ncclResult_t ncclAllReduce(const void* from, void* to, std::size_t count, ncclDa
 ncclResult_t ncclBroadcast(const void* from, void* to, std::size_t count, ncclDataType_t type, int root,
                            ncclComm_t comm, cudaStream_t stream);
 }
+// NOLINTEND(readability-identifier-naming)
 
 #endif

@@ -1,3 +1,5 @@
+#include "operators/known_operators.hpp"
+
 #include <algorithm>
 #include <iterator>
 
@@ -6,34 +8,14 @@
 #include <dwgf/base/error.hpp>
 #include <dwgf/base/text.hpp>
 
-#include "operators/bicubic.hpp"
-#include "operators/block_mean.hpp"
-#include "operators/composition.hpp"
-#include "operators/defocus.hpp"
-#include "operators/gaussian_blur.hpp"
-#include "operators/grey.hpp"
-#include "operators/hdr.hpp"
-#include "operators/identity.hpp"
-#include "operators/jpeg.hpp"
-#include "operators/kernel_blur.hpp"
-#include "operators/masked_fourier.hpp"
-#include "operators/masking.hpp"
-#include "operators/matrix_operator.hpp"
-#include "operators/operator_arguments.hpp"
-#include "operators/phase_retrieval.hpp"
-#include "operators/quantise.hpp"
-#include "operators/radon.hpp"
-
 namespace dwgf {
 namespace {
-
-using Factory = std::shared_ptr<const ForwardOperator> (*)(const OperatorArguments&, const OperatorContext&);
 
 struct KnownOperator {
   const char* usage;  ///< the name, then how its arguments are written
   std::size_t least_arguments, most_arguments;
   const char* equation;
-  Factory make;
+  MakeOperator* make;
   bool depends_on_image = false;
 
   std::string name() const {
@@ -43,7 +25,7 @@ struct KnownOperator {
 };
 
 /// Every operator: to add one, add its line here.
-const KnownOperator known_operators[] = {
+const KnownOperator kNownOperators[] = {
     {"identity", 0, 0, "y = x", make_identity},
     {"box:top,left,height,width", 4, 4, "y = x, missing (0) in the box", make_box_inpainting},
     {"random:fraction", 1, 1, "y = x, each value missing (0) with this probability", make_random_inpainting,
@@ -96,15 +78,15 @@ std::vector<Stage> parse_stages(const std::string& spec) {
 }
 
 const KnownOperator* find_operator(const std::string& name) {
-  const auto found = std::find_if(std::begin(known_operators), std::end(known_operators),
+  const auto found = std::find_if(std::begin(kNownOperators), std::end(kNownOperators),
                                   [&](const KnownOperator& known) { return known.name() == name; });
-  return found == std::end(known_operators) ? nullptr : found;
+  return found == std::end(kNownOperators) ? nullptr : found;
 }
 
 [[noreturn]] void refuse_name(const std::string& name, const std::string& spec) {
   std::vector<std::string> names;
   std::string all;
-  for (const KnownOperator& known : known_operators) {
+  for (const KnownOperator& known : kNownOperators) {
     names.push_back(known.name());
     all += (all.empty() ? "" : ", ") + names.back();
   }
@@ -159,10 +141,10 @@ bool depends_on_image(const std::string& spec) {
 
 std::string describe_operators() {
   std::size_t width = 0;
-  for (const KnownOperator& known : known_operators)
+  for (const KnownOperator& known : kNownOperators)
     width = std::max(width, std::string_view(known.usage).size());
   std::string text;
-  for (const KnownOperator& known : known_operators) {
+  for (const KnownOperator& known : kNownOperators) {
     std::string usage = known.usage;
     usage.resize(width, ' ');
     text += "  " + usage + "  " + known.equation + "\n";
