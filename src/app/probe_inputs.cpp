@@ -20,11 +20,11 @@ std::string file_of(const std::string& data) {
              : data.substr(0, colon);
 }
 
-void probe(const std::string& what, const std::string& path) {
+void probe(const std::string& what, const std::string& path, const std::string& program) {
   std::error_code ignored;
   if (!std::filesystem::is_regular_file(path, ignored)) return;
   try {
-    require_survivable(path);
+    require_survivable(path, program);
   } catch (const Error& error) {
     throw Error(error.code(), concat(what, error.what()));
   }
@@ -32,14 +32,14 @@ void probe(const std::string& what, const std::string& path) {
 
 }  // namespace
 
-void probe_inputs(const Settings& settings) {
+void probe_inputs(const Settings& settings, const std::string& program) {
   const auto& options = settings.command().options;
   for (const char* key : {"input.data", "prior.path", "rerun"}) {
     const bool known = std::any_of(options.begin(), options.end(),
                                    [&](const OptionSpec& option) { return option.key == key; });
-    if (known) probe(concat(key, ": "), file_of(settings.text(key)));
+    if (known) probe(concat(key, ": "), file_of(settings.text(key)), program);
   }
-  if (settings.command().name == "verify") probe("", settings.positionals.front());
+  if (settings.command().name == "verify") probe("", settings.positionals.front(), program);
 }
 
 }  // namespace dwgf
