@@ -236,6 +236,83 @@ std::vector<std::pair<std::int64_t, std::string>> chosen(const std::vector<std::
   return rows;
 }
 
+/// What is found out on the way, and needed until the pictures are chosen.
+struct Found {
+  std::vector<std::int64_t> done;  ///< rows
+  Largest worst, slowest;
+  std::map<std::int64_t, double> values;  ///< of the images that may be among the worst
+};
+
+/// All images: how they ended, and how long they took.
+void read_states(const ResultsFile& file, const ReportLimits& limits, ReportData& data, Found& found) {
+  const std::vector<ImageState> states = file.states();
+  data.total = static_cast<std::int64_t>(file.layout().images.size());
+  for (std::int64_t row = 0; row < data.total; ++row) {
+    const ImageState state = states[static_cast<std::size_t>(row)];
+    if (state == ImageState::committed) {
+      found.done.push_back(row);
+      found.slowest.add(file.seconds(row), row);
+    } else if (state == ImageState::failed && ++data.failed <= static_cast<std::int64_t>(kListedFailures)) {
+      data.failures.push_back({file.layout().images[static_cast<std::size_t>(row)].name, file.reason(row)});
+    }
+  }
+  data.done = static_cast<std::int64_t>(found.done.size());
+  read_timing(file, evenly_spaced(found.done, limits.timed), data);
+}
+
+/// A sample of the images: how good they are.
+void measure_sample(StoredImages& stored, const Evaluator& evaluator, const ReportLimits& limits,
+                    ReportData& data, Found& found) {
+  const std::vector<std::int64_t> sample = evenly_spaced(found.done, limits.sample);
+  const std::vector<std::int64_t> drawn = evenly_spaced(sample, limits.curves);
+  Curves curves;
+  CoverageCurve coverage(data.context);
+  for (const std::int64_t row : sample) {
+    const StoredImage image = stored.read(row);
+    const ImageEvaluation evaluation = evaluator.evaluate(row, image);
+    data.summary.add(evaluation);
+    const Judgement judgement = judged(evaluation, evaluator);
+    found.worst.add(judgement.badness, row);
+    if (!judgement.name.empty()) data.worst_by = judgement.name;
+    found.values[row] = judgement.value;
+    coverage.add(image);
+    if (std::binary_search(drawn.begin(), drawn.end(), row)) curves.add(stored.file(), row);
+  }
+  data.coverage = coverage.take();
+  data.curves = curves.take();
+  data.curve_images = curves.images();
+}
+
+/// The first of `largest`, with the number that `value` makes of each.
+template <typename Value>
+std::vector<RankedImage> ranked(const Largest& largest, const ResultsFile& file, const Value& value) {
+  std::vector<RankedImage> images;
+  for (const auto& [badness, row] : largest.take()) {
+    if (images.size() < kListed)
+      images.push_back({row, file.layout().images[static_cast<std::size_t>(row)].name, value(badness, row)});
+  }
+  return images;
+}
+
+/// Rows of the images that are shown of another file, and why they are.
+std::vector<std::pair<std::int64_t, std::string>> shown_by(const ReportData& like, const ResultsFile& file,
+                                                           const std::vector<std::int64_t>& done) {
+  std::map<std::uint64_t, std::int64_t> by_id;
+  for (const std::int64_t row : done) by_id[file.layout().images[static_cast<std::size_t>(row)].id] = row;
+  std::vector<std::pair<std::int64_t, std::string>> rows;
+  for (const ShownImage& shown : like.shown) {
+    if (const auto same = by_id.find(shown.evaluation.id); same != by_id.end())
+      rows.push_back({same->second, shown.why});
+  }
+  return rows;
+}
+
+bool of_another_problem(const ReportData& data, const ReportData& like) {
+  const auto differs = [&](const char* key) { return like.job.text(key) != data.job.text(key); };
+  return differs("input.data") || differs("problem.operator") || differs("problem.sigma") ||
+         differs("problem.noise");
+}
+
 }  // namespace
 
 ReportData read_report_data(const std::string& path, const std::string& label, const Settings& settings,
@@ -252,76 +329,19 @@ ReportData read_report_data(const std::string& path, const std::string& label, c
                   .posterior = evaluator.posterior(),
                   .context = evaluator.context(),
                   .summary = Summary(evaluator.quality().size(), evaluator.posterior().size())};
-
-  // 1. All images: how they ended, and how long they took.
   const auto most = static_cast<std::size_t>(std::max<std::int64_t>(limits.pictures, kListed));
-  Largest worst(most), slowest(most);
-  std::vector<std::int64_t> done;
-  const std::vector<ImageState> states = file.states();
-  data.total = stored.count();
-  for (std::int64_t row = 0; row < data.total; ++row) {
-    const ImageState state = states[static_cast<std::size_t>(row)];
-    if (state == ImageState::committed) {
-      done.push_back(row);
-      slowest.add(file.seconds(row), row);
-    } else if (state == ImageState::failed && ++data.failed <= static_cast<std::int64_t>(kListedFailures)) {
-      data.failures.push_back({file.layout().images[static_cast<std::size_t>(row)].name, file.reason(row)});
-    }
-  }
-  data.done = static_cast<std::int64_t>(done.size());
-  read_timing(file, evenly_spaced(done, limits.timed), data);
-
-  // 2. A sample of them: how good they are.
-  const std::vector<std::int64_t> sample = evenly_spaced(done, limits.sample);
-  const std::vector<std::int64_t> drawn = evenly_spaced(sample, limits.curves);
-  std::map<std::int64_t, double> values;  // of the images that may be among the worst
-  Curves curves;
-  CoverageCurve coverage(data.context);
-  for (const std::int64_t row : sample) {
-    const StoredImage image = stored.read(row);
-    const ImageEvaluation evaluation = evaluator.evaluate(row, image);
-    data.summary.add(evaluation);
-    const Judgement judgement = judged(evaluation, evaluator);
-    worst.add(judgement.badness, row);
-    if (!judgement.name.empty()) data.worst_by = judgement.name;
-    values[row] = judgement.value;
-    coverage.add(image);
-    if (std::binary_search(drawn.begin(), drawn.end(), row)) curves.add(file, row);
-  }
-  data.coverage = coverage.take();
-  data.curves = curves.take();
-  data.curve_images = curves.images();
+  Found found{{}, Largest(most), Largest(most), {}};
+  read_states(file, limits, data, found);
+  measure_sample(stored, evaluator, limits, data, found);
   const FlowOptions flow = flow_options(data.job);
   data.steps = recorded_steps(step_count(flow), flow.record_every);
+  data.worst = ranked(found.worst, file, [&](double, std::int64_t row) { return found.values[row]; });
+  data.slowest = ranked(found.slowest, file, [](double seconds, std::int64_t) { return seconds; });
 
-  const auto ranked = [&](const Largest& largest, auto&& value) {
-    std::vector<RankedImage> images;
-    for (const auto& [badness, row] : largest.take()) {
-      if (images.size() < kListed)
-        images.push_back(
-            {row, file.layout().images[static_cast<std::size_t>(row)].name, value(badness, row)});
-    }
-    return images;
-  };
-  data.worst = ranked(worst, [&](double, std::int64_t row) { return values[row]; });
-  data.slowest = ranked(slowest, [](double seconds, std::int64_t) { return seconds; });
-
-  // 3. A few: what they look like.
-  std::vector<std::pair<std::int64_t, std::string>> rows;
-  if (!like) {
-    rows = chosen(done, worst, slowest, limits.pictures);
-  } else {
-    std::map<std::uint64_t, std::int64_t> by_id;
-    for (const std::int64_t row : done) by_id[file.layout().images[static_cast<std::size_t>(row)].id] = row;
-    for (const ShownImage& shown : like->shown) {
-      if (const auto found = by_id.find(shown.evaluation.id); found != by_id.end())
-        rows.push_back({found->second, shown.why});
-    }
-  }
-  const auto same = [&](const char* key) { return like->job.text(key) == data.job.text(key); };
-  const bool new_problem = !like || !same("input.data") || !same("problem.operator") ||
-                           !same("problem.sigma") || !same("problem.noise");
-  for (const auto& [row, why] : rows) {
+  // A few: what they look like.
+  const bool new_problem = !like || of_another_problem(data, *like);
+  for (const auto& [row, why] : like ? shown_by(*like, file, found.done)
+                                     : chosen(found.done, found.worst, found.slowest, limits.pictures)) {
     const StoredImage image = stored.read(row);
     Pictures pictures;
     if (!like) pictures.add_on_scale("truth", image.truth);

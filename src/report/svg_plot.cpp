@@ -97,6 +97,51 @@ std::string drawn(const PlotSeries& series, std::size_t number, const Axis& x, c
   return out;
 }
 
+struct Axes {
+  Axis x, y;
+  std::vector<double> x_ticks, y_ticks;
+};
+
+/// Axes that hold every point and band; nothing where no point is finite.
+std::optional<Axes> axes_of(const Plot& plot) {
+  Range xs, ys;
+  bool positive = true;
+  const auto add_y = [&](double value) {
+    ys.add(value);
+    if (std::isfinite(value) && value <= 0) positive = false;
+  };
+  for (const PlotSeries& series : plot.series) {
+    for (const auto& [a, b] : series.points) {
+      if (!std::isfinite(b)) continue;
+      xs.add(a);
+      add_y(b);
+    }
+    for (const auto& [a, b] : series.band) {
+      add_y(a);
+      add_y(b);
+    }
+  }
+  if (!xs.any() || !ys.any()) return std::nullopt;
+  if (plot.x_range) xs = {plot.x_range->first, plot.x_range->second};
+  if (plot.y_range) ys = {plot.y_range->first, plot.y_range->second};
+  Axis x{xs.low, xs.high, kLeft, kRight, false};
+  Axis y{ys.low, ys.high, kBottom, kTop, plot.log_y && positive};
+  if (y.logarithmic) {
+    y.low = std::log10(ys.low);
+    y.high = std::log10(ys.high);
+  }
+  std::vector<double> x_ticks = ticks(x.low, x.high, 6), y_ticks = ticks(y.low, y.high, 6);
+  if (y.logarithmic && y_ticks.size() > 1 && y_ticks[1] - y_ticks[0] < 1 &&
+      y_ticks.back() - y_ticks.front() > 2)
+    y_ticks = ticks(std::floor(y.low), std::ceil(y.high),
+                    static_cast<int>(std::ceil(y.high) - std::floor(y.low)) + 1);
+  if (!plot.x_range)
+    std::erase_if(x_ticks, [&](double at) { return at < x.low - 1e-9 || at > x.high * (1 + 1e-9); });
+  if (x.low == x.high) fit(x, ticks(x.low, x.high, 3));
+  fit(y, y_ticks);
+  return Axes{x, y, x_ticks, y_ticks};
+}
+
 std::string legend(const Plot& plot) {
   std::string items;
   for (std::size_t k = 0; k < plot.series.size(); ++k) {
@@ -136,53 +181,20 @@ std::vector<double> ticks(double low, double high, int count) {
 }
 
 std::string svg_of(const Plot& plot) {
-  Range xs, ys;
-  bool positive = true;
-  const auto add_y = [&](double value) {
-    ys.add(value);
-    if (std::isfinite(value) && value <= 0) positive = false;
-  };
-  for (const PlotSeries& series : plot.series) {
-    for (const auto& [a, b] : series.points) {
-      if (!std::isfinite(b)) continue;
-      xs.add(a);
-      add_y(b);
-    }
-    for (const auto& [a, b] : series.band) {
-      add_y(a);
-      add_y(b);
-    }
-  }
-  if (!xs.any() || !ys.any()) return "";
-  if (plot.x_range) xs = {plot.x_range->first, plot.x_range->second};
-  if (plot.y_range) ys = {plot.y_range->first, plot.y_range->second};
-  Axis x{xs.low, xs.high, kLeft, kRight, false};
-  Axis y{ys.low, ys.high, kBottom, kTop, plot.log_y && positive};
-  if (y.logarithmic) {
-    y.low = std::log10(ys.low);
-    y.high = std::log10(ys.high);
-  }
-  std::vector<double> x_ticks = ticks(x.low, x.high, 6), y_ticks = ticks(y.low, y.high, 6);
-  if (y.logarithmic && y_ticks.size() > 1 && y_ticks[1] - y_ticks[0] < 1 &&
-      y_ticks.back() - y_ticks.front() > 2)
-    y_ticks = ticks(std::floor(y.low), std::ceil(y.high),
-                    static_cast<int>(std::ceil(y.high) - std::floor(y.low)) + 1);
-  if (!plot.x_range)
-    std::erase_if(x_ticks, [&](double at) { return at < x.low - 1e-9 || at > x.high * (1 + 1e-9); });
-  if (x.low == x.high) fit(x, ticks(x.low, x.high, 3));
-  fit(y, y_ticks);
-
+  const std::optional<Axes> axes = axes_of(plot);
+  if (!axes) return "";
+  const Axis &x = axes->x, &y = axes->y;
   const std::string id = concat("plot-", std::hash<std::string>{}(plot.title) % 1000000007);
   std::string out =
       concat("<svg class=\"plot\" viewBox=\"0 0 ", kWidth, " ", kHeight, "\" role=\"img\" aria-labelledby=\"",
              id, "-t ", id, "-d\"><title id=\"", id, "-t\">", escaped(plot.title), "</title><desc id=\"", id,
              "-d\">", escaped(plot.description), "</desc>");
-  for (const double at : y_ticks) {
+  for (const double at : axes->y_ticks) {
     const double place = y.begin + (at - y.low) / (y.high - y.low) * (y.end - y.begin);
     out += line(kLeft, place, kRight, place, "grid");
     out += label(kLeft - 5, place + 3.5, "end", tick_text(at, y.logarithmic));
   }
-  for (const double at : x_ticks) {
+  for (const double at : axes->x_ticks) {
     out += line(x(at), kBottom, x(at), kBottom + 4, "axis");
     out += label(x(at), kBottom + 16, "middle", tick_text(at, false));
   }

@@ -90,13 +90,14 @@ def spack_recipe():
     package = types.ModuleType("spack.package")
     for word, calls in said.items():
         setattr(package, word, lambda *words, calls=calls, **_: calls.append(words[0]))
+    package.resource = lambda **_: None
     package.CMakePackage = type("CMakePackage", (), {})
     package.CudaPackage = type("CudaPackage", (), {})
     sys.modules["spack"], sys.modules["spack.package"] = types.ModuleType("spack"), package
     text = (PACKAGING / "spack/packages/dwgf/package.py").read_text()
     ast.parse(text)
     exec(compile(text, "package.py", "exec"), {})
-    options = re.findall(r"\boption\((\w+)", (SOURCE / "CMakeLists.txt").read_text())
+    options = re.findall(r"\b(?:option|find_path)\((\w+)", (SOURCE / "CMakeLists.txt").read_text())
     for option in re.findall(r'"(DWGF_\w+)"', text):
         assert option in options, f"the Spack recipe sets {option}, which CMake does not know"
     names = {word.split("@")[0].split()[0] for word in said["depends_on"]}

@@ -2,8 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include <dwgf/base/error.hpp>
-
 #include "report/picture_uri.hpp"
 #include "report/svg_plot.hpp"
 
@@ -25,13 +23,6 @@ TEST(Html, EscapesWhatHasAMeaningAndReplacesWhatIsNoText) {
   EXPECT_EQ(escaped("\xED\xA0\x80"), bad + bad + bad);  // half of a pair
   EXPECT_EQ(escaped(std::string("\x01\x00\x7F", 2)), bad + bad);
   EXPECT_EQ(escaped("a\tb\nc"), "a\tb\nc");
-}
-
-TEST(Html, ClosesWhatItOpens) {
-  Html page;
-  page.open("p", {{"title", "<\"&"}}).text("1 < 2").empty("br", {}).element("b", "&").close();
-  EXPECT_EQ(page.str(), "<p title=\"&lt;&quot;&amp;\">1 &lt; 2<br/><b>&amp;</b></p>\n");
-  EXPECT_THROW(page.close(), InternalError);
 }
 
 TEST(Base64, IsThatOfItsStandard) {

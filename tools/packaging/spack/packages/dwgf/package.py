@@ -37,6 +37,9 @@ class Dwgf(CMakePackage, CudaPackage):
     depends_on("nccl", when="+cuda")
     depends_on("googletest@1.12:", when="+tests")
 
+    # A header, for which Spack has no package.
+    resource(name="mustache", git="https://github.com/kainjow/Mustache.git", tag="v4.1", placement="kainjow")
+
     generator("ninja")
 
     def cmake_args(self):
@@ -45,4 +48,5 @@ class Dwgf(CMakePackage, CudaPackage):
             self.define_from_variant("DWGF_CUDA", "cuda"),
             self.define_from_variant("DWGF_TESTS", "tests"),
             self.define("Torch_DIR", torch),
+            self.define("DWGF_MUSTACHE_INCLUDE", self.stage.source_path),
         ]
