@@ -1,11 +1,9 @@
-// libpng reports errors by longjmp. Each function that calls setjmp here has only plain variables of its own,
-// and between it and the jump there are only libpng's frames, so no destructor is ever jumped over.
 #include <array>
-#include <csetjmp>
-#include <cstdio>
+#include <cstdlib>
 #include <cstring>
+#include <memory>
 
-#include <png.h>
+#include <spng.h>
 #include <zlib.h>
 
 #include <dwgf/base/error.hpp>
@@ -22,17 +20,6 @@ constexpr std::int64_t most_samples = std::int64_t{1} << 28;
 constexpr std::size_t signature_bytes = 8;
 constexpr std::size_t header_bytes = 33;  // signature and the chunk IHDR
 
-struct Message {
-  char text[160] = "";
-};
-
-void on_error(png_structp png, png_const_charp text) {
-  auto* message = static_cast<Message*>(png_get_error_ptr(png));
-  std::snprintf(message->text, sizeof message->text, "%s", text ? text : "unknown error");
-  png_longjmp(png, 1);
-}
-void on_warning(png_structp, png_const_charp) {}
-
 std::uint32_t big_endian(const unsigned char* bytes) {
   return std::uint32_t{bytes[0]} << 24 | std::uint32_t{bytes[1]} << 16 | std::uint32_t{bytes[2]} << 8 |
          bytes[3];
@@ -42,56 +29,16 @@ std::uint32_t big_endian(const unsigned char* bytes) {
   throw DataError(concat(path, " is not a PNG file that can be read (", why, "); save it again as PNG"));
 }
 
-// Reading: libpng draws from memory.
-struct Input {
-  const unsigned char* at = nullptr;
-  std::size_t left = 0;
-};
-void draw(png_structp png, png_bytep out, std::size_t count) {
-  auto* input = static_cast<Input*>(png_get_io_ptr(png));
-  if (count > input->left) png_error(png, "the file is truncated");
-  std::memcpy(out, input->at, count);
-  input->at += count;
-  input->left -= count;
-}
+using Context = std::unique_ptr<spng_ctx, void (*)(spng_ctx*)>;
 
-struct Decoder {
-  Message message;
-  png_structp png = nullptr;
-  png_infop info = nullptr;
-  Decoder() : png(png_create_read_struct(PNG_LIBPNG_VER_STRING, &message, on_error, on_warning)) {
-    if (png) info = png_create_info_struct(png);
-    if (!info)
-      throw IoError(
-          "libpng does not start (out of memory, or another version than this program was built with)");
-  }
-  ~Decoder() { png_destroy_read_struct(&png, &info, nullptr); }
-  Decoder(const Decoder&) = delete;
-  Decoder& operator=(const Decoder&) = delete;
-};
-
-bool decode_header(png_structp png, png_infop info, Input* input) {
-  if (setjmp(png_jmpbuf(png))) return false;
-  png_set_user_limits(png, longest_side, longest_side);
-  png_set_chunk_malloc_max(png, 8 << 20);
-  png_set_chunk_cache_max(png, 256);
-  png_set_read_fn(png, input, draw);
-  png_read_info(png, info);
-  png_set_expand(png);
-  png_set_interlace_handling(png);
-  png_read_update_info(png, info);
-  return true;
-}
-
-bool decode_rows(png_structp png, png_bytepp rows) {
-  if (setjmp(png_jmpbuf(png))) return false;
-  png_read_image(png, rows);
-  png_read_end(png, nullptr);
-  return true;
+Context context(int flags) {
+  Context png(spng_ctx_new(flags), spng_ctx_free);
+  if (!png) throw IoError("libspng does not start (out of memory)");
+  return png;
 }
 
 PngSize size_from_header(const std::array<unsigned char, header_bytes>& head, const std::string& path) {
-  if (png_sig_cmp(head.data(), 0, signature_bytes) != 0)
+  if (std::memcmp(head.data(), "\x89PNG\r\n\x1A\n", signature_bytes) != 0)
     refuse(path, "it does not begin with PNG's signature");
   const unsigned char* chunk = head.data() + signature_bytes;
   if (big_endian(chunk) != 13 || std::memcmp(chunk + 4, "IHDR", 4) != 0 ||
@@ -107,56 +54,30 @@ PngSize size_from_header(const std::array<unsigned char, header_bytes>& head, co
   return size;
 }
 
-// Writing: libpng appends to memory, which may fail to grow; that becomes libpng's own error.
-void append(png_structp png, png_bytep bytes, std::size_t count) {
-  bool grown = true;
-  try {
-    const auto* begin = reinterpret_cast<const std::byte*>(bytes);
-    auto* out = static_cast<std::vector<std::byte>*>(png_get_io_ptr(png));
-    out->insert(out->end(), begin, begin + count);
-  } catch (...) {
-    grown = false;
-  }
-  if (!grown) png_error(png, "out of memory");
-}
-void flush(png_structp) {}
-
-struct Encoder {
-  Message message;
-  png_structp png = nullptr;
-  png_infop info = nullptr;
-  Encoder() : png(png_create_write_struct(PNG_LIBPNG_VER_STRING, &message, on_error, on_warning)) {
-    if (png) info = png_create_info_struct(png);
-    if (!info)
-      throw IoError(
-          "libpng does not start (out of memory, or another version than this program was built with)");
-  }
-  ~Encoder() { png_destroy_write_struct(&png, &info); }
-  Encoder(const Encoder&) = delete;
-  Encoder& operator=(const Encoder&) = delete;
+/// How libspng is asked for samples as PngImage has them.
+struct Layout {
+  int channels = 0, bits = 8;
+  int format = SPNG_FMT_PNG;
+  int flags = 0;
 };
 
-bool encode(png_structp png, png_infop info, const PngImage* image, png_bytepp rows,
-            std::vector<std::byte>* out) {
-  static constexpr int colours[] = {PNG_COLOR_TYPE_GRAY, PNG_COLOR_TYPE_GRAY_ALPHA, PNG_COLOR_TYPE_RGB,
-                                    PNG_COLOR_TYPE_RGB_ALPHA};
-  if (setjmp(png_jmpbuf(png))) return false;
-  png_set_write_fn(png, out, append, flush);
-  png_set_IHDR(png, info, static_cast<png_uint_32>(image->width), static_cast<png_uint_32>(image->height),
-               image->bits, colours[image->channels - 1], PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT,
-               PNG_FILTER_TYPE_DEFAULT);
-  png_write_info(png, info);
-  png_write_image(png, rows);
-  png_write_end(png, nullptr);
-  return true;
-}
-
-std::vector<png_bytep> row_pointers(std::vector<unsigned char>& bytes, std::int64_t height) {
-  const std::size_t row_bytes = bytes.size() / static_cast<std::size_t>(height);
-  std::vector<png_bytep> rows;
-  for (std::int64_t y = 0; y < height; ++y)
-    rows.push_back(bytes.data() + static_cast<std::size_t>(y) * row_bytes);
-  return rows;
+/// Few bits and palettes are expanded to 8 bit, a transparent colour to an alpha channel.
+Layout layout_of(const spng_ihdr& header, bool transparent) {
+  const int bits = header.bit_depth == 16 ? 16 : 8, flags = transparent ? SPNG_DECODE_TRNS : 0;
+  switch (header.color_type) {
+    case SPNG_COLOR_TYPE_GRAYSCALE:
+      if (transparent) return {2, bits, bits == 16 ? SPNG_FMT_GA16 : SPNG_FMT_GA8, flags};
+      return {1, bits, bits == 16 ? SPNG_FMT_PNG : SPNG_FMT_G8, 0};
+    case SPNG_COLOR_TYPE_TRUECOLOR:
+      if (transparent) return {4, bits, bits == 16 ? SPNG_FMT_RGBA16 : SPNG_FMT_RGBA8, flags};
+      return {3, bits, SPNG_FMT_PNG, 0};
+    case SPNG_COLOR_TYPE_INDEXED:
+      return {transparent ? 4 : 3, 8, transparent ? SPNG_FMT_RGBA8 : SPNG_FMT_RGB8, flags};
+    case SPNG_COLOR_TYPE_GRAYSCALE_ALPHA:
+      return {2, bits, SPNG_FMT_PNG, 0};
+    default:
+      return {4, bits, SPNG_FMT_PNG, 0};
+  }
 }
 
 }  // namespace
@@ -177,59 +98,77 @@ PngImage read_png(const std::string& path) {
     refuse(path, concat(size.height, " x ", size.width, " pixels cannot be in ", file.size(),
                         " bytes; it is truncated"));
   }
-  std::vector<unsigned char> whole(file.size());
-  file.read(0, std::as_writable_bytes(std::span(whole)));
-  Input input{whole.data(), whole.size()};
+  std::vector<std::byte> whole(file.size());
+  file.read(0, whole);
 
-  Decoder decoder;
-  if (!decode_header(decoder.png, decoder.info, &input)) refuse(path, decoder.message.text);
-  PngImage image;
-  image.height = png_get_image_height(decoder.png, decoder.info);
-  image.width = png_get_image_width(decoder.png, decoder.info);
-  image.channels = png_get_channels(decoder.png, decoder.info);
-  image.bits = png_get_bit_depth(decoder.png, decoder.info);
+  const Context png = context(0);
+  const auto check = [&](int error) {
+    if (error) refuse(path, spng_strerror(error));
+  };
+  check(spng_set_image_limits(png.get(), longest_side, longest_side));
+  check(spng_set_chunk_limits(png.get(), 8 << 20, 64 << 20));
+  check(spng_set_png_buffer(png.get(), whole.data(), whole.size()));
+  spng_ihdr header{};
+  check(spng_get_ihdr(png.get(), &header));
+  spng_trns colour{};
+  const int no_colour = spng_get_trns(png.get(), &colour);
+  if (no_colour != SPNG_ECHUNKAVAIL) check(no_colour);
+  const Layout layout = layout_of(header, !no_colour);
+  PngImage image{size.height, size.width, layout.channels, layout.bits, {}};
   const std::int64_t samples = image.height * image.width * image.channels;
-  if (samples > most_samples || (image.bits != 8 && image.bits != 16)) {
-    refuse(path, concat(samples, " samples of ", image.bits, " bits are more than this program takes"));
-  }
-  const auto sample_bytes = static_cast<std::size_t>(image.bits / 8);
-  const auto row_bytes = static_cast<std::size_t>(image.width * image.channels) * sample_bytes;
-  if (png_get_rowbytes(decoder.png, decoder.info) != row_bytes)
+  if (samples > most_samples) refuse(path, concat(samples, " samples are more than this program takes"));
+  std::size_t bytes = 0;
+  check(spng_decoded_image_size(png.get(), layout.format, &bytes));
+  if (bytes != static_cast<std::size_t>(samples * layout.bits / 8))
     refuse(path, "its rows have an unexpected length");
-  std::vector<unsigned char> bytes(row_bytes * static_cast<std::size_t>(image.height));
-  auto rows = row_pointers(bytes, image.height);
-  if (!decode_rows(decoder.png, rows.data())) refuse(path, decoder.message.text);
 
   image.samples.resize(static_cast<std::size_t>(samples));
-  for (std::size_t k = 0; k < image.samples.size(); ++k) {
-    image.samples[k] =
-        sample_bytes == 1 ? bytes[k] : static_cast<std::uint16_t>(bytes[2 * k] << 8 | bytes[2 * k + 1]);
+  if (layout.bits == 16) {
+    check(spng_decode_image(png.get(), image.samples.data(), bytes, layout.format, layout.flags));
+  } else {
+    std::vector<unsigned char> levels(bytes);
+    check(spng_decode_image(png.get(), levels.data(), bytes, layout.format, layout.flags));
+    std::copy(levels.begin(), levels.end(), image.samples.begin());
   }
+  check(spng_decode_chunks(png.get()));  // to the file's end
   return image;
 }
 
 std::vector<std::byte> encode_png(const PngImage& image) {
+  static constexpr std::uint8_t colours[] = {SPNG_COLOR_TYPE_GRAYSCALE, SPNG_COLOR_TYPE_GRAYSCALE_ALPHA,
+                                             SPNG_COLOR_TYPE_TRUECOLOR, SPNG_COLOR_TYPE_TRUECOLOR_ALPHA};
   const std::int64_t samples = image.height * image.width * image.channels;
   if (image.height < 1 || image.width < 1 || image.channels < 1 || image.channels > 4 ||
       (image.bits != 8 && image.bits != 16) || samples != static_cast<std::int64_t>(image.samples.size())) {
     throw InternalError(concat("a PNG of ", image.height, " x ", image.width, " x ", image.channels,
                                " samples of ", image.bits, " bits from ", image.samples.size(), " samples"));
   }
-  std::vector<unsigned char> bytes;
-  bytes.reserve(image.samples.size() * static_cast<std::size_t>(image.bits / 8));
+  std::vector<unsigned char> levels;
   for (const std::uint16_t sample : image.samples) {
-    if (image.bits == 8 && sample > 255)
-      throw InternalError(concat("sample ", sample, " in a PNG of 8 bits"));
-    if (image.bits == 16) bytes.push_back(static_cast<unsigned char>(sample >> 8));
-    bytes.push_back(static_cast<unsigned char>(sample));
+    if (image.bits == 16) break;
+    if (sample > 255) throw InternalError(concat("sample ", sample, " in a PNG of 8 bits"));
+    levels.push_back(static_cast<unsigned char>(sample));
   }
-  auto rows = row_pointers(bytes, image.height);
-  std::vector<std::byte> out;
-  Encoder encoder;
-  if (!encode(encoder.png, encoder.info, &image, rows.data(), &out)) {
-    throw IoError(concat("a PNG cannot be made: libpng says ", encoder.message.text));
-  }
-  return out;
+  const void* begin = image.bits == 16 ? static_cast<const void*>(image.samples.data()) : levels.data();
+  const Context png = context(SPNG_CTX_ENCODER);
+  spng_ihdr header{static_cast<std::uint32_t>(image.width),
+                   static_cast<std::uint32_t>(image.height),
+                   static_cast<std::uint8_t>(image.bits),
+                   colours[image.channels - 1],
+                   0,
+                   0,
+                   SPNG_INTERLACE_NONE};
+  int error = spng_set_option(png.get(), SPNG_ENCODE_TO_BUFFER, 1);
+  if (!error) error = spng_set_ihdr(png.get(), &header);
+  if (!error)
+    error = spng_encode_image(png.get(), begin, static_cast<std::size_t>(samples * image.bits / 8),
+                              SPNG_FMT_PNG, SPNG_ENCODE_FINALIZE);
+  std::size_t length = 0;
+  const std::unique_ptr<void, void (*)(void*)> out(
+      error ? nullptr : spng_get_png_buffer(png.get(), &length, &error), std::free);
+  if (error) throw IoError(concat("a PNG cannot be made: libspng says ", spng_strerror(error)));
+  const auto* first = static_cast<const std::byte*>(out.get());
+  return {first, first + length};
 }
 
 void write_png(const std::string& path, const PngImage& image) {

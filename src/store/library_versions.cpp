@@ -1,7 +1,7 @@
 #include "store/library_versions.hpp"
 
 #include <hdf5.h>
-#include <png.h>
+#include <spng.h>
 #include <zlib.h>
 
 #include <dwgf/base/error.hpp>
@@ -14,7 +14,8 @@ std::vector<LibraryVersions> file_libraries() {
   return {{"HDF5", concat(H5_VERS_MAJOR, ".", H5_VERS_MINOR, ".", H5_VERS_RELEASE),
            concat(major, ".", minor, ".", release)},
           {"zlib", ZLIB_VERSION, zlibVersion()},
-          {"libpng", PNG_LIBPNG_VER_STRING, png_get_libpng_ver(nullptr)}};
+          {"libspng", concat(SPNG_VERSION_MAJOR, ".", SPNG_VERSION_MINOR, ".", SPNG_VERSION_PATCH),
+           spng_version_string()}};
 }
 
 bool any_hdf5_file_is_open() {

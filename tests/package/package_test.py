@@ -101,9 +101,13 @@ def spack_recipe():
     for option in re.findall(r'"(DWGF_\w+)"', text):
         assert option in options, f"the Spack recipe sets {option}, which CMake does not know"
     names = {word.split("@")[0].split()[0] for word in said["depends_on"]}
-    found = re.findall(r"find_package\((\w+)", (SOURCE / "tools/cmake/DwgfDependencies.cmake").read_text())
+    dependencies = (SOURCE / "tools/cmake/DwgfDependencies.cmake").read_text()
+    found = re.findall(r"find_package\((\w+)", dependencies)
+    modules = re.search(r"foreach\(name_and_module (.*)\)", dependencies)[1].split()
+    found += [module.split(":")[1] for module in modules]
     spack_name = {"MPI": "mpi", "HDF5": "hdf5", "Boost": "boost", "nlohmann_json": "nlohmann-json", "OpenSSL": "openssl",
-                  "JPEG": "libjpeg", "PNG": "libpng", "TIFF": "libtiff", "ZLIB": "zlib-api", "PkgConfig": "pkgconfig",
+                  "libturbojpeg": "libjpeg-turbo", "spng": "libspng", "libdeflate": "libdeflate",
+                  "libutf8proc": "utf8proc", "TIFF": "libtiff", "ZLIB": "zlib-api", "PkgConfig": "pkgconfig",
                   "Torch": "py-torch", "GTest": "googletest"}
     assert len(found) > 8
     comes_with_the_compiler = {"OpenMP"}

@@ -50,6 +50,17 @@ TEST(Pictures, AreReadAsOthersReadThem) {
   }
 }
 
+TEST(Pictures, OfAnOddSubsamplingAreRead) {
+  if (!on_one_rank()) GTEST_SKIP() << "once is enough";
+  // One colour throughout, its luma 3 x 1, one chroma 1 x 1 and the other 1 x 2.
+  const ImagePixels pixels = read_picture(folder + "odd-subsampling.jpg");
+  ASSERT_EQ(pixels.values.size(), 3u * 7 * 11);
+  constexpr double levels[] = {40, 120, 200};
+  for (std::size_t k = 0; k < pixels.values.size(); ++k)
+    ASSERT_NEAR(pixels.values[k], levels[k / 77] / 127.5 - 1, 2.01 / 127.5) << k;
+  EXPECT_EQ(read_picture_size(folder + "odd-subsampling.jpg").width, 11);
+}
+
 TEST(Pictures, OfOtherKindsAreRefusedByName) {
   if (!on_one_rank()) GTEST_SKIP() << "once is enough";
   const nlohmann::json list = golden()["refused"];

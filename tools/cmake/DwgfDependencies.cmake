@@ -44,22 +44,20 @@ find_package(Boost REQUIRED COMPONENTS program_options)
 find_package(nlohmann_json REQUIRED)
 find_package(OpenMP REQUIRED COMPONENTS CXX)
 find_package(OpenSSL REQUIRED COMPONENTS Crypto)
-find_package(JPEG REQUIRED)
-find_package(PNG REQUIRED)
 find_package(TIFF 4.5 REQUIRED)
 find_package(ZLIB REQUIRED)
 
-# utf8proc and libdeflate come with a CMake package in their newer versions only; their pkg-config files are there in all.
+# These come with a CMake package in their newer versions only; their pkg-config files are there in all. Not as imported
+# targets of pkg-config: the compile options would bar the tests from the pre-compiled header.
 find_package(PkgConfig REQUIRED)
-# Not as an imported target: its compile options would bar the tests from the pre-compiled header.
-pkg_check_modules(UTF8PROC REQUIRED libutf8proc)
-pkg_check_modules(DEFLATE REQUIRED libdeflate)
-add_library(dwgf_deflate INTERFACE IMPORTED GLOBAL)
-target_include_directories(dwgf_deflate INTERFACE ${DEFLATE_INCLUDE_DIRS})
-target_link_libraries(dwgf_deflate INTERFACE ${DEFLATE_LINK_LIBRARIES})
-add_library(dwgf_utf8proc INTERFACE IMPORTED GLOBAL)
-target_include_directories(dwgf_utf8proc INTERFACE ${UTF8PROC_INCLUDE_DIRS})
-target_link_libraries(dwgf_utf8proc INTERFACE ${UTF8PROC_LINK_LIBRARIES})
+foreach(name_and_module deflate:libdeflate spng:spng turbojpeg:libturbojpeg utf8proc:libutf8proc)
+  string(REGEX MATCH "^[^:]*" name ${name_and_module})
+  string(REGEX MATCH "[^:]*$" module ${name_and_module})
+  pkg_check_modules(${name} REQUIRED ${module})
+  add_library(dwgf_${name} INTERFACE IMPORTED GLOBAL)
+  target_include_directories(dwgf_${name} INTERFACE ${${name}_INCLUDE_DIRS})
+  target_link_libraries(dwgf_${name} INTERFACE ${${name}_LINK_LIBRARIES})
+endforeach()
 
 find_package(Torch QUIET)
 if(NOT Torch_FOUND)

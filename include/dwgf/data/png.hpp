@@ -1,4 +1,4 @@
-/// PNG files, by libpng.
+/// PNG files, by libspng.
 #pragma once
 
 #include <cstdint>
