@@ -5,20 +5,12 @@
 
 #include <dwgf/base/error.hpp>
 
+#include "data/formats.hpp"
 #include "store/hdf5_probe.hpp"
 
 namespace dwgf {
 
 namespace {
-
-/// FILE of FILE.h5:/dataset, as open_images reads it.
-std::string file_of(const std::string& data) {
-  std::error_code ignored;
-  const std::size_t colon = data.rfind(":/");
-  return colon == std::string::npos || colon == 0 || std::filesystem::exists(data, ignored)
-             ? data
-             : data.substr(0, colon);
-}
 
 void probe(const std::string& what, const std::string& path) {
   std::error_code ignored;
@@ -37,7 +29,10 @@ void probe_inputs(const Settings& settings) {
   for (const char* key : {"input.data", "prior.path", "rerun"}) {
     const bool known = std::any_of(options.begin(), options.end(),
                                    [&](const OptionSpec& option) { return option.key == key; });
-    if (known) probe(concat(key, ": "), file_of(settings.text(key)));
+    if (!known) continue;
+    const std::string& data = settings.text(key);
+    const std::optional<Hdf5Name> name = hdf5_name(data);
+    probe(concat(key, ": "), name ? name->file : data);
   }
   if (settings.command().name == "verify") probe("", settings.positionals.front());
 }

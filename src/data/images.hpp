@@ -1,5 +1,5 @@
-/// Images in: a folder of PNG, JPEG and TIFF files, a .npy array, or one dataset of an HDF5 file. Listing
-/// reads names and headers only; an image is read by the rank that needs it. Pixels come out as float32 on
+/// Images in: a folder of pictures, a .npy array, or one dataset of an HDF5 file (formats.hpp). Listing reads
+/// names and headers only; an image is read by the rank that needs it. Pixels come out as float32 on
 /// [-1, 1], row-major [C, H, W].
 #pragma once
 

@@ -1,3 +1,5 @@
+#include "data/png.hpp"
+
 #include <array>
 #include <cstdlib>
 #include <cstring>
@@ -7,7 +9,6 @@
 #include <zlib.h>
 
 #include <dwgf/base/error.hpp>
-#include <dwgf/data/png.hpp>
 
 #include "base/posix_file.hpp"
 #include "base/replace_file.hpp"
@@ -37,7 +38,7 @@ Context context(int flags) {
   return png;
 }
 
-PngSize size_from_header(const std::array<unsigned char, header_bytes>& head, const std::string& path) {
+PictureSize size_from_header(const std::array<unsigned char, header_bytes>& head, const std::string& path) {
   if (std::memcmp(head.data(), "\x89PNG\r\n\x1A\n", signature_bytes) != 0)
     refuse(path, "it does not begin with PNG's signature");
   const unsigned char* chunk = head.data() + signature_bytes;
@@ -45,7 +46,7 @@ PngSize size_from_header(const std::array<unsigned char, header_bytes>& head, co
       crc32(0, chunk + 4, 17) != big_endian(chunk + 21)) {
     refuse(path, "its header is damaged");
   }
-  const PngSize size{big_endian(chunk + 12), big_endian(chunk + 8)};
+  const PictureSize size{big_endian(chunk + 12), big_endian(chunk + 8)};
   if (size.height < 1 || size.width < 1 || size.height > longest_side || size.width > longest_side ||
       size.height * size.width > most_samples) {
     refuse(path,
@@ -82,7 +83,7 @@ Layout layout_of(const spng_ihdr& header, bool transparent) {
 
 }  // namespace
 
-PngSize read_png_size(const std::string& path) {
+PictureSize read_png_size(const std::string& path) {
   const auto file = PosixFile::open_for_reading(path);
   if (file.size() < header_bytes) refuse(path, concat("it has ", file.size(), " bytes"));
   std::array<unsigned char, header_bytes> head{};
@@ -91,7 +92,7 @@ PngSize read_png_size(const std::string& path) {
 }
 
 PngImage read_png(const std::string& path) {
-  const PngSize size = read_png_size(path);
+  const PictureSize size = read_png_size(path);
   const auto file = PosixFile::open_for_reading(path);
   // Deflate makes at most 1 byte of 1032, and a sample takes at least 1 bit.
   if (static_cast<std::uint64_t>(size.height * size.width) / 8 > file.size() * 1100) {
@@ -132,6 +133,29 @@ PngImage read_png(const std::string& path) {
   }
   check(spng_decode_chunks(png.get()));  // to the file's end
   return image;
+}
+
+ImagePixels read_png_pixels(const std::string& path) {
+  const PngImage image = read_png(path);
+  const std::uint16_t largest = image.bits == 16 ? 65535 : 255;
+  const bool alpha = image.channels % 2 == 0;
+  const std::int64_t colours = image.channels - alpha;
+  ImagePixels pixels{colours, image.height, image.width, {}};
+  const std::int64_t plane = image.height * image.width;
+  pixels.values.resize(static_cast<std::size_t>(colours * plane));
+  for (std::int64_t k = 0; k < plane; ++k) {
+    const std::uint16_t* sample = image.samples.data() + k * image.channels;
+    if (alpha && sample[colours] != largest) {
+      throw DataError(concat(path, " is transparent at pixel (", k / image.width, ", ", k % image.width,
+                             ") (row, column): alpha ", sample[colours], " of ", largest,
+                             "; save it without an alpha channel, on the background you want"));
+    }
+    for (std::int64_t c = 0; c < colours; ++c) {
+      pixels.values[static_cast<std::size_t>(c * plane + k)] =
+          static_cast<float>(sample[c] / (largest / 2.0) - 1.0);
+    }
+  }
+  return pixels;
 }
 
 std::vector<std::byte> encode_png(const PngImage& image) {

@@ -230,7 +230,7 @@ ImagePixels read_tiff(const std::string& path) {
   }
   pixels.values.resize(colours * plane);
   for (std::size_t k = 0; k < pixels.values.size(); ++k) pixels.values[k] = value_of(samples, k, header);
-  check_pixels(pixels.values, {1, pixels.channels, pixels.height, pixels.width}, 0, path);
+  check_pixels(pixels, 0, path);
   return pixels;
 }
 

@@ -8,9 +8,9 @@
 #include <ATen/ATen.h>
 
 #include <dwgf/base/error.hpp>
-#include <dwgf/data/png.hpp>
 
 #include "data/npy.hpp"
+#include "data/png.hpp"
 
 namespace dwgf {
 namespace {

@@ -6,7 +6,7 @@
 
 #include <ATen/core/Tensor.h>
 
-#include <dwgf/data/png.hpp>
+#include "data/png.hpp"
 
 namespace dwgf {
 

@@ -7,9 +7,8 @@
 
 #include <ATen/ATen.h>
 
-#include <dwgf/data/png.hpp>
-
 #include "data/npy.hpp"
+#include "data/png.hpp"
 #include "job/stored_image.hpp"
 #include "report/contact_sheet.hpp"
 

@@ -4,7 +4,7 @@
 
 #include <ATen/ATen.h>
 
-#include <dwgf/data/png.hpp>
+#include "data/png.hpp"
 
 namespace dwgf {
 

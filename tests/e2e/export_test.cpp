@@ -3,9 +3,8 @@
 
 #include <gtest/gtest.h>
 
-#include <dwgf/data/png.hpp>
-
 #include "data/npy.hpp"
+#include "data/png.hpp"
 #include "finished_job.hpp"
 #include "refusals.hpp"
 #include "store/results.hpp"

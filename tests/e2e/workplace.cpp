@@ -6,9 +6,8 @@
 #include <sstream>
 #include <stdexcept>
 
-#include <dwgf/data/png.hpp>
-
 #include "data/npy.hpp"
+#include "data/png.hpp"
 
 namespace dwgf::test {
 

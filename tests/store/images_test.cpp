@@ -10,9 +10,9 @@
 #include <hdf5.h>
 
 #include <dwgf/base/error.hpp>
-#include <dwgf/data/png.hpp>
 
 #include "data/npy.hpp"
+#include "data/png.hpp"
 #include "temporary_directory.hpp"
 
 namespace dwgf {

@@ -1,3 +1,5 @@
+#include "data/png.hpp"
+
 #include <algorithm>
 #include <filesystem>
 #include <string>
@@ -7,7 +9,6 @@
 #include <zlib.h>
 
 #include <dwgf/base/error.hpp>
-#include <dwgf/data/png.hpp>
 
 #include "mutation.hpp"
 #include "temporary_directory.hpp"
@@ -77,7 +78,7 @@ TEST(Png, GoesBackAndForth) {
       EXPECT_EQ(back.bits, bits);
       EXPECT_EQ(back.height, 5);
       EXPECT_EQ(back.width, 7);
-      const PngSize size = read_png_size(path);
+      const PictureSize size = read_png_size(path);
       EXPECT_EQ(size.height, 5);
       EXPECT_EQ(size.width, 7);
       EXPECT_FALSE(std::filesystem::exists(path + ".part"));

@@ -14,6 +14,11 @@ struct ImageEntry {
   std::uint32_t width = 0;
 };
 
+struct PictureSize {
+  std::int64_t height = 0;
+  std::int64_t width = 0;
+};
+
 struct ImagePixels {
   std::int64_t channels = 0;
   std::int64_t height = 0;

@@ -18,11 +18,6 @@
 
 namespace dwgf {
 
-struct PictureSize {
-  std::int64_t height = 0;
-  std::int64_t width = 0;
-};
-
 /// Whether the name ends as a picture's does.
 bool is_picture_name(const std::string& path);
 

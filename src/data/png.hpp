@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include <dwgf/data/image.hpp>
+
 namespace dwgf {
 
 /// Samples as stored, interleaved [H, W, channels], widened to 16 bit storage. Palette and 1-, 2- and 4-bit
@@ -17,14 +19,11 @@ struct PngImage {
   std::vector<std::uint16_t> samples;
 };
 
-struct PngSize {
-  std::int64_t height = 0;
-  std::int64_t width = 0;
-};
-
 /// Reads only the header. Throws NotFoundError, DataError.
-PngSize read_png_size(const std::string& path);
+PictureSize read_png_size(const std::string& path);
 PngImage read_png(const std::string& path);
+/// As read_picture: an alpha channel is refused unless it is opaque throughout.
+ImagePixels read_png_pixels(const std::string& path);
 /// The bytes of a PNG file. Throws IoError, InternalError (numbers that do not go together).
 std::vector<std::byte> encode_png(const PngImage& image);
 /// Throws IoError. Written aside and renamed.
