@@ -7,6 +7,7 @@
 
 #include <ATen/ATen.h>
 
+#include "base/log.hpp"
 #include "data/npy.hpp"
 #include "data/png.hpp"
 #include "job/stored_image.hpp"
@@ -134,8 +135,7 @@ ExitCode export_command(const Settings& settings) {
     throw DataError(concat("'", stored.file().path(),
                            "' holds no committed image yet; `dwgf status` says how far it is"));
   const std::string sheet = rows.empty() ? "" : exporter.write_sheet(contact_sheet(headings, rows));
-  std::fprintf(stderr, "export: %lld images to %s\n", static_cast<long long>(written),
-               exporter.folder().string().c_str());
+  log_job(LogLevel::info, concat(written, " images to ", exporter.folder().string()));
   if (!sheet.empty()) std::printf("%s\n", sheet.c_str());
   return ExitCode::ok;
 }

@@ -10,6 +10,7 @@
 
 #include <dwgf/base/text.hpp>
 
+#include "base/log.hpp"
 #include "report/report_page.hpp"
 
 namespace dwgf {
@@ -78,7 +79,7 @@ ExitCode report_command(const Settings& settings) {
   }
   const std::string page = report_page(results);
   write_page(target, page);
-  std::fprintf(stderr, "report: %s\n", human_bytes(page.size()).c_str());
+  log_job(LogLevel::info, human_bytes(page.size()));
   std::printf("%s\n", target.c_str());
   return ExitCode::ok;
 }

@@ -1,0 +1,46 @@
+#include "base/log.hpp"
+
+#include <cstdio>
+
+#include <unistd.h>
+
+#include <dwgf/base/error.hpp>
+
+#include "base/printable.hpp"
+
+namespace dwgf {
+namespace {
+
+LogSource& source() {
+  static LogSource value;
+  return value;
+}
+
+/// In one call, so that lines of several ranks do not mix.
+void print(LogLevel level, const std::string& message) {
+  const std::string& command = source().command;
+  std::string line = isatty(STDERR_FILENO) ? "\r\033[K" : "";  // over a line of progress
+  if (level == LogLevel::error) line += command.empty() ? "dwgf" : "dwgf ";
+  line += command;
+  line += level == LogLevel::warning ? ": warning: " : ": ";
+  std::fputs((line + printable(message) + "\n").c_str(), stderr);
+}
+
+}  // namespace
+
+void set_log_source(const LogSource& value) {
+  source() = value;
+}
+
+void log_job(LogLevel level, std::string_view message) {
+  if (source().rank == 0) print(level, std::string(message));
+}
+
+void log_rank(LogLevel level, std::string_view message) {
+  const LogSource& own = source();
+  print(level, own.ranks == 1
+                   ? std::string(message)
+                   : concat("[rank ", own.rank, " of ", own.ranks, " on ", own.host, "] ", message));
+}
+
+}  // namespace dwgf
