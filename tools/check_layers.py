@@ -11,10 +11,11 @@ import re
 import sys
 
 # room -> the rooms that it may include beside itself, lowest first
-_FRONT = ["base", "comm", "service", "hdf5", "data", "store", "input"]
+_FRONT = ["base", "catalogue", "comm", "service", "hdf5", "data", "store", "input"]
 _TENSORS = ["base", "comm", "prior", "operators"]
 ALLOWED = {
     "base": [],
+    "catalogue": ["base"],
     "comm": ["base"],
     "service": ["base", "comm"],
     "hdf5": ["base", "comm"],
@@ -23,7 +24,7 @@ ALLOWED = {
     "input": ["base"],
     "app": _FRONT,
     "prior": ["base"],
-    "operators": ["base"],
+    "operators": ["base", "catalogue"],
     "metric": ["base"],
     "flow": _TENSORS,
     "posterior": [*_TENSORS, "metric", "flow"],
@@ -61,7 +62,7 @@ def resolved(root, path, name, quoted):
 
 def sources(root):
     return sorted(path.relative_to(root) for pattern in ("include/dwgf/**/*.hpp", "src/**/*.hpp", "src/**/*.cpp")
-                  for path in root.glob(pattern) if path.name != "main.cpp")
+                  for path in root.glob(pattern) if len(path.relative_to(root).parts) > 2)
 
 
 def includes(root, path):

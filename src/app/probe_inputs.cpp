@@ -12,11 +12,11 @@ namespace dwgf {
 
 namespace {
 
-void probe(const std::string& what, const std::string& path) {
+void probe(const std::string& what, const std::string& path, const std::string& program) {
   std::error_code ignored;
   if (!std::filesystem::is_regular_file(path, ignored)) return;
   try {
-    require_survivable(path);
+    require_survivable(path, program);
   } catch (const Error& error) {
     throw Error(error.code(), concat(what, error.what()));
   }
@@ -24,7 +24,7 @@ void probe(const std::string& what, const std::string& path) {
 
 }  // namespace
 
-void probe_inputs(const Settings& settings) {
+void probe_inputs(const Settings& settings, const std::string& program) {
   const auto& options = settings.command().options;
   for (const char* key : {"input.data", "prior.path", "rerun"}) {
     const bool known = std::any_of(options.begin(), options.end(),
@@ -32,9 +32,9 @@ void probe_inputs(const Settings& settings) {
     if (!known) continue;
     const std::string& data = settings.text(key);
     const std::optional<Hdf5Name> name = hdf5_name(data);
-    probe(concat(key, ": "), name ? name->file : data);
+    probe(concat(key, ": "), name ? name->file : data, program);
   }
-  if (settings.command().name == "verify") probe("", settings.positionals.front());
+  if (settings.command().name == "verify") probe("", settings.positionals.front(), program);
 }
 
 }  // namespace dwgf

@@ -178,7 +178,9 @@ std::string prior_directory(const std::string& path) {
   const std::string name = path.substr(kBuiltin.size());
   std::error_code ignored;
   const fs::path program = fs::read_symlink("/proc/self/exe", ignored).parent_path();
-  for (const fs::path& folder : {program / "../share/dwgf/priors", fs::path(DWGF_SOURCE_PRIORS)}) {
+  // The program is bin/dwgf or libexec/dwgf/dwgf.
+  for (const fs::path& folder : {program / "../share/dwgf/priors", program / "../../share/dwgf/priors",
+                                 fs::path(DWGF_SOURCE_PRIORS)}) {
     const bool plain = !name.empty() && name.find('/') == std::string::npos && name != "." && name != "..";
     if (plain && fs::is_directory(folder / name)) return (folder / name).lexically_normal().string();
   }

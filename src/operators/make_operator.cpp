@@ -6,6 +6,7 @@
 #include <dwgf/base/error.hpp>
 #include <dwgf/base/text.hpp>
 
+#include "catalogue/operators.hpp"
 #include "operators/bicubic.hpp"
 #include "operators/block_mean.hpp"
 #include "operators/composition.hpp"
@@ -29,49 +30,20 @@ namespace {
 
 using Factory = std::shared_ptr<const ForwardOperator> (*)(const OperatorArguments&, const OperatorContext&);
 
-struct KnownOperator {
-  const char* usage;  ///< the name, then how its arguments are written
-  std::size_t least_arguments, most_arguments;
-  const char* equation;
+/// What makes the operator that the catalogue describes by this name.
+struct OperatorFactory {
+  const char* name;
   Factory make;
-  bool depends_on_image = false;
-
-  std::string name() const {
-    const std::string_view text = usage;
-    return std::string(text.substr(0, text.find_first_of(":[")));
-  }
 };
 
-/// Every operator: to add one, add its line here.
-const KnownOperator known_operators[] = {
-    {"identity", 0, 0, "y = x", make_identity},
-    {"box:top,left,height,width", 4, 4, "y = x, missing (0) in the box", make_box_inpainting},
-    {"random:fraction", 1, 1, "y = x, each value missing (0) with this probability", make_random_inpainting,
-     true},
-    {"mask:FILE", 1, 1, "y = x, missing (0) where the mask is 0; a .npy [H, W] or [C, H, W], a PNG, or @",
-     make_mask_inpainting},
-    {"mean:r", 1, 1, "y = means of r x r blocks of x", make_block_mean},
-    {"bicubic:r", 1, 1, "y = x resampled to 1/r of its size, antialiased cubic, a = -0.5", make_bicubic},
-    {"blur:size,std[,border]", 2, 3, "y = k * x, Gaussian k of size x size; border reflect, zero or circular",
-     make_gaussian_blur},
-    {"motion:size,angle[,border]", 2, 3, "y = k * x, k a line of `size` pixels at an angle [degrees]",
-     make_motion_blur},
-    {"defocus:radius[,border]", 1, 2, "y = k * x, k a disc of this radius [pixels]", make_defocus},
-    {"kernel:FILE[,border]", 1, 2, "y = k * x (convolution), k a .npy [h, w], or @", make_kernel_blur},
-    {"grey", 0, 0, "y = 0.299 R + 0.587 G + 0.114 B", make_grey},
-    {"hdr", 0, 0, "y = clamp(2 x, -1, 1)", make_hdr},
-    {"phase[:oversample]", 0, 1, "y = |F(pad((x + 1) / 2))|, padding oversample / 8 of the width (2)",
-     make_phase_retrieval},
-    {"quantise:levels", 1, 1, "y = x rounded to equal levels on [-1, 1]; straight-through derivative",
-     make_quantise},
-    {"jpeg:quality", 1, 1, "y = what JPEG of this quality leaves of x; straight-through derivative",
-     make_jpeg},
-    {"fourier:FILE", 1, 1,
-     "y = M F x, masked Fourier samples (MRI); the mask as for `mask`, frequency 0 first",
-     make_masked_fourier},
-    {"radon:views", 1, 1, "y = line integrals of x at `views` angles of 180 degrees (tomography)",
-     make_radon},
-    {"matrix:FILE", 1, 1, "y = M vec(x), M a .npy [m, C H W], or @", make_matrix_operator},
+/// Every operator: to add one, add its line here and its description to catalogue/operators.cpp.
+constexpr OperatorFactory factories[] = {
+    {"identity", make_identity},      {"box", make_box_inpainting}, {"random", make_random_inpainting},
+    {"mask", make_mask_inpainting},   {"mean", make_block_mean},    {"bicubic", make_bicubic},
+    {"blur", make_gaussian_blur},     {"motion", make_motion_blur}, {"defocus", make_defocus},
+    {"kernel", make_kernel_blur},     {"grey", make_grey},          {"hdr", make_hdr},
+    {"phase", make_phase_retrieval},  {"quantise", make_quantise},  {"jpeg", make_jpeg},
+    {"fourier", make_masked_fourier}, {"radon", make_radon},        {"matrix", make_matrix_operator},
 };
 
 /// One stage of a spec, taken apart.
@@ -95,17 +67,26 @@ std::vector<Stage> parse_stages(const std::string& spec) {
   return stages;
 }
 
-const KnownOperator* find_operator(const std::string& name) {
-  const auto found = std::find_if(std::begin(known_operators), std::end(known_operators),
-                                  [&](const KnownOperator& known) { return known.name() == name; });
-  return found == std::end(known_operators) ? nullptr : found;
+/// An operator's description and its factory; null where there is none of this name.
+struct FoundOperator {
+  const OperatorDescription* description = nullptr;
+  Factory make = nullptr;
+};
+
+FoundOperator find_operator(const std::string& name) {
+  const auto descriptions = operator_descriptions();
+  const auto described = std::ranges::find(descriptions, name, &OperatorDescription::name);
+  if (described == descriptions.end()) return {};
+  const auto known = std::ranges::find(factories, described->name(), &OperatorFactory::name);
+  if (known == std::end(factories)) throw InternalError("an operator without a factory: " + name);
+  return {&*described, known->make};
 }
 
 [[noreturn]] void refuse_name(const std::string& name, const std::string& spec) {
   std::vector<std::string> names;
   std::string all;
-  for (const KnownOperator& known : known_operators) {
-    names.push_back(known.name());
+  for (const OperatorDescription& known : operator_descriptions()) {
+    names.emplace_back(known.name());
     all += (all.empty() ? "" : ", ") + names.back();
   }
   const std::string where = " in '" + spec + "'";
@@ -129,7 +110,7 @@ std::shared_ptr<const ForwardOperator> make_operator(const std::string& spec,
   std::vector<std::shared_ptr<const ForwardOperator>> stages;
   OperatorContext here = context;
   for (const Stage& stage : parse_stages(spec)) {
-    const KnownOperator* known = find_operator(stage.name);
+    const auto [known, make] = find_operator(stage.name);
     if (!known) refuse_name(stage.name, spec);
     const OperatorArguments arguments(stage.text, known->usage, stage.arguments);
     arguments.expect_count(known->least_arguments, known->most_arguments);
@@ -139,7 +120,7 @@ std::shared_ptr<const ForwardOperator> make_operator(const std::string& spec,
         arguments.refuse("what the stage before it measures is not an image", "put it first");
       here.image_shape = {shape[0], shape[1], shape[2]};
     }
-    stages.push_back(known->make(arguments, here));
+    stages.push_back(make(arguments, here));
     here.drawn += known->depends_on_image;
   }
   std::shared_ptr<const ForwardOperator> made = compose(std::move(stages), image);
@@ -152,24 +133,15 @@ std::shared_ptr<const ForwardOperator> make_operator(const std::string& spec,
 bool depends_on_image(const std::string& spec) {
   const std::vector<Stage> stages = parse_stages(spec);
   return std::any_of(stages.begin(), stages.end(), [](const Stage& stage) {
-    const KnownOperator* known = find_operator(stage.name);
+    const OperatorDescription* known = find_operator(stage.name).description;
     return known && known->depends_on_image;
   });
 }
 
-std::string describe_operators() {
-  std::size_t width = 0;
-  for (const KnownOperator& known : known_operators)
-    width = std::max(width, std::string_view(known.usage).size());
-  std::string text;
-  for (const KnownOperator& known : known_operators) {
-    std::string usage = known.usage;
-    usage.resize(width, ' ');
-    text += "  " + usage + "  " + known.equation + "\n";
-  }
-  std::string usage = "A | B";
-  usage.resize(width, ' ');
-  return text + "  " + usage + "  y = B(A(x)), and so on from left to right\n";
+std::vector<std::string> known_operators() {
+  std::vector<std::string> names;
+  for (const OperatorFactory& factory : factories) names.emplace_back(factory.name);
+  return names;
 }
 
 }  // namespace dwgf

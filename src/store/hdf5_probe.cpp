@@ -147,7 +147,7 @@ int answer_probe(const std::string& path) noexcept {
   _exit(0);
 }
 
-void require_survivable(const std::string& path) {
+void require_survivable(const std::string& path, const std::string& program) {
   if (!has_signature(path)) return;
   posix_spawn_file_actions_t files;
   posix_spawnattr_t attributes;
@@ -164,7 +164,7 @@ void require_survivable(const std::string& path) {
   std::string name = "dwgf", argument = probe_argument, file = path;
   char* const arguments[] = {name.data(), argument.data(), file.data(), nullptr};
   pid_t child = 0;
-  const int error = posix_spawn(&child, "/proc/self/exe", &files, &attributes, arguments, environ);
+  const int error = posix_spawn(&child, program.c_str(), &files, &attributes, arguments, environ);
   posix_spawnattr_destroy(&attributes);
   posix_spawn_file_actions_destroy(&files);
   if (error != 0)

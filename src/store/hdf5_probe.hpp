@@ -17,10 +17,10 @@ inline constexpr const char* probe_argument = "__probe_hdf5";
 /// also where the file is refused in words: the reader itself will say so.
 int answer_probe(const std::string& path) noexcept;
 
-/// Starts this program again to probe PATH and waits for its end. Throws DataError if that process does not
+/// Starts `program`, an executable file, to probe `path` and waits for its end. Throws DataError if that process does not
 /// end in order (the library crashed, or the limits of `answer_probe` were met). Does nothing for what is not
 /// an HDF5 file.
-/// @pre main begins with what `probe_argument` says
-void require_survivable(const std::string& path);
+/// @pre the main function of `program` begins with what `probe_argument` says
+void require_survivable(const std::string& path, const std::string& program);
 
 }  // namespace dwgf

@@ -38,7 +38,7 @@ void read_npy(const std::string& path) {
 
 // As the program reads HDF5 files of others: tried in a process of its own first, this program started again.
 void read_measurements(const std::string& path) {
-  require_survivable(path);
+  require_survivable(path, "/proc/self/exe");
   const MeasurementsFile file(path);
   for (std::int64_t k = 0; k < static_cast<std::int64_t>(file.entries().size()) && k < 4; ++k) {
     file.measurement(k);
@@ -49,14 +49,14 @@ void read_measurements(const std::string& path) {
 }
 
 void read_hdf5_images(const std::string& path) {
-  require_survivable(path);
+  require_survivable(path, "/proc/self/exe");
   const auto images = open_images(path + ":/measurement/y");
   images->read(0, 3);
 }
 
 // As a prior's mixture is read.
 void read_hdf5_arrays(const std::string& path) {
-  require_survivable(path);
+  require_survivable(path, "/proc/self/exe");
   const Hdf5Arrays file(path);
   for (const char* name : {"beta_start", "sigma"}) file.number(name);
   file.text("operator");

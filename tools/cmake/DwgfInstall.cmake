@@ -10,9 +10,11 @@ set_target_properties(dwgf_comm PROPERTIES EXPORT_NAME comm)
 set_target_properties(dwgf_store PROPERTIES EXPORT_NAME store)
 set_target_properties(dwgf_app PROPERTIES EXPORT_NAME app)
 # The libraries that were linked, LibTorch above all, are found without LD_LIBRARY_PATH, also one in the source tree.
-set_target_properties(dwgf_program PROPERTIES INSTALL_RPATH_USE_LINK_PATH ON INSTALL_RPATH ${TORCH_INSTALL_PREFIX}/lib)
+set_target_properties(dwgf_program PROPERTIES INSTALL_RPATH_USE_LINK_PATH ON)
+set_target_properties(dwgf_tensor_program PROPERTIES INSTALL_RPATH_USE_LINK_PATH ON INSTALL_RPATH ${TORCH_INSTALL_PREFIX}/lib)
 
 install(TARGETS dwgf_program RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+install(TARGETS dwgf_tensor_program RUNTIME DESTINATION libexec/dwgf)
 install(TARGETS dwgf_base dwgf_comm dwgf_store dwgf_app dwgf EXPORT dwgfTargets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(DIRECTORY include/dwgf DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 install(DIRECTORY configs/priors ${packaging}/example DESTINATION share/dwgf)

@@ -92,7 +92,7 @@ std::shared_ptr<const ForwardOperator> make_operator(const std::string& spec, co
 /// True where the operator differs between images of one shape (`random`), so it cannot be shared.
 bool depends_on_image(const std::string& spec);
 
-/// One row a known operator: its spec and its equation, for --help-operators.
-std::string describe_operators();
+/// The names that a spec may have, of every operator that can be made.
+std::vector<std::string> known_operators();
 
 }  // namespace dwgf

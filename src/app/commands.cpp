@@ -1,0 +1,52 @@
+#include "app/commands.hpp"
+
+#include <algorithm>
+#include <cstdio>
+
+#include "app/completion.hpp"
+#include "app/inspect.hpp"
+#include "app/merge.hpp"
+
+namespace dwgf {
+namespace {
+
+ExitCode completion(const CommandCall& call) {
+  std::fputs(completion_script(call.settings.positionals.front()).c_str(), stdout);
+  return ExitCode::ok;
+}
+ExitCode merge(const CommandCall& call) {
+  return merge_command(call.settings);
+}
+ExitCode status(const CommandCall& call) {
+  return status_command(call.settings);
+}
+ExitCode verify(const CommandCall& call) {
+  return verify_command(call.settings);
+}
+
+constexpr Command rows[] = {
+    {.name = "restore", .starts_mpi = true, .on_all_ranks = true, .stoppable = true},
+    {.name = "degrade", .starts_mpi = true, .on_all_ranks = true},
+    {.name = "doctor", .starts_mpi = true, .on_all_ranks = true},
+    {.name = "evaluate", .on_all_ranks = true},
+    {.name = "report"},
+    {.name = "export"},
+    {.name = "status", .run = status},
+    {.name = "verify", .run = verify},
+    {.name = "merge", .starts_mpi = true, .run = merge},
+    {.name = "completion", .run = completion},
+};
+
+}  // namespace
+
+std::span<const Command> commands() {
+  return rows;
+}
+
+const Command& command_named(const std::string& name) {
+  const auto found = std::ranges::find(rows, name, &Command::name);
+  if (found == std::end(rows)) throw InternalError(concat("the command '", name, "' has no row"));
+  return *found;
+}
+
+}  // namespace dwgf
