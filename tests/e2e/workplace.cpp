@@ -2,6 +2,7 @@
 
 #include <cstdlib>
 #include <fstream>
+#include <optional>
 #include <random>
 #include <sstream>
 #include <stdexcept>
@@ -16,6 +17,7 @@ namespace fs = std::filesystem;
 namespace {
 
 fs::path place;
+std::optional<ForkServer> server;  // started where it is first used
 
 // Open MPI as root, with more ranks than cores, and with all that it leaves behind after a kill inside the
 // workplace. Each mpirun has a directory of its own: two that start and end at the same moment can otherwise
@@ -49,6 +51,7 @@ void make_workplace() {
 }
 
 void remove_workplace() {
+  server.reset();
   std::error_code ignored;
   if (!place.empty()) fs::remove_all(place, ignored);
 }
@@ -64,6 +67,8 @@ const std::string& program() {
   // A copy, so that a build that replaces the program meanwhile does not matter.
   static const std::string path = [] {
     fs::copy_file(DWGF_PROGRAM, place / "dwgf");
+    fs::create_directories(place / "libexec/dwgf");
+    fs::copy_file(DWGF_TENSOR_PROGRAM, place / "libexec/dwgf/dwgf");
     return (place / "dwgf").string();
   }();
   return path;
@@ -80,7 +85,10 @@ Process start_command(const std::vector<std::string>& command) {
   return {command, place, place / "output", variables()};
 }
 Process start(int ranks, const Arguments& arguments) {
-  return start_command(command_line(ranks, arguments));
+  const std::vector<std::string> command = command_line(ranks, arguments);
+  if (ranks > 0) return start_command(command);
+  if (!server) server.emplace(DWGF_FORK_SERVER, environment(variables()));
+  return {command, place, place / "output", variables(), &*server};
 }
 Finished run(int ranks, const Arguments& arguments) {
   return start(ranks, arguments).wait(std::chrono::seconds(kPatience));

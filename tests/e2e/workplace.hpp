@@ -27,7 +27,7 @@ void remove_workplace();
 /// A new empty folder in it.
 std::filesystem::path new_folder(const std::string& name);
 
-/// Starts the program; ranks = 0: alone, without mpirun.
+/// Starts the program; ranks = 0: alone, without mpirun, in a fork of the process that has LibTorch.
 Process start(int ranks, const Arguments& arguments);
 /// Starts any command with the same environment.
 Process start_command(const std::vector<std::string>& command);

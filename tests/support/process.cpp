@@ -10,7 +10,6 @@
 #include <thread>
 #include <utility>
 
-#include <fcntl.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -66,8 +65,26 @@ std::map<pid_t, Stat> all_processes() {
   return processes;
 }
 
-// The test's environment without a launcher's variables, which would make every program here one of its
-// ranks.
+std::vector<char*> pointers(std::vector<std::string>& texts) {
+  std::vector<char*> out;
+  for (std::string& text : texts) out.push_back(text.data());
+  out.push_back(nullptr);
+  return out;
+}
+
+pid_t start_program(Launch launch) {
+  const std::vector<char*> words = pointers(launch.command), variables = pointers(launch.environment);
+  const pid_t pid = fork();
+  if (pid < 0) throw std::runtime_error("fork failed");
+  if (pid == 0) {
+    if (settle_in(launch)) execvpe(words[0], words.data(), variables.data());
+    _exit(127);
+  }
+  return pid;
+}
+
+}  // namespace
+
 std::vector<std::string> environment(const std::map<std::string, std::string>& variables) {
   std::vector<std::string> all;
   for (char** variable = environ; *variable; ++variable) {
@@ -80,27 +97,6 @@ std::vector<std::string> environment(const std::map<std::string, std::string>& v
   return all;
 }
 
-std::vector<char*> pointers(std::vector<std::string>& texts) {
-  std::vector<char*> out;
-  for (std::string& text : texts) out.push_back(text.data());
-  out.push_back(nullptr);
-  return out;
-}
-
-[[noreturn]] void become(char** arguments, char** variables, const char* folder, const char* out,
-                         const char* err) {
-  prctl(PR_SET_PDEATHSIG, SIGKILL);  // a killed test takes mpirun with it, and that its ranks
-  const int in = open("/dev/null", O_RDONLY);
-  const int out_file = open(out, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, 0600);
-  const int err_file = open(err, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, 0600);
-  if (chdir(folder) == 0 && dup2(in, 0) == 0 && dup2(out_file, 1) == 1 && dup2(err_file, 2) == 2) {
-    execvpe(arguments[0], arguments, variables);
-  }
-  _exit(127);
-}
-
-}  // namespace
-
 void adopt_orphans() {
   prctl(PR_SET_CHILD_SUBREAPER, 1);
 }
@@ -111,20 +107,14 @@ std::string read_text(const fs::path& path) {
 }
 
 Process::Process(const std::vector<std::string>& command, const fs::path& folder, const fs::path& scratch,
-                 const std::map<std::string, std::string>& variables)
+                 const std::map<std::string, std::string>& variables, ForkServer* server)
     : start_(Clock::now()) {
   static std::atomic<int> count{0};
   const std::string number = std::to_string(++count);
   out_ = scratch / (number + ".out");
   err_ = scratch / (number + ".err");
-  std::vector<std::string> words = command, settings = environment(variables);
-  const std::vector<char*> arguments = pointers(words), values = pointers(settings);
-  pid_ = fork();
-  if (pid_ < 0) throw std::runtime_error("fork failed");
-  if (pid_ == 0) {
-    become(const_cast<char**>(arguments.data()), const_cast<char**>(values.data()), folder.c_str(),
-           out_.c_str(), err_.c_str());
-  }
+  const Launch launch{command, environment(variables), folder, out_, err_};
+  pid_ = server ? server->start(launch) : start_program(launch);
 }
 
 Process::Process(Process&& other) noexcept

@@ -11,6 +11,8 @@
 
 #include <sys/types.h>
 
+#include "support/fork_server.hpp"
+
 namespace dwgf::test {
 
 struct Finished {
@@ -25,12 +27,17 @@ struct Finished {
 /// To be called once before any process is started: orphans become children of this process.
 void adopt_orphans();
 
+/// The test's environment with these variables in it, and without a launcher's, which would make every
+/// program here one of its ranks.
+std::vector<std::string> environment(const std::map<std::string, std::string>& variables);
+
 class Process {
  public:
-  /// Starts `command` in `folder` with these variables beside (or in place of) the test's own. Its output
-  /// goes to files in `scratch`, so that no pipe ever fills.
+  /// Starts `command` in `folder` with these variables beside (or in place of) the test's own; with `server`,
+  /// in a fork of that. Its output goes to files in `scratch`, so that no pipe ever fills.
   Process(const std::vector<std::string>& command, const std::filesystem::path& folder,
-          const std::filesystem::path& scratch, const std::map<std::string, std::string>& variables);
+          const std::filesystem::path& scratch, const std::map<std::string, std::string>& variables,
+          ForkServer* server = nullptr);
   Process(Process&& other) noexcept;
   Process& operator=(Process&&) = delete;
   ~Process();
