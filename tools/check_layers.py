@@ -13,7 +13,7 @@ import sys
 
 # room -> the rooms that it may include beside itself, lowest first
 _FRONT = ["base", "catalogue", "comm", "service", "hdf5", "data", "store", "input"]
-_TENSORS = ["base", "comm", "prior", "operators"]
+_TENSORS = ["base", "catalogue", "comm", "prior", "operators"]
 ALLOWED = {
     "base": [],
     "catalogue": ["base"],
@@ -22,7 +22,7 @@ ALLOWED = {
     "hdf5": ["base", "comm"],
     "data": ["base", "comm", "hdf5"],
     "store": ["base", "comm", "hdf5", "data"],
-    "input": ["base"],
+    "input": ["base", "catalogue"],
     "app": _FRONT,
     "prior": ["base"],
     "operators": ["base", "catalogue"],

@@ -32,12 +32,13 @@ Solution solve(const Problem& problem, const FlowOptions& options, Collective& g
 Solution solve(const Problem& problem, const FlowOptions& options, const RankGroup& group,
                FlowObserver& observer) {
   if (options.method == Method::rlsd) return rlsd(problem, options, group, observer);
-  if (options.method != Method::dwgf) return guided_sampling(problem, options, group, observer);
-  if (options.integrator == IntegratorKind::gibbs) return split_gibbs(problem, options, group, observer);
+  if (options.method == Method::gibbs) return split_gibbs(problem, options, group, observer);
+  if (options.method == Method::psld || options.method == Method::latent_dps)
+    return guided_sampling(problem, options, group, observer);
 
   const NoiseSchedule& schedule = problem.prior.schedule();
   const std::vector<std::int64_t> times = flow_times(schedule, options);
-  const bool bayes = options.objective == Objective::bayes;
+  const bool bayes = options.data.objective == Objective::bayes;
   FlowState start = start_of(problem, options, group);
   const auto interaction = make_interaction(options, group.tensors);
   const auto integrator = make_integrator(options, start, group.tensors);

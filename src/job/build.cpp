@@ -76,16 +76,16 @@ void require_consistent(const FlowOptions& options, const Settings& settings) {
   const auto refuse = [](const std::string& what, const std::string& advice) {
     throw UsageError(concat(what, "; ", advice));
   };
-  const bool bayes = options.objective == Objective::bayes;
-  if (!bayes && options.integrator != IntegratorKind::adam) {
+  const bool bayes = options.data.objective == Objective::bayes;
+  if (!bayes && (options.method == Method::affine || options.method == Method::gibbs)) {
     refuse(concat("flow.integrator = ", settings.text("flow.integrator"),
                   " is for the posterior, and flow.objective is reference"),
            "set flow.objective = bayes (flow.preset = bayes sets the whole group)");
   }
-  if (options.integrator == IntegratorKind::affine) {
-    const bool gaussian = options.interaction == InteractionKind::gaussian;
-    if (!(options.interaction == InteractionKind::mixture ||
-          (gaussian && options.covariance == CovarianceKind::full))) {
+  if (options.method == Method::affine) {
+    const bool gaussian = options.interaction.kind == InteractionKind::gaussian;
+    if (!(options.interaction.kind == InteractionKind::mixture ||
+          (gaussian && options.interaction.covariance == CovarianceKind::full))) {
       refuse("flow.integrator = affine needs the ensemble's whole score",
              "set flow.interaction = mixture, or gaussian with flow.covariance = full");
     }
@@ -93,14 +93,14 @@ void require_consistent(const FlowOptions& options, const Settings& settings) {
       refuse(concat("flow.lr = ", settings.text("flow.lr"), " is the affine flow's step, which is below 1"),
              "set flow.lr = 0.5");
   }
-  if (options.integrator == IntegratorKind::gibbs && options.interaction != InteractionKind::gaussian) {
+  if (options.method == Method::gibbs && options.interaction.kind != InteractionKind::gaussian) {
     refuse(
         concat(
             "flow.integrator = gibbs takes from the ensemble its covariance alone, and flow.interaction is ",
             settings.text("flow.interaction")),
         "set flow.interaction = gaussian");
   }
-  if (options.integrator == IntegratorKind::gibbs && options.covariance == CovarianceKind::lowrank) {
+  if (options.method == Method::gibbs && options.interaction.covariance == CovarianceKind::lowrank) {
     refuse("flow.integrator = gibbs has no use for a shrunk covariance",
            "set flow.covariance = diagonal, or full with more particles than latent entries");
   }
@@ -124,40 +124,39 @@ FlowOptions flow_options(const Settings& settings) {
   options.grid = settings.integer("flow.grid");
   options.steps = settings.integer("flow.steps");
   const std::string& interaction = settings.text("flow.interaction");
-  options.interaction = interaction == "mixture"     ? InteractionKind::mixture
-                        : interaction == "gaussian"  ? InteractionKind::gaussian
-                        : interaction == "repulsion" ? InteractionKind::repulsion
-                                                     : InteractionKind::none;
-  options.objective = settings.text("flow.objective") == "bayes" ? Objective::bayes : Objective::reference;
-  const std::string& integrator = settings.text("flow.integrator");
-  options.integrator = integrator == "affine"  ? IntegratorKind::affine
-                       : integrator == "gibbs" ? IntegratorKind::gibbs
-                                               : IntegratorKind::adam;
+  options.interaction.kind = interaction == "mixture"     ? InteractionKind::mixture
+                             : interaction == "gaussian"  ? InteractionKind::gaussian
+                             : interaction == "repulsion" ? InteractionKind::repulsion
+                                                          : InteractionKind::none;
+  options.data.objective =
+      settings.text("flow.objective") == "bayes" ? Objective::bayes : Objective::reference;
   const std::string& covariance = settings.text("flow.covariance");
-  options.covariance = covariance == "full"      ? CovarianceKind::full
-                       : covariance == "lowrank" ? CovarianceKind::lowrank
-                                                 : CovarianceKind::diagonal;
+  options.interaction.covariance = covariance == "full"      ? CovarianceKind::full
+                                   : covariance == "lowrank" ? CovarianceKind::lowrank
+                                                             : CovarianceKind::diagonal;
   options.spacing = settings.text("flow.spacing") == "log" ? Spacing::log : Spacing::linear;
   options.settle = settings.integer("flow.settle");
-  options.data_steps = settings.integer("flow.data_steps");
-  options.repulsion = settings.real("flow.repulsion");
+  options.gibbs.data_steps = settings.integer("flow.data_steps");
+  options.interaction.repulsion = settings.real("flow.repulsion");
   options.weight = settings.real("flow.weight");
-  options.consistency = settings.real("flow.consistency");
-  options.consistency_every = settings.integer("flow.consistency_every");
-  options.decoder_std = settings.real("flow.decoder_std");
+  options.data.consistency = settings.real("flow.consistency");
+  options.data.consistency_every = settings.integer("flow.consistency_every");
+  options.data.decoder_std = settings.real("flow.decoder_std");
   options.rate = settings.real("flow.lr");
   options.stall = stall_tolerance(settings.text("flow.stop"));
-  options.encode = settings.text("flow.encode") == "sample" ? EncodeMode::sample : EncodeMode::mean;
-  const std::string& method = settings.text("flow.method");
+  options.data.encode = settings.text("flow.encode") == "sample" ? EncodeMode::sample : EncodeMode::mean;
+  const std::string &method = settings.text("flow.method"), &integrator = settings.text("flow.integrator");
   options.method = method == "rlsd"         ? Method::rlsd
                    : method == "psld"       ? Method::psld
                    : method == "latent-dps" ? Method::latent_dps
+                   : integrator == "affine" ? Method::affine
+                   : integrator == "gibbs"  ? Method::gibbs
                                             : Method::dwgf;
-  options.guidance = settings.real("flow.guidance");
-  options.gluing = settings.real("flow.gluing");
-  options.eta = settings.real("flow.eta");
-  options.coupling = settings.real("flow.coupling");
-  options.image_rate = settings.real("flow.image_lr");
+  options.guidance.weight = settings.real("flow.guidance");
+  options.psld.gluing = settings.real("flow.gluing");
+  options.guidance.eta = settings.real("flow.eta");
+  options.rlsd.coupling = settings.real("flow.coupling");
+  options.rlsd.image_rate = settings.real("flow.image_lr");
   options.micro_batch = settings.integer("flow.micro_batch");
   options.seed = settings.unsigned_integer("flow.seed");
   options.record_every = settings.integer("store.diagnostics_every");

@@ -8,7 +8,7 @@
 #include <ATen/core/Tensor.h>
 #include <c10/core/Device.h>
 
-#include <dwgf/flow/options.hpp>
+#include <dwgf/catalogue/method_options.hpp>
 #include <dwgf/operators/noise.hpp>
 #include <dwgf/prior/prior.hpp>
 

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include <dwgf/flow/options.hpp>
+#include <dwgf/catalogue/method_options.hpp>
 #include <dwgf/prior/prior.hpp>
 
 #include "input/settings.hpp"

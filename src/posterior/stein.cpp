@@ -71,8 +71,8 @@ double stein_discrepancy(const Problem& problem, const FlowState& state, double 
   const double h2 = mean_squared_distance(state, group);
 
   FlowOptions exact;  // the data term alone, at the particles as they are
-  exact.consistency = 0.0;
-  exact.decoder_std = 0.0;
+  exact.data.consistency = 0.0;
+  exact.data.decoder_std = 0.0;
   const DataTerm data_term(problem, exact);
   const std::int64_t slots = state.share.batches_per_rank * micro_batch;
   at::Tensor own = at::zeros({slots, 2, d}, at::kDouble);

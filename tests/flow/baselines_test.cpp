@@ -27,8 +27,8 @@ struct GoldenCase {
 };
 
 void as_dps(FlowOptions& o) {
-  o.guidance = 0.3;
-  o.eta = 1.0;
+  o.guidance.weight = 0.3;
+  o.guidance.eta = 1.0;
 }
 
 std::vector<GoldenCase> golden_cases() {
@@ -37,21 +37,21 @@ std::vector<GoldenCase> golden_cases() {
       {"psld_box", Method::psld, "box:8,6,12,14"},
       {"psld_blur_with_noise", Method::psld, "blur:5,1.2", 3,
        [](FlowOptions& o) {
-         o.gluing = 0.7;
-         o.eta = 0.4;
+         o.psld.gluing = 0.7;
+         o.guidance.eta = 0.4;
        }},
       {"latent_dps", Method::latent_dps, "mean:4", 3, as_dps},
-      {"latent_dps_hdr", Method::latent_dps, "hdr", 3, [](FlowOptions& o) { o.guidance = 0.3; }},
+      {"latent_dps_hdr", Method::latent_dps, "hdr", 3, [](FlowOptions& o) { o.guidance.weight = 0.3; }},
       {"latent_dps_random", Method::latent_dps, "random:0.7", 0xFEDCBA9876543210,
        [](FlowOptions& o) {
-         o.guidance = 0.5;
-         o.eta = 1.0;
+         o.guidance.weight = 0.5;
+         o.guidance.eta = 1.0;
          o.steps = 49;
          o.particles = 1;
        }},
       {"rlsd", Method::rlsd},
       {"rlsd_box", Method::rlsd, "box:8,6,12,14", 3, [](FlowOptions& o) { o.particles = 5; }},
-      {"rlsd_hdr_alone", Method::rlsd, "hdr", 3, [](FlowOptions& o) { o.repulsion = 0.0; }},
+      {"rlsd_hdr_alone", Method::rlsd, "hdr", 3, [](FlowOptions& o) { o.interaction.repulsion = 0.0; }},
   };
 }
 
@@ -65,7 +65,7 @@ FlowOptions options_of(const GoldenCase& golden) {
   if (golden.method == Method::rlsd) {
     options.weight = 0.1;
     options.rate = 0.2;
-    options.repulsion = 50.0;
+    options.interaction.repulsion = 50.0;
   }
   golden.change(options);
   return options;
@@ -176,7 +176,7 @@ TEST_F(BaselinesTest, DivergeOnAllRanksAlike) {
   for (const GoldenCase& golden : golden_cases()) {
     if (golden.spec != "mean:4") continue;
     FlowOptions options = options_of(golden);
-    options.guidance = options.rate = options.image_rate = 1e200;
+    options.guidance.weight = options.rate = options.rlsd.image_rate = 1e200;
     EXPECT_THROW(run(golden, options, world), Error) << golden.name;
   }
 }

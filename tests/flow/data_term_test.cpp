@@ -17,8 +17,8 @@ class OddSizes : public ::testing::TestWithParam<const char*> {
       : prior(load_stable_diffusion(std::string(DWGF_TEST_DATA) + "/prior/sd1", {.dtype = at::kDouble})),
         forward(make_operator(GetParam(), {kOdd, 1, 2})) {
     at::set_num_threads(1);
-    options.decoder_std = 0.0;
-    options.consistency = 0.0;
+    options.data.decoder_std = 0.0;
+    options.data.consistency = 0.0;
     const at::Tensor ramp = at::linspace(-1.5, 1.5, 2 * 4 * 5 * 3, at::kDouble);
     z = (3.7 * ramp).sin().reshape({2, 4, 5, 3});
     y = forward
@@ -63,7 +63,7 @@ TEST_P(OddSizes, MisfitIsThatOfTheImageAlone) {
 }
 
 TEST_P(OddSizes, GradientOfThePosteriorIsThatOfTheNoisesLogLikelihoodTempered) {
-  options.objective = Objective::bayes;
+  options.data.objective = Objective::bayes;
   for (const char* spec : {"gaussian", "uniform:0.05"}) {
     const auto noise = make_noise_model(spec, 0.7, *forward);
     const Problem problem{*prior, *forward, y, kOdd, 2, noise.get()};

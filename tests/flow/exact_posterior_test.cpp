@@ -96,17 +96,17 @@ LinearProblem two_modes() {
 
 FlowOptions affine_options(std::int64_t particles) {
   FlowOptions options;
-  options.objective = Objective::bayes;
-  options.integrator = IntegratorKind::affine;
-  options.interaction = InteractionKind::gaussian;
-  options.covariance = CovarianceKind::full;
+  options.data.objective = Objective::bayes;
+  options.method = Method::affine;
+  options.interaction.kind = InteractionKind::gaussian;
+  options.interaction.covariance = CovarianceKind::full;
   options.particles = particles;
   options.micro_batch = particles / 8;
   options.grid = 50;
   options.settle = 10;
   options.rate = 0.5;
   options.weight = 1.0;
-  options.consistency = options.decoder_std = 0.0;
+  options.data.consistency = options.data.decoder_std = 0.0;
   options.record_every = 1000;
   options.seed = 3;
   return options;
@@ -114,11 +114,11 @@ FlowOptions affine_options(std::int64_t particles) {
 
 FlowOptions gibbs_options(std::int64_t particles, std::int64_t grid) {
   FlowOptions options = affine_options(particles);
-  options.integrator = IntegratorKind::gibbs;
+  options.method = Method::gibbs;
   options.grid = grid;
   options.spacing = Spacing::log;
   options.settle = 1;
-  options.data_steps = 5;  // as many as there are measurements, and one
+  options.gibbs.data_steps = 5;  // as many as there are measurements, and one
   return options;
 }
 
@@ -242,8 +242,8 @@ TEST_F(ExactPosterior, SplitGibbsDependsNeitherOnTheNumberOfParticlesNorOnARepea
 TEST_F(ExactPosterior, SplitGibbsFindsTheMassOfTwoModes) {
   const LinearProblem linear = two_modes();
   FlowOptions options = gibbs_options(512, 200);
-  options.covariance = CovarianceKind::diagonal;
-  options.data_steps = 3;
+  options.interaction.covariance = CovarianceKind::diagonal;
+  options.gibbs.data_steps = 3;
   const at::Tensor z = particles(linear, options, world);  // [N, 2]
   std::vector<at::Tensor> log_density;
   for (std::int64_t k = 0; k < 2; ++k) {
@@ -259,13 +259,13 @@ TEST_F(ExactPosterior, SplitGibbsFindsTheMassOfTwoModes) {
 TEST_F(ExactPosterior, EveryIntegratorAndCovarianceGivesTheSameBitsOnAllRanksAsOnOne) {
   const LinearProblem linear = gaussian_problem(4);
   std::vector<FlowOptions> cases{affine_options(11), gibbs_options(11, 20), gibbs_options(3, 20)};
-  cases[2].covariance = CovarianceKind::diagonal;
+  cases[2].interaction.covariance = CovarianceKind::diagonal;
   cases.push_back(affine_options(11));
-  cases.back().interaction = InteractionKind::mixture;
+  cases.back().interaction.kind = InteractionKind::mixture;
   for (const CovarianceKind kind : {CovarianceKind::full, CovarianceKind::lowrank}) {
     cases.push_back(affine_options(11));
-    cases.back().integrator = IntegratorKind::adam;
-    cases.back().covariance = kind;
+    cases.back().method = Method::dwgf;
+    cases.back().interaction.covariance = kind;
   }
   for (std::size_t k = 0; k < cases.size(); ++k) {
     cases[k].micro_batch = 2;

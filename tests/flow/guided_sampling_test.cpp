@@ -62,10 +62,10 @@ TEST_F(GaussianPrior, GuidanceIsTheClosedFormOfTheGradient) {
   options.grid = 20;
   options.steps = 1;
   options.particles = options.micro_batch = 3;
-  options.guidance = 0.8;
+  options.guidance.weight = 0.8;
   for (const Method method : {Method::latent_dps, Method::psld}) {
     options.method = method;
-    options.gluing = 0.6;
+    options.psld.gluing = 0.6;
     SelfCollective self;
     const at::Tensor found = solve({*own, *forward, y.view({1, 4, 3}), shape, 5}, options, self)
                                  .state.batches[0]
@@ -127,12 +127,12 @@ TEST_F(GaussianPrior, WithoutAMeasurementTheSamplesAreThePriors) {
   const auto forward = make_operator("identity", {shape});
   FlowOptions options;
   options.method = Method::latent_dps;
-  options.guidance = 0.0;
+  options.guidance.weight = 0.0;
   options.grid = 250;
   options.particles = options.micro_batch = 4000;
   options.record_every = 1000;
   for (const double eta : {0.0, 0.5, 1.0}) {
-    options.eta = eta;
+    options.guidance.eta = eta;
     SelfCollective self;
     const at::Tensor z =
         solve({*own, *forward, at::zeros({1, 2, 3}), shape, 5}, options, self).state.batches[0].z.flatten(1);

@@ -36,10 +36,10 @@ class Interactions : public ::testing::Test {
   template <class Expected>
   void check(InteractionKind kind, const at::Tensor& positions, std::int64_t micro_batch, std::int64_t time,
              const Expected& expected, FlowOptions options = {}) {
-    options.interaction = kind;
+    options.interaction.kind = kind;
     options.particles = positions.size(0);
     options.micro_batch = micro_batch;
-    options.repulsion = 0.8;
+    options.interaction.repulsion = 0.8;
     const FlowState state = state_at(positions, micro_batch, world);
     const auto interaction = make_interaction(options, world);
     interaction->begin(state);
@@ -47,7 +47,7 @@ class Interactions : public ::testing::Test {
     for (std::size_t b = 0; b < state.batches.size(); ++b) {
       const at::Tensor& z = state.batches[b].z;
       const NoisedBatch noised =
-          options.integrator == IntegratorKind::affine
+          options.method == Method::affine
               ? NoisedBatch{z, at::zeros_like(z), 1.0, 0.0}
               : add_noise(state.batches[b], schedule, time, {1, 2, 0, 5, Purpose::noising});
       const InteractionScore found = interaction->score(state, b, noised);
@@ -105,7 +105,7 @@ TEST_F(Interactions, GaussianIsTheScoreOfTheNoisedMoments) {
 
 TEST_F(Interactions, GaussianWithFullCovarianceIsTheScoreOfTheNoisedMoments) {
   FlowOptions options;
-  options.covariance = CovarianceKind::full;
+  options.interaction.covariance = CovarianceKind::full;
   for (const std::int64_t n : {9, 3}) {
     const at::Tensor positions = waves(n, 4), mean = positions.mean(0), covariance = at::cov(positions.t());
     check(
@@ -120,8 +120,8 @@ TEST_F(Interactions, GaussianWithFullCovarianceIsTheScoreOfTheNoisedMoments) {
 
 TEST_F(Interactions, GaussianInPlaceIsTheScoreOfTheMoments) {
   FlowOptions options;
-  options.covariance = CovarianceKind::full;
-  options.integrator = IntegratorKind::affine;
+  options.interaction.covariance = CovarianceKind::full;
+  options.method = Method::affine;
   const at::Tensor positions = waves(9, 4), mean = positions.mean(0);
   const at::Tensor precision = at::linalg_inv(at::cov(positions.t()));
   check(
@@ -134,7 +134,7 @@ TEST_F(Interactions, GaussianInPlaceIsTheScoreOfTheMoments) {
 
 TEST_F(Interactions, MixtureInPlaceIsTheScoreOfKernelsThatKeepTheMoments) {
   FlowOptions options;
-  options.integrator = IntegratorKind::affine;
+  options.method = Method::affine;
   const at::Tensor positions = waves(9, 4), mean = positions.mean(0), covariance = at::cov(positions.t());
   const at::Tensor precision = at::linalg_inv(covariance);
   const double h2 = std::pow(4.0 / (9.0 * 6.0), 2.0 / 8.0);

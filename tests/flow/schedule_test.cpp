@@ -107,11 +107,11 @@ TEST(ImageSchedule, IsTheFlowsOwn) {
     for (const std::int64_t particles : {1, 5, 8}) {
       for (const std::int64_t micro_batch : {1, 2}) {
         FlowOptions options;
-        options.interaction = kind;
+        options.interaction.kind = kind;
         options.particles = particles;
         options.micro_batch = micro_batch;
         options.steps = steps;
-        options.consistency = 0.0;
+        options.data.consistency = 0.0;
         RecordingCollective recording(world);
         solve(problem, options, recording);
         const ImageShapeOfWork shape{.interaction = name,

@@ -80,12 +80,12 @@ class SnapshotTest : public ::testing::Test {
                              Method method = Method::dwgf) {
     FlowOptions options;
     options.method = method;
-    options.eta = 0.5;
+    options.guidance.eta = 0.5;
     options.particles = 5;
     options.micro_batch = 2;
     options.grid = 50;
     options.steps = 5;
-    options.interaction = interaction;
+    options.interaction.kind = interaction;
     options.record_every = record_every;
     return options;
   }

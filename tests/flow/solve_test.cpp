@@ -26,14 +26,14 @@ struct GoldenCase {
 std::vector<GoldenCase> golden_cases() {
   return {
       {"mixture"},
-      {.name = "gaussian", .change = [](FlowOptions& o) { o.interaction = InteractionKind::gaussian; }},
+      {.name = "gaussian", .change = [](FlowOptions& o) { o.interaction.kind = InteractionKind::gaussian; }},
       {.name = "repulsion",
        .change =
            [](FlowOptions& o) {
-             o.interaction = InteractionKind::repulsion;
-             o.repulsion = 0.7;
+             o.interaction.kind = InteractionKind::repulsion;
+             o.interaction.repulsion = 0.7;
            }},
-      {.name = "none", .change = [](FlowOptions& o) { o.interaction = InteractionKind::none; }},
+      {.name = "none", .change = [](FlowOptions& o) { o.interaction.kind = InteractionKind::none; }},
       {.name = "close_mixture",
        .change =
            [](FlowOptions& o) {
@@ -45,22 +45,22 @@ std::vector<GoldenCase> golden_cases() {
       {.name = "five_particles",
        .change =
            [](FlowOptions& o) {
-             o.interaction = InteractionKind::repulsion;
+             o.interaction.kind = InteractionKind::repulsion;
              o.particles = 5;
              o.seed = (std::uint64_t{1} << 63) + 11;
            }},
       {.name = "one_particle",
        .change =
            [](FlowOptions& o) {
-             o.interaction = InteractionKind::gaussian;
+             o.interaction.kind = InteractionKind::gaussian;
              o.particles = 1;
            }},
-      {.name = "sampled_code", .change = [](FlowOptions& o) { o.encode = EncodeMode::sample; }},
+      {.name = "sampled_code", .change = [](FlowOptions& o) { o.data.encode = EncodeMode::sample; }},
       {.name = "no_consistency",
        .change =
            [](FlowOptions& o) {
-             o.consistency = 0.0;
-             o.decoder_std = 0.0;
+             o.data.consistency = 0.0;
+             o.data.decoder_std = 0.0;
            }},
       {.name = "identity", .spec = "identity"},
       {.name = "box", .spec = "box:8,6,12,14"},
@@ -206,7 +206,7 @@ TEST_F(SolveTest, DivergesOnAllRanksAlike) {
                                      InteractionKind::mixture, InteractionKind::repulsion}) {
     GoldenCase golden{"mixture"};
     FlowOptions options = options_of(golden);
-    options.interaction = kind;
+    options.interaction.kind = kind;
     options.rate = 1e200;
     EXPECT_THROW(run(golden, options, world), Error);
   }

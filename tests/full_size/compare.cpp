@@ -57,7 +57,7 @@ void compare_first_gradient(const Prior& prior, const Tensors& networks, const T
                             const std::string& spec) {
   FlowOptions options;
   options.particles = flow.at("z").size(0);
-  options.encode = EncodeMode::sample;
+  options.data.encode = EncodeMode::sample;
   const at::Tensor& image = networks.at("x");  // [1, C, H, W]
   const ImageShape shape{image.size(1), image.size(2), image.size(3)};
   const auto forward = make_operator(spec, {shape, options.seed, 0});

@@ -23,19 +23,19 @@ std::string refusal_of(const std::vector<std::string>& arguments) {
 
 TEST(FlowOptions, TheBayesPresetIsTheWholeLikelihoodAndNothingElse) {
   const FlowOptions options = options_of({"--flow.preset", "bayes"});
-  EXPECT_EQ(options.objective, Objective::bayes);
-  EXPECT_EQ(options.integrator, IntegratorKind::gibbs);
-  EXPECT_EQ(options.interaction, InteractionKind::gaussian);
+  EXPECT_EQ(options.data.objective, Objective::bayes);
+  EXPECT_EQ(options.method, Method::gibbs);
+  EXPECT_EQ(options.interaction.kind, InteractionKind::gaussian);
   EXPECT_EQ(options.weight, 1.0);
-  EXPECT_EQ(options.consistency, 0.0);
-  EXPECT_EQ(options.decoder_std, 0.0);
+  EXPECT_EQ(options.data.consistency, 0.0);
+  EXPECT_EQ(options.data.decoder_std, 0.0);
 }
 
 TEST(FlowOptions, ThePaperPresetIsAdamOnMeans) {
   const FlowOptions options = options_of({});
-  EXPECT_EQ(options.objective, Objective::reference);
-  EXPECT_EQ(options.integrator, IntegratorKind::adam);
-  EXPECT_EQ(options.covariance, CovarianceKind::diagonal);
+  EXPECT_EQ(options.data.objective, Objective::reference);
+  EXPECT_EQ(options.method, Method::dwgf);
+  EXPECT_EQ(options.interaction.covariance, CovarianceKind::diagonal);
   EXPECT_EQ(options.settle, 0);
 }
 

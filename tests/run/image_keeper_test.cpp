@@ -12,9 +12,9 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <dwgf/catalogue/method_options.hpp>
 #include <dwgf/comm/grid.hpp>
 #include <dwgf/comm/mpi.hpp>
-#include <dwgf/flow/options.hpp>
 
 namespace dwgf {
 namespace {

@@ -67,7 +67,7 @@ void check_interactions() {
   for (const auto kind : {InteractionKind::mixture, InteractionKind::gaussian, InteractionKind::repulsion,
                           InteractionKind::none}) {
     FlowOptions options;
-    options.interaction = kind;
+    options.interaction.kind = kind;
     options.particles = 16;
     options.micro_batch = 4;
     const auto score_on = [&](const at::Device& device) {

@@ -60,7 +60,7 @@ struct Timing {
 
 Timing time_exchange(InteractionKind kind, std::int64_t particles, int repetitions, Communicator& world) {
   FlowOptions options;
-  options.interaction = kind;
+  options.interaction.kind = kind;
   options.particles = particles;
   const FlowState state =
       initial_state(share_particles(particles, 1, world.rank(), world.size()),

@@ -71,7 +71,7 @@ int steps(char** arguments) {
   FlowOptions options;
   options.particles = std::atoll(arguments[3]);
   options.micro_batch = std::atoll(arguments[4]);
-  options.consistency_every = std::atoll(arguments[7]);
+  options.data.consistency_every = std::atoll(arguments[7]);
   SelfCollective self;
   Turns turns;
   solve(problem, options, self, turns);

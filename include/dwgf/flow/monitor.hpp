@@ -13,9 +13,9 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <dwgf/catalogue/method_options.hpp>
 #include <dwgf/comm/collective.hpp>
 #include <dwgf/flow/fixed_point.hpp>
-#include <dwgf/flow/options.hpp>
 #include <dwgf/flow/state.hpp>
 
 namespace dwgf {

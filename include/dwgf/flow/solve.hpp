@@ -2,11 +2,11 @@
 /// to the posterior.
 #pragma once
 
+#include <dwgf/catalogue/method_options.hpp>
 #include <dwgf/comm/collective.hpp>
 #include <dwgf/comm/grid.hpp>
 #include <dwgf/flow/monitor.hpp>
 #include <dwgf/flow/observer.hpp>
-#include <dwgf/flow/options.hpp>
 #include <dwgf/flow/state.hpp>
 #include <dwgf/flow/terms/data_term.hpp>
 #include <dwgf/flow/times.hpp>

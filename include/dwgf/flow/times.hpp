@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-#include <dwgf/flow/options.hpp>
+#include <dwgf/catalogue/method_options.hpp>
 #include <dwgf/prior/schedule.hpp>
 
 namespace dwgf {

@@ -35,7 +35,7 @@ Solution guided_sampling(const Problem& problem, const FlowOptions& options, con
   const auto sample_step = [&](FlowState& state, Monitor& monitor) {
     const auto step = static_cast<std::size_t>(state.step);
     const NoiseLevel &level = levels[step], &next = levels[step + 1];
-    const double sigma = step_noise(level, next, options.eta);
+    const double sigma = step_noise(level, next, options.guidance.eta);
     for (ParticleBatch& batch : state.batches) {
       const std::int64_t before = prior.calls_redone();
       const PredictedNoise predicted = prior.predict_noise_with_pull_back(batch.z, times[step]);

@@ -52,7 +52,7 @@ class AffineIntegrator final : public Integrator {
 
 std::unique_ptr<Integrator> make_integrator(const FlowOptions& options, const FlowState& state,
                                             Collective& group) {
-  if (options.integrator == IntegratorKind::adam) return std::make_unique<AdamIntegrator>(options.rate);
+  if (options.method != Method::affine) return std::make_unique<AdamIntegrator>(options.rate);
   if (options.particles <= state.latent_elements()) {
     throw UsageError(
         concat("flow.integrator = affine moves particles by their own covariance and needs more of them "

@@ -6,8 +6,8 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <dwgf/catalogue/method_options.hpp>
 #include <dwgf/comm/collective.hpp>
-#include <dwgf/flow/options.hpp>
 #include <dwgf/flow/state.hpp>
 
 #include "flow/terms/interaction.hpp"

@@ -32,7 +32,8 @@ void add_images(FlowState& state, const Problem& problem, const FlowOptions& opt
 }
 
 FlowOptions with_repulsion(FlowOptions options) {
-  options.interaction = options.repulsion > 0.0 ? InteractionKind::repulsion : InteractionKind::none;
+  options.interaction.kind =
+      options.interaction.repulsion > 0.0 ? InteractionKind::repulsion : InteractionKind::none;
   return options;
 }
 
@@ -45,7 +46,7 @@ Solution rlsd(const Problem& problem, const FlowOptions& options, const RankGrou
   const at::Tensor y = problem.y.to(prior.options()).unsqueeze(0);  // [1, ...]
   const double observed = static_cast<double>(problem.forward.observed_count());
   const auto interaction = make_interaction(with_repulsion(options), group.tensors);
-  const Adam latent_adam(options.rate, kSecondBeta), image_adam(options.image_rate, kSecondBeta);
+  const Adam latent_adam(options.rate, kSecondBeta), image_adam(options.rlsd.image_rate, kSecondBeta);
   FlowState start = start_of(problem, options, group);
   add_images(start, problem, options);
 
@@ -62,7 +63,7 @@ Solution rlsd(const Problem& problem, const FlowOptions& options, const RankGrou
 
       const InteractionScore score = interaction->score(state, b, predicted[b].noised);
       const at::Tensor prior_gradient = regulariser_gradient(
-          score.score, predicted[b].eps_theta, predicted[b].noised, options.weight / options.coupling);
+          score.score, predicted[b].eps_theta, predicted[b].noised, options.weight / options.rlsd.coupling);
       const DecodedImage decoded = prior.decode_with_pull_back(batch.z);
       const at::Tensor data_gradient = decoded.pull_back((decoded.x - batch.image) * (1.0 / dim));
       latent_adam.move(batch, data_gradient + prior_gradient, state.step);
@@ -72,7 +73,7 @@ Solution rlsd(const Problem& problem, const FlowOptions& options, const RankGrou
       const at::Tensor towards_measurement =
           put_on_canvas(problem.forward.pull_back(seen, residual * (1.0 / observed)), batch.image);
       const at::Tensor from_decoded = batch.image - prior.decode(batch.z);  // [M, C, H', W']
-      image_adam.move_images(batch, at::add(towards_measurement, from_decoded, options.coupling / dim),
+      image_adam.move_images(batch, at::add(towards_measurement, from_decoded, options.rlsd.coupling / dim),
                              state.step);
 
       predicted[b].redone += prior.calls_redone() - before;

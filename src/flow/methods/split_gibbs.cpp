@@ -113,7 +113,7 @@ class DataSampler {
     DataStep step{centre, {}, {}, {}};
     at::Tensor direction, gradient, information, perturbation;
     at::Tensor preconditioned;  // R times the gradient
-    for (std::int64_t k = 0; k < options_.data_steps; ++k) {
+    for (std::int64_t k = 0; k < options_.gibbs.data_steps; ++k) {
       const DecodedImage decoded = problem_.prior.decode_with_pull_back(step.z);
       const at::Tensor seen = cut_to_image(decoded.x, problem_.image_shape);  // [M, C, H, W]
       const at::Tensor measured = problem_.forward.apply(seen);               // a [M, ...]
@@ -173,13 +173,14 @@ Solution split_gibbs(const Problem& problem, const FlowOptions& options, const R
   const Prior& prior = problem.prior;
   const std::vector<std::int64_t> times = flow_times(prior.schedule(), options);
   FlowState start = start_of(problem, options, group);
-  if (options.covariance == CovarianceKind::full && options.particles <= start.latent_elements()) {
+  if (options.interaction.covariance == CovarianceKind::full &&
+      options.particles <= start.latent_elements()) {
     throw UsageError(concat("flow.covariance = full takes a covariance of ", start.latent_elements(),
                             " latent entries from ", options.particles,
                             " particles; take more particles than entries, or flow.covariance = lowrank"));
   }
   const DataSampler sampler(problem, options);
-  CovarianceEstimate estimate(options.covariance, group.tensors);
+  CovarianceEstimate estimate(options.interaction.covariance, group.tensors);
 
   const auto gibbs_step = [&](FlowState& state, Monitor& monitor) {
     const std::int64_t t = times[static_cast<std::size_t>(state.step)];

@@ -46,7 +46,7 @@ namespace dwgf {
 /// flow.integrator = gibbs, as solve() describes it. Order of collectives in a step: a number a particle
 /// all-gathered (diagonal), or z_t and z0 (full); then the monitor's, then the observer's. Throws UsageError
 /// where `full` has too few particles.
-/// @pre problem.noise is there; options.covariance is diagonal or full
+/// @pre problem.noise is there; options.interaction.covariance is diagonal or full
 Solution split_gibbs(const Problem& problem, const FlowOptions& options, const RankGroup& group,
                      FlowObserver& observer);
 

@@ -19,7 +19,7 @@ DataTerm::DataTerm(const Problem& problem, const FlowOptions& options)
       observed_(static_cast<double>(problem.forward.observed_count())) {}
 
 at::Tensor DataTerm::pull_of(const at::Tensor& measured, const at::Tensor& residual, double tempering) const {
-  if (options_.objective == Objective::reference) return residual * (1.0 / observed_);
+  if (options_.data.objective == Objective::reference) return residual * (1.0 / observed_);
   return problem_.noise->log_likelihood_gradient(measured, problem_.y) * -tempering;
 }
 
@@ -31,8 +31,9 @@ DataGradient DataTerm::gradient(const at::Tensor& z, std::int64_t first_particle
   };
   const DecodedImage decoded = problem_.prior.decode_with_pull_back(z);
   const at::Tensor& x = decoded.x;  // [M, C, H', W']
-  const at::Tensor noisy =
-      options_.decoder_std > 0.0 ? x + options_.decoder_std * normals_like(x, address(Purpose::decoder)) : x;
+  const at::Tensor noisy = options_.data.decoder_std > 0.0
+                               ? x + options_.data.decoder_std * normals_like(x, address(Purpose::decoder))
+                               : x;
 
   const at::Tensor seen = cut_to_image(noisy, problem_.image_shape);  // [M, C, H, W]
   const at::Tensor measured = problem_.forward.apply(seen);           // [M, ...]
@@ -40,14 +41,14 @@ DataGradient DataTerm::gradient(const at::Tensor& z, std::int64_t first_particle
   at::Tensor cotangent = put_on_canvas(
       problem_.forward.pull_back(seen, pull_of(measured, residual, tempering)), x);  // [M, C, H', W']
 
-  if (options_.consistency > 0.0 && step % options_.consistency_every == 0) {
+  if (options_.data.consistency > 0.0 && step % options_.data.consistency_every == 0) {
     const LatentDistribution code = problem_.prior.encode(noisy);
-    const at::Tensor encoded = options_.encode == EncodeMode::sample
+    const at::Tensor encoded = options_.data.encode == EncodeMode::sample
                                    ? code.mean + code.std * normals_like(code.mean, address(Purpose::encoder))
                                    : code.mean;  // [M, c, h, w]
-    const bool sum = options_.objective == Objective::bayes;
+    const bool sum = options_.data.objective == Objective::bayes;
     const double dim = sum ? 1.0 : static_cast<double>(x.numel() / x.size(0));
-    cotangent = cotangent + (x - problem_.prior.decode(encoded)) * (options_.consistency / dim);
+    cotangent = cotangent + (x - problem_.prior.decode(encoded)) * (options_.data.consistency / dim);
   }
 
   return {decoded.pull_back(cotangent), misfit_of(residual, problem_.forward)};

@@ -16,7 +16,7 @@
 
 #include <ATen/core/Tensor.h>
 
-#include <dwgf/flow/options.hpp>
+#include <dwgf/catalogue/method_options.hpp>
 
 namespace dwgf {
 

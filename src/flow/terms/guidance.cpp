@@ -27,11 +27,10 @@ void require_fits(Method method, const ForwardOperator& forward) {
 std::unique_ptr<Guidance> make_guidance(const Problem& problem, const FlowOptions& options) {
   switch (options.method) {
     case Method::latent_dps:
-      return std::make_unique<LatentDps>(problem, options.guidance);
+      return std::make_unique<LatentDps>(problem, options.guidance.weight);
     case Method::psld:
-      return std::make_unique<Psld>(problem, options.guidance, options.gluing);
-    case Method::dwgf:
-    case Method::rlsd:
+      return std::make_unique<Psld>(problem, options.guidance.weight, options.psld.gluing);
+    default:
       break;
   }
   throw InternalError("a method that is no sampler has no guidance");

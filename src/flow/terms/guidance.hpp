@@ -6,7 +6,7 @@
 
 #include <ATen/core/Tensor.h>
 
-#include <dwgf/flow/options.hpp>
+#include <dwgf/catalogue/method_options.hpp>
 #include <dwgf/flow/terms/data_term.hpp>
 
 namespace dwgf {

@@ -248,16 +248,16 @@ NoisedBatch add_noise(const ParticleBatch& batch, const NoiseSchedule& schedule,
 }
 
 std::unique_ptr<Interaction> make_interaction(const FlowOptions& options, Collective& group) {
-  switch (options.interaction) {
+  switch (options.interaction.kind) {
     case InteractionKind::mixture:
-      if (options.integrator == IntegratorKind::affine) return std::make_unique<KernelInteraction>(group);
+      if (options.method == Method::affine) return std::make_unique<KernelInteraction>(group);
       return std::make_unique<MixtureInteraction>(group);
     case InteractionKind::gaussian:
-      if (options.covariance != CovarianceKind::diagonal)
-        return std::make_unique<CovarianceInteraction>(options.covariance, group);
+      if (options.interaction.covariance != CovarianceKind::diagonal)
+        return std::make_unique<CovarianceInteraction>(options.interaction.covariance, group);
       return std::make_unique<GaussianInteraction>(group);
     case InteractionKind::repulsion:
-      return std::make_unique<RepulsionInteraction>(options.repulsion, group);
+      return std::make_unique<RepulsionInteraction>(options.interaction.repulsion, group);
     case InteractionKind::none:
       return std::make_unique<NoInteraction>();
   }

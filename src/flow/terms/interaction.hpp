@@ -37,8 +37,8 @@
 #include <ATen/core/Tensor.h>
 
 #include <dwgf/base/random.hpp>
+#include <dwgf/catalogue/method_options.hpp>
 #include <dwgf/comm/collective.hpp>
-#include <dwgf/flow/options.hpp>
 #include <dwgf/flow/state.hpp>
 #include <dwgf/prior/schedule.hpp>
 

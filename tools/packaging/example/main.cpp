@@ -23,7 +23,7 @@ int main(int argc, char** argv) {
   const auto prior = dwgf::load_stable_diffusion(PRIOR, {});
   const EverySecondRow rows;
   const dwgf::Problem problem{*prior, rows, rows.apply(truth)[0], {1, 32, 32}};
-  const dwgf::FlowOptions options{.grid = 60, .weight = 0.05, .consistency = 0.0, .micro_batch = 4};
+  const dwgf::FlowOptions options{.grid = 60, .micro_batch = 4, .weight = 0.05, .data = {.consistency = 0.0}};
   dwgf::SelfCollective alone;
   const dwgf::Solution solution = dwgf::solve(problem, options, alone);
   const at::Tensor mean = prior->decode(solution.state.batches[0].z).mean(0, true);

@@ -24,7 +24,7 @@
 
 #include <ATen/core/Tensor.h>
 
-#include <dwgf/flow/options.hpp>
+#include <dwgf/catalogue/method_options.hpp>
 #include <dwgf/operators/noise.hpp>
 #include <dwgf/operators/operator.hpp>
 #include <dwgf/prior/prior.hpp>

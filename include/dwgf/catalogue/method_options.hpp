@@ -1,0 +1,105 @@
+/// The options of the methods: what all of them have, then one struct a term that several are made of, then
+/// one a method. Equations stand in the header of the term or method (flow/terms, flow/methods); symbols are
+/// those of the papers.
+#pragma once
+
+#include <cstdint>
+
+namespace dwgf {
+
+/// How the posterior is approached. The rows of flow/known_methods.cpp.
+enum class Method {
+  dwgf,       ///< the published gradient flow, moved by Adam
+  affine,     ///< a gradient flow preconditioned by the ensemble's covariance
+  gibbs,      ///< a split Gibbs sampler
+  rlsd,       ///< repulsive latent score distillation
+  psld,       ///< posterior sampling with latent diffusion
+  latent_dps  ///< diffusion posterior sampling in latent space
+};
+
+/// How the times of the grid are spaced.
+enum class Spacing {
+  linear,  ///< evenly, as DDIM's "leading"
+  log      ///< evenly in log(s / a), from the grid's first time to the one that it leaves out
+};
+
+/// How the particles of an image act on each other (terms/interaction.hpp).
+enum class InteractionKind {
+  mixture,    ///< the published one: score of the noised particle mixture
+  gaussian,   ///< the ensemble taken as N(m, C)
+  repulsion,  ///< independent particles plus a kernel repulsion (after arXiv 2406.16683)
+  none        ///< independent particles
+};
+
+/// Of the ensemble as a Gaussian (terms/ensemble_gaussian.hpp).
+enum class CovarianceKind { diagonal, full, lowrank };
+
+/// Of dwgf, which may have any; affine and gibbs take the ensemble's Gaussian; rlsd takes the repulsion.
+struct InteractionOptions {
+  InteractionKind kind = InteractionKind::mixture;
+  CovarianceKind covariance = CovarianceKind::diagonal;  ///< of the gaussian kind
+  double repulsion = 1.0;                                ///< rho; rlsd's gamma
+};
+
+/// How the data term is scaled (terms/data_term.hpp). dwgf may have either; affine and gibbs are `bayes`.
+enum class Objective {
+  reference,  ///< the published conventions: losses are means, the noise's level does not enter
+  bayes       ///< the noise's log-likelihood: the posterior is what is approached
+};
+
+/// What the encoder hands to the consistency term: its mean, or a sample (the authors').
+enum class EncodeMode { mean, sample };
+
+/// Of dwgf and affine (terms/data_term.hpp).
+struct DataTermOptions {
+  Objective objective = Objective::reference;
+  double decoder_std = 0.01;           ///< sigma_D
+  double consistency = 0.1;            ///< lambda
+  std::int64_t consistency_every = 1;  ///< steps of which one has the consistency term, the first of them
+  EncodeMode encode = EncodeMode::mean;
+};
+
+/// Of the guided samplers, psld and latent_dps.
+struct GuidanceOptions {
+  double weight = 1.0;  ///< of the measurement's norm: psld's omega, latent_dps's zeta'
+  double eta = 0.0;     ///< noise of the steps: 0 none (DDIM), 1 that of DDPM
+};
+
+struct GibbsOptions {
+  std::int64_t data_steps = 4;  ///< conjugate directions in a step
+};
+
+struct RlsdOptions {
+  double coupling = 0.2;    ///< rho
+  double image_rate = 0.2;  ///< Adam's rate for images
+};
+
+struct PsldOptions {
+  double gluing = 0.1;  ///< gamma
+};
+
+struct FlowOptions {
+  Method method = Method::dwgf;
+  std::int64_t particles = 4;    ///< N
+  std::int64_t grid = 999;       ///< K, length of the DDIM time grid
+  std::int64_t steps = 0;        ///< stop after that many steps; 0: all
+  std::int64_t micro_batch = 1;  ///< samples in every kernel call, exactly; short ones are padded
+  std::uint64_t seed = 0;
+  std::int64_t record_every = 1;  ///< diagnostics at every such step, and at the last one
+
+  Spacing spacing = Spacing::linear;  ///< of dwgf, affine and gibbs, as is the next
+  std::int64_t settle = 0;            ///< further steps, at the time that the grid leaves out (times.hpp)
+  double stall =
+      0.0;  ///< stop once the misfit falls by less than this share (monitor.hpp); 0: take all steps
+  double weight = 0.15;  ///< w_t, of the prior in dwgf, affine and rlsd
+  double rate = 1.0;     ///< Adam's in dwgf and rlsd; affine's step tau
+
+  InteractionOptions interaction;
+  DataTermOptions data;
+  GuidanceOptions guidance;
+  GibbsOptions gibbs;
+  RlsdOptions rlsd;
+  PsldOptions psld;
+};
+
+}  // namespace dwgf
