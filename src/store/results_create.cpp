@@ -105,7 +105,7 @@ void create_file_of_rows(const std::string& path, const ResultsLayout& layout,
     fs::remove(aside);
     create_row_file(aside, {.layout = layout,
                             .records = schema::kRecords,
-                            .attributes = {{"dwgf_format", results_format}},
+                            .attributes = {{"dwgf_format", kResultsFormat}},
                             .alignment = layout.alignment,
                             .chunk_bytes = layout.chunk_bytes,
                             .shards = shards});

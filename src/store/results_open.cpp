@@ -77,8 +77,8 @@ void check_format(hid_t file, const std::string& path) {
   const std::vector<double> found = read_number_attribute(file, "dwgf_format", path);
   if (found.empty()) throw DataError(concat("the attribute dwgf_format of ", path, " is not a number"));
   const double format = found.front();
-  if (format != results_format) {
-    throw DataError(concat(path, " has results format ", format, ", but this program knows ", results_format,
+  if (format != kResultsFormat) {
+    throw DataError(concat(path, " has results format ", format, ", but this program knows ", kResultsFormat,
                            "; use the version of the program that wrote it"));
   }
 }

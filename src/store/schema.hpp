@@ -39,6 +39,7 @@ struct Dataset {
 
 inline constexpr std::size_t kNameBytes = 256, kReasonBytes = 128;
 
+// NOLINTBEGIN(readability-identifier-naming): read as schema::image_id.
 inline constexpr Dataset image_id{"/image/id", Type::uint64, Row::number, Written::at_creation,
                                   "identity: the row, or FNV-1a of the relative path"};
 inline constexpr Dataset image_name{"/image/name", Type::name, Row::number, Written::at_creation,
@@ -105,6 +106,7 @@ inline constexpr Dataset timing_wait{
     "seconds of waiting for other ranks: mean and largest over the ranks of the image"};
 inline constexpr Dataset timing_group{"/timing/group", Type::float32, Row::number, Written::with_image,
                                       "the group of ranks that restored it"};
+// NOLINTEND(readability-identifier-naming)
 
 /// All of the above, in this order: families by their prefix.
 std::span<const Dataset* const> datasets();

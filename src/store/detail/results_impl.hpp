@@ -14,7 +14,7 @@
 
 namespace dwgf {
 
-inline constexpr int results_format = 1;
+inline constexpr int kResultsFormat = 1;
 
 /// Bytes that a file of this layout takes, about; of all its shards together.
 std::uint64_t file_bytes(const ResultsLayout& layout);
