@@ -13,7 +13,7 @@
 
 #include "app/probe_inputs.hpp"
 #include "app/tensor_program.hpp"
-#include "base/printable.hpp"
+#include "base/log.hpp"
 #include "base/signals.hpp"
 #include "catalogue/operators.hpp"
 #include "comm/throw_on_all.hpp"
@@ -90,17 +90,11 @@ ExitCode execute(const Request& request, Collective& world, Communicator* mpi, S
   return command.on_all_ranks ? run(call) : code;
 }
 
-void tell(const std::string& command, const std::string& message) {
-  std::fprintf(stderr, "dwgf%s%s: %s\n", command.empty() ? "" : " ", command.c_str(),
-               printable(message).c_str());
-}
-
 /// What goes wrong on one rank ends all of them. The lowest failing rank is the first to speak; the others
 /// are ended by then.
-[[noreturn]] void fail_alone(const Collective& world, const std::string& command, const std::string& message,
-                             ExitCode code) {
+[[noreturn]] void fail_alone(const Collective& world, const std::string& message, ExitCode code) {
   std::this_thread::sleep_for(std::chrono::milliseconds(150) * std::min(world.rank(), 20));
-  tell(command, concat("[rank ", world.rank(), " of ", world.size(), " on ", host_name(), "] ", message));
+  log_rank(LogLevel::error, message);
   end_all_ranks(static_cast<int>(code));
 }
 
@@ -108,9 +102,10 @@ void tell(const std::string& command, const std::string& message) {
 /// order, told once. Returns the first rank's code, which is the job's.
 template <class Function>
 ExitCode exit_code_of(Collective& world, const std::string& name, Function&& command) {
+  set_log_source({name, world.rank(), world.size(), host_name()});
   ExitCode code = ExitCode::ok;
   const auto told_once = [&](const Error& error) {
-    if (world.rank() == 0) tell(name, error.what());
+    log_job(LogLevel::error, error.what());
     code = error.code();
     world.barrier();
     if (any_hdf5_file_is_open()) end_all_ranks(static_cast<int>(code));
@@ -124,13 +119,13 @@ ExitCode exit_code_of(Collective& world, const std::string& name, Function&& com
   } catch (const NotFoundError& error) {
     told_once(error);
   } catch (const Error& error) {
-    fail_alone(world, name, error.what(), error.code());
+    fail_alone(world, error.what(), error.code());
   } catch (const std::exception& error) {
-    fail_alone(world, name, concat("internal error: ", first_line(error.what())), ExitCode::internal);
+    fail_alone(world, concat("internal error: ", first_line(error.what())), ExitCode::internal);
   }
   // What was printed counts only once it is out.
   if (world.rank() == 0 && (std::fflush(stdout) != 0 || std::ferror(stdout)) && code == ExitCode::ok) {
-    tell(name, "standard output could not be written (a full disk, or a closed pipe?)");
+    log_job(LogLevel::error, "standard output could not be written (a full disk, or a closed pipe?)");
     code = ExitCode::io;
   }
   return code;

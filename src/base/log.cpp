@@ -20,8 +20,8 @@ LogSource& source() {
 void print(LogLevel level, const std::string& message) {
   const std::string& command = source().command;
   std::string line = isatty(STDERR_FILENO) ? "\r\033[K" : "";  // over a line of progress
-  if (level == LogLevel::error) line += command.empty() ? "dwgf" : "dwgf ";
-  line += command;
+  if (command.empty()) line += "dwgf";
+  if (!command.empty()) line += level == LogLevel::error ? "dwgf " + command : command;
   line += level == LogLevel::warning ? ": warning: " : ": ";
   std::fputs((line + printable(message) + "\n").c_str(), stderr);
 }

@@ -6,6 +6,7 @@
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 
+#include "base/log.hpp"
 #include "comm/throw_on_all.hpp"
 #include "job/operator_files.hpp"
 #include "job/problem_source.hpp"
@@ -143,16 +144,14 @@ ExitCode degrade(Communicator& world, const Settings& settings) {
     } catch (const IoError&) {
       throw;
     } catch (const Error& error) {
-      std::fprintf(stderr, "degrade: %s: %s\n", job->name(row).c_str(), error.what());
+      log_rank(LogLevel::info, concat(job->name(row), ": ", error.what()));
       ++failed[0];
     }
   }
   world.all_reduce_sum(failed);
   throw_on_all<CollectiveError>(world, [&] { writer->publish(); });
-  if (world.rank() == 0) {
-    std::fprintf(stderr, "degrade: %lld images to %s, %lld of them not measured\n",
-                 static_cast<long long>(job->count()), path.c_str(), static_cast<long long>(failed[0]));
-  }
+  log_job(LogLevel::info,
+          concat(job->count(), " images to ", path, ", ", failed[0], " of them not measured"));
   return failed[0] == 0 ? ExitCode::ok : ExitCode::some_images_failed;
 }
 

@@ -13,6 +13,7 @@
 #include <dwgf/base/text.hpp>
 #include <dwgf/flow/solve.hpp>
 
+#include "base/log.hpp"
 #include "job/build.hpp"
 #include "job/compute_device.hpp"
 
@@ -157,37 +158,30 @@ void print_plan(const RestoreJob& job, const GridPlace& place, int ranks) {
 
 void print_warnings(const RestoreJob& job, const GridPlace& place) {
   const FlowOptions& flow = job.flow();
-  for (const std::string& warning : job.warnings())
-    std::fprintf(stderr, "restore: warning: %s\n", warning.c_str());
+  for (const std::string& warning : job.warnings()) log_job(LogLevel::warning, warning);
   const std::int64_t first_time = job.prior().schedule().times(flow.grid).front();
   if (first_time < 900) {
-    std::fprintf(stderr,
-                 "restore: warning: flow.grid = %lld starts at t = %lld, so the flow never sees the noisiest "
-                 "levels; a grid "
-                 "that divides 1000 less evenly, or a longer one, starts above t = 900\n",
-                 static_cast<long long>(flow.grid), static_cast<long long>(first_time));
+    log_job(LogLevel::warning, concat("flow.grid = ", flow.grid, " starts at t = ", first_time,
+                                      ", so the flow never sees the noisiest levels; a grid that "
+                                      "divides 1000 less evenly, or a longer one, starts above t = 900"));
   }
   const std::int64_t wanted = job.settings().integer("run.ranks_per_image");
   if (wanted > place.group_size && place.group == 0 && place.groups == 1) {
-    std::fprintf(
-        stderr,
-        "restore: warning: run.ranks_per_image = %lld, but there are only %d ranks; they share every image\n",
-        static_cast<long long>(wanted), place.group_size);
+    log_job(LogLevel::warning, concat("run.ranks_per_image = ", wanted, ", but there are only ",
+                                      place.group_size, " ranks; they share every image"));
   }
   const auto threads = static_cast<unsigned>(job.settings().integer("run.threads"));
   if (threads > std::thread::hardware_concurrency()) {
-    std::fprintf(stderr,
-                 "restore: warning: run.threads = %u, but this host has %u processors; more threads than "
-                 "that slow it down\n",
-                 threads, std::thread::hardware_concurrency());
+    log_job(LogLevel::warning,
+            concat("run.threads = ", threads, ", but this host has ", std::thread::hardware_concurrency(),
+                   " processors; more threads than that slow it down"));
   }
   const ParticleShare last =
       share_particles(flow.particles, flow.micro_batch, place.group_size - 1, place.group_size);
   if (last.batches == 0) {
-    std::fprintf(
-        stderr,
-        "restore: warning: some ranks of each group have no particles; flow.micro_batch <= flow.particles / "
-        "run.ranks_per_image gives every rank work\n");
+    log_job(LogLevel::warning,
+            "some ranks of each group have no particles; flow.micro_batch <= flow.particles / "
+            "run.ranks_per_image gives every rank work");
   }
 }
 

@@ -6,6 +6,7 @@
 
 #include <dwgf/base/error.hpp>
 
+#include "base/log.hpp"
 #include "comm/throw_on_all.hpp"
 #include "flow/snapshot.hpp"
 
@@ -116,7 +117,7 @@ void ImageKeeper::write(const Snapshot& snapshot) {
     checkpoints_.write(snapshot);
   } catch (const Error& error) {
     if (!std::exchange(told_failure_, true))
-      std::fprintf(stderr, "restore: %s: no checkpoint could be written: %s\n", name_.c_str(), error.what());
+      log_rank(LogLevel::warning, concat(name_, ": no checkpoint could be written: ", error.what()));
   }
 }
 

@@ -15,6 +15,7 @@
 #include <dwgf/base/text.hpp>
 #include <dwgf/comm/grid.hpp>
 
+#include "base/log.hpp"
 #include "comm/throw_on_all.hpp"
 #include "comm/watchdog.hpp"
 #include "comm/work_queue.hpp"
@@ -164,21 +165,19 @@ class Restoration {
 
 void print_start(const OpenResults& open, const std::vector<ImageEntry>& images) {
   for (const ResultsShard& shard : open.missing) {
-    std::fprintf(stderr, "restore: %s was missing and is made again, with its %lld images\n",
-                 shard.path.c_str(), static_cast<long long>(shard.rows));
+    log_job(LogLevel::info,
+            concat(shard.path, " was missing and is made again, with its ", shard.rows, " images"));
   }
   for (const std::int64_t row : open.damaged) {
-    std::fprintf(stderr, "restore: %s does not agree with its checksum and is restored again\n",
-                 images[static_cast<std::size_t>(row)].name.c_str());
+    log_job(LogLevel::info, concat(images[static_cast<std::size_t>(row)].name,
+                                   " does not agree with its checksum and is restored again"));
   }
   if (const std::size_t done = images.size() - open.rows.size())
-    std::fprintf(stderr, "restore: %zu of %zu images are in %s already\n", done, images.size(),
-                 open.file.path().c_str());
+    log_job(LogLevel::info,
+            concat(done, " of ", images.size(), " images are in ", open.file.path(), " already"));
   if (open.lock && !open.lock->held()) {
-    std::fprintf(stderr,
-                 "restore: the file system of %s has no locks: see to it yourself that no other job writes "
-                 "there\n",
-                 open.file.path().c_str());
+    log_job(LogLevel::warning, concat("the file system of ", open.file.path(),
+                                      " has no locks: see to it yourself that no other job writes there"));
   }
 }
 
@@ -287,17 +286,15 @@ ExitCode restore_logged(Communicator& world, const Settings& settings, ScopedSig
   }
   open.file.close();
   tally = {sums[0], sums[1], sums[2]};
-  if (world.rank() == 0 && sums[3] > 0) {
-    std::fprintf(
-        stderr,
-        "restore: %lld network calls left the range of half precision and were redone in fp32, which "
-        "is slower; the results hold the fp32 values (/diagnostics/redone says where). A wider "
-        "prior.unet_precision or prior.autoencoder_precision avoids it\n",
-        static_cast<long long>(sums[3]));
+  if (sums[3] > 0) {
+    log_job(LogLevel::info,
+            concat(sums[3],
+                   " network calls left the range of half precision and were redone in fp32, which "
+                   "is slower; the results hold the fp32 values (/diagnostics/redone says where). A wider "
+                   "prior.unet_precision or prior.autoencoder_precision avoids it"));
   }
   if (tally.stopped) {
-    if (world.rank() == 0)
-      std::fprintf(stderr, "restore: stopped on request; the same command goes on from there\n");
+    log_job(LogLevel::info, "stopped on request; the same command goes on from there");
     return ExitCode::stopped;
   }
   if (tally.failed == 0) return ExitCode::ok;
