@@ -15,7 +15,7 @@ class FinishedJob : public testing::Test {
     make_picture(pictures() / "a.png", 1);
     make_picture(pictures() / "b c.png", 2);
     make_picture(pictures() / "inner/d.png", 3);
-    expect_code(run(2, job()), 0);
+    expect_code(run(0, job()), 0);
   }
 
   static std::filesystem::path pictures() { return folder / "pictures"; }

@@ -1,5 +1,5 @@
-// The same bits whatever the number of ranks, their grouping, the slice, the order and the neighbours. A few
-// layouts of each job: tests/flow compares all of them without starting the program.
+// The same bits whatever the number of ranks, their grouping, the slice, the order and the neighbours, of
+// jobs as users start them: tests/flow compares every method on every layout.
 #include <gtest/gtest.h>
 
 #include "results_bits.hpp"
@@ -10,83 +10,26 @@ namespace {
 
 namespace fs = std::filesystem;
 
-struct Layout {
-  int ranks;
-  int ranks_per_image;
-};
-
-/// One job on several layouts: all give the bits of the first, which is one rank without mpirun.
 class Layouts : public testing::Test {
  protected:
   fs::path folder = new_folder("layouts");
-
-  void expect_same_bits(const fs::path& images, const Arguments& job,
-                        const std::vector<Layout>& layouts) const {
-    const fs::path alone = folder / "alone.h5";
-    expect_code(run(0, small_job(images, alone, job)), 0);
-    const ResultsBits expected = bits_of(alone);
-    for (const Layout& layout : layouts) {
-      const std::string name =
-          std::to_string(layout.ranks) + " ranks, " + std::to_string(layout.ranks_per_image) + " an image";
-      SCOPED_TRACE(name);
-      const fs::path out = folder / (name + ".h5");
-      const Arguments grouped = {"--run.ranks_per_image", std::to_string(layout.ranks_per_image)};
-      expect_code(run(layout.ranks, small_job(images, out, job + grouped)), 0);
-      EXPECT_EQ(difference(bits_of(out), expected), "");
-    }
-  }
 };
 
 const Arguments kStoreAll = {"--store.particles", "float32", "--store.latents", "float64"};
 
-TEST_F(Layouts, FiveParticlesOfTheMixtureInDoublePrecision) {
+TEST_F(Layouts, GroupsOfRanksInMicroBatchesGiveTheBitsOfOneRank) {
   const fs::path images = make_array(folder / "images.npy", 3);
-  expect_same_bits(images, kStoreAll + Arguments{"--flow.particles", "5", "--flow.precision", "fp64"},
-                   {{3, 3}, {5, 3}});
-}
-
-TEST_F(Layouts, EightParticlesOfTheGaussianInMicroBatchesOfFour) {
-  const fs::path images = make_array(folder / "images.npy", 3);
-  const Arguments job = kStoreAll + Arguments{"--flow.particles",   "8", "--flow.interaction", "gaussian",
-                                              "--flow.micro_batch", "4"};
-  expect_same_bits(images, job, {{4, 2}});
-}
-
-TEST_F(Layouts, EightParticlesOfTheRepulsionWithSampledEncodings) {
-  const fs::path images = make_array(folder / "images.npy", 2);
-  const Arguments job = kStoreAll + Arguments{"--flow.particles", "8",     "--flow.interaction", "repulsion",
-                                              "--flow.encode",    "sample"};
-  expect_same_bits(images, job, {{3, 2}});
-}
-
-TEST_F(Layouts, SevenParticlesOfTheBayesPreset) {
-  const fs::path images = make_array(folder / "images.npy", 1);
-  const Arguments job =
-      kStoreAll + Arguments{"--flow.preset", "bayes", "--flow.particles", "7", "--flow.micro_batch", "2"};
-  expect_same_bits(images, job, {{3, 3}});
-}
-
-TEST_F(Layouts, OneParticleAloneAndMoreRanksThanWork) {
-  const fs::path images = make_array(folder / "images.npy", 2);
-  const Arguments job = kStoreAll + Arguments{"--flow.particles", "1", "--flow.interaction", "none"};
-  expect_same_bits(images, job, {{3, 3}});
-}
-
-TEST_F(Layouts, TheMethodsThatTheFlowIsComparedWith) {
-  const fs::path images = make_array(folder / "images.npy", 2);
-  for (const char* method : {"rlsd", "psld", "latent-dps"}) {
-    SCOPED_TRACE(method);
-    fs::remove(folder / "alone.h5");
-    expect_same_bits(images, kStoreAll + Arguments{"--flow.method", method, "--flow.particles", "3"},
-                     {{4, 3}});
-    fs::remove(folder / "4 ranks, 3 an image.h5");
-  }
-}
-
-TEST_F(Layouts, MicroBatchesThatDoNotDivideTheParticles) {
-  const fs::path images = make_array(folder / "images.npy", 2);
-  const Arguments job = kStoreAll + Arguments{"--flow.particles", "5", "--flow.micro_batch", "4"};
-  expect_same_bits(images, job, {{2, 2}});
+  const auto bits = [&](int ranks, const std::string& name, const Arguments& more) {
+    const Arguments job = kStoreAll + Arguments{"--flow.particles",   "8", "--flow.interaction", "gaussian",
+                                                "--flow.micro_batch", "4"};
+    expect_code(run(ranks, small_job(images, folder / name, job + more)), 0);
+    return bits_of(folder / name);
+  };
+  const ResultsBits alone = bits(0, "alone.h5", {});
+  EXPECT_EQ(difference(bits(4, "grouped.h5", {"--run.ranks_per_image", "2"}), alone), "");
+  EXPECT_EQ(difference(bits(3, "uneven.h5", {"--run.ranks_per_image", "3"}), alone), "");
+  // So that the comparison can see a difference.
+  EXPECT_NE(difference(bits(0, "seed.h5", {"--flow.seed", "1"}), alone), "");
 }
 
 TEST_F(Layouts, SlicesGiveTheBitsOfTheWhole) {
@@ -140,13 +83,6 @@ TEST_F(Layouts, AnImageDoesNotDependOnItsNeighboursOrItsPlaceAmongThem) {
   EXPECT_EQ(found.size(), 5u);
   std::erase_if(found, [&](const auto& image) { return !expected.contains(image.first); });
   EXPECT_EQ(difference(found, expected), "");
-}
-
-TEST_F(Layouts, AnotherSeedGivesOtherBits) {  // so the comparison above can see a difference
-  const fs::path images = make_array(folder / "images.npy", 1);
-  expect_code(run(0, small_job(images, folder / "a.h5")), 0);
-  expect_code(run(0, small_job(images, folder / "b.h5", {"--flow.seed", "1"})), 0);
-  EXPECT_NE(difference(bits_of(folder / "a.h5"), bits_of(folder / "b.h5")), "");
 }
 
 }  // namespace
