@@ -5,7 +5,6 @@
 
 #include <ATen/Parallel.h>
 #include <nlohmann/json.hpp>
-#include <torch/version.h>
 
 #include <dwgf/base/error.hpp>
 
@@ -20,8 +19,8 @@ namespace dwgf {
 namespace {
 
 std::string describe_system(const Communicator& world) {
-  return concat("host ", host_name(), "; ", world.size(), " ranks; LibTorch ", TORCH_VERSION, ", ",
-                at::get_cpu_capability(), ", ", at::get_num_threads(), " threads a rank; ", describe_build());
+  return concat("host ", host_name(), "; ", world.size(), " ranks; ", at::get_cpu_capability(), ", ",
+                at::get_num_threads(), " threads a rank; ", describe_build());
 }
 
 /// Refuses to go on with a file that another job, prior or data set made.
