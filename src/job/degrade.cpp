@@ -69,10 +69,10 @@ class DegradeJob {
     std::optional<Error> failure;
     try {
       const ImageProblem problem = source_.read(row, channels_);
-      values[schema::measurement.path] = problem.y;
-      values[schema::truth.path] = problem.truth;
+      values[schema::kMeasurement.path] = problem.y;
+      values[schema::kTruth.path] = problem.truth;
       for (const auto& [name, array] : problem.arrays)
-        values[schema::operator_array.named(name)] = array.to(at::kFloat);
+        values[schema::kOperatorArray.named(name)] = array.to(at::kFloat);
     } catch (const Error& error) {
       failure = error;
     }
@@ -98,11 +98,11 @@ class DegradeJob {
         const ImageProblem problem = source_.read(row, channels_);
         seen.push_back(size);
         grow(image_shape_, {channels_, image.height, image.width});
-        grow(rows_[schema::measurement.path], problem.y.sizes());
+        grow(rows_[schema::kMeasurement.path], problem.y.sizes());
         for (const auto& array : source_.arrays()) {
           const at::Tensor& values = problem.arrays.at(array.use.name);
           if (array.per_image) {
-            grow(rows_[schema::operator_array.named(array.use.name)], values.sizes());
+            grow(rows_[schema::kOperatorArray.named(array.use.name)], values.sizes());
           } else if (!any) {
             const at::Tensor v = values.to(at::kFloat).contiguous();
             shared_[array.use.name] = {v.sizes().vec(),
@@ -115,7 +115,7 @@ class DegradeJob {
       }
     }
     if (!any) throw *first_error;
-    if (keeps_truth_) rows_[schema::truth.path] = image_shape_;
+    if (keeps_truth_) rows_[schema::kTruth.path] = image_shape_;
   }
 
   Settings settings_;

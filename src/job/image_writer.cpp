@@ -68,8 +68,8 @@ class ImageWriting {
         image_(image),
         solution_(solution),
         group_(group),
-        x_(layout_.find(schema::particles.path)),
-        z_(layout_.find(schema::latents.path)),
+        x_(layout_.find(schema::kParticles.path)),
+        z_(layout_.find(schema::kLatents.path)),
         moments_(image.shape.channels * image.shape.height * image.shape.width,
                  solution.state.share.particles) {}
 
@@ -91,10 +91,10 @@ class ImageWriting {
     moments_.wait();
     if (moments_.diverged()) throw Diverged(solution_.state.step);
     values_ = products.finish(group_);
-    if (!layout_.find(schema::ksd.path)) return;
+    if (!layout_.find(schema::kKsd.path)) return;
     const Problem problem{prior_, *image_.forward, image_.y, image_.shape,
                           layout_.images[static_cast<std::size_t>(row_)].id};
-    values_[schema::ksd.path] =
+    values_[schema::kKsd.path] =
         at::scalar_tensor(stein_discrepancy(problem, solution_.state, image_.sigma, group_), at::kDouble);
   }
 
@@ -122,8 +122,8 @@ class ImageWriting {
       checksums[path].append(bytes);
     }
     for (const RankPart& part : parts) {
-      checksums[schema::particles.path].append(part.x);
-      checksums[schema::latents.path].append(part.z);
+      checksums[schema::kParticles.path].append(part.x);
+      checksums[schema::kLatents.path].append(part.z);
     }
     Checksum whole;
     for (const DatasetLayout& dataset : checksummed_datasets(layout_)) whole.append(checksums[dataset.path]);
@@ -149,19 +149,19 @@ class ImageWriting {
   /// Those that the file has no dataset for are not written.
   void set_values(const std::vector<RankPart>& parts, const ImageTiming& timing) {
     const std::vector<std::int64_t> shape{image_.shape.channels, image_.shape.height, image_.shape.width};
-    values_[schema::posterior_mean.path] = moments_.mean().view(shape);
-    values_[schema::posterior_std.path] = moments_.variance().sqrt().view(shape);
-    values_[schema::measurement.path] = image_.y;
-    values_[schema::truth.path] = image_.truth;
-    values_[schema::sigma.path] = at::scalar_tensor(image_.sigma, at::kFloat);
-    for (const auto& [name, array] : image_.arrays) values_[schema::problem_array.named(name)] = array;
-    values_[schema::timing_compute.path] =
+    values_[schema::kPosteriorMean.path] = moments_.mean().view(shape);
+    values_[schema::kPosteriorStd.path] = moments_.variance().sqrt().view(shape);
+    values_[schema::kMeasurement.path] = image_.y;
+    values_[schema::kTruth.path] = image_.truth;
+    values_[schema::kSigma.path] = at::scalar_tensor(image_.sigma, at::kFloat);
+    for (const auto& [name, array] : image_.arrays) values_[schema::kProblemArray.named(name)] = array;
+    values_[schema::kTimingCompute.path] =
         mean_and_largest(parts, [](const ImageTiming& t) { return t.total - t.waited; });
-    values_[schema::timing_wait.path] =
+    values_[schema::kTimingWait.path] =
         mean_and_largest(parts, [](const ImageTiming& t) { return t.waited; });
-    values_[schema::timing_group.path] = at::scalar_tensor(timing.group, at::kDouble);
+    values_[schema::kTimingGroup.path] = at::scalar_tensor(timing.group, at::kDouble);
     for (const std::string& name : Diagnostics::names()) {
-      values_[schema::diagnostic.named(name)] =
+      values_[schema::kDiagnostic.named(name)] =
           at::tensor(at::ArrayRef<double>(solution_.diagnostics.named(name)), at::kDouble);
     }
   }

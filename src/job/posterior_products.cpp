@@ -59,7 +59,7 @@ std::string quantile_name(double probability) {
 }
 
 std::optional<double> probability_of(const std::string& dataset) {
-  const auto name = schema::quantile.name_in(dataset);
+  const auto name = schema::kQuantile.name_in(dataset);
   const auto percent = name ? parse_double(*name) : std::nullopt;
   return percent ? std::optional(*percent / 100.0) : std::nullopt;
 }
@@ -68,17 +68,17 @@ std::vector<DatasetLayout> posterior_datasets(const Settings& settings, const sc
                                               bool has_truth) {
   std::vector<DatasetLayout> datasets;
   for (const double p : quantile_probabilities(settings.text("store.quantiles")))
-    datasets.push_back(extents.layout(schema::quantile, quantile_name(p)));
-  datasets.push_back(extents.layout(schema::diversity));
-  if (has_truth) datasets.push_back(extents.layout(schema::crps));
+    datasets.push_back(extents.layout(schema::kQuantile, quantile_name(p)));
+  datasets.push_back(extents.layout(schema::kDiversity));
+  if (has_truth) datasets.push_back(extents.layout(schema::kCrps));
   const bool has_level = settings.text("problem.sigma") == "estimate" || settings.real("problem.sigma") > 0;
   const bool gaussian = settings.text("problem.noise") == "gaussian" && has_level;
-  if (gaussian) datasets.push_back(extents.layout(schema::chi_squared));
+  if (gaussian) datasets.push_back(extents.layout(schema::kChiSquared));
   if (settings.text("store.ksd") == "yes") {
     if (!gaussian)
       throw UsageError(
           "store.ksd = yes needs Gaussian noise with problem.sigma above 0, whose likelihood has a score");
-    datasets.push_back(extents.layout(schema::ksd));
+    datasets.push_back(extents.layout(schema::kKsd));
   }
   return datasets;
 }
@@ -108,7 +108,7 @@ void PosteriorProducts::keep(std::size_t batch, const at::Tensor& x) {
 
 void PosteriorProducts::add(std::size_t batch, const at::Tensor& x) {
   keep(batch, x);
-  if (!wanted_.find(schema::chi_squared.path)) return;
+  if (!wanted_.find(schema::kChiSquared.path)) return;
   const at::Tensor y = image_.y.to(x.options()).unsqueeze(0);
   const at::Tensor squares =
       (image_.forward->apply(x.contiguous()) - y).flatten(1).to(at::kDouble).square().sum(1).cpu();  // [M]
@@ -157,16 +157,17 @@ std::map<std::string, at::Tensor> PosteriorProducts::finish(Collective& group) {
   const std::vector<std::int64_t> shape{image_.shape.channels, image_.shape.height, image_.shape.width};
   std::map<std::string, at::Tensor> products;
   const auto quantiles = static_cast<std::int64_t>(probabilities_.size());
-  if (quantiles > 0 || wanted_.find(schema::diversity.path) || wanted_.find(schema::crps.path)) {
+  if (quantiles > 0 || wanted_.find(schema::kDiversity.path) || wanted_.find(schema::kCrps.path)) {
     const at::Tensor all = reduce(group);  // [quantiles + scores, C H W]
     for (std::int64_t k = 0; k < quantiles; ++k)
-      products[schema::quantile.named(quantile_name(probabilities_[static_cast<std::size_t>(k)]))] =
+      products[schema::kQuantile.named(quantile_name(probabilities_[static_cast<std::size_t>(k)]))] =
           all[k].view(shape);
-    if (wanted_.find(schema::diversity.path))
-      products[schema::diversity.path] = scalar(mean_of(all[quantiles + diversity]));
-    if (wanted_.find(schema::crps.path)) products[schema::crps.path] = scalar(mean_of(all[quantiles + crps]));
+    if (wanted_.find(schema::kDiversity.path))
+      products[schema::kDiversity.path] = scalar(mean_of(all[quantiles + diversity]));
+    if (wanted_.find(schema::kCrps.path))
+      products[schema::kCrps.path] = scalar(mean_of(all[quantiles + crps]));
   }
-  if (wanted_.find(schema::chi_squared.path)) products[schema::chi_squared.path] = chi_squared(group);
+  if (wanted_.find(schema::kChiSquared.path)) products[schema::kChiSquared.path] = chi_squared(group);
   return products;
 }
 

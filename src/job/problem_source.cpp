@@ -98,12 +98,12 @@ void ProblemSource::take_from_measurements(Settings& settings) {
 }
 
 bool ProblemSource::has_truth() const {
-  if (results_) return results_->file().layout().find(schema::truth.path) != nullptr;
+  if (results_) return results_->file().layout().find(schema::kTruth.path) != nullptr;
   return !measurements_ || measurements_->has_truth();
 }
 
 std::optional<std::int64_t> ProblemSource::channels() const {
-  if (results_) return results_->file().layout().find(schema::posterior_mean.path)->row_shape[0];
+  if (results_) return results_->file().layout().find(schema::kPosteriorMean.path)->row_shape[0];
   return measurements_ ? std::optional(measurements_->channels()) : std::nullopt;
 }
 

@@ -126,18 +126,18 @@ ResultsLayout RestoreJob::layout(const std::string& system) const {
                        NumberType type = NumberType::float32) {
     if (type != NumberType::none) layout.datasets.push_back(extents.layout(dataset, name, type));
   };
-  for (const auto* dataset : {&schema::posterior_mean, &schema::posterior_std, &schema::measurement})
+  for (const auto* dataset : {&schema::kPosteriorMean, &schema::kPosteriorStd, &schema::kMeasurement})
     add(*dataset);
-  if (source_->has_truth()) add(schema::truth);
+  if (source_->has_truth()) add(schema::kTruth);
   for (const DatasetLayout& dataset : posterior_datasets(settings_, extents, source_->has_truth()))
     layout.datasets.push_back(dataset);
-  if (source_->estimates_sigma()) add(schema::sigma);
+  if (source_->estimates_sigma()) add(schema::kSigma);
   add_operator_arrays(layout);
-  add(schema::particles, "", stored_type(settings_, "store.particles"));
-  add(schema::latents, "", stored_type(settings_, "store.latents"));
-  for (const auto* dataset : {&schema::timing_compute, &schema::timing_wait, &schema::timing_group})
+  add(schema::kParticles, "", stored_type(settings_, "store.particles"));
+  add(schema::kLatents, "", stored_type(settings_, "store.latents"));
+  for (const auto* dataset : {&schema::kTimingCompute, &schema::kTimingWait, &schema::kTimingGroup})
     add(*dataset);
-  for (const std::string& name : Diagnostics::names()) add(schema::diagnostic, name);
+  for (const std::string& name : Diagnostics::names()) add(schema::kDiagnostic, name);
   layout.attributes = {{"job", settings_.ini()},
                        {"version", version()},
                        {"prior_sha256", prior_->sha256()},
@@ -172,7 +172,7 @@ void RestoreJob::add_operator_arrays(ResultsLayout& layout) const {
     const std::string& name = array.use.name;
     if (array.use.reference.empty() || !any) continue;  // drawn anew from the job's seed
     if (array.per_image) {
-      layout.datasets.push_back({schema::problem_array.named(name), NumberType::float32, rows.at(name)});
+      layout.datasets.push_back({schema::kProblemArray.named(name), NumberType::float32, rows.at(name)});
     } else {
       const at::Tensor values = any->arrays.at(name).to(at::kFloat).contiguous();
       const float* first = values.data_ptr<float>();

@@ -36,11 +36,12 @@ std::optional<GaussianImages> statistics_of(const Settings& job) {
 /// That it has the datasets which every results file has, and no image that is larger than them (one that
 /// could not be read has no size).
 void require_images(const ResultsFile& file) {
-  for (const char* name : {schema::posterior_mean.path, schema::posterior_std.path, schema::measurement.path})
+  for (const char* name :
+       {schema::kPosteriorMean.path, schema::kPosteriorStd.path, schema::kMeasurement.path})
     if (!file.layout().find(name)) refuse(file, concat("has no ", name));
-  const std::vector<std::int64_t>& largest = file.layout().find(schema::posterior_mean.path)->row_shape;
+  const std::vector<std::int64_t>& largest = file.layout().find(schema::kPosteriorMean.path)->row_shape;
   if (largest.size() != 3)
-    refuse(file, concat(schema::posterior_mean.path, " has no images [channels, height, width]"));
+    refuse(file, concat(schema::kPosteriorMean.path, " has no images [channels, height, width]"));
   for (const ImageEntry& image : file.layout().images) {
     if (image.height <= largest[1] && image.width <= largest[2]) continue;
     refuse(file, concat("image ", image.id, " is said to be ", image.height, " x ", image.width,
@@ -69,16 +70,16 @@ std::shared_ptr<const ForwardOperator> StoredImages::forward_for(std::int64_t ro
 
 std::shared_ptr<const ForwardOperator> StoredImages::build_forward(std::int64_t row) const {
   const ImageEntry& image = file_.layout().images[static_cast<std::size_t>(row)];
-  const std::int64_t channels = file_.layout().find(schema::posterior_mean.path)->row_shape[0];
+  const std::int64_t channels = file_.layout().find(schema::kPosteriorMean.path)->row_shape[0];
   OperatorContext context{
       {channels, image.height, image.width}, job_.unsigned_integer("flow.seed"), image.id};
   context.load_array = [&](const std::string& kind, const std::string& reference) {
     const std::string name = array_name(kind, reference);
-    if (const DatasetLayout* own = file_.layout().find(schema::problem_array.named(name)))
+    if (const DatasetLayout* own = file_.layout().find(schema::kProblemArray.named(name)))
       return as_tensor(FloatArray{own->row_shape, file_.read_floats(own->path, row)});
     if (!file_.layout().constants.contains(name)) {
       throw DataError(concat(file_.path(), " does not carry the operator's ", kind, " (",
-                             schema::operator_array.named(name),
+                             schema::kOperatorArray.named(name),
                              "); it is damaged or was made by another version"));
     }
     return as_tensor(file_.read_constant(name));
@@ -95,12 +96,12 @@ bool StoredImages::one_operator() const {
   const std::vector<DatasetLayout>& datasets = file_.layout().datasets;
   return !depends_on_image(job_.text("problem.operator")) &&
          std::none_of(datasets.begin(), datasets.end(), [](const DatasetLayout& dataset) {
-           return schema::problem_array.name_in(dataset.path).has_value();
+           return schema::kProblemArray.name_in(dataset.path).has_value();
          });
 }
 
 double StoredImages::sigma(std::int64_t row) const {
-  return scalar(schema::sigma.path, row).value_or(job_.real("problem.sigma"));
+  return scalar(schema::kSigma.path, row).value_or(job_.real("problem.sigma"));
 }
 
 std::string StoredImages::baseline_name() const {
@@ -127,8 +128,8 @@ std::map<std::string, bool> StoredImages::carried_arrays() const {
   std::map<std::string, bool> names;
   for (const auto& [name, shape] : file_.layout().constants) names[name] = false;
   for (const DatasetLayout& dataset : file_.layout().datasets) {
-    const auto name = schema::problem_array.name_in(dataset.path);
-    if (name && dataset.path != schema::sigma.path) names[*name] = true;
+    const auto name = schema::kProblemArray.name_in(dataset.path);
+    if (name && dataset.path != schema::kSigma.path) names[*name] = true;
   }
   return names;
 }
@@ -140,14 +141,14 @@ ImageProblem StoredImages::problem(std::int64_t row) const {
                            ", so that there is nothing to do over again"));
   ImageProblem problem;
   problem.forward = forward_for(row);
-  problem.shape = {file_.layout().find(schema::posterior_mean.path)->row_shape[0], entry.height, entry.width};
-  problem.y = array(schema::measurement.path, row, problem.forward->measurement_shape());
+  problem.shape = {file_.layout().find(schema::kPosteriorMean.path)->row_shape[0], entry.height, entry.width};
+  problem.y = array(schema::kMeasurement.path, row, problem.forward->measurement_shape());
   problem.truth =
-      array(schema::truth.path, row, {problem.shape.channels, problem.shape.height, problem.shape.width});
+      array(schema::kTruth.path, row, {problem.shape.channels, problem.shape.height, problem.shape.width});
   problem.sigma = sigma(row);
   for (const auto& [name, per_image] : carried_arrays()) {
     problem.arrays[name] =
-        per_image ? array(schema::problem_array.named(name), row) : as_tensor(file_.read_constant(name));
+        per_image ? array(schema::kProblemArray.named(name), row) : as_tensor(file_.read_constant(name));
   }
   return problem;
 }
@@ -180,27 +181,27 @@ StoredImage StoredImages::read(std::int64_t row) {
   StoredImage image;
   image.id = entry.id;
   image.name = entry.name;
-  const std::int64_t channels = file_.layout().find(schema::posterior_mean.path)->row_shape[0];
+  const std::int64_t channels = file_.layout().find(schema::kPosteriorMean.path)->row_shape[0];
   const std::int64_t size[3] = {channels, entry.height, entry.width};
-  image.mean = array(schema::posterior_mean.path, row, size);
-  image.std = array(schema::posterior_std.path, row, size);
-  image.truth = array(schema::truth.path, row, size);
-  image.particles = array(schema::particles.path, row, size);
+  image.mean = array(schema::kPosteriorMean.path, row, size);
+  image.std = array(schema::kPosteriorStd.path, row, size);
+  image.truth = array(schema::kTruth.path, row, size);
+  image.particles = array(schema::kParticles.path, row, size);
 
   for (const DatasetLayout& dataset : file_.layout().datasets) {
     if (const auto p = probability_of(dataset.path)) image.quantiles[*p] = array(dataset.path, row, size);
   }
-  image.crps = scalar(schema::crps.path, row);
-  image.diversity = scalar(schema::diversity.path, row);
-  image.chi_squared = scalar(schema::chi_squared.path, row);
-  image.ksd = scalar(schema::ksd.path, row);
+  image.crps = scalar(schema::kCrps.path, row);
+  image.diversity = scalar(schema::kDiversity.path, row);
+  image.chi_squared = scalar(schema::kChiSquared.path, row);
+  image.ksd = scalar(schema::kKsd.path, row);
   image.seconds = file_.seconds(row);
 
   const auto forward = forward_for(row);
   image.forward = forward;
   image.sigma = sigma(row);
   image.gaussian_noise = job_.text("problem.noise") == "gaussian";
-  image.measurement = array(schema::measurement.path, row, forward->measurement_shape());
+  image.measurement = array(schema::kMeasurement.path, row, forward->measurement_shape());
   if (const at::Tensor baseline = forward->trivial_inverse(image.measurement.unsqueeze(0), sigma(row));
       baseline.defined()) {
     image.baseline = baseline.squeeze(0);

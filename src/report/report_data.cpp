@@ -137,7 +137,7 @@ class Curves {
  public:
   void add(const ResultsFile& file, std::int64_t row) {
     for (const DatasetLayout& dataset : file.layout().datasets) {
-      if (const auto name = schema::diagnostic.name_in(dataset.path))
+      if (const auto name = schema::kDiagnostic.name_in(dataset.path))
         values_[*name].push_back(file.read_floats(dataset.path, row));
     }
     ++images_;
@@ -202,15 +202,15 @@ class CoverageCurve {
 };
 
 void read_timing(const ResultsFile& file, const std::vector<std::int64_t>& rows, ReportData& data) {
-  const bool grouped = file.layout().find(schema::timing_group.path) != nullptr;
+  const bool grouped = file.layout().find(schema::kTimingGroup.path) != nullptr;
   for (const std::int64_t row : rows) {
     if (!grouped) break;
-    GroupTiming& group = data.groups[std::llround(file.read_floats(schema::timing_group.path, row).front())];
+    GroupTiming& group = data.groups[std::llround(file.read_floats(schema::kTimingGroup.path, row).front())];
     const double seconds = file.seconds(row);
     ++group.images;
     group.seconds += seconds;
     group.slowest = std::max(group.slowest, seconds);
-    group.waited += file.read_floats(schema::timing_wait.path, row).front();
+    group.waited += file.read_floats(schema::kTimingWait.path, row).front();
     ++data.timed_images;
   }
   for (const std::int64_t row : evenly_spaced(rows, kPoints))

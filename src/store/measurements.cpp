@@ -96,7 +96,7 @@ std::vector<Value> column(hid_t file, const std::string& name, hid_t type, hsize
 }
 
 std::vector<std::string> names(hid_t file, hsize_t images, const std::string& path) {
-  const std::string name = schema::image_name.path;
+  const std::string name = schema::kImageName.path;
   if (!has_link(file, name)) return {};
   const FlatDataset data(file, name, path);
   if (data.shape() != std::vector<hsize_t>{images} || H5Tget_class(data.type()) != H5T_STRING)
@@ -177,18 +177,18 @@ void MeasurementsFile::Impl::read_shape() {
     std::vector<std::int64_t> wanted = image_shape;
     wanted.insert(wanted.begin(), images());
     if (truth->shape() != wanted)
-      throw DataError(concat(path, ": ", schema::truth.path, " is ", shape_text(truth->shape()),
+      throw DataError(concat(path, ": ", schema::kTruth.path, " is ", shape_text(truth->shape()),
                              "; it must be ", shape_text(wanted)));
   }
 }
 
 void MeasurementsFile::Impl::read_entries() {
   const auto count = static_cast<hsize_t>(images());
-  const auto ids = column<std::uint64_t>(file.id(), schema::image_id.path, H5T_NATIVE_UINT64, count, path);
+  const auto ids = column<std::uint64_t>(file.id(), schema::kImageId.path, H5T_NATIVE_UINT64, count, path);
   const auto heights =
-      column<std::uint32_t>(file.id(), schema::image_height.path, H5T_NATIVE_UINT32, count, path);
+      column<std::uint32_t>(file.id(), schema::kImageHeight.path, H5T_NATIVE_UINT32, count, path);
   const auto widths =
-      column<std::uint32_t>(file.id(), schema::image_width.path, H5T_NATIVE_UINT32, count, path);
+      column<std::uint32_t>(file.id(), schema::kImageWidth.path, H5T_NATIVE_UINT32, count, path);
   const auto titles = names(file.id(), count, path);
   const std::string base = std::filesystem::path(path).filename().string();
   for (std::size_t k = 0; k < count; ++k) {
@@ -212,17 +212,17 @@ MeasurementsFile::MeasurementsFile(const std::string& path)
     throw DataError(
         concat(path, " has measurements format ", format.front(), ", but this program knows ", known_format));
   }
-  if (!has_link(file, schema::measurement.path))
+  if (!has_link(file, schema::kMeasurement.path))
     throw DataError(
-        concat(path, " has no dataset ", schema::measurement.path, ", [n, ...] of what was measured"));
-  impl_->y = std::make_unique<Numbers>(file, schema::measurement.path, path);
+        concat(path, " has no dataset ", schema::kMeasurement.path, ", [n, ...] of what was measured"));
+  impl_->y = std::make_unique<Numbers>(file, schema::kMeasurement.path, path);
   if (const auto shape = impl_->y->shape();
       shape.size() < 2 || *std::min_element(shape.begin(), shape.end()) < 1) {
-    throw DataError(concat(path, ": ", schema::measurement.path, " is ", shape_text(shape),
+    throw DataError(concat(path, ": ", schema::kMeasurement.path, " is ", shape_text(shape),
                            "; it must be [n, ...], one row an image"));
   }
-  if (has_link(file, schema::truth.path))
-    impl_->truth = std::make_unique<Numbers>(file, schema::truth.path, path);
+  if (has_link(file, schema::kTruth.path))
+    impl_->truth = std::make_unique<Numbers>(file, schema::kTruth.path, path);
   impl_->read_shape();
   impl_->read_entries();
   impl_->spec = text(file, "operator", path);
@@ -267,17 +267,17 @@ FloatArray MeasurementsFile::truth(std::int64_t k) const {
 }
 
 bool MeasurementsFile::has_array(const std::string& name) const {
-  return has_link(impl_->file.id(), schema::operator_array.named(name));
+  return has_link(impl_->file.id(), schema::kOperatorArray.named(name));
 }
 
 bool MeasurementsFile::is_per_image(const std::string& kind, const std::string& name) const {
   const std::vector<std::int64_t> shape =
-      Numbers(impl_->file.id(), schema::operator_array.named(name), impl_->path).shape();
+      Numbers(impl_->file.id(), schema::kOperatorArray.named(name), impl_->path).shape();
   if (shape.size() == 2) return false;
   const bool row_each = kind != "matrix" && (shape.size() == 3 || (kind == "mask" && shape.size() == 4)) &&
                         shape.front() == impl_->images();
   if (row_each) return true;
-  throw DataError(concat(impl_->path, ": ", schema::operator_array.named(name), " is ", shape_text(shape),
+  throw DataError(concat(impl_->path, ": ", schema::kOperatorArray.named(name), " is ", shape_text(shape),
                          "; a ", kind,
                          kind == "matrix" ? " is [m, C H W]"
                          : kind == "mask" ? " is [H, W] for all images, or [n, H, W] or [n, C, H, W]"
@@ -287,10 +287,10 @@ bool MeasurementsFile::is_per_image(const std::string& kind, const std::string& 
 
 FloatArray MeasurementsFile::array(const std::string& kind, const std::string& name, std::int64_t k) const {
   if (!has_array(name)) {
-    throw DataError(concat(impl_->path, " has no dataset ", schema::operator_array.named(name),
+    throw DataError(concat(impl_->path, " has no dataset ", schema::kOperatorArray.named(name),
                            ", which its operator '", impl_->spec.value_or(""), "' uses"));
   }
-  const Numbers data(impl_->file.id(), schema::operator_array.named(name), impl_->path);
+  const Numbers data(impl_->file.id(), schema::kOperatorArray.named(name), impl_->path);
   return is_per_image(kind, name) ? data.row(k) : data.whole();
 }
 

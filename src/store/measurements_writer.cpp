@@ -11,8 +11,8 @@
 namespace dwgf {
 namespace {
 
-constexpr const schema::Dataset* kRecords[] = {&schema::image_id, &schema::image_height, &schema::image_width,
-                                               &schema::image_name};
+constexpr const schema::Dataset* kRecords[] = {&schema::kImageId, &schema::kImageHeight, &schema::kImageWidth,
+                                               &schema::kImageName};
 
 }  // namespace
 

@@ -15,7 +15,7 @@ namespace {
 
 ImageState state_from(std::uint8_t code, std::int64_t row, const std::string& path) {
   if (code <= static_cast<std::uint8_t>(ImageState::failed)) return static_cast<ImageState>(code);
-  throw DataError(concat(schema::image_state.path, " of ", path, " has ", int{code}, " in row ", row,
+  throw DataError(concat(schema::kImageState.path, " of ", path, " has ", int{code}, " in row ", row,
                          "; 0, 1 and 2 are known: the file is damaged"));
 }
 
@@ -102,7 +102,7 @@ std::vector<ResultsShard> ResultsFile::shards() const {
 
 std::vector<ImageState> ResultsFile::states() const {
   std::vector<std::uint8_t> codes(layout().images.size(), static_cast<std::uint8_t>(ImageState::not_done));
-  impl_->read_column(schema::image_state.path, std::as_writable_bytes(std::span(codes)), 1);
+  impl_->read_column(schema::kImageState.path, std::as_writable_bytes(std::span(codes)), 1);
   std::vector<ImageState> states;
   states.reserve(codes.size());
   for (const std::uint8_t code : codes) {
@@ -113,24 +113,24 @@ std::vector<ImageState> ResultsFile::states() const {
 
 ImageState ResultsFile::state(std::int64_t row) const {
   if (!impl_->part_of(row).shard.problem.empty()) return ImageState::not_done;
-  return state_from(impl_->field<std::uint8_t>(schema::image_state.path, row), row, path());
+  return state_from(impl_->field<std::uint8_t>(schema::kImageState.path, row), row, path());
 }
 
 std::string ResultsFile::reason(std::int64_t row) const {
-  const auto field = impl_->field<std::array<char, schema::kReasonBytes>>(schema::image_reason.path, row);
+  const auto field = impl_->field<std::array<char, schema::kReasonBytes>>(schema::kImageReason.path, row);
   return text_of_field(field.data(), field.size());
 }
 
 std::uint32_t ResultsFile::stored_crc32(std::int64_t row) const {
-  return impl_->field<std::uint32_t>(schema::image_crc32.path, row);
+  return impl_->field<std::uint32_t>(schema::kImageCrc32.path, row);
 }
 float ResultsFile::seconds(std::int64_t row) const {
-  return impl_->field<float>(schema::image_seconds.path, row);
+  return impl_->field<float>(schema::kImageSeconds.path, row);
 }
 
 std::vector<float> ResultsFile::seconds() const {
   std::vector<float> all(layout().images.size());
-  impl_->read_column(schema::image_seconds.path, std::as_writable_bytes(std::span(all)), sizeof(float));
+  impl_->read_column(schema::kImageSeconds.path, std::as_writable_bytes(std::span(all)), sizeof(float));
   return all;
 }
 
@@ -161,7 +161,7 @@ std::vector<std::byte> ResultsFile::read(const std::string& dataset, std::int64_
 
 FloatArray ResultsFile::read_constant(const std::string& name) const {
   const hid_t file = impl_->master ? impl_->master.id() : impl_->parts.front().file.id();
-  const FlatDataset constant(file, schema::operator_array.named(name), impl_->path);
+  const FlatDataset constant(file, schema::kOperatorArray.named(name), impl_->path);
   return {{constant.shape().begin(), constant.shape().end()}, constant.read_floats(0, constant.size())};
 }
 
@@ -174,13 +174,13 @@ void ResultsFile::Impl::finish(std::int64_t row, std::uint32_t crc32, float seco
   require_writable();
   const PosixFile& sync_file = part_of(row).sync_file;
   sync_file.require_in_place();
-  set_field(schema::image_crc32.path, row, crc32);
-  set_field(schema::image_seconds.path, row, seconds);
+  set_field(schema::kImageCrc32.path, row, crc32);
+  set_field(schema::kImageSeconds.path, row, seconds);
   const std::string text = fixed_text(reason, schema::kReasonBytes, false);
-  const Place at = place(schema::image_reason.path, row);
+  const Place at = place(schema::kImageReason.path, row);
   at.dataset.write(at.row, std::as_bytes(std::span(text)));
   if (durability == Durability::power_safe) sync_file.sync();
-  set_field(schema::image_state.path, row, static_cast<std::uint8_t>(state));
+  set_field(schema::kImageState.path, row, static_cast<std::uint8_t>(state));
 }
 
 void ResultsFile::commit(std::int64_t row, std::uint32_t crc32, float seconds) {
@@ -194,7 +194,7 @@ void ResultsFile::fail(std::int64_t row, const std::string& reason, float second
 void ResultsFile::withdraw(std::int64_t row) {
   impl_->require_writable();
   impl_->require_row(row);
-  impl_->set_field(schema::image_state.path, row, static_cast<std::uint8_t>(ImageState::not_done));
+  impl_->set_field(schema::kImageState.path, row, static_cast<std::uint8_t>(ImageState::not_done));
   if (impl_->durability == Durability::power_safe) sync(row);
 }
 

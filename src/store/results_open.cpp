@@ -111,10 +111,10 @@ std::vector<Value> column(hid_t file, const char* name, hsize_t images, const st
 }
 
 std::vector<ImageEntry> read_images(hid_t file, hsize_t images, const std::string& path) {
-  const auto ids = column<std::uint64_t>(file, schema::image_id.path, images, path);
-  const auto heights = column<std::uint32_t>(file, schema::image_height.path, images, path);
-  const auto widths = column<std::uint32_t>(file, schema::image_width.path, images, path);
-  const FlatDataset names(file, schema::image_name.path, path);
+  const auto ids = column<std::uint64_t>(file, schema::kImageId.path, images, path);
+  const auto heights = column<std::uint32_t>(file, schema::kImageHeight.path, images, path);
+  const auto widths = column<std::uint32_t>(file, schema::kImageWidth.path, images, path);
+  const FlatDataset names(file, schema::kImageName.path, path);
   constexpr std::size_t piece = 4096;  // names at a time
   std::vector<std::array<char, schema::kNameBytes>> some;
   std::vector<ImageEntry> entries;
@@ -162,7 +162,7 @@ OpenFile open_checked(const std::string& path) {
   check_format(file, path);
   const hsize_t images = check_records(file, path);
   for (const auto& name : dataset_paths(file, path)) {
-    const auto constant_name = schema::operator_array.name_in(name);
+    const auto constant_name = schema::kOperatorArray.name_in(name);
     if (schema::is_record(name)) continue;
     if (constant_name) {
       const FlatDataset constant(file, name, path);

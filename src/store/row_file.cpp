@@ -125,7 +125,7 @@ void create_structure(hid_t file, const RowFilePlan& plan) {
     create_dataset(file, dataset.path, hdf5_type(dataset.type).id(), shape, {plan.chunk_bytes, places});
   }
   for (const auto& [name, array] : plan.layout.constants) {
-    create_dataset(file, schema::operator_array.named(name), hdf5_type(NumberType::float32).id(),
+    create_dataset(file, schema::kOperatorArray.named(name), hdf5_type(NumberType::float32).id(),
                    {array.shape.begin(), array.shape.end()});
   }
 }
@@ -137,10 +137,10 @@ std::string record_bytes(const schema::Dataset& record, std::span<const ImageEnt
     bytes.append(reinterpret_cast<const char*>(&value), sizeof value);
   };
   for (const ImageEntry& image : images) {
-    if (&record == &schema::image_id) append(image.id);
-    if (&record == &schema::image_height) append(image.height);
-    if (&record == &schema::image_width) append(image.width);
-    if (&record == &schema::image_name) bytes += fixed_text(image.name, schema::kNameBytes, true);
+    if (&record == &schema::kImageId) append(image.id);
+    if (&record == &schema::kImageHeight) append(image.height);
+    if (&record == &schema::kImageWidth) append(image.width);
+    if (&record == &schema::kImageName) bytes += fixed_text(image.name, schema::kNameBytes, true);
   }
   if (changes(record)) bytes.resize(images.size() * H5Tget_size(record_type(record.type).id()), '\0');
   return bytes;
@@ -148,7 +148,7 @@ std::string record_bytes(const schema::Dataset& record, std::span<const ImageEnt
 
 void write_constants_and_records(hid_t file, const RowFilePlan& plan, const std::string& path) {
   for (const auto& [name, array] : plan.layout.constants) {
-    FlatDataset constant(file, schema::operator_array.named(name), path);
+    FlatDataset constant(file, schema::kOperatorArray.named(name), path);
     constant.write(0, std::as_bytes(std::span(array.values)));
   }
   constexpr std::size_t piece = 4096;  // images at a time

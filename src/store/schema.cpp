@@ -13,13 +13,12 @@ std::optional<std::string> Dataset::name_in(const std::string& dataset) const {
 }
 
 std::span<const Dataset* const> datasets() {
-  static constexpr const Dataset* all[] = {&image_id,       &image_name,    &image_height,  &image_width,
-                                           &image_state,    &image_crc32,   &image_seconds, &image_reason,
-                                           &posterior_mean, &posterior_std, &quantile,      &diversity,
-                                           &crps,           &chi_squared,   &ksd,           &particles,
-                                           &latents,        &measurement,   &diagnostic,    &truth,
-                                           &operator_array, &problem_array, &sigma,         &timing_compute,
-                                           &timing_wait,    &timing_group};
+  static constexpr const Dataset* all[] = {
+      &kImageId,      &kImageName,   &kImageHeight,   &kImageWidth,   &kImageState, &kImageCrc32,
+      &kImageSeconds, &kImageReason, &kPosteriorMean, &kPosteriorStd, &kQuantile,   &kDiversity,
+      &kCrps,         &kChiSquared,  &kKsd,           &kParticles,    &kLatents,    &kMeasurement,
+      &kDiagnostic,   &kTruth,       &kOperatorArray, &kProblemArray, &kSigma,      &kTimingCompute,
+      &kTimingWait,   &kTimingGroup};
   return all;
 }
 
@@ -36,7 +35,7 @@ std::optional<std::size_t> checksum_group(const std::string& dataset) {
 }
 
 bool is_reproducible(const std::string& dataset) {
-  return !dataset.starts_with("/timing/") && dataset != image_seconds.path;
+  return !dataset.starts_with("/timing/") && dataset != kImageSeconds.path;
 }
 
 DatasetLayout Extents::layout(const Dataset& dataset, const std::string& name, NumberType stored) const {

@@ -39,81 +39,78 @@ struct Dataset {
 
 inline constexpr std::size_t kNameBytes = 256, kReasonBytes = 128;
 
-// NOLINTBEGIN(readability-identifier-naming): read as schema::image_id.
-inline constexpr Dataset image_id{"/image/id", Type::uint64, Row::number, Written::at_creation,
+inline constexpr Dataset kImageId{"/image/id", Type::uint64, Row::number, Written::at_creation,
                                   "identity: the row, or FNV-1a of the relative path"};
-inline constexpr Dataset image_name{"/image/name", Type::name, Row::number, Written::at_creation,
+inline constexpr Dataset kImageName{"/image/name", Type::name, Row::number, Written::at_creation,
                                     "relative path; of a longer one the tail"};
-inline constexpr Dataset image_height{"/image/height", Type::uint32, Row::number, Written::at_creation,
+inline constexpr Dataset kImageHeight{"/image/height", Type::uint32, Row::number, Written::at_creation,
                                       "true size: rows are filled from the top left, NaN elsewhere"};
-inline constexpr Dataset image_width{"/image/width", Type::uint32, Row::number, Written::at_creation,
+inline constexpr Dataset kImageWidth{"/image/width", Type::uint32, Row::number, Written::at_creation,
                                      "true size; arrays have the largest"};
-inline constexpr Dataset image_state{"/image/state", Type::uint8, Row::number, Written::at_commit,
+inline constexpr Dataset kImageState{"/image/state", Type::uint8, Row::number, Written::at_commit,
                                      "0 not done, 1 committed, 2 failed"};
-inline constexpr Dataset image_crc32{"/image/crc32", Type::uint32, Row::number, Written::at_commit,
+inline constexpr Dataset kImageCrc32{"/image/crc32", Type::uint32, Row::number, Written::at_commit,
                                      "zlib's CRC-32 over the image's rows of what is marked with *"};
-inline constexpr Dataset image_seconds{"/image/seconds", Type::float32, Row::number, Written::at_commit,
+inline constexpr Dataset kImageSeconds{"/image/seconds", Type::float32, Row::number, Written::at_commit,
                                        "from reading the image to its commit"};
-inline constexpr Dataset image_reason{"/image/reason", Type::reason, Row::number, Written::at_commit,
+inline constexpr Dataset kImageReason{"/image/reason", Type::reason, Row::number, Written::at_commit,
                                       "why it failed"};
-inline constexpr Dataset posterior_mean{"/posterior/mean", Type::float32, Row::image, Written::with_image,
+inline constexpr Dataset kPosteriorMean{"/posterior/mean", Type::float32, Row::image, Written::with_image,
                                         "over the particles"};
-inline constexpr Dataset posterior_std{"/posterior/std", Type::float32, Row::image, Written::with_image,
+inline constexpr Dataset kPosteriorStd{"/posterior/std", Type::float32, Row::image, Written::with_image,
                                        "over the particles; unbiased, 0 for one particle"};
-inline constexpr Dataset quantile{"/posterior/quantile_",
-                                  Type::float32,
-                                  Row::image,
-                                  Written::with_image,
-                                  "those of `store.quantiles`, in percent",
-                                  "05"};
-inline constexpr Dataset diversity{"/posterior/diversity", Type::float32, Row::number, Written::with_image,
-                                   "mean difference of two particles"};
-inline constexpr Dataset crps{"/posterior/crps", Type::float32, Row::number, Written::with_image,
-                              "CRPS over pixels, where the truth is known"};
-inline constexpr Dataset chi_squared{"/posterior/chi_squared", Type::float32, Row::number,
+inline constexpr Dataset kQuantile{"/posterior/quantile_",
+                                   Type::float32,
+                                   Row::image,
+                                   Written::with_image,
+                                   "those of `store.quantiles`, in percent",
+                                   "05"};
+inline constexpr Dataset kDiversity{"/posterior/diversity", Type::float32, Row::number, Written::with_image,
+                                    "mean difference of two particles"};
+inline constexpr Dataset kCrps{"/posterior/crps", Type::float32, Row::number, Written::with_image,
+                               "CRPS over pixels, where the truth is known"};
+inline constexpr Dataset kChiSquared{"/posterior/chi_squared", Type::float32, Row::number,
                                      Written::with_image, "of the particles, where the noise is Gaussian"};
-inline constexpr Dataset ksd{"/posterior/ksd", Type::float32, Row::number, Written::with_image,
-                             "kernel Stein discrepancy, if `store.ksd = yes`"};
-inline constexpr Dataset particles{"/particles/x", Type::stored, Row::particles, Written::with_image,
-                                   "the restored images, if `store.particles` asks for them"};
-inline constexpr Dataset latents{"/particles/z", Type::stored, Row::latents, Written::with_image,
-                                 "on the U-Net's scale, if `store.latents` asks for them"};
-inline constexpr Dataset measurement{"/measurement/y", Type::float32, Row::measurement, Written::with_image,
-                                     "what was measured"};
-inline constexpr Dataset diagnostic{"/diagnostics/",
-                                    Type::float32,
-                                    Row::records,
-                                    Written::with_image,
-                                    "every `store.diagnostics_every`-th step and the last; NaN: not recorded",
-                                    "NAME"};
-inline constexpr Dataset truth{"/truth/x", Type::float32, Row::image, Written::with_image,
-                               "the clean image, where it is known"};
-inline constexpr Dataset operator_array{"/operator/",
+inline constexpr Dataset kKsd{"/posterior/ksd", Type::float32, Row::number, Written::with_image,
+                              "kernel Stein discrepancy, if `store.ksd = yes`"};
+inline constexpr Dataset kParticles{"/particles/x", Type::stored, Row::particles, Written::with_image,
+                                    "the restored images, if `store.particles` asks for them"};
+inline constexpr Dataset kLatents{"/particles/z", Type::stored, Row::latents, Written::with_image,
+                                  "on the U-Net's scale, if `store.latents` asks for them"};
+inline constexpr Dataset kMeasurement{"/measurement/y", Type::float32, Row::measurement, Written::with_image,
+                                      "what was measured"};
+inline constexpr Dataset kDiagnostic{"/diagnostics/",
+                                     Type::float32,
+                                     Row::records,
+                                     Written::with_image,
+                                     "every `store.diagnostics_every`-th step and the last",
+                                     "NAME"};
+inline constexpr Dataset kTruth{"/truth/x", Type::float32, Row::image, Written::with_image,
+                                "the clean image, where it is known"};
+inline constexpr Dataset kOperatorArray{"/operator/",
                                         Type::float32,
                                         Row::shared,
                                         Written::at_creation,
                                         "mask, kernel or matrix that all images share",
                                         "NAME"};
-inline constexpr Dataset problem_array{
+inline constexpr Dataset kProblemArray{
     "/problem/", Type::float32, Row::array, Written::with_image, "mask or kernel that differs between images",
     "NAME"};
-inline constexpr Dataset sigma{"/problem/sigma", Type::float32, Row::number, Written::with_image,
-                               "the noise level, where it was estimated"};
-inline constexpr Dataset timing_compute{"/timing/compute", Type::float32, Row::pair, Written::with_image,
-                                        "seconds of computing: mean and largest over the ranks of the image"};
-inline constexpr Dataset timing_wait{
-    "/timing/wait", Type::float32, Row::pair, Written::with_image,
-    "seconds of waiting for other ranks: mean and largest over the ranks of the image"};
-inline constexpr Dataset timing_group{"/timing/group", Type::float32, Row::number, Written::with_image,
+inline constexpr Dataset kSigma{"/problem/sigma", Type::float32, Row::number, Written::with_image,
+                                "the noise level, where it was estimated"};
+inline constexpr Dataset kTimingCompute{"/timing/compute", Type::float32, Row::pair, Written::with_image,
+                                        "seconds of computing: mean and largest of its ranks"};
+inline constexpr Dataset kTimingWait{"/timing/wait", Type::float32, Row::pair, Written::with_image,
+                                     "seconds of waiting for each other: mean and largest of its ranks"};
+inline constexpr Dataset kTimingGroup{"/timing/group", Type::float32, Row::number, Written::with_image,
                                       "the group of ranks that restored it"};
-// NOLINTEND(readability-identifier-naming)
 
 /// All of the above, in this order: families by their prefix.
 std::span<const Dataset* const> datasets();
 
 /// What every results file says of its images, in the order of creation.
-inline constexpr const Dataset* kRecords[] = {&image_id,    &image_name,  &image_height,  &image_width,
-                                              &image_state, &image_crc32, &image_seconds, &image_reason};
+inline constexpr const Dataset* kRecords[] = {&kImageId,    &kImageName,  &kImageHeight,  &kImageWidth,
+                                              &kImageState, &kImageCrc32, &kImageSeconds, &kImageReason};
 
 /// Whether the dataset is one of kRecords.
 bool is_record(const std::string& dataset);

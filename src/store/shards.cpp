@@ -122,7 +122,7 @@ void map_onto_shards(hid_t create_list, const std::string& dataset, const std::v
 
 std::vector<ShardPlace> read_shards(hid_t file, const std::string& path, hsize_t images) {
   const std::string what = concat("reading the shards of ", path);
-  const auto dataset = handle_of(H5Dopen2(file, schema::image_state.path, H5P_DEFAULT), H5Dclose, what);
+  const auto dataset = handle_of(H5Dopen2(file, schema::kImageState.path, H5P_DEFAULT), H5Dclose, what);
   const auto list = handle_of(H5Dget_create_plist(dataset.id()), H5Pclose, what);
   std::vector<ShardPlace> places;
   if (H5Pget_layout(list.id()) != H5D_VIRTUAL) return places;
