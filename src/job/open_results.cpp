@@ -30,13 +30,7 @@ void require_same_job(const ResultsFile& results, const RestoreJob& job, const R
       job.settings().differences(stored_job(results.path(), results.layout().attributes));
   if (stored_prior_hash(found.attributes) != wanted.attributes.at("prior_sha256"))
     differences.push_back("the prior's weights");
-  const auto same = [](const ImageEntry& a, const ImageEntry& b) {
-    return a.id == b.id && a.height == b.height && a.width == b.width;
-  };
-  if (!std::equal(found.images.begin(), found.images.end(), wanted.images.begin(), wanted.images.end(),
-                  same)) {
-    differences.push_back("the list of images");
-  }
+  if (!same_images(found, wanted)) differences.push_back("the list of images");
   if (differences.empty()) return;
   std::string text;
   for (const std::string& difference : differences) text += "\n  " + difference;

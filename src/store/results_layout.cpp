@@ -32,6 +32,13 @@ const DatasetLayout* RowLayout::find(const std::string& path) const {
   return found == datasets.end() ? nullptr : &*found;
 }
 
+bool same_images(const RowLayout& a, const RowLayout& b) {
+  return std::equal(a.images.begin(), a.images.end(), b.images.begin(), b.images.end(),
+                    [](const ImageEntry& one, const ImageEntry& other) {
+                      return one.id == other.id && one.height == other.height && one.width == other.width;
+                    });
+}
+
 std::vector<DatasetLayout> checksummed_datasets(const RowLayout& layout) {
   std::vector<DatasetLayout> chosen;
   std::copy_if(layout.datasets.begin(), layout.datasets.end(), std::back_inserter(chosen),

@@ -40,4 +40,7 @@ struct RowLayout {
   const DatasetLayout* find(const std::string& path) const;
 };
 
+/// Whether both have the same images in the same order, by identity and size.
+bool same_images(const RowLayout& a, const RowLayout& b);
+
 }  // namespace dwgf

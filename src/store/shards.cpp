@@ -87,12 +87,7 @@ std::string why_foreign(const ResultsLayout& found, const ResultsLayout& wanted)
     if (has != needs || (has && theirs->second != ours->second))
       return concat("is of another results file: its attribute '", name, "' differs");
   }
-  const auto same_image = [](const ImageEntry& a, const ImageEntry& b) {
-    return a.id == b.id && a.height == b.height && a.width == b.width;
-  };
-  if (!std::equal(found.images.begin(), found.images.end(), wanted.images.begin(), wanted.images.end(),
-                  same_image))
-    return "is of another results file: it has other images";
+  if (!same_images(found, wanted)) return "is of another results file: it has other images";
   if (found.datasets.size() != wanted.datasets.size()) return "has other datasets than the others";
   for (const DatasetLayout& dataset : wanted.datasets) {
     const DatasetLayout* same = found.find(dataset.path);
