@@ -14,9 +14,9 @@ dwgf_launcher_gpus=()                   # e.g. (--gpus-per-task=1)
 # The program, from the folder that jobs are submitted in.
 dwgf_program=build/dwgf
 
-# DWGF_STAGE=FOLDER has a prior's folder sent to every node's own disk before the step, to this place, for file systems that many
-# nodes would crowd; the job then reads it there.
-dwgf_stage_to=/dev/shm/dwgf-prior-$USER # memory, or a local disk
+# DWGF_STAGE=FOLDER has a prior's folder sent to every node's own disk before the step, to this place, for file
+# systems that many nodes would crowd; the job then reads it there.
+dwgf_stage_to=/dev/shm/dwgf-prior-$(id -un) # memory, or a local disk
 
 # Modules and variables, set in the job before the program starts.
 dwgf_environment() {
