@@ -19,7 +19,8 @@ if [ -n "${DWGF_STAGE:-}" ]; then (
     && find -L . -type f -print0 | xargs -0 -I{} sbcast --force {} "$dwgf_stage_to/{}"
 ) || { echo "job: cannot copy $DWGF_STAGE to $dwgf_stage_to of every node" >&2; exit 74; }; fi
 
-# Runs the program in the background, passes on the signals that the batch script has noted in `stop_signal`, and returns its code.
+# Runs the program in the background, passes on the signals that the batch script has noted in `stop_signal`,
+# and returns its code.
 run_step() {
   [ -z "${stop_signal:-}" ] || return 75
   "$@" &

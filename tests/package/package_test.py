@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
-"""What `cmake --install` makes is enough: the example builds and runs against the prefix alone, the program starts without a word
-about libraries, the module file loads, and the recipes for Spack and Apptainer say what CMake says.
+"""What `cmake --install` makes is enough: the example builds and runs against the prefix alone, the program
+starts without a word about libraries, the module file loads, and the recipes for Spack and Apptainer say what
+CMake says.
 
-    python3 tests/package/package_test.py BUILD SCRATCH     SCRATCH: a folder to install and build in; replaced
+    python3 tests/package/package_test.py BUILD SCRATCH     SCRATCH: a folder to install and build in;
+                                                            replaced
 """
 import ast
 import os
@@ -16,12 +18,14 @@ import types
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 PACKAGING = SOURCE / "tools/packaging"
 # What a login shell has, and the liberties that Open MPI wants as root in a container.
-BARE = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": os.environ.get("HOME", "/"), "OMPI_ALLOW_RUN_AS_ROOT": "1",
+BARE = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": os.environ.get("HOME", "/"),
+        "OMPI_ALLOW_RUN_AS_ROOT": "1",
         "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "OMPI_MCA_btl_base_warn_component_unused": "0"}
 
 
 def run(*words, environment=BARE, code=0):
-    finished = subprocess.run([str(word) for word in words], env=environment, text=True, stdout=subprocess.PIPE,
+    finished = subprocess.run([str(word) for word in words], env=environment, text=True,
+                              stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, timeout=200)
     assert finished.returncode == code, f"{words}: exit code {finished.returncode}\n{finished.stdout}"
     return finished.stdout
@@ -29,8 +33,10 @@ def run(*words, environment=BARE, code=0):
 
 def install(build, prefix):
     run("cmake", "--install", build, "--prefix", prefix)
-    for name in ("bin/dwgf", "include/dwgf/flow/solve.hpp", "lib/cmake/dwgf/dwgfConfig.cmake", "lib/libdwgf.a",
-                 "share/dwgf/priors/fashion/unet/config.json", "share/modulefiles/dwgf", "share/dwgf/example/main.cpp",
+    for name in ("bin/dwgf", "include/dwgf/flow/solve.hpp", "lib/cmake/dwgf/dwgfConfig.cmake",
+                 "lib/libdwgf.a",
+                 "share/dwgf/priors/fashion/unet/config.json", "share/modulefiles/dwgf",
+                 "share/dwgf/example/main.cpp",
                  "share/bash-completion/completions/dwgf"):
         assert (prefix / name).exists(), f"{name} was not installed"
     for file in (prefix / "lib/cmake/dwgf").glob("*.cmake"):
@@ -42,7 +48,8 @@ def install(build, prefix):
 def example(prefix, folder):
     shutil.copytree(prefix / "share/dwgf/example", folder)
     ninja = ["-G", "Ninja"] if shutil.which("ninja") else []
-    run("cmake", *ninja, "-S", folder, "-B", folder / "build", f"-DCMAKE_PREFIX_PATH={prefix}", "-DCMAKE_BUILD_TYPE=Release")
+    run("cmake", *ninja, "-S", folder, "-B", folder / "build", f"-DCMAKE_PREFIX_PATH={prefix}",
+        "-DCMAKE_BUILD_TYPE=Release")
     commands = run("cmake", "--build", folder / "build", "--verbose")
     assert f"{SOURCE}/include" not in commands and f"{SOURCE}/src" not in commands, "the source tree was used"
     printed = run(folder / "build/every_second_row", SOURCE / "jobs/data/fashion/01_pullover.png",
@@ -62,21 +69,26 @@ def needs_c(prefix, folder):
 def program(prefix, folder):
     folder.mkdir()
     out = folder / "results.h5"
-    run(prefix / "bin/dwgf", "restore", "--input.data", SOURCE / "jobs/data/fashion", "--input.count", "1", "--problem.operator",
+    run(prefix / "bin/dwgf", "restore", "--input.data", SOURCE / "jobs/data/fashion", "--input.count", "1",
+        "--problem.operator",
         "mean:4", "--flow.preset", "fast", "--flow.steps", "1", "--store.out", out)
     assert "1 done" in run(prefix / "bin/dwgf", "status", out)
 
 
 def module_file(prefix):
     version = run(prefix / "bin/dwgf", "--version").split()[1]
-    lmod = next(pathlib.Path("/usr/share/lmod").glob("*/libexec/lmod"), pathlib.Path("/usr/share/lmod/lmod/libexec/lmod"))
+    lmod = next(pathlib.Path("/usr/share/lmod").glob("*/libexec/lmod"),
+                pathlib.Path("/usr/share/lmod/lmod/libexec/lmod"))
     tried = 0
-    for name, command in (("Lmod", [lmod, "bash"]), ("Environment Modules", ["/usr/lib/x86_64-linux-gnu/modulecmd.tcl", "bash"])):
+    for name, command in (("Lmod", [lmod, "bash"]),
+                          ("Environment Modules", ["/usr/lib/x86_64-linux-gnu/modulecmd.tcl", "bash"])):
         if not pathlib.Path(command[0]).exists():
             print(f"module file: {name} is not installed, so it was not asked")
             continue
-        loaded = subprocess.run([*map(str, command), "load", f"dwgf/{version}"], text=True, stdout=subprocess.PIPE, check=True,
-                                env={**BARE, "MODULEPATH": str(prefix / "share/modulefiles"), "LMOD_SYSTEM_NAME": ""}).stdout
+        loaded = subprocess.run([*map(str, command), "load", f"dwgf/{version}"], text=True,
+                                stdout=subprocess.PIPE, check=True,
+                                env={**BARE, "MODULEPATH": str(prefix / "share/modulefiles"),
+                                     "LMOD_SYSTEM_NAME": ""}).stdout
         said = run("bash", "-c", loaded + '\necho "$DWGF_ROOT"; command -v dwgf')
         assert said.split() == [str(prefix), str(prefix / "bin/dwgf")], f"{name}: {said}"
         tried += 1
@@ -104,7 +116,8 @@ def spack_recipe():
     found = re.findall(r"find_package\((\w+)", dependencies)
     modules = re.search(r"foreach\(name_and_module (.*)\)", dependencies)[1].split()
     found += [module.split(":")[1] for module in modules]
-    spack_name = {"MPI": "mpi", "HDF5": "hdf5", "Boost": "boost", "nlohmann_json": "nlohmann-json", "OpenSSL": "openssl",
+    spack_name = {"MPI": "mpi", "HDF5": "hdf5", "Boost": "boost", "nlohmann_json": "nlohmann-json",
+                  "OpenSSL": "openssl",
                   "libturbojpeg": "libjpeg-turbo", "spng": "libspng", "libdeflate": "libdeflate",
                   "libutf8proc": "utf8proc", "TIFF": "libtiff", "ZLIB": "zlib-api", "PkgConfig": "pkgconfig",
                   "Torch": "py-torch", "GTest": "googletest"}
@@ -120,7 +133,8 @@ def apptainer_definition():
     for line in file.read_text().splitlines():
         if line.startswith("%"):
             current = line.split()[0][1:]
-            assert current in ("files", "post", "environment", "runscript", "test", "labels", "help"), f"%{current}"
+            assert current in ("files", "post", "environment", "runscript", "test", "labels",
+                               "help"), f"%{current}"
             sections[current] = []
         elif line.strip() and not line.startswith("#"):
             sections[current].append(line.strip())

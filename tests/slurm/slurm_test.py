@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 """The scripts of slurm/ on a real Slurm: four virtual nodes on this machine (tools/mini-slurm).
 
-    python3 tests/slurm/slurm_test.py PROGRAM            all scenarios, submitted at once and looked at one after the other
-    python3 tests/slurm/slurm_test.py PROGRAM --limit    a job of minutes under a time limit of one, requeued until it is done
+    python3 tests/slurm/slurm_test.py PROGRAM            all scenarios, submitted at once and looked at one
+                                                         after the other
+    python3 tests/slurm/slurm_test.py PROGRAM --limit    a job of minutes under a time limit of one, requeued
+                                                         until it is done
 
 Exit code 77: skipped, with the reason. Needs h5dump (Debian: hdf5-tools).
 """
@@ -17,14 +19,16 @@ import tempfile
 import time
 
 SOURCE = pathlib.Path(__file__).resolve().parent.parent.parent
-DATASETS = ["/image/id", "/image/crc32", "/image/state", "/posterior/mean", "/posterior/std", "/particles/z", "/measurement/y",
+DATASETS = ["/image/id", "/image/crc32", "/image/state", "/posterior/mean", "/posterior/std", "/particles/z",
+            "/measurement/y",
             "/diagnostics/misfit"]
 # For a machine that is busy with other tests; nothing is expected to be fast.
 PATIENCE = 600
 
 
 def run(*words, check=True, **more):
-    done = subprocess.run([str(word) for word in words], capture_output=True, text=True, timeout=PATIENCE, **more)
+    done = subprocess.run([str(word)
+                           for word in words], capture_output=True, text=True, timeout=PATIENCE, **more)
     if check and done.returncode != 0:
         raise AssertionError(f"{' '.join(map(str, words))} gave {done.returncode}:\n{done.stdout}{done.stderr}")
     return done
@@ -49,8 +53,10 @@ def ended(job):
     """The state of a job (of every task of an array) once nothing of it is left to do."""
     def states():
         lines = run("scontrol", "show", "job", "-o", job).stdout.splitlines()
-        found = [word.split("=")[1] for line in lines for word in line.split() if word.startswith("JobState=")]
-        final = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY", "BOOT_FAIL", "DEADLINE")
+        found = [word.split("=")[1] for line in lines
+                 for word in line.split() if word.startswith("JobState=")]
+        final = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY", "BOOT_FAIL",
+                 "DEADLINE")
         return set(found) if found and all(state in final for state in found) else None
     return wait_until(f"the end of job {job}", states)
 
@@ -88,11 +94,14 @@ class Slurm:
 
     def job(self, out, **options):
         """The options of a small restoration."""
-        words = {"input.data": SOURCE / "jobs/data/fashion", "input.count": 6, "prior.path": "builtin:fashion",
-                 "problem.operator": "mean:4", "flow.particles": 2, "flow.grid": 40, "flow.steps": 10, "flow.encode": "mean",
+        words = {"input.data": SOURCE / "jobs/data/fashion", "input.count": 6,
+                 "prior.path": "builtin:fashion",
+                 "problem.operator": "mean:4", "flow.particles": 2, "flow.grid": 40, "flow.steps": 10,
+                 "flow.encode": "mean",
                  "flow.consistency": 0, "store.latents": "float32", "store.out": out}
         words.update({key.replace("__", "."): value for key, value in options.items()})
-        return [str(word) for key, value in words.items() if value is not None for word in (f"--{key}", value)]
+        return [str(word) for key, value in words.items() if value is not None
+                for word in (f"--{key}", value)]
 
     def submit(self, *words):
         """Numbers of the jobs by what they are for."""
@@ -141,14 +150,18 @@ def scenarios(slurm):
         print(f"{time.monotonic() - begin:6.1f} s  {name}", flush=True)
     begin = time.monotonic()
 
-    # The undivided run that all others are compared with; 8 ranks on 4 nodes, then what follows a restoration.
-    chain = slurm.submit("chain", "--nodes=4", "--ntasks-per-node=2", "--export-to", "pictures", "--", *slurm.job("whole.h5"))
+    # The undivided run that all others are compared with; 8 ranks on 4 nodes, then what follows a
+    # restoration.
+    chain = slurm.submit("chain", "--nodes=4", "--ntasks-per-node=2", "--export-to", "pictures", "--",
+                         *slurm.job("whole.h5"))
     # Slices, two at a time, and their merge.
-    array = slurm.submit("array", "--images", "6", "--slice", "2", "--at-once", "2", "--ntasks=2", "--", *slurm.job("sliced.h5",
+    array = slurm.submit("array", "--images", "6", "--slice", "2", "--at-once", "2", "--ntasks=2", "--",
+                         *slurm.job("sliced.h5",
                                                                                                              input__count=None))
     # Cancelled in mid-run; warned of its time limit in mid-run; one that loses a node in mid-run.
     endless = dict(flow__particles=4, flow__grid=999, flow__steps=900)
-    cancelled = slurm.submit("restore", "--ntasks=1", "--", *slurm.job("cancelled.h5", **endless, input__count=1))["restore"]
+    cancelled = slurm.submit("restore", "--ntasks=1", "--",
+                             *slurm.job("cancelled.h5", **endless, input__count=1))["restore"]
 
     started("restore, evaluate, export on 4 nodes")
     for job in chain.values():
@@ -170,12 +183,14 @@ def scenarios(slurm):
     states = ended(cancelled)
     assert states == {"CANCELLED"}, states
     assert field(cancelled, "Restarts") == "0", "a cancelled job was requeued"
-    assert run(slurm.program, "verify", "cancelled.h5", check=False).returncode == 3, "the file is not sound after scancel"
+    assert run(slurm.program, "verify", "cancelled.h5",
+               check=False).returncode == 3, "the file is not sound after scancel"
     wait_until("the end of the cancelled job's ranks", lambda: not left_over(slurm, "cancelled.h5"))
 
 
     started("the warning before a time limit, and a node set down, in mid-run")
-    longer = dict(flow__particles=4, flow__grid=500, flow__steps=80, input__count=3, run__checkpoint_seconds=0.1)
+    longer = dict(flow__particles=4, flow__grid=500, flow__steps=80, input__count=3,
+                  run__checkpoint_seconds=0.1)
     # It reads its prior from a copy on its node, one for all virtual ones.
     os.environ["DWGF_STAGE"] = str(SOURCE / "configs/priors/fashion")
     warned = slurm.submit("restore", "--nodes=1", "--ntasks=2", "--",
@@ -184,14 +199,17 @@ def scenarios(slurm):
     # The warning is the signal that --signal=B:USR1 has Slurm send to the batch script.
     wait_until("the first checkpoint", lambda: in_mid_image(slurm, warned, "warned.h5"))
     run("scancel", "--batch", "--signal=USR1", warned)
-    # Only now: its ranks wait for nobody, and could be done before the first image of the other on a busy machine.
-    widowed = slurm.submit("restore", "--nodes=2", "--ntasks-per-node=1", "--", *slurm.job("widowed.h5", **longer))["restore"]
+    # Only now: its ranks wait for nobody, and could be done before the first image of the other on a busy
+    # machine.
+    widowed = slurm.submit("restore", "--nodes=2", "--ntasks-per-node=1", "--",
+                           *slurm.job("widowed.h5", **longer))["restore"]
     wait_until("the first checkpoint", lambda: in_mid_image(slurm, widowed, "widowed.h5"))
     node = run("scontrol", "show", "hostnames", field(widowed, "NodeList")).stdout.split()[1]
     run("scontrol", "update", f"NodeName={node}", "State=DOWN", "Reason=test")
     wait_until("the requeue", lambda: field(warned, "Restarts") == "1")
     wait_until("the requeue", lambda: field(widowed, "Restarts") == "1")
-    run("scontrol", "update", f"NodeName={node}", "State=RESUME", check=False)  # it may have come back by itself
+    # it may have come back by itself
+    run("scontrol", "update", f"NodeName={node}", "State=RESUME", check=False)
     for job, name in ((warned, "warned.h5"), (widowed, "widowed.h5")):
         expect_state(slurm, job, "COMPLETED")
         slurm.expect_complete(name, 3)
@@ -203,7 +221,8 @@ def scenarios(slurm):
 
 def time_limit(slurm):
     long = dict(flow__particles=4, flow__grid=999, flow__steps=900, input__count=2, run__ranks_per_image=2)
-    job = slurm.submit("restore", "--ntasks=2", "--time=1", "--signal=B:USR1@25", "--", *slurm.job("limited.h5", **long))["restore"]
+    job = slurm.submit("restore", "--ntasks=2", "--time=1", "--signal=B:USR1@25", "--",
+                       *slurm.job("limited.h5", **long))["restore"]
     expect_state(slurm, job, "COMPLETED")
     slurm.expect_complete("limited.h5", 2)
     restarts = int(field(job, "Restarts"))
@@ -212,7 +231,8 @@ def time_limit(slurm):
 
 
 def in_mid_image(slurm, job, out):
-    """Whether a checkpoint of an image is there. No program is started to find out: the job would not wait for it."""
+    """Whether a checkpoint of an image is there. No program is started to find out: the job would not wait
+    for it."""
     assert "3 of 3 images in" not in slurm.log(job), f"{out} was done before anything could happen to it"
     return any((slurm.folder / (out + ".checkpoint")).glob("*"))
 

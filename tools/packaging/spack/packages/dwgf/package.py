@@ -1,5 +1,6 @@
-# Spack recipe. `spack repo add tools/packaging/spack && spack install dwgf`. UNTESTED: Spack was not to be had where this was
-# written; only Python has parsed it, and a test compares its options and libraries with CMake's.
+# Spack recipe. `spack repo add tools/packaging/spack && spack install dwgf`. UNTESTED: Spack was not to be
+# had where this was written; only Python has parsed it, and a test compares its options and libraries with
+# CMake's.
 from spack.package import *
 
 
