@@ -32,14 +32,14 @@ ExitCode run_export(const CommandCall& call) {
   return export_command(call.settings);
 }
 
-constexpr TensorCommand rows[] = {{"restore", run_restore}, {"degrade", run_degrade},
-                                  {"doctor", run_doctor},   {"evaluate", run_evaluate},
-                                  {"report", run_report},   {"export", run_export}};
+constexpr TensorCommand kRows[] = {{"restore", run_restore}, {"degrade", run_degrade},
+                                   {"doctor", run_doctor},   {"evaluate", run_evaluate},
+                                   {"report", run_report},   {"export", run_export}};
 
 }  // namespace
 
 std::span<const TensorCommand> tensor_commands() {
-  return rows;
+  return kRows;
 }
 
 }  // namespace dwgf

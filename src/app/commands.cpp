@@ -24,7 +24,7 @@ ExitCode verify(const CommandCall& call) {
   return verify_command(call.settings);
 }
 
-constexpr Command rows[] = {
+constexpr Command kRows[] = {
     {.name = "restore", .starts_mpi = true, .on_all_ranks = true, .stoppable = true},
     {.name = "degrade", .starts_mpi = true, .on_all_ranks = true},
     {.name = "doctor", .starts_mpi = true, .on_all_ranks = true},
@@ -40,12 +40,12 @@ constexpr Command rows[] = {
 }  // namespace
 
 std::span<const Command> commands() {
-  return rows;
+  return kRows;
 }
 
 const Command& command_named(const std::string& name) {
-  const auto found = std::ranges::find(rows, name, &Command::name);
-  if (found == std::end(rows)) throw InternalError(concat("the command '", name, "' has no row"));
+  const auto found = std::ranges::find(kRows, name, &Command::name);
+  if (found == std::end(kRows)) throw InternalError(concat("the command '", name, "' has no row"));
   return *found;
 }
 

@@ -6,7 +6,7 @@ namespace dwgf {
 namespace {
 
 /// Every operator: to add one, add its line here and its factory to the table of make_operator.cpp.
-constexpr OperatorDescription descriptions[] = {
+constexpr OperatorDescription kDescriptions[] = {
     {"identity", 0, 0, "y = x"},
     {"box:top,left,height,width", 4, 4, "y = x, missing (0) in the box"},
     {"random:fraction", 1, 1, "y = x, each value missing (0) with this probability", true},
@@ -37,19 +37,19 @@ std::string_view OperatorDescription::name() const {
 }
 
 std::span<const OperatorDescription> operator_descriptions() {
-  return descriptions;
+  return kDescriptions;
 }
 
 std::string describe_operators() {
   std::size_t width = 0;
-  for (const OperatorDescription& known : descriptions)
+  for (const OperatorDescription& known : kDescriptions)
     width = std::max(width, std::string_view(known.usage).size());
   std::string text;
   const auto add = [&](std::string usage, const std::string& equation) {
     usage.resize(width, ' ');
     text += "  " + usage + "  " + equation + "\n";
   };
-  for (const OperatorDescription& known : descriptions) add(known.usage, known.equation);
+  for (const OperatorDescription& known : kDescriptions) add(known.usage, known.equation);
   add("A | B", "y = B(A(x)), and so on from left to right");
   return text;
 }

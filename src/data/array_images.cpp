@@ -14,9 +14,9 @@
 namespace dwgf {
 namespace {
 
-constexpr std::int64_t longest_side = 1 << 16;
-constexpr std::int64_t most_values = std::int64_t{1} << 28;  // of one image
-constexpr std::int64_t most_images = std::int64_t{1} << 24;
+constexpr std::int64_t kLongestSide = 1 << 16;
+constexpr std::int64_t kMostValues = std::int64_t{1} << 28;  // of one image
+constexpr std::int64_t kMostImages = std::int64_t{1} << 24;
 
 /// The shape of an array of images.
 struct ImageArray {
@@ -47,10 +47,10 @@ ImageArray image_array(const std::vector<std::int64_t>& shape, const std::string
   if (array.images < 1 || array.height < 1 || array.width < 1) {
     throw DataError(concat(name, " has the shape ", shape_text(shape), ", which holds no image"));
   }
-  if (array.images > most_images || array.height > longest_side || array.width > longest_side ||
-      array.image_values() > most_values) {
-    throw DataError(concat(name, " has the shape ", shape_text(shape), "; at most ", most_images,
-                           " images of ", most_values, " values and sides of ", longest_side,
+  if (array.images > kMostImages || array.height > kLongestSide || array.width > kLongestSide ||
+      array.image_values() > kMostValues) {
+    throw DataError(concat(name, " has the shape ", shape_text(shape), "; at most ", kMostImages,
+                           " images of ", kMostValues, " values and sides of ", kLongestSide,
                            " are taken: split it"));
   }
   return array;

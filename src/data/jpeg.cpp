@@ -12,7 +12,7 @@
 namespace dwgf {
 namespace {
 
-constexpr std::int64_t most_samples = std::int64_t{1} << 28;
+constexpr std::int64_t kMostSamples = std::int64_t{1} << 28;
 
 [[noreturn]] void refuse(const std::string& path, const std::string& why) {
   throw DataError(
@@ -55,7 +55,7 @@ class Decoder {
 };
 
 void require_possible(const PictureSize& size, const std::string& path) {
-  if (size.height < 1 || size.width < 1 || size.height * size.width * 3 > most_samples)
+  if (size.height < 1 || size.width < 1 || size.height * size.width * 3 > kMostSamples)
     refuse(path,
            concat("its size of ", size.height, " x ", size.width, " is 0 or more than this program takes"));
 }

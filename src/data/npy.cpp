@@ -12,9 +12,9 @@
 namespace dwgf {
 namespace {
 
-constexpr char magic[] = "\x93NUMPY";
-constexpr std::size_t magic_bytes = 6;
-constexpr std::uint64_t longest_header = 1 << 16;
+constexpr char kMagic[] = "\x93NUMPY";
+constexpr std::size_t kMagicBytes = 6;
+constexpr std::uint64_t kLongestHeader = 1 << 16;
 
 NumberType type_from(const std::string& name, const std::string& path) {
   if (name == "<f4") return NumberType::float32;
@@ -55,7 +55,7 @@ NpyFile::NpyFile(const std::string& path) : impl_(std::make_unique<Impl>()) {
   if (file.size() < head.size())
     throw DataError(concat(path, " is too short for a .npy file: ", file.size(), " bytes"));
   file.read(0, std::as_writable_bytes(std::span(head)));
-  if (std::memcmp(head.data(), magic, magic_bytes) != 0) {
+  if (std::memcmp(head.data(), kMagic, kMagicBytes) != 0) {
     throw DataError(
         concat(path, " is not a .npy file (its first bytes are not \\x93NUMPY); write it with numpy.save"));
   }
@@ -66,7 +66,7 @@ NpyFile::NpyFile(const std::string& path) : impl_(std::make_unique<Impl>()) {
   const std::uint64_t begin = major == 1 ? 10 : 12;
   std::uint64_t length = head[8] | head[9] << 8;
   if (major > 1) length |= std::uint64_t{head[10]} << 16 | std::uint64_t{head[11]} << 24;
-  if (length > longest_header || begin + length > file.size()) {
+  if (length > kLongestHeader || begin + length > file.size()) {
     throw DataError(
         concat(path, " claims a header of ", length, " bytes in a file of ", file.size(), "; it is damaged"));
   }
@@ -131,7 +131,7 @@ void write_npy(const std::string& path, const std::vector<std::int64_t>& shape,
   header.resize((10 + header.size() + 1 + 63) / 64 * 64 - 10 - 1,
                 ' ');  // the values begin at a multiple of 64
   header += '\n';
-  std::string head(magic, magic_bytes);
+  std::string head(kMagic, kMagicBytes);
   head += {'\x01', '\x00', static_cast<char>(header.size() & 0xFF), static_cast<char>(header.size() >> 8)};
   head += header;
   replace_file(path, {std::as_bytes(std::span(head)), std::as_bytes(values)});

@@ -16,10 +16,10 @@
 namespace dwgf {
 namespace {
 
-constexpr std::int64_t longest_side = 1 << 16;
-constexpr std::int64_t most_samples = std::int64_t{1} << 28;
-constexpr std::size_t signature_bytes = 8;
-constexpr std::size_t header_bytes = 33;  // signature and the chunk IHDR
+constexpr std::int64_t kLongestSide = 1 << 16;
+constexpr std::int64_t kMostSamples = std::int64_t{1} << 28;
+constexpr std::size_t kSignatureBytes = 8;
+constexpr std::size_t kHeaderBytes = 33;  // signature and the chunk IHDR
 
 std::uint32_t big_endian(const unsigned char* bytes) {
   return std::uint32_t{bytes[0]} << 24 | std::uint32_t{bytes[1]} << 16 | std::uint32_t{bytes[2]} << 8 |
@@ -38,17 +38,17 @@ Context context(int flags) {
   return png;
 }
 
-PictureSize size_from_header(const std::array<unsigned char, header_bytes>& head, const std::string& path) {
-  if (std::memcmp(head.data(), "\x89PNG\r\n\x1A\n", signature_bytes) != 0)
+PictureSize size_from_header(const std::array<unsigned char, kHeaderBytes>& head, const std::string& path) {
+  if (std::memcmp(head.data(), "\x89PNG\r\n\x1A\n", kSignatureBytes) != 0)
     refuse(path, "it does not begin with PNG's signature");
-  const unsigned char* chunk = head.data() + signature_bytes;
+  const unsigned char* chunk = head.data() + kSignatureBytes;
   if (big_endian(chunk) != 13 || std::memcmp(chunk + 4, "IHDR", 4) != 0 ||
       crc32(0, chunk + 4, 17) != big_endian(chunk + 21)) {
     refuse(path, "its header is damaged");
   }
   const PictureSize size{big_endian(chunk + 12), big_endian(chunk + 8)};
-  if (size.height < 1 || size.width < 1 || size.height > longest_side || size.width > longest_side ||
-      size.height * size.width > most_samples) {
+  if (size.height < 1 || size.width < 1 || size.height > kLongestSide || size.width > kLongestSide ||
+      size.height * size.width > kMostSamples) {
     refuse(path,
            concat("its size of ", size.height, " x ", size.width, " is 0 or more than this program takes"));
   }
@@ -85,8 +85,8 @@ Layout layout_of(const spng_ihdr& header, bool transparent) {
 
 PictureSize read_png_size(const std::string& path) {
   const auto file = PosixFile::open_for_reading(path);
-  if (file.size() < header_bytes) refuse(path, concat("it has ", file.size(), " bytes"));
-  std::array<unsigned char, header_bytes> head{};
+  if (file.size() < kHeaderBytes) refuse(path, concat("it has ", file.size(), " bytes"));
+  std::array<unsigned char, kHeaderBytes> head{};
   file.read(0, std::as_writable_bytes(std::span(head)));
   return size_from_header(head, path);
 }
@@ -106,7 +106,7 @@ PngImage read_png(const std::string& path) {
   const auto check = [&](int error) {
     if (error) refuse(path, spng_strerror(error));
   };
-  check(spng_set_image_limits(png.get(), longest_side, longest_side));
+  check(spng_set_image_limits(png.get(), kLongestSide, kLongestSide));
   check(spng_set_chunk_limits(png.get(), 8 << 20, 64 << 20));
   check(spng_set_png_buffer(png.get(), whole.data(), whole.size()));
   spng_ihdr header{};
@@ -117,7 +117,7 @@ PngImage read_png(const std::string& path) {
   const Layout layout = layout_of(header, !no_colour);
   PngImage image{size.height, size.width, layout.channels, layout.bits, {}};
   const std::int64_t samples = image.height * image.width * image.channels;
-  if (samples > most_samples) refuse(path, concat(samples, " samples are more than this program takes"));
+  if (samples > kMostSamples) refuse(path, concat(samples, " samples are more than this program takes"));
   std::size_t bytes = 0;
   check(spng_decoded_image_size(png.get(), layout.format, &bytes));
   if (bytes != static_cast<std::size_t>(samples * layout.bits / 8))

@@ -16,9 +16,9 @@
 namespace dwgf {
 namespace {
 
-constexpr std::int64_t longest_side = 1 << 16;
-constexpr std::int64_t most_samples = std::int64_t{1} << 28;
-constexpr tmsize_t most_bytes_at_once = tmsize_t{1} << 31;
+constexpr std::int64_t kLongestSide = 1 << 16;
+constexpr std::int64_t kMostSamples = std::int64_t{1} << 28;
+constexpr tmsize_t kMostBytesAtOnce = tmsize_t{1} << 31;
 
 struct Message {
   char text[200] = "";
@@ -49,7 +49,7 @@ class TiffFile {
     if (!options) throw IoError("libtiff does not start (out of memory)");
     TIFFOpenOptionsSetErrorHandlerExtR(options.get(), on_error, &message_);
     TIFFOpenOptionsSetWarningHandlerExtR(options.get(), on_warning, nullptr);
-    TIFFOpenOptionsSetMaxSingleMemAlloc(options.get(), most_bytes_at_once);
+    TIFFOpenOptionsSetMaxSingleMemAlloc(options.get(), kMostBytesAtOnce);
     // m: not mapped, so that a file that shrinks is an error of a read and not a signal.
     tiff_ = TIFFOpenExt(path.c_str(), "rm", options.get());
     if (!tiff_) refuse();
@@ -95,8 +95,8 @@ class TiffFile {
     TIFFGetFieldDefaulted(tiff_, TIFFTAG_EXTRASAMPLES, &header_.extra, &kinds);
     if (!TIFFGetField(tiff_, TIFFTAG_PHOTOMETRIC, &header_.photometric))
       header_.photometric = header_.channels >= 3 ? PHOTOMETRIC_RGB : PHOTOMETRIC_MINISBLACK;
-    if (header_.width < 1 || header_.height < 1 || header_.width > longest_side ||
-        header_.height > longest_side || std::int64_t{header_.width} * header_.height > most_samples)
+    if (header_.width < 1 || header_.height < 1 || header_.width > kLongestSide ||
+        header_.height > kLongestSide || std::int64_t{header_.width} * header_.height > kMostSamples)
       refuse(concat("its size of ", header_.height, " x ", header_.width,
                     " is 0 or more than this program takes"));
   }
@@ -123,7 +123,7 @@ class TiffFile {
     TIFFGetFieldDefaulted(tiff_, TIFFTAG_ORIENTATION, &orientation);
     if (orientation != ORIENTATION_TOPLEFT) refuse("it is stored turned or mirrored; turn it upright");
     if (!TIFFLastDirectory(tiff_)) refuse("it has several pages; split it");
-    if (samples > most_samples) refuse(concat(samples, " samples are more than this program takes"));
+    if (samples > kMostSamples) refuse(concat(samples, " samples are more than this program takes"));
     // No compression of TIFF's makes more than about 1 byte of 1,100.
     if (static_cast<std::uint64_t>(samples) * header_.bits / 8 > bytes_ * 1100)
       refuse(concat(samples, " samples cannot be in ", bytes_, " bytes; it is truncated"));
@@ -169,8 +169,8 @@ class TiffFile {
     TIFFGetField(tiff_, TIFFTAG_TILELENGTH, &height);
     const std::uint32_t together = planes == 1 ? header_.channels : 1;
     const std::uint64_t bytes = std::uint64_t{width} * height * together * (header_.bits / 8);
-    if (width < 1 || height < 1 || width > longest_side || height > longest_side ||
-        bytes > static_cast<std::uint64_t>(most_samples) ||
+    if (width < 1 || height < 1 || width > kLongestSide || height > kLongestSide ||
+        bytes > static_cast<std::uint64_t>(kMostSamples) ||
         static_cast<std::uint64_t>(std::max<tmsize_t>(TIFFTileSize(tiff_), 0)) != bytes)
       refuse("its tiles have no sensible size");
     std::vector<std::byte> block(bytes);

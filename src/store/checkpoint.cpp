@@ -23,7 +23,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::size_t generations = 2;
+constexpr std::size_t kGenerations = 2;
 
 struct Header {
   char magic[8] = {'d', 'w', 'g', 'f', 'c', 'h', 'k', '1'};
@@ -35,7 +35,7 @@ struct Header {
 struct PieceHeader {
   std::int64_t number = 0, bytes = 0;
 };
-constexpr std::size_t checked_from = offsetof(Header, reserved);
+constexpr std::size_t kCheckedFrom = offsetof(Header, reserved);
 
 struct Name {
   std::uint64_t image = 0;
@@ -86,7 +86,7 @@ class Part {
     take(std::as_writable_bytes(std::span(&header, 1)));
     if (std::memcmp(header.magic, known.magic, sizeof known.magic) != 0)
       throw DataError(concat(path, " is not a checkpoint"));
-    if (header.crc32 != crc32_of(std::span(bytes_).subspan(checked_from)))
+    if (header.crc32 != crc32_of(std::span(bytes_).subspan(kCheckedFrom)))
       throw DataError(concat(path, " is damaged (its checksum is wrong)"));
     if (header.job != job || header.image != name.image || header.step != name.step)
       throw DataError(concat(path, " belongs to another job"));
@@ -146,7 +146,7 @@ void Checkpoints::write(const Snapshot& snapshot) {
     append(bytes, std::as_bytes(std::span(&piece_header, 1)));
     append(bytes, piece.bytes);
   }
-  const std::uint32_t crc = crc32_of(std::span(bytes).subspan(checked_from));
+  const std::uint32_t crc = crc32_of(std::span(bytes).subspan(kCheckedFrom));
   std::memcpy(bytes.data() + offsetof(Header, crc32), &crc, sizeof crc);
 
   if (mkdir(folder_.c_str(), 0777) != 0 && errno != EEXIST)
@@ -159,7 +159,7 @@ void Checkpoints::write(const Snapshot& snapshot) {
 }
 
 void Checkpoints::remove_older() {
-  while (written_.size() > generations) {
+  while (written_.size() > kGenerations) {
     std::remove(written_.front().c_str());
     written_.erase(written_.begin());
   }

@@ -30,8 +30,8 @@ extern char** environ;
 namespace dwgf {
 namespace {
 
-constexpr std::uint64_t mebibyte = std::uint64_t{1} << 20;
-constexpr std::size_t most_numbers = 16;  // of an attribute that any reader asks for
+constexpr std::uint64_t kMebibyte = std::uint64_t{1} << 20;
+constexpr std::size_t kMostNumbers = 16;  // of an attribute that any reader asks for
 
 std::uint64_t bytes_of_file(const std::string& path) {
   struct stat status {};
@@ -67,7 +67,7 @@ std::uint64_t bytes_of_process() {
 
 void read_some(const FlatDataset& data) {
   const hsize_t value = std::max<hsize_t>(data.value_bytes(), 1);
-  const hsize_t piece = 16 * mebibyte / value;
+  const hsize_t piece = 16 * kMebibyte / value;
   const H5T_class_t kind = H5Tget_class(data.type());
   const bool numbers = kind == H5T_FLOAT || kind == H5T_INTEGER;
   const bool texts = kind == H5T_STRING && H5Tis_variable_str(data.type()) == 0;
@@ -80,7 +80,7 @@ void read_some(const FlatDataset& data) {
       data.read(first, bytes);
     }
   };
-  if (data.size() * value > 64 * mebibyte) {
+  if (data.size() * value > 64 * kMebibyte) {
     read(0, piece);
     read(data.size() - piece, piece);
     return;
@@ -100,7 +100,7 @@ void try_to(const Step& step) {
 
 herr_t visit_attribute(hid_t object, const char* name, const H5A_info_t*, void* path) {
   try_to([&] { read_text_attribute(object, name, *static_cast<const std::string*>(path)); });
-  try_to([&] { read_number_attribute(object, name, *static_cast<const std::string*>(path), most_numbers); });
+  try_to([&] { read_number_attribute(object, name, *static_cast<const std::string*>(path), kMostNumbers); });
   return 0;
 }
 
@@ -132,8 +132,8 @@ int answer_probe(const std::string& path) noexcept {
   // reader.
   mallopt(M_PERTURB, 0xA5);
   limit(RLIMIT_CORE, 0);
-  limit(RLIMIT_AS, bytes_of_process() + 2048 * mebibyte + size);
-  limit(RLIMIT_CPU, 20 + size / (16 * mebibyte));
+  limit(RLIMIT_AS, bytes_of_process() + 2048 * kMebibyte + size);
+  limit(RLIMIT_CPU, 20 + size / (16 * kMebibyte));
   try_to([&] {
     std::string name = path;
     {

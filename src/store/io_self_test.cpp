@@ -16,8 +16,8 @@ namespace dwgf {
 namespace {
 
 // Not a multiple of any block size, so that neighbours share blocks, stripes and locks.
-constexpr std::size_t piece_bytes = 10007;
-constexpr int pieces = 5;  // a rank, every size() pieces one
+constexpr std::size_t kPieceBytes = 10007;
+constexpr int kPieces = 5;  // a rank, every size() pieces one
 
 void check(int code, const std::string& what) {
   if (code == MPI_SUCCESS) return;
@@ -46,20 +46,20 @@ class TestFile {
   TestFile& operator=(const TestFile&) = delete;
 
   void write(std::size_t number) {
-    std::vector<std::byte> bytes(piece_bytes);
-    for (std::size_t k = 0; k < piece_bytes; ++k) bytes[k] = expected(number * piece_bytes + k);
-    check(MPI_File_write_at(file_, static_cast<MPI_Offset>(number * piece_bytes), bytes.data(),
-                            static_cast<int>(piece_bytes), MPI_BYTE, MPI_STATUS_IGNORE),
-          concat("writing ", path_, " (is the disk full, or a quota? ", pieces * piece_bytes,
+    std::vector<std::byte> bytes(kPieceBytes);
+    for (std::size_t k = 0; k < kPieceBytes; ++k) bytes[k] = expected(number * kPieceBytes + k);
+    check(MPI_File_write_at(file_, static_cast<MPI_Offset>(number * kPieceBytes), bytes.data(),
+                            static_cast<int>(kPieceBytes), MPI_BYTE, MPI_STATUS_IGNORE),
+          concat("writing ", path_, " (is the disk full, or a quota? ", kPieces * kPieceBytes,
                  " bytes a rank are needed)"));
   }
   void compare(std::size_t number) {
-    std::vector<std::byte> bytes(piece_bytes);
-    check(MPI_File_read_at(file_, static_cast<MPI_Offset>(number * piece_bytes), bytes.data(),
-                           static_cast<int>(piece_bytes), MPI_BYTE, MPI_STATUS_IGNORE),
+    std::vector<std::byte> bytes(kPieceBytes);
+    check(MPI_File_read_at(file_, static_cast<MPI_Offset>(number * kPieceBytes), bytes.data(),
+                           static_cast<int>(kPieceBytes), MPI_BYTE, MPI_STATUS_IGNORE),
           concat("reading ", path_));
-    for (std::size_t k = 0; k < piece_bytes; ++k) {
-      const std::size_t offset = number * piece_bytes + k;
+    for (std::size_t k = 0; k < kPieceBytes; ++k) {
+      const std::size_t offset = number * kPieceBytes + k;
       if (bytes[k] == expected(offset)) continue;
       throw IoError(concat("MPI-IO does not give back what was written: byte ", offset, " of ", path_,
                            " is wrong, though no call failed. Choose another implementation of MPI-IO (Open "
@@ -81,12 +81,12 @@ void test_mpi_io(const std::string& path, Communicator& comm) {
   throw_on_all(comm, [&] { file.emplace(path, comm.handle().value); });
   try {
     throw_on_all(comm, [&] {
-      for (std::size_t k = 0; k < pieces; ++k) file->write(k * ranks + rank);
+      for (std::size_t k = 0; k < kPieces; ++k) file->write(k * ranks + rank);
     });
     throw_on_all(comm, [&] { file->sync(); });  // collective, so only when all have come here
     comm.barrier();
     throw_on_all(comm, [&] {
-      for (std::size_t k = 0; k < pieces; ++k) file->compare(k * ranks + (rank + 1) % ranks);
+      for (std::size_t k = 0; k < kPieces; ++k) file->compare(k * ranks + (rank + 1) % ranks);
     });
   } catch (const Error&) {
     file.reset();

@@ -17,7 +17,7 @@
 namespace dwgf {
 namespace {
 
-constexpr std::size_t longest = 4096;  // bytes that a job says, in one write
+constexpr std::size_t kLongest = 4096;  // bytes that a job says, in one write
 
 std::string lock_path(const std::string& results_path) {
   return results_path + ".running";
@@ -38,7 +38,7 @@ bool same_file(int descriptor, const std::string& path) {
 }
 
 std::string content(int descriptor) {
-  std::string text(longest, '\0');
+  std::string text(kLongest, '\0');
   const ssize_t got = pread(descriptor, text.data(), text.size(), 0);
   text.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
   return text.substr(0, text.find('\n'));
@@ -85,7 +85,7 @@ JobLock::~JobLock() {
 }
 
 void JobLock::say(const std::string& text) {
-  std::string line = text.substr(0, longest - 1) + "\n";
+  std::string line = text.substr(0, kLongest - 1) + "\n";
   if (pwrite(descriptor_, line.data(), line.size(), 0) == static_cast<ssize_t>(line.size()))
     static_cast<void>(!ftruncate(descriptor_, static_cast<off_t>(line.size())));
 }

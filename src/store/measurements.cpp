@@ -13,8 +13,8 @@
 namespace dwgf {
 namespace {
 
-constexpr const char* mark = "dwgf_measurements";
-constexpr std::int64_t known_format = 1;
+constexpr const char* kMark = "dwgf_measurements";
+constexpr std::int64_t kKnownFormat = 1;
 
 bool has_attribute(hid_t file, const char* name) {
   return H5Aexists(file, name) > 0;
@@ -60,12 +60,12 @@ class Numbers {
   FloatArray whole() const { return {shape(), read(0, data_.size())}; }
 
  private:
-  static constexpr hsize_t most_values = hsize_t{1} << 31;
+  static constexpr hsize_t kMostValues = hsize_t{1} << 31;
 
   std::vector<float> read(hsize_t first, hsize_t count) const {
-    if (count > most_values)
+    if (count > kMostValues)
       throw DataError(
-          concat(what_, " has ", count, " values to read at once; ", most_values, " are taken at most"));
+          concat(what_, " has ", count, " values to read at once; ", kMostValues, " are taken at most"));
     if (!flags_) return data_.read_floats(first, count);
     std::vector<std::byte> bytes(count * data_.value_bytes());
     data_.read(first, bytes);
@@ -134,7 +134,7 @@ bool is_measurements_file(const std::string& path) {
   if (!std::filesystem::is_regular_file(path, ignored)) return false;
   try {
     const Hdf5Handle file = open_hdf5(path);
-    return has_attribute(file.id(), mark);
+    return has_attribute(file.id(), kMark);
   } catch (const Error&) {
     return false;
   }
@@ -206,11 +206,11 @@ void MeasurementsFile::Impl::read_entries() {
 MeasurementsFile::MeasurementsFile(const std::string& path)
     : impl_(new Impl{path, open_hdf5(path), nullptr, nullptr, {}, {}, {}, {}, {}}) {
   const hid_t file = impl_->file.id();
-  if (!has_attribute(file, mark))
-    throw DataError(concat(path, " is not a measurements file (it has no attribute ", mark, ")"));
-  if (const auto format = numbers(file, mark, path); format != std::vector<double>{known_format}) {
+  if (!has_attribute(file, kMark))
+    throw DataError(concat(path, " is not a measurements file (it has no attribute ", kMark, ")"));
+  if (const auto format = numbers(file, kMark, path); format != std::vector<double>{kKnownFormat}) {
     throw DataError(
-        concat(path, " has measurements format ", format.front(), ", but this program knows ", known_format));
+        concat(path, " has measurements format ", format.front(), ", but this program knows ", kKnownFormat));
   }
   if (!has_link(file, schema::kMeasurement.path))
     throw DataError(
