@@ -8,9 +8,9 @@
 #include <string>
 #include <vector>
 
-namespace dwgf {
+#include "base/number_type.hpp"
 
-enum class NumberType { none, uint8, float16, float32, float64 };
+namespace dwgf {
 
 /// `none`, `uint8`, `float16`, `float32`, `float64`; empty for another name.
 std::optional<NumberType> number_type_from_name(const std::string& name);

@@ -1,15 +1,18 @@
-/// Every option of every command in one table: what --help prints, what is accepted, what the `job` attribute
-/// records. Adding an option is adding one row.
+/// Every option of every command in one table: what --help prints, what is accepted, which field of the
+/// command's input it fills, what the `job` attribute records. Adding an option is adding a field and a row.
 #pragma once
 
+#include <any>
+#include <functional>
 #include <limits>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace dwgf {
 
 enum class OptionKind {
-  text,     ///< anything
+  text,     ///< anything, or what `form` says
   choice,   ///< one of `choices`
   integer,  ///< within [least, most], or one of `choices`
   real,     ///< within [least, most], or one of `choices`
@@ -19,19 +22,25 @@ enum class OptionKind {
 struct OptionSpec {
   std::string key;  ///< "flow.steps"; flags and options without a section have no dot
   OptionKind kind = OptionKind::text;
-  std::string default_value;  ///< empty: none
+  std::string default_value;  ///< as text; empty: none
   std::string help;           ///< with its unit
   double least = -std::numeric_limits<double>::infinity();
   double most = std::numeric_limits<double>::infinity();
   std::vector<std::string> choices = {};
+  std::string form = {};  ///< what a text looks like; empty: anything goes
   /// True where the results depend on it: two runs into one file must agree in these.
   bool identity = true;
+  /// True where it may name an HDF5 file that somebody else made.
+  bool names_hdf5 = false;
+  /// Fills its field of the command's input; false where the text is no value of the field.
+  std::function<bool(std::any& input, const std::string& text)> assign = {};
 };
 
 struct CommandSpec {
   std::string name;
   std::string arguments;  ///< of the usage line: "RESULTS --to DIR"
   std::string summary;    ///< one line
+  std::any input;         ///< its struct (job_input.hpp) with the defaults; empty: it takes no options
   std::vector<OptionSpec> options;
   int positionals = 0;            ///< how many file names it takes
   bool more_positionals = false;  ///< or any larger number

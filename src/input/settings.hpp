@@ -1,12 +1,13 @@
-/// The effective options of one command: every value checked against the option table, with where it came
-/// from.
+/// The effective options of one command: every value checked against the option table, as text and as the
+/// command's input (job_input.hpp).
 #pragma once
 
-#include <cstdint>
+#include <any>
 #include <map>
 #include <string>
 #include <vector>
 
+#include "input/job_input.hpp"
 #include "input/option_table.hpp"
 
 namespace dwgf {
@@ -15,17 +16,21 @@ class Settings {
  public:
   explicit Settings(const CommandSpec& command);
 
+  /// The values as the command's own struct. @pre Input is the type of command().input
+  template <class Input>
+  const Input& as() const {
+    return std::any_cast<const Input&>(input_);
+  }
+
   /// Throws UsageError when the value is not allowed; `where` says where it stood ("job.ini, line 3",
   /// "command line").
   void set(const std::string& key, const std::string& value, const std::string& where);
+  /// The same for a default of a preset or of a method: it does not count as given.
+  void set_default(const std::string& key, const std::string& value, const std::string& where);
   /// True when the user gave it (a preset or a default does not count).
   bool given(const std::string& key) const;
-
+  /// The value as it was written.
   const std::string& text(const std::string& key) const;
-  std::int64_t integer(const std::string& key) const;
-  std::uint64_t unsigned_integer(const std::string& key) const;
-  double real(const std::string& key) const;
-  bool flag(const std::string& key) const;
 
   const CommandSpec& command() const { return *command_; }
   std::vector<std::string> positionals;
@@ -38,16 +43,15 @@ class Settings {
   std::vector<std::string> differences(const Settings& other) const;
 
  private:
-  const OptionSpec& spec(const std::string& key) const;
   struct Value {
     std::string text;
-    std::string where;
     bool given = false;
   };
+  const OptionSpec& spec(const std::string& key) const;
+
   const CommandSpec* command_;
+  std::any input_;
   std::map<std::string, Value> values_;
-  friend Settings parse_settings(const CommandSpec&, const std::vector<std::string>&);
-  friend Settings parse_job_text(const std::string&);
 };
 
 /// Command-line arguments after the command's name -> settings. Order of precedence: command line, later

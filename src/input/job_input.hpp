@@ -1,0 +1,149 @@
+/// A job as values: one struct a section of an INI file. The option table says which key fills which field,
+/// with its range and its help; the defaults stand here.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include <dwgf/flow/options.hpp>
+
+#include "base/number_type.hpp"
+
+namespace dwgf {
+
+/// Where the images are, and which of them.
+struct ImagesInput {
+  std::string data;        ///< a folder, a .npy, FILE.h5:/dataset or a file of measurements
+  std::int64_t first = 0;  ///< of the slice [row]
+  std::int64_t count = 0;  ///< 0: to the end
+};
+
+/// The noise level is estimated from each measurement.
+struct Estimate {};
+using Sigma = std::variant<double, Estimate>;
+
+struct ProblemInput {
+  std::string forward = "identity";  ///< the spec of the forward operator
+  Sigma sigma = 0.05;                ///< standard deviation of the noise, on the [-1, 1] scale
+  std::string noise = "gaussian";    ///< the spec of the noise model
+
+  bool estimates_sigma() const { return std::holds_alternative<Estimate>(sigma); }
+  /// The level that was given; 0 where it is estimated.
+  double given_sigma() const { return estimates_sigma() ? 0.0 : std::get<double>(sigma); }
+  /// Whether the noise is Gaussian of a level above 0, so that the likelihood has a score.
+  bool has_gaussian_likelihood() const {
+    return noise == "gaussian" && (estimates_sigma() || given_sigma() > 0);
+  }
+};
+
+/// Number formats of the networks. tf32 is a way of GPUs to multiply fp32.
+enum class Precision { fp64, fp32, tf32, bf16, fp16 };
+
+/// What the decoder's gradient keeps in memory.
+enum class DecoderMemory { automatic, plain, recompute, tiled };
+
+struct PriorInput {
+  std::string path = "builtin:fashion";
+  std::string prompt;
+  std::string context;                      ///< a .npy in place of a prompt
+  std::optional<Precision> unet_precision;  ///< nothing: that of the flow
+  std::optional<Precision> autoencoder_precision;
+  DecoderMemory decoder_gradient = DecoderMemory::automatic;
+};
+
+struct MethodInput {
+  std::string preset = "paper";
+  Precision precision = Precision::fp32;
+  FlowOptions options;
+};
+
+enum class ComputeOn { cpu, cuda, automatic };
+
+/// How the work is laid out over ranks and devices. Nothing of it but `threads` decides what a result is.
+struct LayoutInput {
+  std::int64_t ranks_per_image = 1;
+  ComputeOn device = ComputeOn::automatic;
+  std::string stage_weights;        ///< a folder of every node's own, or empty
+  std::int64_t threads = 1;         ///< a rank
+  double watchdog_minutes = 30;     ///< 0: never
+  double checkpoint_seconds = 300;  ///< 0: only when a signal asks for one
+};
+
+struct StoreInput {
+  std::string out;
+  std::uint64_t alignment = 0;             ///< [bytes]; 0: as it comes
+  std::uint64_t chunk = 0;                 ///< [bytes]; 0: each dataset in one piece
+  std::optional<std::int64_t> shards = 1;  ///< nothing: one a group of ranks
+  bool verify = true;                      ///< committed images are compared with their checksums first
+  NumberType particles = NumberType::none;
+  NumberType latents = NumberType::none;
+  std::vector<double> quantiles = {0.05, 0.95};  ///< ascending probabilities
+  bool ksd = false;
+};
+
+/// Of `restore` and `doctor`.
+struct JobInput {
+  ImagesInput images;
+  ProblemInput problem;
+  PriorInput prior;
+  MethodInput method;
+  LayoutInput layout;
+  StoreInput store;
+  std::string log_file;
+  bool dry_run = false;
+  std::string rerun;                  ///< a results file whose images are done over again
+  std::optional<std::int64_t> image;  ///< of it; nothing: all
+
+  Precision unet_precision() const { return prior.unet_precision.value_or(method.precision); }
+  Precision autoencoder_precision() const { return prior.autoencoder_precision.value_or(method.precision); }
+};
+
+struct DegradeInput {
+  ImagesInput images;
+  ProblemInput problem;
+  std::int64_t channels = 1;
+  std::uint64_t seed = 0;
+  std::string out;
+  bool stores_truth = true;
+};
+
+/// What both `evaluate` and `report` measure with.
+struct JudgeInput {
+  std::string decoder_error;  ///< a number, images to measure it on, `none`, or empty
+  std::string lpips;          ///< weights, or empty
+};
+
+struct EvaluateInput {
+  bool json = false, csv = false;
+  JudgeInput judge;
+  std::string fid;  ///< weights, or empty
+};
+
+struct ReportInput {
+  std::string to;  ///< empty: beside the first results file
+  std::int64_t pictures = 12;
+  std::int64_t sample = 2000;  ///< 0: all
+  JudgeInput judge;
+};
+
+enum class ExportFormat { png8, png16, npy };
+
+struct ExportInput {
+  std::string to;
+  ExportFormat format = ExportFormat::png8;
+  std::int64_t sheet = 16;  ///< rows
+  bool overwrite = false;
+};
+
+struct StatusInput {
+  bool json = false;
+};
+
+struct MergeInput {
+  std::string to;
+};
+
+}  // namespace dwgf
