@@ -12,7 +12,7 @@ namespace dwgf {
 namespace {
 
 ExitCode run_restore(const CommandCall& call) {
-  const bool again = !call.settings.text("rerun").empty();
+  const bool again = !call.settings.as<JobInput>().rerun.empty();
   return again ? rerun(*call.mpi, call.settings, *call.signals)
                : restore(*call.mpi, call.settings, *call.signals);
 }

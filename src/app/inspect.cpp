@@ -91,7 +91,7 @@ ExitCode status_command(const Settings& settings) {
   const Counts counts = count(results);
   const RunningJob job(results.path());
   const double per_image = counts.done ? counts.seconds / static_cast<double>(counts.done) : 0.0;
-  if (settings.flag("json")) {
+  if (settings.as<StatusInput>().json) {
     const Json object = {{"images", counts.total},
                          {"done", counts.done},
                          {"failed", counts.failed},

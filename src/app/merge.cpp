@@ -5,6 +5,7 @@
 
 #include <dwgf/base/text.hpp>
 
+#include "input/derived_jobs.hpp"
 #include "input/stored_job.hpp"
 #include "store/merge.hpp"
 
@@ -24,13 +25,12 @@ Part read_part(const std::string& path) {
   const ResultsFile results = ResultsFile::open_for_reading(path);
   const ResultsLayout& layout = results.layout();
   const Settings settings = stored_job(results.path(), layout.attributes);
-  const std::int64_t first = settings.integer("input.first");
+  const std::int64_t first = settings.as<JobInput>().images.first;
   return {{path, first}, static_cast<std::int64_t>(layout.images.size()), layout.attributes, settings};
 }
 
 void require_same_job(const Part& first, const Part& other) {
-  std::vector<std::string> differences = first.job.differences(other.job);
-  std::erase_if(differences, [](const std::string& text) { return text.starts_with("input.first:"); });
+  std::vector<std::string> differences = slice_of(first.job, 0, 0).differences(slice_of(other.job, 0, 0));
   if (stored_prior_hash(first.attributes) != stored_prior_hash(other.attributes))
     differences.push_back("the prior's weights");
   if (differences.empty()) return;
@@ -44,7 +44,7 @@ void require_same_job(const Part& first, const Part& other) {
 }  // namespace
 
 ExitCode merge_command(const Settings& settings) {
-  const std::string target = settings.text("to");
+  const std::string target = settings.as<MergeInput>().to;
   if (target.empty()) throw UsageError("--to is not set: name the results file to write");
   std::vector<Part> parts;
   for (const std::string& path : settings.positionals) {
@@ -62,10 +62,7 @@ ExitCode merge_command(const Settings& settings) {
 
   // The slice that the merged file is the result of; everything else is the same in all parts.
   std::map<std::string, std::string> attributes = parts.front().attributes;
-  Settings job = parts.front().job;
-  job.set("input.first", std::to_string(first), "merge");
-  job.set("input.count", std::to_string(last - first), "merge");
-  attributes["job"] = job.ini();
+  attributes["job"] = slice_of(parts.front().job, first, last - first).ini();
   attributes["system"] = concat("merged from ", parts.size(), parts.size() == 1 ? " file; " : " files; ",
                                 parts.front().attributes["system"]);
 

@@ -1,7 +1,7 @@
 #include "app/probe_inputs.hpp"
 
-#include <algorithm>
 #include <filesystem>
+#include <optional>
 
 #include <dwgf/base/error.hpp>
 
@@ -25,14 +25,11 @@ void probe(const std::string& what, const std::string& path, const std::string& 
 }  // namespace
 
 void probe_inputs(const Settings& settings, const std::string& program) {
-  const auto& options = settings.command().options;
-  for (const char* key : {"input.data", "prior.path", "rerun"}) {
-    const bool known = std::any_of(options.begin(), options.end(),
-                                   [&](const OptionSpec& option) { return option.key == key; });
-    if (!known) continue;
-    const std::string& data = settings.text(key);
+  for (const OptionSpec& option : settings.command().options) {
+    if (!option.names_hdf5) continue;
+    const std::string& data = settings.text(option.key);
     const std::optional<Hdf5Name> name = hdf5_name(data);
-    probe(concat(key, ": "), name ? name->file : data, program);
+    probe(concat(option.key, ": "), name ? name->file : data, program);
   }
   if (settings.command().name == "verify") probe("", settings.positionals.front(), program);
 }

@@ -8,7 +8,7 @@
 #include <variant>
 #include <vector>
 
-#include <dwgf/flow/options.hpp>
+#include <dwgf/catalogue/method_options.hpp>
 
 #include "base/number_type.hpp"
 
@@ -55,9 +55,24 @@ struct PriorInput {
 };
 
 struct MethodInput {
+  /// The published scheme.
+  static FlowOptions published() {
+    FlowOptions options;
+    options.data.encode = EncodeMode::sample;
+    return options;
+  }
+
   std::string preset = "paper";
   Precision precision = Precision::fp32;
-  FlowOptions options;
+  FlowOptions options = published();
+  Method integrator = Method::dwgf;  ///< the older key for affine and gibbs, beside method = dwgf
+
+  /// The options of the method that both keys name.
+  FlowOptions flow() const {
+    FlowOptions flow = options;
+    if (flow.method == Method::dwgf) flow.method = integrator;
+    return flow;
+  }
 };
 
 enum class ComputeOn { cpu, cuda, automatic };
@@ -66,7 +81,6 @@ enum class ComputeOn { cpu, cuda, automatic };
 struct LayoutInput {
   std::int64_t ranks_per_image = 1;
   ComputeOn device = ComputeOn::automatic;
-  std::string stage_weights;        ///< a folder of every node's own, or empty
   std::int64_t threads = 1;         ///< a rank
   double watchdog_minutes = 30;     ///< 0: never
   double checkpoint_seconds = 300;  ///< 0: only when a signal asks for one

@@ -181,11 +181,23 @@ Options prior_options() {
   };
 }
 
+/// The options of [flow] whose fields stand in one struct of FlowOptions.
+template <class Part, Part FlowOptions::*part>
+Section<JobInput, Part> flow_part() {
+  return {"flow.", [](JobInput& job) -> Part& { return job.method.options.*part; }};
+}
+
 Options method_options() {
   const Section<JobInput, MethodInput> method("flow.",
                                               [](JobInput& job) -> MethodInput& { return job.method; });
   const Section<JobInput, FlowOptions> flow("flow.",
                                             [](JobInput& job) -> FlowOptions& { return job.method.options; });
+  const auto interaction = flow_part<InteractionOptions, &FlowOptions::interaction>();
+  const auto data = flow_part<DataTermOptions, &FlowOptions::data>();
+  const auto guidance = flow_part<GuidanceOptions, &FlowOptions::guidance>();
+  const auto gibbs = flow_part<GibbsOptions, &FlowOptions::gibbs>();
+  const auto rlsd = flow_part<RlsdOptions, &FlowOptions::rlsd>();
+  const auto psld = flow_part<PsldOptions, &FlowOptions::psld>();
   return {
       method.choice<std::string>("preset", &MethodInput::preset,
                                  {{"paper", "paper"}, {"fast", "fast"}, {"bayes", "bayes"}},
@@ -198,20 +210,18 @@ Options method_options() {
                           "how the posterior is approached: by the gradient flow, or by a method to compare "
                           "it with, which brings its own published defaults; a key that it has no use for is "
                           "refused"),
-      flow.choice<Objective>("objective", &FlowOptions::objective,
+      data.choice<Objective>("objective", &DataTermOptions::objective,
                              {{"reference", Objective::reference}, {"bayes", Objective::bayes}},
                              "reference: the published conventions, losses are means; bayes: the noise's "
                              "log-likelihood, so that "
                              "the posterior is approached"),
-      flow.choice<IntegratorKind>(
-          "integrator", &FlowOptions::integrator,
-          {{"adam", IntegratorKind::adam},
-           {"affine", IntegratorKind::affine},
-           {"gibbs", IntegratorKind::gibbs}},
+      method.choice<Method>(
+          "integrator", &MethodInput::integrator,
+          {{"adam", Method::dwgf}, {"affine", Method::affine}, {"gibbs", Method::gibbs}},
           "how particles move: adam as published; affine: a flow preconditioned by the ensemble's "
           "covariance, for more particles than latent entries; gibbs: a split Gibbs sampler, for any number"),
-      flow.integer("data_steps", &FlowOptions::data_steps, 1, 1000,
-                   "conjugate directions of gibbs towards the data in a step"),
+      gibbs.integer("data_steps", &GibbsOptions::data_steps, 1, 1000,
+                    "conjugate directions of gibbs towards the data in a step"),
       flow.integer("particles", &FlowOptions::particles, 1, 65536, "particles an image, N"),
       flow.integer("grid", &FlowOptions::grid, 2, 999,
                    "length of the DDIM time grid, K; the flow takes K - 1 steps"),
@@ -226,16 +236,16 @@ Options method_options() {
                        "steps: take them all; stall:TOLERANCE: stop once the mean misfit of 10 records falls "
                        "by less than this share, such as stall:0.01",
                        parse_stop, "steps")),
-      flow.choice<InteractionKind>("interaction", &FlowOptions::interaction,
-                                   {{"mixture", InteractionKind::mixture},
-                                    {"gaussian", InteractionKind::gaussian},
-                                    {"repulsion", InteractionKind::repulsion},
-                                    {"none", InteractionKind::none}},
-                                   "how the particles of an image act on each other"),
-      spelled("1.0",
-              flow.real("repulsion", &FlowOptions::repulsion, 0, 1e6, "strength of the repulsion, rho")),
-      flow.choice<CovarianceKind>(
-          "covariance", &FlowOptions::covariance,
+      interaction.choice<InteractionKind>("interaction", &InteractionOptions::kind,
+                                          {{"mixture", InteractionKind::mixture},
+                                           {"gaussian", InteractionKind::gaussian},
+                                           {"repulsion", InteractionKind::repulsion},
+                                           {"none", InteractionKind::none}},
+                                          "how the particles of an image act on each other"),
+      spelled("1.0", interaction.real("repulsion", &InteractionOptions::repulsion, 0, 1e6,
+                                      "strength of the repulsion, rho")),
+      interaction.choice<CovarianceKind>(
+          "covariance", &InteractionOptions::covariance,
           {{"diagonal", CovarianceKind::diagonal},
            {"full", CovarianceKind::full},
            {"lowrank", CovarianceKind::lowrank}},
@@ -243,27 +253,27 @@ Options method_options() {
           "of the identity as the number of particles asks for"),
       flow.real("weight", &FlowOptions::weight, 0, 1e6,
                 "weight of the prior, w_t; 1 is the posterior's with bayes"),
-      flow.real("consistency", &FlowOptions::consistency, 0, 1e6,
+      data.real("consistency", &DataTermOptions::consistency, 0, 1e6,
                 "weight of the autoencoder's consistency, lambda; 0 leaves it out"),
-      flow.integer(
-          "consistency_every", &FlowOptions::consistency_every, 1, kLargestCount,
+      data.integer(
+          "consistency_every", &DataTermOptions::consistency_every, 1, kLargestCount,
           "steps of which the first has the consistency term and the others leave it out, with their "
           "encoder and second decoder pass"),
-      flow.real("decoder_std", &FlowOptions::decoder_std, 0, 10,
+      data.real("decoder_std", &DataTermOptions::decoder_std, 0, 10,
                 "standard deviation of the decoder as a Gaussian, sigma_D"),
       spelled("1.0",
               flow.real("lr", &FlowOptions::rate, 1e-12, 1e6, "Adam's rate; the step of affine, below 1")),
-      flow.choice<EncodeMode>("encode", &FlowOptions::encode,
+      data.choice<EncodeMode>("encode", &DataTermOptions::encode,
                               {{"mean", EncodeMode::mean}, {"sample", EncodeMode::sample}},
                               "what the encoder hands to the consistency term"),
-      flow.real("guidance", &FlowOptions::guidance, 0, 1e6,
-                "weight of the measurement's norm: omega of psld, zeta' of latent-dps (there 0.3)"),
-      flow.real("gluing", &FlowOptions::gluing, 0, 1e6, "weight of psld's gluing term, gamma"),
-      flow.real("eta", &FlowOptions::eta, 0, 1,
-                "noise in the steps of psld and latent-dps (there 1): 0 none, as DDIM; 1 as DDPM"),
-      flow.real("coupling", &FlowOptions::coupling, 1e-9, 1e6,
+      guidance.real("guidance", &GuidanceOptions::weight, 0, 1e6,
+                    "weight of the measurement's norm: omega of psld, zeta' of latent-dps (there 0.3)"),
+      psld.real("gluing", &PsldOptions::gluing, 0, 1e6, "weight of psld's gluing term, gamma"),
+      guidance.real("eta", &GuidanceOptions::eta, 0, 1,
+                    "noise in the steps of psld and latent-dps (there 1): 0 none, as DDIM; 1 as DDPM"),
+      rlsd.real("coupling", &RlsdOptions::coupling, 1e-9, 1e6,
                 "what draws image and latent of rlsd to each other, rho"),
-      flow.real("image_lr", &FlowOptions::image_rate, 1e-12, 1e6, "Adam's rate for the images of rlsd"),
+      rlsd.real("image_lr", &RlsdOptions::image_rate, 1e-12, 1e6, "Adam's rate for the images of rlsd"),
       flow.integer("micro_batch", &FlowOptions::micro_batch, 1, 65536,
                    "samples in every network call, exactly; part of a result's identity"),
       method.choice<Precision>(
@@ -291,9 +301,6 @@ Options layout_options() {
           "device", &LayoutInput::device,
           {{"cpu", ComputeOn::cpu}, {"cuda", ComputeOn::cuda}, {"auto", ComputeOn::automatic}},
           "where the networks and the flow run; auto: on GPUs where this build and every rank have one")),
-      layout(run.text("stage_weights", &LayoutInput::stage_weights,
-                      "a folder of every node's own, such as /dev/shm: one rank reads the prior's files and "
-                      "broadcasts them there, so that many nodes do not read the file system")),
       run.integer("threads", &LayoutInput::threads, 1, 4096, "threads a rank; part of a result's identity"),
 
       layout(run.real("watchdog_minutes", &LayoutInput::watchdog_minutes, 0, 1e6,
@@ -487,13 +494,17 @@ const std::vector<CommandSpec>& command_table() {
        "what would go wrong on this machine or allocation, before it does; takes the options of restore",
        JobInput{}, job_options()},
       {"completion",
-       "bash | zsh | fish",
+       "bash",
        "a script that completes commands, options and their values in this shell, to standard output",
        {},
        {},
        1},
   };
   return table;
+}
+
+bool is_retired(const std::string& key) {
+  return key == "run.stage_weights";
 }
 
 const CommandSpec* find_command(const std::string& name) {

@@ -74,6 +74,7 @@ std::vector<Assignment> parse_ini(const std::string& ini, const std::string& nam
         section = text;
       for (const po::option& option : parsed.options) {
         const std::string& key = option.string_key;
+        if (is_retired(key)) continue;
         if (option.unregistered) unknown_key(key, where, command);
         if (!seen.insert(key).second)
           throw UsageError(concat(where, ": '", key, "' is set twice in this file; keep one of them"));
@@ -107,7 +108,7 @@ std::vector<std::string> with_empty_values(const CommandSpec& command,
   std::vector<std::string> words;
   for (const std::string& word : arguments) {
     const bool is_empty = word.starts_with("--") && word.find('=') == word.size() - 1 &&
-                          is_of_kind(command, word.substr(2, word.size() - 3), /*flag=*/false);
+                          !is_of_kind(command, word.substr(2, word.size() - 3), /*flag=*/true);
     words.push_back(is_empty ? word.substr(0, word.size() - 1) : word);
     if (is_empty) words.emplace_back();
   }

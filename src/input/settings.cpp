@@ -91,6 +91,13 @@ std::string Settings::ini() const {
   return out.str();
 }
 
+std::string Settings::listing() const {
+  std::string lines;
+  for (const OptionSpec& option : command_->options)
+    lines += concat(option.key, " = ", text(option.key), "\n");
+  return lines;
+}
+
 std::string Settings::identity() const {
   std::string lines;
   for (const OptionSpec& option : command_->options)

@@ -37,7 +37,9 @@ class Settings {
 
   /// Every effective option as an INI text that runs the same job again.
   std::string ini() const;
-  /// The lines of that text that decide what a result is.
+  /// Every option as `key = value`, a line each, those of this one run included.
+  std::string listing() const;
+  /// Of those lines the ones that decide what a result is.
   std::string identity() const;
   /// The keys that both have as identity and in which they differ, as "key: this value, other value".
   std::vector<std::string> differences(const Settings& other) const;

@@ -37,11 +37,10 @@ bool all_have_a_device(Communicator& world) {
 
 }  // namespace
 
-c10::Device compute_device(Communicator& world, const Settings& settings) {
-  const std::string& wanted = settings.text("run.device");
-  if (wanted == "cpu") return at::kCPU;
+c10::Device compute_device(Communicator& world, ComputeOn wanted) {
+  if (wanted == ComputeOn::cpu) return at::kCPU;
   const auto guard = torch_guard();
-  if (wanted == "auto" && !all_have_a_device(world)) return at::kCPU;
+  if (wanted == ComputeOn::automatic && !all_have_a_device(world)) return at::kCPU;
   if (!guard) {
     throw UsageError(
         "run.device = cuda: LibTorch finds no GPU. Either the one that this program was built with computes "

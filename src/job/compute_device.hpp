@@ -9,14 +9,14 @@
 #include <dwgf/comm/mpi.hpp>
 #include <dwgf/flow/solve.hpp>
 
-#include "input/settings.hpp"
+#include "input/job_input.hpp"
 
 namespace dwgf {
 
 /// Collective over `world`. cpu: the CPU; cuda: a GPU of this rank's own (comm/device.hpp), which becomes
 /// LibTorch's current one; auto: cuda where this build, LibTorch and every rank's host have one, else the
 /// CPU. Throws UsageError where cuda cannot be had, saying which of the three is missing.
-c10::Device compute_device(Communicator& world, const Settings& settings);
+c10::Device compute_device(Communicator& world, ComputeOn wanted);
 
 /// "the CPU", or the GPU's name.
 std::string describe(const c10::Device& device);

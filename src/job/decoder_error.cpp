@@ -8,7 +8,9 @@
 #include <dwgf/base/error.hpp>
 #include <dwgf/base/text.hpp>
 
+#include "data/images.hpp"
 #include "job/build.hpp"
+#include "job/tensors.hpp"
 #include "posterior/calibration.hpp"
 
 namespace dwgf {
@@ -22,7 +24,7 @@ at::Tensor on_canvas(const at::Tensor& image, const PriorGeometry& geometry) {
                                {0, canvas.width - image.size(2), 0, canvas.height - image.size(1)});
 }
 
-double measured_on(const std::string& data, const Settings& job, std::int64_t most) {
+double measured_on(const std::string& data, const JobInput& job, std::int64_t most) {
   const std::unique_ptr<ImageSource> source = open_images(data);
   const std::unique_ptr<Prior> prior = build_prior(job);
   const auto all = static_cast<std::int64_t>(source->entries().size());
@@ -50,7 +52,7 @@ double measured_on(const std::string& data, const Settings& job, std::int64_t mo
 
 }  // namespace
 
-double decoder_error(const std::string& value, const Settings& job, std::int64_t images) {
+double decoder_error(const std::string& value, const JobInput& job, std::int64_t images) {
   const std::optional<double> number = parse_double(value);
   if (!number) return measured_on(value, job, images);
   if (*number < 0 || *number > 2)

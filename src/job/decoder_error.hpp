@@ -5,13 +5,13 @@
 
 #include <string>
 
-#include "input/settings.hpp"
+#include "input/job_input.hpp"
 
 namespace dwgf {
 
 /// `value`: a standard deviation on the [-1, 1] scale, or images (as input.data takes them) to measure it on:
 /// they should be none that are evaluated. At most `images` of them are taken, evenly spaced. Loads the prior
 /// that `job` names. Throws UsageError, NotFoundError, DataError.
-double decoder_error(const std::string& value, const Settings& job, std::int64_t images = 256);
+double decoder_error(const std::string& value, const JobInput& job, std::int64_t images = 256);
 
 }  // namespace dwgf

@@ -8,8 +8,8 @@
 
 #include "base/log.hpp"
 #include "comm/throw_on_all.hpp"
-#include "job/operator_files.hpp"
-#include "job/problem_source.hpp"
+#include "job/problems.hpp"
+#include "job/tensors.hpp"
 #include "service/launcher.hpp"
 #include "store/measurements.hpp"
 #include "store/schema.hpp"
@@ -22,28 +22,27 @@ std::span<const std::byte> bytes_of(const at::Tensor& values) {
   return std::as_bytes(std::span(values.data_ptr<float>(), static_cast<std::size_t>(values.numel())));
 }
 
-void grow(std::vector<std::int64_t>& shape, at::IntArrayRef other) {
-  shape.resize(std::max(shape.size(), other.size()), 1);
-  for (std::size_t d = 0; d < other.size(); ++d) shape[d] = std::max(shape[d], other[d]);
+const DegradeInput& checked(const DegradeInput& input) {
+  if (input.out.empty())
+    throw UsageError(
+        "store.out is not set: name the measurements file to write, for example --store.out y.h5");
+  if (is_measurements_file(input.images.data)) {
+    throw UsageError(concat("input.data: '", input.images.data,
+                            "' holds measurements already; `degrade` takes clean images"));
+  }
+  return input;
 }
 
 /// The images' measurements as they are written.
 class DegradeJob {
  public:
-  DegradeJob(const Settings& given, Communicator& ranks) : settings_(given), source_(settings_, ranks) {
-    if (settings_.text("store.out").empty())
-      throw UsageError(
-          "store.out is not set: name the measurements file to write, for example --store.out y.h5");
-    if (source_.channels()) {
-      throw UsageError(concat("input.data: '", settings_.text("input.data"),
-                              "' holds measurements already; `degrade` takes clean images"));
-    }
-    channels_ = settings_.integer("input.channels");
-    keeps_truth_ = settings_.text("store.truth") == "yes";
+  DegradeJob(const Settings& settings, Communicator& ranks)
+      : input_(checked(settings.as<DegradeInput>())),
+        ini_(settings.ini()),
+        source_(input_.images, input_.problem, input_.seed, ranks) {
     find_shapes();
   }
 
-  const Settings& settings() const { return settings_; }
   std::int64_t count() const { return static_cast<std::int64_t>(source_.images().size()); }
   const std::string& name(std::int64_t row) const {
     return source_.images()[static_cast<std::size_t>(row)].name;
@@ -54,11 +53,11 @@ class DegradeJob {
     layout.images = source_.images();
     for (const auto& [path, shape] : rows_) layout.datasets.push_back({path, NumberType::float32, shape});
     layout.constants = shared_;
-    layout.sigma = settings_.real("problem.sigma");
+    layout.sigma = input_.problem.given_sigma();
     layout.image_shape = image_shape_;
-    layout.attributes = {{"operator", carried_spec(settings_.text("problem.operator"), /*drawn=*/true)},
-                         {"noise", settings_.text("problem.noise")},
-                         {"job", settings_.ini()},
+    layout.attributes = {{"operator", carried_spec(input_.problem.forward, /*drawn=*/true)},
+                         {"noise", input_.problem.noise},
+                         {"job", ini_},
                          {"version", version()}};
     return layout;
   }
@@ -68,7 +67,7 @@ class DegradeJob {
     std::map<std::string, at::Tensor> values;
     std::optional<Error> failure;
     try {
-      const ImageProblem problem = source_.read(row, channels_);
+      const ImageProblem problem = source_.read(row, input_.channels);
       values[schema::kMeasurement.path] = problem.y;
       values[schema::kTruth.path] = problem.truth;
       for (const auto& [name, array] : problem.arrays)
@@ -87,41 +86,30 @@ class DegradeJob {
  private:
   /// The largest shapes, from one image of every size; shared arrays from the first that works.
   void find_shapes() {
-    std::optional<Error> first_error;
-    std::vector<std::pair<std::uint32_t, std::uint32_t>> seen;
     bool any = false;
-    for (std::int64_t row = 0; row < count(); ++row) {
+    const auto error = visit_sizes(source_.images(), /*others_may_do=*/true, [&](std::int64_t row) {
       const ImageEntry& image = source_.images()[static_cast<std::size_t>(row)];
-      const std::pair size{image.height, image.width};
-      if (std::find(seen.begin(), seen.end(), size) != seen.end()) continue;
-      try {
-        const ImageProblem problem = source_.read(row, channels_);
-        seen.push_back(size);
-        grow(image_shape_, {channels_, image.height, image.width});
-        grow(rows_[schema::kMeasurement.path], problem.y.sizes());
-        for (const auto& array : source_.arrays()) {
-          const at::Tensor& values = problem.arrays.at(array.use.name);
-          if (array.per_image) {
-            grow(rows_[schema::kOperatorArray.named(array.use.name)], values.sizes());
-          } else if (!any) {
-            const at::Tensor v = values.to(at::kFloat).contiguous();
-            shared_[array.use.name] = {v.sizes().vec(),
-                                       {v.data_ptr<float>(), v.data_ptr<float>() + v.numel()}};
-          }
+      const ImageProblem problem = source_.read(row, input_.channels);
+      grow(image_shape_, {input_.channels, image.height, image.width});
+      grow(rows_[schema::kMeasurement.path], problem.y.sizes());
+      for (const auto& array : source_.arrays()) {
+        const at::Tensor& values = problem.arrays.at(array.use.name);
+        if (array.per_image) {
+          grow(rows_[schema::kOperatorArray.named(array.use.name)], values.sizes());
+        } else if (!any) {
+          const at::Tensor v = values.to(at::kFloat).contiguous();
+          shared_[array.use.name] = {v.sizes().vec(), {v.data_ptr<float>(), v.data_ptr<float>() + v.numel()}};
         }
-        any = true;
-      } catch (const Error& error) {
-        if (!first_error) first_error = error;
       }
-    }
-    if (!any) throw *first_error;
-    if (keeps_truth_) rows_[schema::kTruth.path] = image_shape_;
+      any = true;
+    });
+    if (!any) throw *error;
+    if (input_.stores_truth) rows_[schema::kTruth.path] = image_shape_;
   }
 
-  Settings settings_;
-  ProblemSource source_;
-  std::int64_t channels_ = 1;
-  bool keeps_truth_ = true;
+  DegradeInput input_;
+  std::string ini_;
+  CleanImages source_;
   std::vector<std::int64_t> image_shape_;
   std::map<std::string, std::vector<std::int64_t>> rows_;  // row shapes by dataset
   std::map<std::string, FloatArray> shared_;
@@ -134,7 +122,7 @@ ExitCode degrade(Communicator& world, const Settings& settings) {
   std::optional<DegradeJob> job;
   throw_on_all<CollectiveError>(world, [&] { job.emplace(settings, world); });
   std::optional<MeasurementsWriter> writer;
-  const std::string path = job->settings().text("store.out");
+  const std::string& path = settings.as<DegradeInput>().out;
   throw_on_all<CollectiveError>(world, [&] { writer.emplace(path, job->layout(), world); });
 
   std::int64_t failed[1] = {0};

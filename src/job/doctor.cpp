@@ -75,8 +75,8 @@ Finding shared(Communicator& world, const std::string& topic, const std::string&
   }
 }
 
-fs::path output_directory(const Settings& settings) {
-  const fs::path directory = fs::path(settings.text("store.out")).parent_path();
+fs::path output_directory(const JobInput& job) {
+  const fs::path directory = fs::path(job.store.out).parent_path();
   return directory.empty() ? fs::path(".") : directory;
 }
 
@@ -125,12 +125,13 @@ Finding check_devices(Communicator& world) {
 /// The prior and the images as `restore` opens them, by one rank; what the results take.
 std::vector<Finding> check_inputs(Communicator& world, const Settings& settings, std::uint64_t& needed) {
   std::vector<Finding> findings;
-  const bool whole_job = !settings.text("input.data").empty() && !settings.text("store.out").empty();
+  const JobInput& input = settings.as<JobInput>();
+  const bool whole_job = !input.images.data.empty() && !input.store.out.empty();
   std::int64_t bytes = 0;
-  findings.push_back(shared(world, "weights", concat("prior.path = ", settings.text("prior.path"), " loads"),
+  findings.push_back(shared(world, "weights", concat("prior.path = ", input.prior.path, " loads"),
                             "see the message; every host needs to see the same files", [&] {
-                              const std::string directory = prior_directory(settings.text("prior.path"));
-                              if (world.rank() == 0 && !whole_job) build_prior(settings);
+                              const std::string directory = prior_directory(input.prior.path);
+                              if (world.rank() == 0 && !whole_job) build_prior(input);
                               if (access(directory.c_str(), R_OK | X_OK) != 0)
                                 throw NotFoundError(
                                     concat(directory, " is not readable on host ", host_name()));
@@ -165,7 +166,7 @@ ExitCode doctor(Communicator& world, const Settings& settings) {
   };
 
   findings.push_back(diagnose_ranks(world.size(), static_cast<int>(hosts.size()), allocated_tasks()));
-  add(diagnose_binding(ranks, static_cast<int>(settings.integer("run.threads"))));
+  add(diagnose_binding(ranks, static_cast<int>(settings.as<JobInput>().layout.threads)));
   findings.push_back(check_devices(world));
   findings.push_back(diagnose_clocks(ranks));
   add(diagnose_libraries(ranks));
@@ -174,7 +175,7 @@ ExitCode doctor(Communicator& world, const Settings& settings) {
         "libraries", concat(library.name, " ", library.loaded, ", compiled with ", library.compiled)));
   std::uint64_t needed = 0;
   add(check_inputs(world, settings, needed));
-  const fs::path directory = output_directory(settings);
+  const fs::path directory = output_directory(settings.as<JobInput>());
   findings.push_back(check_directory(world, directory));
   if (findings.back().level == Finding::Level::fine) {
     findings.push_back(shared(world, "MPI-IO", "what all ranks wrote was read back as it was",

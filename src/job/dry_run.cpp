@@ -165,12 +165,12 @@ void print_warnings(const RestoreJob& job, const GridPlace& place) {
                                       ", so the flow never sees the noisiest levels; a grid that "
                                       "divides 1000 less evenly, or a longer one, starts above t = 900"));
   }
-  const std::int64_t wanted = job.settings().integer("run.ranks_per_image");
+  const std::int64_t wanted = job.input().layout.ranks_per_image;
   if (wanted > place.group_size && place.group == 0 && place.groups == 1) {
     log_job(LogLevel::warning, concat("run.ranks_per_image = ", wanted, ", but there are only ",
                                       place.group_size, " ranks; they share every image"));
   }
-  const auto threads = static_cast<unsigned>(job.settings().integer("run.threads"));
+  const auto threads = static_cast<unsigned>(job.input().layout.threads);
   if (threads > std::thread::hardware_concurrency()) {
     log_job(LogLevel::warning,
             concat("run.threads = ", threads, ", but this host has ", std::thread::hardware_concurrency(),

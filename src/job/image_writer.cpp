@@ -7,8 +7,8 @@
 #include <dwgf/flow/fixed_point.hpp>
 
 #include "flow/diverged.hpp"
-#include "job/operator_files.hpp"
 #include "job/posterior_products.hpp"
+#include "job/tensors.hpp"
 #include "posterior/stein.hpp"
 #include "store/schema.hpp"
 

@@ -117,10 +117,9 @@ std::vector<std::int64_t> rows_across_shards(const ResultsFile& file) {
 }  // namespace
 
 OpenResults open_results(Communicator& world, const RestoreJob& job, int groups) {
-  const std::string path = job.settings().text("store.out");
+  const std::string path = job.input().store.out;
   ResultsLayout layout = job.layout(describe_system(world));
-  layout.shards =
-      job.settings().text("store.shards") == "auto" ? groups : job.settings().integer("store.shards");
+  layout.shards = job.input().store.shards.value_or(groups);
   std::optional<JobLock> lock;
   std::vector<ResultsShard> missing;
   std::int64_t there = 0;
@@ -151,7 +150,7 @@ OpenResults open_results(Communicator& world, const RestoreJob& job, int groups)
 
   OpenResults open{std::move(lock), std::move(*file), {}, {}, std::move(missing)};
   std::vector<ImageState> states = states_of(world, open.file);
-  if (job.settings().text("store.verify") != "none") open.damaged = damaged_rows(world, open.file, states);
+  if (job.input().store.verify) open.damaged = damaged_rows(world, open.file, states);
   for (const std::int64_t row : open.damaged) states[static_cast<std::size_t>(row)] = ImageState::not_done;
   std::vector<std::uint64_t> ids;
   for (const std::int64_t row : rows_across_shards(open.file)) {

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cctype>
 #include <filesystem>
-#include <limits>
 
 #include <ATen/ATen.h>
 
@@ -46,35 +45,6 @@ at::Tensor load_operator_file(const std::string& kind, const std::string& path) 
   } catch (const DataError& error) {
     throw DataError(where + error.what());
   }
-}
-
-at::Tensor as_tensor(const FloatArray& array) {
-  at::Tensor values = at::tensor(at::ArrayRef<float>(array.values)).reshape(array.shape);
-  for (std::int64_t dim = 0; dim < values.dim(); ++dim) {
-    std::int64_t size = values.size(dim);
-    while (size > 1 && at::isnan(values.select(dim, size - 1)).all().item<bool>()) --size;
-    values = values.narrow(dim, 0, size);
-  }
-  return values.contiguous();
-}
-
-at::Tensor embedded(const at::Tensor& values, const std::vector<std::int64_t>& shape) {
-  const at::Tensor v = values.cpu();
-  if (v.sizes() == at::IntArrayRef(shape)) return v.contiguous();
-  at::Tensor out = at::full(shape, std::numeric_limits<double>::quiet_NaN(), v.options());
-  at::Tensor corner = out;
-  for (std::int64_t dim = 0; dim < v.dim(); ++dim) corner = corner.narrow(dim, 0, v.size(dim));
-  corner.copy_(v);
-  return out;
-}
-
-at::Tensor cut(const at::Tensor& array, at::IntArrayRef shape) {
-  at::Tensor view = array;
-  const std::int64_t skipped = array.dim() - static_cast<std::int64_t>(shape.size());
-  for (std::size_t dim = 0; dim < shape.size(); ++dim) {
-    view = view.narrow(skipped + static_cast<std::int64_t>(dim), 0, shape[dim]);
-  }
-  return view.contiguous();
 }
 
 }  // namespace dwgf

@@ -35,23 +35,6 @@ double mean_of(const at::Tensor& row) {
 
 }  // namespace
 
-std::vector<double> quantile_probabilities(const std::string& quantiles) {
-  std::vector<double> probabilities;
-  if (quantiles == "none") return probabilities;
-  for (const std::string& word : split(quantiles, ',')) {
-    const std::optional<double> p = parse_double(trim(word));
-    const bool ascends = p && (probabilities.empty() || *p > probabilities.back());
-    if (!ascends || !(*p >= 1e-6 && *p <= 1 - 1e-6) || probabilities.size() == 99) {
-      throw UsageError(
-          concat("store.quantiles = ", quantiles,
-                 "; allowed: none, or at most 99 ascending probabilities between 0 and 1, such as "
-                 "0.05,0.95"));
-    }
-    probabilities.push_back(*p);
-  }
-  return probabilities;
-}
-
 std::string quantile_name(double probability) {
   char percent[32];
   std::snprintf(percent, sizeof percent, "%.8g", 100.0 * probability);
@@ -64,17 +47,16 @@ std::optional<double> probability_of(const std::string& dataset) {
   return percent ? std::optional(*percent / 100.0) : std::nullopt;
 }
 
-std::vector<DatasetLayout> posterior_datasets(const Settings& settings, const schema::Extents& extents,
+std::vector<DatasetLayout> posterior_datasets(const JobInput& job, const schema::Extents& extents,
                                               bool has_truth) {
   std::vector<DatasetLayout> datasets;
-  for (const double p : quantile_probabilities(settings.text("store.quantiles")))
+  for (const double p : job.store.quantiles)
     datasets.push_back(extents.layout(schema::kQuantile, quantile_name(p)));
   datasets.push_back(extents.layout(schema::kDiversity));
   if (has_truth) datasets.push_back(extents.layout(schema::kCrps));
-  const bool has_level = settings.text("problem.sigma") == "estimate" || settings.real("problem.sigma") > 0;
-  const bool gaussian = settings.text("problem.noise") == "gaussian" && has_level;
+  const bool gaussian = job.problem.has_gaussian_likelihood();
   if (gaussian) datasets.push_back(extents.layout(schema::kChiSquared));
-  if (settings.text("store.ksd") == "yes") {
+  if (job.store.ksd) {
     if (!gaussian)
       throw UsageError(
           "store.ksd = yes needs Gaussian noise with problem.sigma above 0, whose likelihood has a score");

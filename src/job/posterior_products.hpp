@@ -14,15 +14,12 @@
 #include <dwgf/comm/collective.hpp>
 #include <dwgf/flow/state.hpp>
 
-#include "input/settings.hpp"
+#include "input/job_input.hpp"
 #include "job/image_problem.hpp"
 #include "store/results.hpp"
 #include "store/schema.hpp"
 
 namespace dwgf {
-
-/// `store.quantiles` -> probabilities, ascending; none for `none`. Throws UsageError.
-std::vector<double> quantile_probabilities(const std::string& quantiles);
 
 /// Returns the name among the quantiles: "05" for 0.05, "02.5" for 0.025.
 std::string quantile_name(double probability);
@@ -30,8 +27,8 @@ std::string quantile_name(double probability);
 /// Returns the probability of a dataset of quantiles; nothing for another dataset.
 std::optional<double> probability_of(const std::string& dataset);
 
-/// Returns the datasets that a job of these settings has of them. Throws UsageError.
-std::vector<DatasetLayout> posterior_datasets(const Settings& settings, const schema::Extents& extents,
+/// Returns the datasets that a job has of them. Throws UsageError.
+std::vector<DatasetLayout> posterior_datasets(const JobInput& job, const schema::Extents& extents,
                                               bool has_truth);
 
 class PosteriorProducts {

@@ -3,6 +3,7 @@
 #include <cstdio>
 
 #include "comm/throw_on_all.hpp"
+#include "input/derived_jobs.hpp"
 #include "input/stored_job.hpp"
 #include "job/restore.hpp"
 #include "store/results.hpp"
@@ -13,25 +14,16 @@ namespace {
 
 Settings job_of(const std::string& path, const Settings& settings) {
   const ResultsFile file = ResultsFile::open_for_reading(path);
-  Settings again = stored_job(file.path(), file.layout().attributes);
-  again.set("store.out", path + ".rerun.h5", "rerun");
-  for (const OptionSpec& option : settings.command().options) {
-    if (!settings.given(option.key)) continue;
-    if (option.identity || option.key.starts_with("input."))
-      throw UsageError(
-          concat(option.key, " cannot be given with --rerun, which takes it from ", path, "; leave it out"));
-    again.set(option.key, settings.text(option.key), "command line");
-  }
-  return again;
+  return rerun_of(path, stored_job(file.path(), file.layout().attributes), settings);
 }
 
 /// One line an image; true where all are the same.
-bool compare(const std::string& path, const Settings& again) {
+bool compare(const std::string& path, const JobInput& again) {
   const ResultsFile before = ResultsFile::open_for_reading(path),
-                    after = ResultsFile::open_for_reading(again.text("store.out"));
+                    after = ResultsFile::open_for_reading(again.store.out);
   if (stored_prior_hash(before.layout().attributes) != stored_prior_hash(after.layout().attributes))
     std::printf("the prior's weights are not those of %s\n", path.c_str());
-  const std::int64_t first = again.integer("image");
+  const std::int64_t first = again.image.value_or(0);
   bool all = true;
   for (std::size_t k = 0; k < after.layout().images.size(); ++k) {
     const auto row = static_cast<std::int64_t>(k);
@@ -54,13 +46,14 @@ bool compare(const std::string& path, const Settings& again) {
 }  // namespace
 
 ExitCode rerun(Communicator& world, const Settings& settings, ScopedSignals& signals) {
-  const std::string& path = settings.text("rerun");
+  const JobInput& input = settings.as<JobInput>();
+  const std::string& path = input.rerun;
   const Settings again = job_of(path, settings);
   const ExitCode code = restore(world, again, signals);
-  if (settings.flag("dry-run") || (code != ExitCode::ok && code != ExitCode::some_images_failed)) return code;
+  if (input.dry_run || (code != ExitCode::ok && code != ExitCode::some_images_failed)) return code;
   std::int64_t same = 0;
   throw_on_all<CollectiveError>(world, [&] {
-    if (world.rank() == 0) same = compare(path, again);
+    if (world.rank() == 0) same = compare(path, again.as<JobInput>());
   });
   world.broadcast(std::as_writable_bytes(std::span(&same, 1)), 0);
   return code == ExitCode::ok && !same ? ExitCode::some_images_failed : code;

@@ -26,6 +26,7 @@
 #include "job/image_writer.hpp"
 #include "job/open_results.hpp"
 #include "job/restore_job.hpp"
+#include "job/same_job.hpp"
 #include "prior/contained_prior.hpp"
 #include "prior/out_of_memory.hpp"
 #include "service/event_log.hpp"
@@ -205,59 +206,73 @@ void wait_for_the_others(const Communicator& world, Progress& progress, Watchdog
   watchdog.rest();
 }
 
-/// What the groups counted, summed over the world.
+/// What a group counted, or all of them.
 struct Tally {
   std::int64_t failed = 0, failed_for_input = 0, stopped = 0;
+  std::int64_t redone = 0;  ///< network calls, in fp32
 };
 
-}  // namespace
+/// What all parts of a run share.
+struct Run {
+  Communicator& world;
+  const Settings& settings;
+  ScopedSignals& signals;
+  EventLog& log;
+  Watchdog& watchdog;
 
-namespace {
+  const JobInput& input() const { return settings.as<JobInput>(); }
+};
 
-ExitCode restore_logged(Communicator& world, const Settings& settings, ScopedSignals& signals,
-                        EventLog& log) {
-  at::set_num_threads(static_cast<int>(settings.integer("run.threads")));
-  Watchdog watchdog({world.rank(), world.size(), host_name()},
-                    Watchdog::Seconds(60.0 * settings.real("run.watchdog_minutes")));
-  const WatchdogThread watching(
-      watchdog, [&](const std::string& complaint) { end_hanging_job(world.rank(), complaint, log); });
+/// 1. The job: its weights are read and its images listed.
+std::unique_ptr<RestoreJob> load_job(const Run& run, const c10::Device& device) {
+  run.watchdog.enter("reading the weights and listing the images");
+  std::unique_ptr<RestoreJob> job;
+  throw_on_all<CollectiveError>(run.world,
+                                [&] { job = std::make_unique<RestoreJob>(run.settings, run.world, device); });
+  return job;
+}
 
-  // 1. The job, and the file it goes on with.
-  const c10::Device device = compute_device(world, settings);
-  watchdog.enter("reading the weights and listing the images");
-  std::optional<RestoreJob> job;
-  throw_on_all<CollectiveError>(world, [&] { job.emplace(settings, world, device); });
-  ProcessGrid grid(
-      world, static_cast<int>(std::min<std::int64_t>(settings.integer("run.ranks_per_image"), world.size())));
+/// 2. The file that it goes on with.
+OpenResults open_for(const Run& run, const RestoreJob& job, const GridPlace& place) {
+  run.watchdog.enter("opening the results file");
+  OpenResults open = open_results(run.world, job, place.groups);
+  if (run.world.rank() == 0) {
+    print_warnings(job, place);
+    print_start(open, job.images());
+  }
+  return open;
+}
+
+/// Over the world, counted by the groups' first ranks.
+Tally summed(const Run& run, const Tally& tally, bool counts, StopFlag& stop_flag) {
+  std::int64_t sums[4] = {counts * tally.failed, counts * tally.failed_for_input, counts * tally.stopped,
+                          tally.redone};
+  // A rank that has nothing left to do may be the one that is asked to stop the others.
+  const auto counted = run.world.start_all_reduce_sum(sums);
+  while (!counted->advance()) {
+    stop_flag.stopping(run.signals.stop_requested());
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  return {sums[0], sums[1], sums[2], sums[3]};
+}
+
+/// 3. The images, from one queue, until all are done or someone asks to stop. @return what all
+/// groups counted
+Tally restore_images(const Run& run, const RestoreJob& job, OpenResults& open, ProcessGrid& grid,
+                     const c10::Device& device, StopFlag& stop_flag) {
   const GridPlace& place = grid.place();
-  if (settings.flag("dry-run")) {
-    throw_on_all<CollectiveError>(world, [&] {
-      if (world.rank() == 0) print_plan(*job, place, world.size());
-    });
-    return ExitCode::ok;
-  }
-
-  watchdog.enter("opening the results file");
-  OpenResults open = open_results(world, *job, place.groups);
-  if (world.rank() == 0) {
-    print_warnings(*job, place);
-    print_start(open, job->images());
-  }
-
-  // 2. The images, from one queue, until all are done or someone asks to stop.
-  Progress progress(world, place.groups, place.group, place.group_rank == 0,
-                    static_cast<std::int64_t>(open.rows.size()), step_count(job->flow()),
+  Progress progress(run.world, place.groups, place.group, place.group_rank == 0,
+                    static_cast<std::int64_t>(open.rows.size()), step_count(job.flow()),
                     [&](const std::string& text) { open.lock->say(text); });
-  StopFlag stop_flag(world);
-  WorkQueue queue(world, static_cast<std::int64_t>(open.rows.size()));
+  WorkQueue queue(run.world, static_cast<std::int64_t>(open.rows.size()));
   TensorGroup tensors(grid.group(), device);
-  Restoration restoration(*job, open.file, grid.group(), tensors, log,
-                          {signals, stop_flag, progress, watchdog, settings.real("run.checkpoint_seconds")},
-                          place.group);
+  Restoration restoration(
+      job, open.file, grid.group(), tensors, run.log,
+      {run.signals, stop_flag, progress, run.watchdog, run.input().layout.checkpoint_seconds}, place.group);
   Tally tally;
   for (;;) {
-    watchdog.enter("taking an image from the queue", true);
-    std::int64_t stop[1] = {stop_flag.stopping(signals.stop_requested())};
+    run.watchdog.enter("taking an image from the queue", true);
+    std::int64_t stop[1] = {stop_flag.stopping(run.signals.stop_requested())};
     grid.group().all_reduce_max(stop);
     if (stop[0]) {
       ++tally.stopped;
@@ -272,23 +287,17 @@ ExitCode restore_logged(Communicator& world, const Settings& settings, ScopedSig
     tally.failed_for_input += outcome.failure && outcome.failure->code() != ExitCode::some_images_failed;
     progress.image_done(outcome.failure.has_value());
   }
-  wait_for_the_others(world, progress, watchdog, [&] { stop_flag.stopping(signals.stop_requested()); });
+  wait_for_the_others(run.world, progress, run.watchdog,
+                      [&] { stop_flag.stopping(run.signals.stop_requested()); });
+  tally.redone = job.prior().calls_redone();
+  return summed(run, tally, place.group_rank == 0, stop_flag);
+}
 
-  // 3. What came of it, counted by the groups' first ranks.
-  const bool counts = place.group_rank == 0;
-  std::int64_t sums[4] = {counts * tally.failed, counts * tally.failed_for_input, counts * tally.stopped,
-                          job->prior().calls_redone()};
-  // A rank that has nothing left to do may be the one that is asked to stop the others.
-  const auto counted = world.start_all_reduce_sum(sums);
-  while (!counted->advance()) {
-    stop_flag.stopping(signals.stop_requested());
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
-  }
-  open.file.close();
-  tally = {sums[0], sums[1], sums[2]};
-  if (sums[3] > 0) {
+/// 4. What came of it.
+ExitCode conclude(const Tally& tally, std::size_t images) {
+  if (tally.redone > 0) {
     log_job(LogLevel::info,
-            concat(sums[3],
+            concat(tally.redone,
                    " network calls left the range of half precision and were redone in fp32, which "
                    "is slower; the results hold the fp32 values (/diagnostics/redone says where). A wider "
                    "prior.unet_precision or prior.autoencoder_precision avoids it"));
@@ -298,22 +307,47 @@ ExitCode restore_logged(Communicator& world, const Settings& settings, ScopedSig
     return ExitCode::stopped;
   }
   if (tally.failed == 0) return ExitCode::ok;
-  const bool all_bad = tally.failed_for_input == static_cast<std::int64_t>(job->images().size());
+  const bool all_bad = tally.failed_for_input == static_cast<std::int64_t>(images);
   return all_bad ? ExitCode::bad_data : ExitCode::some_images_failed;
+}
+
+ExitCode restore_logged(const Run& run) {
+  Communicator& world = run.world;
+  const WatchdogThread watching(
+      run.watchdog, [&](const std::string& complaint) { end_hanging_job(world.rank(), complaint, run.log); });
+  const c10::Device device = compute_device(world, run.input().layout.device);
+  const std::unique_ptr<RestoreJob> job = load_job(run, device);
+  ProcessGrid grid(
+      world, static_cast<int>(std::min<std::int64_t>(run.input().layout.ranks_per_image, world.size())));
+  if (run.input().dry_run) {
+    throw_on_all<CollectiveError>(world, [&] {
+      if (world.rank() == 0) print_plan(*job, grid.place(), world.size());
+    });
+    return ExitCode::ok;
+  }
+  OpenResults open = open_for(run, *job, grid.place());
+  StopFlag stop_flag(world);
+  const Tally tally = restore_images(run, *job, open, grid, device, stop_flag);
+  open.file.close();
+  return conclude(tally, job->images().size());
 }
 
 }  // namespace
 
 ExitCode restore(Communicator& world, const Settings& settings, ScopedSignals& signals) {
+  require_same_job(world, settings);
+  const JobInput& input = settings.as<JobInput>();
+  at::set_num_threads(static_cast<int>(input.layout.threads));
   std::optional<EventLog> log;
-  throw_on_all<CollectiveError>(world,
-                                [&] { log.emplace(settings.text("log.file"), world.rank(), host_name()); });
+  throw_on_all<CollectiveError>(world, [&] { log.emplace(input.log_file, world.rank(), host_name()); });
   log->event("begins", {{"version", version()},
                         {"started_by", launcher_identity()},
                         {"ranks", std::int64_t{world.size()}},
-                        {"results", settings.text("store.out")}});
+                        {"results", input.store.out}});
   try {
-    const ExitCode code = restore_logged(world, settings, signals, *log);
+    Watchdog watchdog({world.rank(), world.size(), host_name()},
+                      Watchdog::Seconds(60.0 * input.layout.watchdog_minutes));
+    const ExitCode code = restore_logged({world, settings, signals, *log, watchdog});
     log->event("ends", {{"code", std::int64_t{static_cast<int>(code)}}});
     return code;
   } catch (const std::exception& error) {

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <map>
 #include <optional>
-#include <set>
 
 #include <ATen/ATen.h>
 
@@ -14,64 +13,55 @@
 #include "flow/terms/guidance.hpp"
 #include "job/build.hpp"
 #include "job/posterior_products.hpp"
+#include "job/tensors.hpp"
 #include "service/launcher.hpp"
 #include "store/schema.hpp"
 
 namespace dwgf {
 
-namespace {
-
-NumberType stored_type(const Settings& settings, const std::string& key) {
-  return number_type_from_name(settings.text(key)).value_or(NumberType::none);
-}
-
-}  // namespace
-
 RestoreJob::RestoreJob(const Settings& settings, Communicator& ranks, const c10::Device& device)
-    : settings_(settings), flow_(flow_options(settings)) {
-  if (settings_.text("input.data").empty()) {
+    : settings_(settings), flow_(flow_options(input())) {
+  if (input().images.data.empty()) {
     throw UsageError(
         "input.data is not set: name the images to restore (a folder, a .npy or FILE.h5:/dataset)");
   }
-  if (settings_.text("store.out").empty()) {
+  if (input().store.out.empty()) {
     throw UsageError(
         "store.out is not set: name the results file to write, for example --store.out results.h5");
   }
-  source_.emplace(settings_, ranks);
-  posterior_datasets(settings_, {}, source_->has_truth());  // refuses what does not go together
-  prior_ = build_prior(settings_, device);
+  problems_ = open_problems(settings_, ranks);
+  posterior_datasets(input(), {}, problems_->has_truth());  // refuses what does not go together
+  prior_ = build_prior(input(), device);
 
-  if (const auto channels = source_->channels(); channels && *channels != prior_->geometry().image_channels) {
-    throw DataError(concat("input.data: '", settings_.text("input.data"),
-                           "' holds measurements of images of ", *channels,
-                           " channels, but the prior is of images of ", prior_->geometry().image_channels,
+  if (const auto channels = problems_->channels();
+      channels && *channels != prior_->geometry().image_channels) {
+    throw DataError(concat("input.data: '", input().images.data, "' holds measurements of images of ",
+                           *channels, " channels, but the prior is of images of ",
+                           prior_->geometry().image_channels,
                            "; measure them so (degrade has input.channels), or name another prior"));
   }
 
   // One image that fits is enough to start; none means that the job as a whole is wrong.
-  std::optional<Error> first_error;
-  std::set<std::pair<std::uint32_t, std::uint32_t>> tried;
-  for (std::size_t row = 0; row < images().size(); ++row) {
-    const ImageEntry& image = images()[row];
-    if (!tried.insert({image.height, image.width}).second || image.height == 0) continue;
-    try {
-      forward_for(static_cast<std::int64_t>(row));
-      return;
-    } catch (const Error& error) {
-      if (!first_error) first_error = error;
-    }
-  }
-  if (first_error) throw *first_error;
-  source_->read(0, prior_->geometry().image_channels);  // says why not even the first has a size
-  throw DataError(concat("input.data: no image in '", settings_.text("input.data"), "' can be read"));
+  bool any = false;
+  const std::optional<Error> error = visit_sizes(images(), /*others_may_do=*/false, [&](std::int64_t row) {
+    if (any || images()[static_cast<std::size_t>(row)].height == 0) return;
+    forward_for(row);
+    any = true;
+  });
+  if (any) return;
+  if (error) throw *error;
+  problems_->read(0, prior_->geometry().image_channels);  // says why not even the first has a size
+  throw DataError(concat("input.data: no image in '", input().images.data, "' can be read"));
 }
 
 std::vector<std::string> RestoreJob::warnings() const {
   std::vector<std::string> warnings = prior_->warnings();
-  for (const char* key : {"flow.precision", "prior.unet_precision", "prior.autoencoder_precision"}) {
-    if (settings_.text(key) == "tf32" && prior_->options().device().is_cpu())
-      warnings.push_back(
-          concat(key, " = tf32 is a way of GPUs to multiply; on a CPU it is the same as fp32"));
+  const bool tf32 =
+      input().unet_precision() == Precision::tf32 || input().autoencoder_precision() == Precision::tf32;
+  if (tf32 && prior_->options().device().is_cpu()) {
+    warnings.push_back(
+        "tf32 (flow.precision, prior.unet_precision or prior.autoencoder_precision) is a way of GPUs to "
+        "multiply; on a CPU it is the same as fp32");
   }
   return warnings;
 }
@@ -86,7 +76,7 @@ void RestoreJob::require_canvas(const ImageEntry& image) const {
 
 std::shared_ptr<const ForwardOperator> RestoreJob::forward_for(std::int64_t row) const {
   require_canvas(images()[static_cast<std::size_t>(row)]);
-  auto forward = source_->forward(row, prior_->geometry().image_channels);
+  auto forward = problems_->forward(row, prior_->geometry().image_channels);
   require_fits(flow_.method, *forward);
   return forward;
 }
@@ -95,24 +85,16 @@ ResultsLayout RestoreJob::layout(const std::string& system) const {
   const PriorGeometry& geometry = prior_->geometry();
   std::int64_t height = 0, width = 0, latent_height = 0, latent_width = 0;
   std::vector<std::int64_t> measured;
-  std::set<std::pair<std::uint32_t, std::uint32_t>> seen;
-  for (std::size_t row = 0; row < images().size(); ++row) {
-    const ImageEntry& image = images()[row];
+  // What goes wrong with an image is told when its turn comes.
+  visit_sizes(images(), /*others_may_do=*/false, [&](std::int64_t row) {
+    const ImageEntry& image = images()[static_cast<std::size_t>(row)];
     height = std::max<std::int64_t>(height, image.height);
     width = std::max<std::int64_t>(width, image.width);
-    if (!seen.insert({image.height, image.width}).second) continue;
-    try {
-      const Canvas canvas = geometry.canvas(image.height, image.width);
-      latent_height = std::max(latent_height, canvas.latent_height);
-      latent_width = std::max(latent_width, canvas.latent_width);
-      const std::vector<std::int64_t> shape =
-          forward_for(static_cast<std::int64_t>(row))->measurement_shape();
-      measured.resize(std::max(measured.size(), shape.size()), 1);
-      for (std::size_t i = 0; i < shape.size(); ++i) measured[i] = std::max(measured[i], shape[i]);
-    } catch (const Error&) {
-      continue;  // told when the image's turn comes
-    }
-  }
+    const Canvas canvas = geometry.canvas(image.height, image.width);
+    latent_height = std::max(latent_height, canvas.latent_height);
+    latent_width = std::max(latent_width, canvas.latent_width);
+    grow(measured, forward_for(row)->measurement_shape());
+  });
   const schema::Extents extents{
       {geometry.image_channels, height, width},
       measured,
@@ -128,13 +110,13 @@ ResultsLayout RestoreJob::layout(const std::string& system) const {
   };
   for (const auto* dataset : {&schema::kPosteriorMean, &schema::kPosteriorStd, &schema::kMeasurement})
     add(*dataset);
-  if (source_->has_truth()) add(schema::kTruth);
-  for (const DatasetLayout& dataset : posterior_datasets(settings_, extents, source_->has_truth()))
+  if (problems_->has_truth()) add(schema::kTruth);
+  for (const DatasetLayout& dataset : posterior_datasets(input(), extents, problems_->has_truth()))
     layout.datasets.push_back(dataset);
-  if (source_->estimates_sigma()) add(schema::kSigma);
+  if (input().problem.estimates_sigma()) add(schema::kSigma);
   add_operator_arrays(layout);
-  add(schema::kParticles, "", stored_type(settings_, "store.particles"));
-  add(schema::kLatents, "", stored_type(settings_, "store.latents"));
+  add(schema::kParticles, "", input().store.particles);
+  add(schema::kLatents, "", input().store.latents);
   for (const auto* dataset : {&schema::kTimingCompute, &schema::kTimingWait, &schema::kTimingGroup})
     add(*dataset);
   for (const std::string& name : Diagnostics::names()) add(schema::kDiagnostic, name);
@@ -142,33 +124,23 @@ ResultsLayout RestoreJob::layout(const std::string& system) const {
                        {"version", version()},
                        {"prior_sha256", prior_->sha256()},
                        {"system", system}};
-  layout.alignment = settings_.unsigned_integer("store.alignment");
-  layout.chunk_bytes = settings_.unsigned_integer("store.chunk");
+  layout.alignment = input().store.alignment;
+  layout.chunk_bytes = input().store.chunk;
   return layout;
 }
 
 /// So that the file can be evaluated where what the operator was built from is no longer at hand.
 void RestoreJob::add_operator_arrays(ResultsLayout& layout) const {
-  const std::vector<ProblemSource::CarriedArray> carried = source_->arrays();
+  const std::vector<CarriedArray> carried = problems_->arrays();
   std::optional<ImageProblem> any;
   std::map<std::string, std::vector<std::int64_t>> rows;
-  std::set<std::pair<std::uint32_t, std::uint32_t>> seen;
-  for (std::size_t row = 0; row < images().size() && !carried.empty(); ++row) {
-    if (!seen.insert({images()[row].height, images()[row].width}).second) continue;
-    try {
-      const ImageProblem problem = prepare(static_cast<std::int64_t>(row));
-      if (!any) any = problem;
-      for (const auto& [name, array] : problem.arrays) {
-        std::vector<std::int64_t>& shape = rows[name];
-        shape.resize(std::max(shape.size(), static_cast<std::size_t>(array.dim())), 1);
-        for (std::size_t d = 0; d < shape.size(); ++d)
-          shape[d] = std::max(shape[d], array.size(static_cast<std::int64_t>(d)));
-      }
-    } catch (const Error&) {
-      seen.erase({images()[row].height, images()[row].width});  // another image of this size may do
-    }
-  }
-  for (const ProblemSource::CarriedArray& array : carried) {
+  if (carried.empty()) return;
+  visit_sizes(images(), /*others_may_do=*/true, [&](std::int64_t row) {
+    const ImageProblem problem = prepare(row);
+    if (!any) any = problem;
+    for (const auto& [name, array] : problem.arrays) grow(rows[name], array.sizes());
+  });
+  for (const CarriedArray& array : carried) {
     const std::string& name = array.use.name;
     if (array.use.reference.empty() || !any) continue;  // drawn anew from the job's seed
     if (array.per_image) {
@@ -182,14 +154,14 @@ void RestoreJob::add_operator_arrays(ResultsLayout& layout) const {
 }
 
 std::unique_ptr<NoiseModel> RestoreJob::noise(const ImageProblem& problem) const {
-  return make_noise_model(settings_.text("problem.noise"), problem.sigma, *problem.forward);
+  return make_noise_model(input().problem.noise, problem.sigma, *problem.forward);
 }
 
 ImageProblem RestoreJob::prepare(std::int64_t row) const {
   const ImageEntry& image = images()[static_cast<std::size_t>(row)];
   // Of one without a size, reading it says what is wrong.
   if (image.height > 0 && image.width > 0) require_canvas(image);
-  return source_->read(row, prior_->geometry().image_channels);
+  return problems_->read(row, prior_->geometry().image_channels);
 }
 
 }  // namespace dwgf

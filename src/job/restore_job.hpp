@@ -11,7 +11,7 @@
 
 #include "input/settings.hpp"
 #include "job/build.hpp"
-#include "job/problem_source.hpp"
+#include "job/problems.hpp"
 #include "store/results.hpp"
 
 namespace dwgf {
@@ -24,9 +24,10 @@ class RestoreJob {
              const c10::Device& device = c10::Device(c10::DeviceType::CPU));
 
   const Settings& settings() const { return settings_; }
+  const JobInput& input() const { return settings_.as<JobInput>(); }
   const FlowOptions& flow() const { return flow_; }
   const Prior& prior() const { return *prior_; }
-  const std::vector<ImageEntry>& images() const { return source_->images(); }
+  const std::vector<ImageEntry>& images() const { return problems_->images(); }
   /// What is allowed but probably not meant, one sentence each.
   std::vector<std::string> warnings() const;
 
@@ -47,7 +48,7 @@ class RestoreJob {
   Settings settings_;
   FlowOptions flow_;
   std::unique_ptr<Prior> prior_;
-  std::optional<ProblemSource> source_;
+  std::unique_ptr<Problems> problems_;
 };
 
 }  // namespace dwgf

@@ -9,8 +9,8 @@
 
 #include "input/stored_job.hpp"
 #include "job/build.hpp"
-#include "job/operator_files.hpp"
 #include "job/posterior_products.hpp"
+#include "job/tensors.hpp"
 #include "operators/operator_arrays.hpp"
 #include "store/schema.hpp"
 
@@ -21,9 +21,9 @@ namespace {
 /// Beyond this size the dense linear estimate is not worth its memory.
 constexpr std::int64_t kLargestLinearMmse = 4096;
 
-std::optional<GaussianImages> statistics_of(const Settings& job) {
+std::optional<GaussianImages> statistics_of(const JobInput& job) {
   try {
-    return image_statistics(job.text("prior.path"));
+    return image_statistics(job.prior.path);
   } catch (const NotFoundError&) {
     return std::nullopt;  // the prior has moved since: its statistics are not to be had
   }
@@ -54,7 +54,7 @@ void require_images(const ResultsFile& file) {
 StoredImages::StoredImages(const std::string& path)
     : file_(ResultsFile::open_for_reading(path)),
       job_(stored_job(file_.path(), file_.layout().attributes)),
-      statistics_(statistics_of(job_)) {
+      statistics_(statistics_of(input())) {
   require_images(file_);
 }
 
@@ -71,8 +71,7 @@ std::shared_ptr<const ForwardOperator> StoredImages::forward_for(std::int64_t ro
 std::shared_ptr<const ForwardOperator> StoredImages::build_forward(std::int64_t row) const {
   const ImageEntry& image = file_.layout().images[static_cast<std::size_t>(row)];
   const std::int64_t channels = file_.layout().find(schema::kPosteriorMean.path)->row_shape[0];
-  OperatorContext context{
-      {channels, image.height, image.width}, job_.unsigned_integer("flow.seed"), image.id};
+  OperatorContext context{{channels, image.height, image.width}, input().method.options.seed, image.id};
   context.load_array = [&](const std::string& kind, const std::string& reference) {
     const std::string name = array_name(kind, reference);
     if (const DatasetLayout* own = file_.layout().find(schema::kProblemArray.named(name)))
@@ -84,7 +83,7 @@ std::shared_ptr<const ForwardOperator> StoredImages::build_forward(std::int64_t 
     }
     return as_tensor(file_.read_constant(name));
   };
-  const std::string& spec = job_.text("problem.operator");
+  const std::string& spec = input().problem.forward;
   try {
     return make_operator(carried_spec(spec, /*drawn=*/false), context);
   } catch (const UsageError& error) {
@@ -94,14 +93,19 @@ std::shared_ptr<const ForwardOperator> StoredImages::build_forward(std::int64_t 
 
 bool StoredImages::one_operator() const {
   const std::vector<DatasetLayout>& datasets = file_.layout().datasets;
-  return !depends_on_image(job_.text("problem.operator")) &&
+  return !depends_on_image(input().problem.forward) &&
          std::none_of(datasets.begin(), datasets.end(), [](const DatasetLayout& dataset) {
            return schema::kProblemArray.name_in(dataset.path).has_value();
          });
 }
 
 double StoredImages::sigma(std::int64_t row) const {
-  return scalar(schema::kSigma.path, row).value_or(job_.real("problem.sigma"));
+  if (const std::optional<double> stored = scalar(schema::kSigma.path, row)) return *stored;
+  if (input().problem.estimates_sigma()) {
+    refuse(file_, concat("problem.sigma was estimated, but the estimates (", schema::kSigma.path,
+                         ") are not there"));
+  }
+  return input().problem.given_sigma();
 }
 
 std::string StoredImages::baseline_name() const {
@@ -200,7 +204,7 @@ StoredImage StoredImages::read(std::int64_t row) {
   const auto forward = forward_for(row);
   image.forward = forward;
   image.sigma = sigma(row);
-  image.gaussian_noise = job_.text("problem.noise") == "gaussian";
+  image.gaussian_noise = input().problem.noise == "gaussian";
   image.measurement = array(schema::kMeasurement.path, row, forward->measurement_shape());
   if (const at::Tensor baseline = forward->trivial_inverse(image.measurement.unsqueeze(0), sigma(row));
       baseline.defined()) {
@@ -208,7 +212,7 @@ StoredImage StoredImages::read(std::int64_t row) {
   }
   if (statistics_ && forward->is_linear() && image.mean.numel() <= kLargestLinearMmse &&
       statistics_->mean.sizes() == image.mean.sizes()) {
-    const std::string& spec = job_.text("problem.operator");
+    const std::string& spec = input().problem.forward;
     const std::string key = one_operator() ? spec : concat(spec, " ", entry.id);
     if (!linear_mmse_ || key != linear_mmse_key_) {
       linear_mmse_.emplace(*statistics_, forward, sigma(row));

@@ -46,6 +46,7 @@ class StoredImages {
   const ResultsFile& file() const { return file_; }
   std::int64_t count() const { return static_cast<std::int64_t>(file_.layout().images.size()); }
   const Settings& job() const { return job_; }
+  const JobInput& input() const { return job_.as<JobInput>(); }
   /// The name of the baseline, empty where there is none.
   std::string baseline_name() const;
 
@@ -64,6 +65,7 @@ class StoredImages {
   std::shared_ptr<const ForwardOperator> build_forward(std::int64_t row) const;
   /// True where all images of one shape were measured alike.
   bool one_operator() const;
+  /// Throws DataError where it was estimated and is not stored.
   double sigma(std::int64_t row) const;
   std::optional<double> scalar(const std::string& dataset, std::int64_t row) const;
   /// A row as it is stored, undefined where there is no such dataset; or its first corner of `shape`. Throws

@@ -208,4 +208,10 @@ std::unique_ptr<NoiseModel> make_noise_model(const std::string& spec, double sig
   refuse(spec, "is no noise that is known", "choose gaussian, poisson:peak or uniform:step");
 }
 
+at::Tensor measure(const ForwardOperator& forward, const NoiseModel& noise, const at::Tensor& truth,
+                   std::uint64_t seed, std::uint64_t image) {
+  const at::Tensor clean = forward.apply(truth.to(at::kDouble).unsqueeze(0)).squeeze(0);  // [...]
+  return noise.sample(clean, {seed, image, 0, 0, Purpose::measurement}).to(at::kFloat);
+}
+
 }  // namespace dwgf

@@ -41,7 +41,7 @@ Scores scores(const QualityMetric& metric, const StoredImage& image) {
 /// Of the stored quantiles the outermost two; the usual ones where there are not as many.
 PosteriorContext context_of(const StoredImages& stored) {
   PosteriorContext context;
-  context.particles = stored.job().integer("flow.particles");
+  context.particles = stored.input().method.options.particles;
   const std::vector<double> stored_at = stored.quantiles();
   if (stored_at.size() >= 2) {
     context.lower = stored_at.front();
@@ -226,19 +226,18 @@ class CsvPrinter final : public Printer {
   const Evaluator& evaluator_;
 };
 
-std::unique_ptr<Printer> make_printer(const Settings& settings, const Evaluator& evaluator,
+std::unique_ptr<Printer> make_printer(const EvaluateInput& input, const Evaluator& evaluator,
                                       const std::string& baseline, const Scores& fid) {
-  if (settings.flag("json") && settings.flag("csv"))
-    throw UsageError("--json and --csv are two ways to print; give one of them");
-  if (settings.flag("json")) return std::make_unique<JsonPrinter>(evaluator, baseline, fid);
-  if (settings.flag("csv")) return std::make_unique<CsvPrinter>(evaluator);
+  if (input.json && input.csv) throw UsageError("--json and --csv are two ways to print; give one of them");
+  if (input.json) return std::make_unique<JsonPrinter>(evaluator, baseline, fid);
+  if (input.csv) return std::make_unique<CsvPrinter>(evaluator);
   return std::make_unique<TablePrinter>(evaluator, baseline, fid);
 }
 
-void print_evaluation(const std::string& path, const Settings& settings, const Scores& fid) {
+void print_evaluation(const std::string& path, const EvaluateInput& input, const Scores& fid) {
   StoredImages stored(path);
-  const Evaluator evaluator(stored, settings);
-  const std::unique_ptr<Printer> printer = make_printer(settings, evaluator, stored.baseline_name(), fid);
+  const Evaluator evaluator(stored, input.judge);
+  const std::unique_ptr<Printer> printer = make_printer(input, evaluator, stored.baseline_name(), fid);
   Summary summary(evaluator.quality().size(), evaluator.posterior().size());
   for (std::int64_t row = 0; row < stored.count(); ++row) {
     if (stored.file().state(row) != ImageState::committed) continue;
@@ -251,10 +250,10 @@ void print_evaluation(const std::string& path, const Settings& settings, const S
 
 }  // namespace
 
-Evaluator::Evaluator(const StoredImages& stored, const Settings& settings)
-    : quality_(quality_metrics(settings)), posterior_(posterior_metrics()), context_(context_of(stored)) {
-  const std::string& error = settings.text("decoder-error");
-  if (!error.empty()) context_.decoder_error = decoder_error(error, stored.job());
+Evaluator::Evaluator(const StoredImages& stored, const JudgeInput& input)
+    : quality_(quality_metrics(input.lpips)), posterior_(posterior_metrics()), context_(context_of(stored)) {
+  const std::string& error = input.decoder_error;
+  if (!error.empty()) context_.decoder_error = decoder_error(error, stored.input());
 }
 
 ImageEvaluation Evaluator::evaluate(std::int64_t row, const StoredImage& image) const {
@@ -299,10 +298,11 @@ std::optional<double> Summary::posterior(std::size_t metric) const {
 
 ExitCode evaluate_command(Collective& world, const Settings& settings) {
   const std::string& path = settings.positionals.front();
-  const std::string& weights = settings.text("fid");
+  const EvaluateInput& input = settings.as<EvaluateInput>();
+  const std::string& weights = input.fid;
   const Scores fid = weights.empty() ? Scores() : frechet_scores(world, path, weights);
   throw_on_all<CollectiveError>(world, [&] {
-    if (world.rank() == 0) print_evaluation(path, settings, fid);
+    if (world.rank() == 0) print_evaluation(path, input, fid);
   });
   return ExitCode::ok;
 }

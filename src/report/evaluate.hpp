@@ -27,9 +27,9 @@ struct ImageEvaluation {
 /// The metrics of one results file, applied to its images.
 class Evaluator {
  public:
-  /// @param settings  of `evaluate` or `report`: decoder-error. @pre `stored` outlives it. Throws what
+  /// @param input  of `evaluate` or `report`. @pre `stored` outlives it. Throws what
   /// decoder_error throws.
-  Evaluator(const StoredImages& stored, const Settings& settings);
+  Evaluator(const StoredImages& stored, const JudgeInput& input);
 
   const std::vector<QualityMetric>& quality() const { return quality_; }
   const std::vector<PosteriorMetric>& posterior() const { return posterior_; }

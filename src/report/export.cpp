@@ -58,10 +58,8 @@ std::string file_name(const std::string& name, std::int64_t row) {
 
 class Exporter {
  public:
-  explicit Exporter(const Settings& settings)
-      : folder_(settings.text("to")),
-        format_(settings.text("format")),
-        overwrite_(settings.flag("overwrite")) {
+  explicit Exporter(const ExportInput& input)
+      : folder_(input.to), format_(input.format), overwrite_(input.overwrite) {
     if (folder_.empty()) throw UsageError("dwgf export: --to DIR is missing: name the folder to write to");
     std::error_code error;
     fs::create_directories(folder_, error);
@@ -72,12 +70,12 @@ class Exporter {
 
   void write_array(const std::string& stem, const at::Tensor& values, const at::Tensor& pixels) {
     if (!values.defined()) return;
-    if (format_ == "npy") {
+    if (format_ == ExportFormat::npy) {
       const at::Tensor v = values.to(at::kFloat).contiguous();
       const fs::path path = free_path(stem + ".npy");
       write_npy(path.string(), v.sizes().vec(), {v.data_ptr<float>(), static_cast<std::size_t>(v.numel())});
     } else if (is_picture(pixels)) {
-      write_png(free_path(stem + ".png").string(), as_png(pixels, format_ == "png16" ? 16 : 8));
+      write_png(free_path(stem + ".png").string(), as_png(pixels, format_ == ExportFormat::png16 ? 16 : 8));
     }
   }
 
@@ -101,7 +99,7 @@ class Exporter {
   }
 
   fs::path folder_;
-  std::string format_;
+  ExportFormat format_;
   bool overwrite_;
 };
 
@@ -109,7 +107,8 @@ class Exporter {
 
 ExitCode export_command(const Settings& settings) {
   StoredImages stored(settings.positionals.front());
-  Exporter exporter(settings);
+  const ExportInput& input = settings.as<ExportInput>();
+  Exporter exporter(input);
   const std::string baseline = stored.baseline_name();
   std::vector<std::string> headings = {"truth", "measurement", baseline.empty() ? "-" : baseline,
                                        "posterior mean", "std deviation"};
@@ -125,7 +124,7 @@ ExitCode export_command(const Settings& settings) {
     exporter.write_array(stem + ".mean", image.mean, shown(image.mean));
     exporter.write_array(stem + ".std", image.std, shown_std(image.std));
     ++written;
-    if (static_cast<std::int64_t>(rows.size()) >= settings.integer("sheet")) continue;
+    if (static_cast<std::int64_t>(rows.size()) >= input.sheet) continue;
     const at::Tensor measured = is_picture(image.measurement) ? shown(image.measurement) : at::Tensor();
     rows.push_back(
         {image.name,

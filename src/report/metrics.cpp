@@ -157,11 +157,11 @@ Coverage coverage_of_particles(const StoredImage& image, double level, double de
   return coverage_of(credible_intervals(particles_only, context), image.truth);
 }
 
-std::vector<QualityMetric> quality_metrics(const Settings& settings) {
+std::vector<QualityMetric> quality_metrics(const std::string& lpips) {
   QualityMetric perceptual{"lpips", "LPIPS", 4, false, {}};
-  if (const std::string& file = settings.text("lpips"); !file.empty()) {
-    perceptual.of = [network = load_metric_network<Lpips>("lpips", file)](const at::Tensor& x,
-                                                                          const at::Tensor& truth) {
+  if (!lpips.empty()) {
+    perceptual.of = [network = load_metric_network<Lpips>("lpips", lpips)](const at::Tensor& x,
+                                                                           const at::Tensor& truth) {
       const bool picture = x.size(0) == 1 || x.size(0) == 3;
       return picture ? (*network)(x, truth) : std::nan("");
     };

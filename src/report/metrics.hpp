@@ -9,7 +9,6 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "input/settings.hpp"
 #include "job/stored_image.hpp"
 #include "posterior/calibration.hpp"
 
@@ -61,7 +60,7 @@ struct PosteriorMetric {
   std::function<std::optional<Weighted>(const StoredImage&, const PosteriorContext&)> of;
 };
 
-std::vector<QualityMetric> quality_metrics(const Settings& settings);
+std::vector<QualityMetric> quality_metrics(const std::string& lpips);
 std::vector<PosteriorMetric> posterior_metrics();
 
 /// The interval of every pixel, [2, C, H, W] float64: from the stored quantiles or particles, widened for the

@@ -30,9 +30,7 @@ std::vector<std::string> labels_of(const std::vector<std::string>& paths) {
   return labels;
 }
 
-std::string target_of(const Settings& settings) {
-  const std::vector<std::string>& files = settings.positionals;
-  const std::string& named = settings.text("to");
+std::string target_of(const std::vector<std::string>& files, const std::string& named) {
   const std::string target =
       named.empty() ? fs::path(files.front()).replace_extension(".html").string() : named;
   std::error_code ignored;
@@ -66,16 +64,17 @@ void write_page(const std::string& target, const std::string& page) {
 }  // namespace
 
 ExitCode report_command(const Settings& settings) {
-  const std::string target = target_of(settings);
+  const ReportInput& input = settings.as<ReportInput>();
+  const std::string target = target_of(settings.positionals, input.to);
   ReportLimits limits;
-  limits.pictures = settings.integer("pictures");
-  limits.sample = settings.integer("sample");
+  limits.pictures = input.pictures;
+  limits.sample = input.sample;
   const std::vector<std::string> labels = labels_of(settings.positionals);
   std::vector<ReportData> results;
   for (std::size_t k = 0; k < labels.size(); ++k) {
     const std::string& path = settings.positionals[k];
     results.push_back(
-        read_report_data(path, labels[k], settings, limits, results.empty() ? nullptr : &results.front()));
+        read_report_data(path, labels[k], input.judge, limits, results.empty() ? nullptr : &results.front()));
   }
   const std::string page = report_page(results);
   write_page(target, page);

@@ -307,23 +307,18 @@ std::vector<std::pair<std::int64_t, std::string>> shown_by(const ReportData& lik
   return rows;
 }
 
-bool of_another_problem(const ReportData& data, const ReportData& like) {
-  const auto differs = [&](const char* key) { return like.job.text(key) != data.job.text(key); };
-  return differs("input.data") || differs("problem.operator") || differs("problem.sigma") ||
-         differs("problem.noise");
-}
-
 }  // namespace
 
-ReportData read_report_data(const std::string& path, const std::string& label, const Settings& settings,
+ReportData read_report_data(const std::string& path, const std::string& label, const JudgeInput& judge,
                             const ReportLimits& limits, const ReportData* like) {
   StoredImages stored(path);
   const ResultsFile& file = stored.file();
-  const Evaluator evaluator(stored, settings);
+  const Evaluator evaluator(stored, judge);
   ReportData data{.path = path,
                   .label = label,
                   .attributes = file.layout().attributes,
                   .job = stored.job(),
+                  .words = words_of(stored.job()),
                   .baseline_name = stored.baseline_name(),
                   .quality = evaluator.quality(),
                   .posterior = evaluator.posterior(),
@@ -333,13 +328,13 @@ ReportData read_report_data(const std::string& path, const std::string& label, c
   Found found{{}, Largest(most), Largest(most), {}};
   read_states(file, limits, data, found);
   measure_sample(stored, evaluator, limits, data, found);
-  const FlowOptions flow = flow_options(data.job);
+  const FlowOptions flow = flow_options(stored.input());
   data.steps = recorded_steps(step_count(flow), flow.record_every);
   data.worst = ranked(found.worst, file, [&](double, std::int64_t row) { return found.values[row]; });
   data.slowest = ranked(found.slowest, file, [](double seconds, std::int64_t) { return seconds; });
 
   // A few: what they look like.
-  const bool new_problem = !like || of_another_problem(data, *like);
+  const bool new_problem = !like || !data.words.same_problem(like->words);
   for (const auto& [row, why] : like ? shown_by(*like, file, found.done)
                                      : chosen(found.done, found.worst, found.slowest, limits.pictures)) {
     const StoredImage image = stored.read(row);

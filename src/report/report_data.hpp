@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "input/settings.hpp"
+#include "input/job_words.hpp"
 #include "job/stored_image.hpp"
 #include "report/evaluate.hpp"
 
@@ -56,6 +56,7 @@ struct ReportData {
   std::string path, label;
   std::map<std::string, std::string> attributes;
   Settings job;
+  JobWords words;  ///< of it
   std::string baseline_name;
   std::vector<QualityMetric> quality;
   std::vector<PosteriorMetric> posterior;
@@ -81,7 +82,7 @@ struct ReportData {
 
 /// @param label  of the file among several; empty for one alone, of which more pictures are shown
 /// @param like   whose shown images, by identity, are shown of this file too; nullptr: chosen here
-ReportData read_report_data(const std::string& path, const std::string& label, const Settings& settings,
+ReportData read_report_data(const std::string& path, const std::string& label, const JudgeInput& judge,
                             const ReportLimits& limits, const ReportData* like);
 
 }  // namespace dwgf

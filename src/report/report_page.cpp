@@ -69,7 +69,7 @@ std::string sampled(const ReportData& data) {
 }
 
 std::string of_problem(const ReportData& data) {
-  return concat(data.job.text("problem.operator"), ", sigma ", data.job.text("problem.sigma"));
+  return concat(data.words.forward, ", sigma ", data.words.sigma);
 }
 
 // --- Tables and plots ---
@@ -179,7 +179,7 @@ Row compared(const ReportData& data, const std::string& head, std::size_t column
 }
 
 bool same_problem(const ReportData& a, const ReportData& b) {
-  return of_problem(a) == of_problem(b) && a.job.text("input.data") == b.job.text("input.data");
+  return of_problem(a) == of_problem(b) && a.words.data == b.words.data;
 }
 
 /// A problem's lines: what costs nothing, then every result of it.
@@ -265,7 +265,7 @@ std::string about_intervals(const ReportData& data) {
 }
 
 Row coverage_row(const ReportData& data) {
-  Row row{data.label.empty() ? data.job.text("flow.method") : data.label, {}, false, about_intervals(data)};
+  Row row{data.label.empty() ? data.words.method : data.label, {}, false, about_intervals(data)};
   for (std::size_t m = 0; m < data.posterior.size(); ++m) {
     if (!data.posterior[m].name.starts_with("coverage")) continue;
     const std::optional<double> share = data.summary.posterior(m);
@@ -464,7 +464,7 @@ Value failures(const ReportData& data) {
 
 /// What the page says of one results file beside its pictures.
 Fields result(const ReportData& data) {
-  const Settings& job = data.job;
+  const JobWords& job = data.words;
   const std::int64_t left = data.total - data.done - data.failed;
   return {
       {"label", if_any(data.label)},
@@ -480,20 +480,20 @@ Fields result(const ReportData& data) {
       {"partly", data.summary.images() < data.done},
       {"sampled", sampled(data)},
       {"problem", of_problem(data)},
-      {"operator", job.text("problem.operator")},
-      {"noise", job.text("problem.noise")},
-      {"sigma", job.text("problem.sigma")},
-      {"data", job.text("input.data")},
-      {"prior", job.text("prior.path")},
-      {"prompt", if_any(job.text("prior.prompt"))},
-      {"method", job.text("flow.method")},
-      {"objective", job.text("flow.objective")},
-      {"preset", job.text("flow.preset")},
-      {"particles", counted(job.integer("flow.particles"), "particle", "particles")},
-      {"interaction", job.text("flow.interaction")},
+      {"operator", job.forward},
+      {"noise", job.noise},
+      {"sigma", job.sigma},
+      {"data", job.data},
+      {"prior", job.prior},
+      {"prompt", if_any(job.prompt)},
+      {"method", job.method},
+      {"objective", job.objective},
+      {"preset", job.preset},
+      {"particles", counted(data.job.as<JobInput>().method.options.particles, "particle", "particles")},
+      {"interaction", job.interaction},
       {"steps", concat(data.steps.empty() ? 0 : data.steps.back() + 1)},
-      {"precision", job.text("flow.precision")},
-      {"seed", job.text("flow.seed")},
+      {"precision", job.precision},
+      {"seed", job.seed},
       {"options", options(data)},
       {"slowest",
        ranked("slowest-" + data.label, of(data) + "The slowest images", "seconds", data.slowest, 2)},

@@ -10,9 +10,9 @@
 #include <dwgf/base/error.hpp>
 #include <dwgf/comm/mpi.hpp>
 #include <dwgf/flow/solve.hpp>
+#include <dwgf/operators/noise.hpp>
 #include <dwgf/prior/families/stable_diffusion.hpp>
 
-#include "job/build.hpp"
 
 namespace dwgf {
 namespace {

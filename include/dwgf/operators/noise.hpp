@@ -12,6 +12,7 @@
 /// (Zymnis, Boyd, Candes, 2010, doi:10.1109/LSP.2009.2035667).
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -49,5 +50,10 @@ class NoiseModel {
 /// or with sigma.
 std::unique_ptr<NoiseModel> make_noise_model(const std::string& spec, double sigma,
                                              const ForwardOperator& forward);
+
+/// y from A(x) and noise of the MEASUREMENT stream, on observed entries only; computed in float64, rounded
+/// once to float32. @pre truth [C, H, W] of the operator's image shape
+at::Tensor measure(const ForwardOperator& forward, const NoiseModel& noise, const at::Tensor& truth,
+                   std::uint64_t seed, std::uint64_t image);
 
 }  // namespace dwgf

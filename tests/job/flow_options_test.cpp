@@ -2,14 +2,14 @@
 
 #include <dwgf/base/error.hpp>
 
-#include "input/option_table.hpp"
+#include "input/settings.hpp"
 #include "job/build.hpp"
 
 namespace dwgf {
 namespace {
 
 FlowOptions options_of(const std::vector<std::string>& arguments) {
-  return flow_options(parse_settings(*find_command("restore"), arguments));
+  return flow_options(parse_settings(*find_command("restore"), arguments).as<JobInput>());
 }
 
 std::string refusal_of(const std::vector<std::string>& arguments) {

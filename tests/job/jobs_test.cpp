@@ -11,6 +11,7 @@
 
 #include "input/settings.hpp"
 #include "job/operator_files.hpp"
+#include "job/tensors.hpp"
 
 namespace dwgf {
 namespace {
@@ -24,17 +25,15 @@ TEST(Jobs, AreReadAndTheirOperatorsBuilt) {
     if (file.path().extension() != ".ini") continue;
     ++jobs;
     const std::string name = file.path().string();
-    const Settings settings = parse_settings(*find_command("restore"), {"--config", name});
-    EXPECT_TRUE(fs::exists(root / settings.text("input.data"))) << name;
+    const JobInput job = parse_settings(*find_command("restore"), {"--config", name}).as<JobInput>();
+    EXPECT_TRUE(fs::exists(root / job.images.data)) << name;
     OperatorContext context{{1, 32, 32}};
     context.load_array = [&](const std::string& kind, const std::string& path) {
       return load_operator_file(kind, (root / path).string());
     };
-    const auto forward = make_operator(settings.text("problem.operator"), context);
+    const auto forward = make_operator(job.problem.forward, context);
     EXPECT_GT(forward->observed_count(), 0) << name;
-    EXPECT_NO_THROW(
-        make_noise_model(settings.text("problem.noise"), settings.real("problem.sigma"), *forward))
-        << name;
+    EXPECT_NO_THROW(make_noise_model(job.problem.noise, job.problem.given_sigma(), *forward)) << name;
   }
   EXPECT_GE(jobs, 12);
 }

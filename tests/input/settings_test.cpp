@@ -8,6 +8,8 @@
 
 #include <dwgf/base/error.hpp>
 
+#include "input/derived_jobs.hpp"
+
 namespace dwgf {
 namespace {
 
@@ -17,6 +19,14 @@ const CommandSpec& restore() {
 
 Settings parse(const std::vector<std::string>& arguments) {
   return parse_settings(restore(), arguments);
+}
+
+JobInput job_of(const std::vector<std::string>& arguments) {
+  return parse(arguments).as<JobInput>();
+}
+
+FlowOptions flow_of(const std::vector<std::string>& arguments) {
+  return job_of(arguments).method.options;
 }
 
 /// A file of this text, removed at the end.
@@ -43,33 +53,33 @@ std::string error_of(const std::vector<std::string>& arguments) {
 }
 
 TEST(Settings, DefaultsAreThePublishedScheme) {
-  const Settings settings = parse({});
-  EXPECT_EQ(settings.integer("flow.particles"), 4);
-  EXPECT_EQ(settings.integer("flow.grid"), 999);
-  EXPECT_EQ(settings.real("flow.weight"), 0.15);
-  EXPECT_EQ(settings.text("flow.encode"), "sample");
-  EXPECT_FALSE(settings.given("flow.grid"));
+  const FlowOptions flow = flow_of({});
+  EXPECT_EQ(flow.particles, 4);
+  EXPECT_EQ(flow.grid, 999);
+  EXPECT_EQ(flow.weight, 0.15);
+  EXPECT_EQ(flow.data.encode, EncodeMode::sample);
+  EXPECT_FALSE(parse({}).given("flow.grid"));
 }
 
 TEST(Settings, TheCommandLineBeatsFilesAndLaterFilesBeatEarlierOnesAndAllBeatThePreset) {
   const TemporaryFile file(
       "# a comment\n[flow]\ngrid = 40\nlr = 0.5\n[problem]\noperator = blur:5,1.2 | mean:2\n");
   const Settings settings = parse({"--flow.lr", "0.25", "--config", file.path(), "--flow.preset=fast"});
-  EXPECT_EQ(settings.integer("flow.grid"), 40);
-  EXPECT_EQ(settings.real("flow.lr"), 0.25);
-  EXPECT_EQ(settings.text("problem.operator"), "blur:5,1.2 | mean:2");
-  EXPECT_EQ(settings.text("flow.encode"), "mean");
+  const auto& job = settings.as<JobInput>();
+  EXPECT_EQ(job.method.options.grid, 40);
+  EXPECT_EQ(job.method.options.rate, 0.25);
+  EXPECT_EQ(job.problem.forward, "blur:5,1.2 | mean:2");
+  EXPECT_EQ(job.method.options.data.encode, EncodeMode::mean);
 }
 
 TEST(Settings, AMethodBringsItsPublishedValuesAndKeysOverrideThem) {
-  const Settings dps = parse({"--flow.method", "latent-dps", "--flow.preset", "fast"});
-  EXPECT_EQ(dps.real("flow.eta"), 1.0);
-  EXPECT_EQ(dps.real("flow.guidance"), 0.3);
-  EXPECT_EQ(dps.integer("flow.grid"), 60);
-  EXPECT_EQ(parse({"--flow.method", "latent-dps", "--flow.eta", "0.5"}).real("flow.eta"), 0.5);
-  const Settings rlsd = parse({"--flow.method", "rlsd", "--flow.preset", "fast"});
-  EXPECT_EQ(rlsd.real("flow.weight"), 0.1);
-  EXPECT_EQ(parse({"--flow.preset", "fast"}).real("flow.weight"), 0.05);
+  const FlowOptions dps = flow_of({"--flow.method", "latent-dps", "--flow.preset", "fast"});
+  EXPECT_EQ(dps.guidance.eta, 1.0);
+  EXPECT_EQ(dps.guidance.weight, 0.3);
+  EXPECT_EQ(dps.grid, 60);
+  EXPECT_EQ(flow_of({"--flow.method", "latent-dps", "--flow.eta", "0.5"}).guidance.eta, 0.5);
+  EXPECT_EQ(flow_of({"--flow.method", "rlsd", "--flow.preset", "fast"}).weight, 0.1);
+  EXPECT_EQ(flow_of({"--flow.preset", "fast"}).weight, 0.05);
 }
 
 TEST(Settings, KeysThatAMethodHasNoUseForAreRefused) {
@@ -100,11 +110,45 @@ TEST(Settings, ErrorsNameTheKeyThePlaceTheValueAndWhatIsAllowed) {
   EXPECT_NE(error_of({"--flow.particles"}).find("flow.particles"), std::string::npos);
   EXPECT_NE(error_of({"surplus"}).find("surplus"), std::string::npos);
 
-  const TemporaryFile file("[flow]\nsteps = 5\n\nweihgt = 2\n");
+  const TemporaryFile file("[prior] # weihgt\n\n[flow]\nsteps = 5 # weihgt = 1\n\n  weihgt = 2\n");
   const std::string unknown = error_of({"--config", file.path()});
-  for (const char* part : {"line 4", "flow.weihgt", "flow.weight"})
+  for (const char* part : {"line 6", "flow.weihgt", "flow.weight"})
     EXPECT_NE(unknown.find(part), std::string::npos) << unknown;
   EXPECT_THROW(parse({"--config", "no/such/file.ini"}), NotFoundError);
+}
+
+TEST(Settings, AValueMayBeEmpty) {
+  const TemporaryFile file("[prior]\nprompt = a boot\n");
+  EXPECT_EQ(job_of({"--config", file.path()}).prior.prompt, "a boot");
+  for (const std::vector<std::string>& emptied :
+       {std::vector<std::string>{"--prior.prompt="}, {"--prior.prompt", ""}}) {
+    std::vector<std::string> arguments = {"--config", file.path()};
+    arguments.insert(arguments.end(), emptied.begin(), emptied.end());
+    EXPECT_EQ(job_of(arguments).prior.prompt, "");
+  }
+  EXPECT_NE(error_of({"--flow.particles="}).find("flow.particles"), std::string::npos);
+  EXPECT_NE(error_of({"--prior.promt="}).find("prior.prompt"), std::string::npos);
+  EXPECT_NE(error_of({"--dry-run="}), "no error");
+}
+
+TEST(Settings, WordsThatStandForNumbersAreNoNumbers) {
+  EXPECT_TRUE(job_of({"--problem.sigma", "estimate"}).problem.estimates_sigma());
+  EXPECT_EQ(std::get<double>(job_of({"--problem.sigma", "0.25"}).problem.sigma), 0.25);
+  EXPECT_EQ(job_of({"--store.shards", "auto"}).store.shards, std::nullopt);
+  EXPECT_EQ(job_of({"--store.shards", "7"}).store.shards, 7);
+  EXPECT_EQ(job_of({}).image, std::nullopt);
+  EXPECT_EQ(job_of({"--image", "0"}).image, 0);
+  EXPECT_EQ(flow_of({"--flow.stop", "stall:0.01"}).stall, 0.01);
+  EXPECT_EQ(job_of({"--store.quantiles", "0.1, 0.5,0.9"}).store.quantiles, (std::vector{0.1, 0.5, 0.9}));
+  EXPECT_TRUE(job_of({"--store.quantiles", "none"}).store.quantiles.empty());
+  for (const auto& [key, value] : {std::pair{"--flow.stop", "stall:1"},
+                                   {"--flow.stop", "stall:x"},
+                                   {"--flow.stop", "never"},
+                                   {"--store.quantiles", "0.5,0.1"},
+                                   {"--store.quantiles", "0,1"},
+                                   {"--store.shards", "some"}}) {
+    EXPECT_NE(error_of({key, value}).find("allowed"), std::string::npos) << value;
+  }
 }
 
 TEST(Settings, RefusesWhatIsNotIni) {
@@ -122,7 +166,7 @@ TEST(Settings, TheIniTextGivesTheSameSettingsAgain) {
   const Settings again = parse_job_text(settings.ini());
   EXPECT_EQ(again.ini(), settings.ini());
   EXPECT_TRUE(settings.differences(again).empty());
-  EXPECT_EQ(again.unsigned_integer("flow.seed"), 18446744073709551615ULL);
+  EXPECT_EQ(again.as<JobInput>().method.options.seed, 18446744073709551615ULL);
 }
 
 TEST(Settings, JobsOfEarlierVersionsMayNameWhatNothingReadsAnyMore) {
@@ -176,7 +220,7 @@ TEST(Settings, EveryDefaultAndPresetIsAllowed) {
   for (const CommandSpec& command : command_table()) {
     Settings settings(command);
     for (const OptionSpec& option : command.options) {
-      if (option.kind == OptionKind::flag || option.kind == OptionKind::text) continue;
+      if (option.kind == OptionKind::flag) continue;
       EXPECT_NO_THROW(settings.set(option.key, option.default_value, "default")) << option.key;
     }
   }
@@ -185,6 +229,49 @@ TEST(Settings, EveryDefaultAndPresetIsAllowed) {
     for (const auto& [key, value] : preset_values(preset))
       EXPECT_NO_THROW(settings.set(key, value, "preset"));
   }
+}
+
+/// What the defaults say as text is what the fields hold.
+TEST(Settings, DefaultsAreTheFieldsOwn) {
+  Settings settings(restore());
+  for (const OptionSpec& option : restore().options)
+    if (option.kind != OptionKind::flag) settings.set(option.key, option.default_value, "default");
+  const auto& text = settings.as<JobInput>();
+  const JobInput own;
+  EXPECT_EQ(text.problem.given_sigma(), own.problem.given_sigma());
+  EXPECT_EQ(text.store.shards, own.store.shards);
+  EXPECT_EQ(text.store.quantiles, own.store.quantiles);
+  EXPECT_EQ(text.method.options.interaction.repulsion, own.method.options.interaction.repulsion);
+  EXPECT_EQ(text.method.options.rate, own.method.options.rate);
+  EXPECT_EQ(text.method.options.stall, own.method.options.stall);
+}
+
+/// What a rerun and a measurements file make of a job.
+TEST(DerivedJobs, TakeWhatDecidesNothing) {
+  const Settings stored = parse({"--flow.seed", "7", "--input.first", "2"});
+  const Settings again = rerun_of("a.h5", stored, parse({"--rerun", "a.h5", "--run.watchdog_minutes", "5"}));
+  EXPECT_EQ(again.as<JobInput>().store.out, "a.h5.rerun.h5");
+  EXPECT_EQ(again.as<JobInput>().layout.watchdog_minutes, 5);
+  EXPECT_EQ(again.as<JobInput>().method.options.seed, 7u);
+  EXPECT_THROW(rerun_of("a.h5", stored, parse({"--flow.seed", "7"})), UsageError);
+  EXPECT_THROW(rerun_of("a.h5", stored, parse({"--input.first", "2"})), UsageError);
+  EXPECT_EQ(slice_of(stored, 3, 4).as<JobInput>().images.count, 4);
+}
+
+TEST(DerivedJobs, SayWhatAMeasurementsFileSays) {
+  const MeasuredWith file{"y.h5", "mean:4", "gaussian", 0.1};
+  Settings job = parse({});
+  take_measured(job, file);
+  EXPECT_EQ(job.as<JobInput>().problem.forward, "mean:4");
+  EXPECT_EQ(job.text("problem.sigma"), "0.1");
+  Settings sigma = parse({"--problem.sigma", "0.2"});
+  take_measured(sigma, file);
+  EXPECT_EQ(sigma.text("problem.sigma"), "0.2");
+  Settings other = parse({"--problem.operator", "mean:2"});
+  EXPECT_THROW(take_measured(other, file), UsageError);
+  Settings none = parse({});
+  EXPECT_THROW(take_measured(none, {"y.h5", std::nullopt, std::nullopt, 0.1}), UsageError);
+  EXPECT_THROW(take_measured(none, {"y.h5", "mean:4", std::nullopt, std::nullopt}), UsageError);
 }
 
 }  // namespace

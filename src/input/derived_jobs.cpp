@@ -1,0 +1,61 @@
+#include "input/derived_jobs.hpp"
+
+#include <dwgf/base/error.hpp>
+
+#include "input/detail/rows.hpp"
+
+namespace dwgf {
+
+namespace {
+
+/// What a file says stands, unless the user says something else.
+void take(Settings& job, const std::string& key, const std::string& value, const std::string& path,
+          bool may_differ) {
+  if (!job.given(key)) {
+    job.set(key, value, path);
+  } else if (!may_differ && job.text(key) != value) {
+    throw UsageError(concat(key, " = '", job.text(key), "', but ", path, " was measured with '", value,
+                            "'; leave the option out"));
+  }
+}
+
+}  // namespace
+
+void take_measured(Settings& job, const MeasuredWith& file) {
+  if (file.forward) {
+    take(job, "problem.operator", *file.forward, file.path, /*may_differ=*/false);
+  } else if (!job.given("problem.operator")) {
+    throw UsageError(
+        concat(file.path,
+               " does not say by which operator it was measured (attribute operator); set problem.operator"));
+  }
+  if (file.noise) take(job, "problem.noise", *file.noise, file.path, /*may_differ=*/false);
+  if (file.sigma) {
+    take(job, "problem.sigma", number_text(*file.sigma), file.path, /*may_differ=*/true);
+  } else if (!job.given("problem.sigma")) {
+    throw UsageError(concat(file.path,
+                            " does not say how much noise it has (attribute sigma); set problem.sigma, to "
+                            "'estimate' for an estimate from each image"));
+  }
+}
+
+Settings rerun_of(const std::string& path, Settings stored, const Settings& given) {
+  stored.set("store.out", path + ".rerun.h5", "rerun");
+  for (const OptionSpec& option : given.command().options) {
+    if (!given.given(option.key)) continue;
+    if (option.identity || option.key.starts_with("input.")) {
+      throw UsageError(
+          concat(option.key, " cannot be given with --rerun, which takes it from ", path, "; leave it out"));
+    }
+    stored.set(option.key, given.text(option.key), "command line");
+  }
+  return stored;
+}
+
+Settings slice_of(Settings job, std::int64_t first, std::int64_t count) {
+  job.set("input.first", number_text(first), "slice");
+  job.set("input.count", number_text(count), "slice");
+  return job;
+}
+
+}  // namespace dwgf

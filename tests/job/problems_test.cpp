@@ -1,0 +1,151 @@
+// Where inverse problems come from, on files made here.
+#include "job/problems.hpp"
+
+#include <filesystem>
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <dwgf/base/error.hpp>
+
+#include "data/npy.hpp"
+#include "job/tensors.hpp"
+
+namespace dwgf {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// A folder of its own, removed at the end, with two images of [1, 32, 32] and their measurements by mean:2.
+class ProblemsTest : public testing::Test {
+ protected:
+  ProblemsTest() {
+    fs::create_directories(folder_);
+    std::vector<float> pixels(2 * 32 * 32);
+    for (std::size_t k = 0; k < pixels.size(); ++k) pixels[k] = static_cast<float>(k) / 2048 - 0.5f;
+    write_npy(path("x.npy"), {2, 1, 32, 32}, pixels);
+  }
+  ~ProblemsTest() override { fs::remove_all(folder_); }
+
+  std::string path(const std::string& name) const { return (folder_ / name).string(); }
+  Settings job(std::vector<std::string> arguments) const {
+    arguments.insert(arguments.begin(), {"--problem.operator", "mean:2"});
+    return parse_settings(*find_command("restore"), arguments);
+  }
+
+  /// Those of the clean images, as a measurements file.
+  void write_measurements() {
+    Settings clean = job({"--input.data", path("x.npy")});
+    const auto problems = open_problems(clean, self_);
+    MeasurementsLayout layout;
+    layout.images = problems->images();
+    layout.datasets = {{"/measurement/y", NumberType::float32, {1, 16, 16}}};
+    layout.sigma = 0.05;
+    layout.image_shape = {1, 32, 32};
+    layout.attributes = {{"operator", "mean:2"}};
+    MeasurementsWriter writer(path("y.h5"), layout, self_);
+    for (std::int64_t row = 0; row < 2; ++row) {
+      const at::Tensor y = problems->read(row, 1).y.contiguous();
+      writer.write("/measurement/y", row, {static_cast<const std::byte*>(y.data_ptr()), y.nbytes()});
+    }
+    writer.publish();
+  }
+
+  /// A results file of one image that was restored by this job, without datasets that it could have.
+  void write_results(const Settings& job) {
+    ResultsLayout layout;
+    layout.images = {{7, "an image", 32, 32}};
+    layout.datasets = {{"/posterior/mean", NumberType::float32, {1, 32, 32}},
+                       {"/posterior/std", NumberType::float32, {1, 32, 32}},
+                       {"/measurement/y", NumberType::float32, {1, 16, 16}}};
+    layout.attributes = {{"job", job.ini()}, {"version", "x"}, {"prior_sha256", ""}, {"system", ""}};
+    auto results = ResultsFile::create(path("r.h5"), layout, self_);
+    for (const DatasetLayout& dataset : layout.datasets)
+      results.write(dataset.path, 0, 0, std::vector<std::byte>(dataset.row_bytes()));
+    results.commit(0, 0, 1);
+    results.close();
+  }
+
+  fs::path folder_ = fs::temp_directory_path() / ("dwgf-problems-" + std::to_string(getpid()));
+  Communicator self_ = Communicator::self();
+};
+
+TEST_F(ProblemsTest, CleanImagesAreMeasuredOnTheFly) {
+  Settings settings = job({"--input.data", path("x.npy"), "--input.first", "1"});
+  const auto problems = open_problems(settings, self_);
+  ASSERT_EQ(problems->images().size(), 1u);
+  const ImageProblem problem = problems->read(0, 1);
+  EXPECT_EQ(problem.sigma, 0.05);
+  EXPECT_EQ(problem.truth.sizes(), at::IntArrayRef({1, 32, 32}));
+  const at::Tensor again = measure(*problem.forward, *make_noise_model("gaussian", 0.05, *problem.forward),
+                                   problem.truth, 0, problems->images()[0].id);
+  EXPECT_TRUE(at::equal(problem.y, again));
+}
+
+TEST_F(ProblemsTest, MeasuredImagesAreThoseThatWereMeasured) {
+  write_measurements();
+  Settings clean = job({"--input.data", path("x.npy")}),
+           measured = parse_settings(*find_command("restore"), {"--input.data", path("y.h5")});
+  const auto there = open_problems(clean, self_), here = open_problems(measured, self_);
+  EXPECT_EQ(measured.as<JobInput>().problem.forward, "mean:2");
+  EXPECT_EQ(here->channels(), 1);
+  EXPECT_FALSE(here->has_truth());
+  for (std::int64_t row = 0; row < 2; ++row) {
+    const ImageProblem problem = here->read(row, 1);
+    EXPECT_TRUE(at::equal(problem.y, there->read(row, 1).y));
+    EXPECT_EQ(problem.sigma, 0.05);
+    EXPECT_FALSE(problem.truth.defined());
+  }
+}
+
+TEST_F(ProblemsTest, ANoiseLevelIsEstimatedFromMeasurementsAlone) {
+  write_measurements();
+  Settings clean = job({"--input.data", path("x.npy"), "--problem.sigma", "estimate"}),
+           measured = job({"--input.data", path("y.h5"), "--problem.sigma", "estimate"});
+  EXPECT_THROW(open_problems(clean, self_), UsageError);
+  EXPECT_GE(open_problems(measured, self_)->read(0, 1).sigma, 0);
+}
+
+TEST_F(ProblemsTest, ASliceBehindTheEndIsRefused) {
+  Settings settings = job({"--input.data", path("x.npy"), "--input.first", "2"});
+  EXPECT_THROW(open_problems(settings, self_), UsageError);
+}
+
+TEST_F(ProblemsTest, ResultsAreProblemsAgain) {
+  write_results(job({"--input.data", path("x.npy"), "--problem.sigma", "0.25"}));
+  Settings settings = job({"--rerun", path("r.h5"), "--image", "0"});
+  const auto problems = open_problems(settings, self_);
+  ASSERT_EQ(problems->images().size(), 1u);
+  EXPECT_EQ(problems->read(0, 1).sigma, 0.25);
+  Settings behind = job({"--rerun", path("r.h5"), "--image", "1"});
+  EXPECT_THROW(open_problems(behind, self_), UsageError);
+}
+
+TEST_F(ProblemsTest, AnEstimatedLevelThatIsNotStoredIsRefused) {
+  write_results(job({"--input.data", path("x.npy"), "--problem.sigma", "estimate"}));
+  StoredImages stored(path("r.h5"));
+  try {
+    stored.read(0);
+    FAIL() << "nothing was thrown";
+  } catch (const DataError& error) {
+    EXPECT_NE(std::string(error.what()).find("/problem/sigma"), std::string::npos) << error.what();
+  }
+}
+
+TEST(VisitSizes, VisitsOneOfEverySize) {
+  const std::vector<ImageEntry> images = {{1, "a", 4, 4}, {2, "b", 4, 4}, {3, "c", 8, 4}, {4, "d", 4, 4}};
+  std::vector<std::int64_t> rows;
+  const auto visit = [&](std::int64_t row) {
+    rows.push_back(row);
+    if (row == 0) throw DataError("the first");
+  };
+  EXPECT_TRUE(visit_sizes(images, /*others_may_do=*/false, visit));
+  EXPECT_EQ(rows, (std::vector<std::int64_t>{0, 2}));
+  rows.clear();
+  EXPECT_TRUE(visit_sizes(images, /*others_may_do=*/true, visit));
+  EXPECT_EQ(rows, (std::vector<std::int64_t>{0, 1, 2}));
+}
+
+}  // namespace
+}  // namespace dwgf
