@@ -3,16 +3,9 @@
 #include <ATen/ATen.h>
 
 #include "base/precondition.hpp"
+#include "flow/tensor_bytes.hpp"
 
 namespace dwgf {
-
-namespace {
-
-std::span<std::byte> bytes_of(at::Tensor& t) {
-  return {static_cast<std::byte*>(t.data_ptr()), static_cast<std::size_t>(t.nbytes())};
-}
-
-}  // namespace
 
 void GatheredRows::begin(const FlowState& state, std::int64_t width,
                          const std::function<at::Tensor(std::size_t)>& row_of) {

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 #include <numeric>
 #include <utility>
@@ -12,28 +13,20 @@ namespace dwgf {
 
 namespace {
 
-/// The mean square of each sample, float64 [M].
-at::Tensor mean_square(const at::Tensor& v) {
-  return v.flatten(1).to(at::kDouble).square().mean(1);
+/// Whether a row is made of one number a particle.
+bool of_particles(const Diagnostic& row) {
+  return row.reduction == Reduction::mean || row.reduction == Reduction::root_mean_square;
+}
+
+/// That number of every sample of a micro-batch, float64 [M].
+at::Tensor numbers_of(const Diagnostic& row, const BatchValues& values, std::int64_t samples) {
+  const auto found = values.find(row.name);
+  if (found == values.end()) return at::full({samples}, row.otherwise, at::kDouble);
+  if (row.reduction == Reduction::mean) return found->second.cpu();
+  return found->second.flatten(1).to(at::kDouble).square().mean(1).cpu();
 }
 
 }  // namespace
-
-std::vector<std::string> Diagnostics::names() {
-  return {"data_gradient", "ensemble_mean",  "ensemble_spread", "misfit",
-          "neighbours",    "prior_gradient", "redone"};
-}
-
-const std::vector<double>& Diagnostics::named(const std::string& name) const {
-  if (name == "data_gradient") return data_gradient;
-  if (name == "ensemble_mean") return ensemble_mean;
-  if (name == "ensemble_spread") return ensemble_spread;
-  if (name == "misfit") return misfit;
-  if (name == "neighbours") return neighbours;
-  if (name == "prior_gradient") return prior_gradient;
-  if (name == "redone") return redone;
-  throw InternalError("no diagnostic is named " + name);
-}
 
 std::vector<std::int64_t> recorded_steps(std::int64_t steps, std::int64_t record_every) {
   std::vector<std::int64_t> recorded;
@@ -54,15 +47,24 @@ bool Monitor::wants(std::int64_t step) const {
   return step % record_every_ == 0 || step + 1 == steps_;
 }
 
-void Monitor::observe(const ParticleBatch& batch, const at::Tensor& misfit, const at::Tensor& data_gradient,
-                      const at::Tensor& prior_gradient, const at::Tensor& neighbours, std::int64_t redone) {
-  const at::Tensor columns =
-      at::stack({misfit.cpu(), mean_square(data_gradient).cpu(), mean_square(prior_gradient).cpu(),
-                 neighbours.cpu(), at::full({misfit.size(0)}, static_cast<double>(redone), at::kDouble)},
-                1)
-          .contiguous();  // [M, kQuantities]
-  const double* value = columns.data_ptr<double>();
-  own_.insert(own_.end(), value, value + columns.numel());
+std::size_t Monitor::quantities() {
+  return static_cast<std::size_t>(std::ranges::count_if(diagnostic_rows(), of_particles));
+}
+
+void Monitor::observe(const BatchValues& values, std::int64_t redone) {
+  const std::int64_t samples = values.at("misfit").size(0);
+  BatchValues all = values;
+  all["redone"] = at::full({samples}, static_cast<double>(redone), at::kDouble);
+  std::vector<at::Tensor> columns;
+  std::size_t used = 0;
+  for (const Diagnostic& row : diagnostic_rows()) {
+    used += all.contains(row.name);
+    if (of_particles(row)) columns.push_back(numbers_of(row, all, samples));
+  }
+  if (used != all.size()) throw InternalError("a method records what is no row of the diagnostics");
+  const at::Tensor numbers = at::stack(columns, 1).contiguous();  // [M, quantities]
+  const double* value = numbers.data_ptr<double>();
+  own_.insert(own_.end(), value, value + numbers.numel());
 }
 
 void Monitor::finish_step(const FlowState& state) {
@@ -76,7 +78,7 @@ void Monitor::finish_step(const FlowState& state) {
 void Monitor::start_exchange(const FlowState& state) {
   // The same room on every rank, whether it has that many particles or not.
   under_way_.resize(static_cast<std::size_t>(state.share.batches_per_rank * state.share.micro_batch) *
-                    kQuantities);
+                    quantities());
   gathered_.assign(under_way_.size() * static_cast<std::size_t>(group_.size()), 0.0);
   pending_ = group_.start_all_gather(std::as_bytes(std::span(under_way_)),
                                      std::as_writable_bytes(std::span(gathered_)));
@@ -86,7 +88,7 @@ void Monitor::start_exchange(const FlowState& state) {
 }
 
 bool Monitor::stalled() const {
-  const std::vector<double>& misfit = diagnostics_.misfit;
+  const std::vector<double>& misfit = diagnostics_.named("misfit");
   if (stall_ == 0.0 || misfit.size() < 2 * kStallWindow) return false;
   const auto middle = misfit.end() - kStallWindow;
   const double before = std::accumulate(middle - kStallWindow, middle, 0.0);
@@ -108,24 +110,34 @@ void Monitor::go_on_from(State state, const FlowState& flow) {
 void Monitor::complete() {
   if (!pending_) return;
   std::exchange(pending_, nullptr)->wait();
-  double sums[kQuantities] = {};
+  const std::size_t width = quantities();
+  std::vector<double> means(width);
   for (std::int64_t particle = 0; particle < particles_; ++particle) {
-    for (std::size_t q = 0; q < kQuantities; ++q) {
-      sums[q] += gathered_[static_cast<std::size_t>(particle) * kQuantities + q];
-    }
+    for (std::size_t q = 0; q < width; ++q)
+      means[q] += gathered_[static_cast<std::size_t>(particle) * width + q];
   }
-  for (double& sum : sums) {
-    sum /= static_cast<double>(particles_);
-    if (!std::isfinite(sum)) throw Diverged(under_way_step_);
+  for (double& mean : means) {
+    mean /= static_cast<double>(particles_);
+    if (!std::isfinite(mean)) throw Diverged(under_way_step_);
   }
-  diagnostics_.misfit.push_back(sums[0]);
-  diagnostics_.data_gradient.push_back(std::sqrt(sums[1]));
-  diagnostics_.prior_gradient.push_back(std::sqrt(sums[2]));
-  diagnostics_.neighbours.push_back(sums[3]);
-  diagnostics_.redone.push_back(sums[4]);
   moments_->wait();
-  diagnostics_.ensemble_mean.push_back(std::sqrt(moments_->mean().square().mean().item<double>()));
-  diagnostics_.ensemble_spread.push_back(std::sqrt(moments_->variance().mean().item<double>()));
+  auto mean = means.begin();
+  for (std::size_t q = 0; q < diagnostic_rows().size(); ++q) {
+    const auto value = [&] {
+      switch (diagnostic_rows()[q].reduction) {
+        case Reduction::mean:
+          return *mean++;
+        case Reduction::root_mean_square:
+          return std::sqrt(*mean++);
+        case Reduction::ensemble_mean:
+          return std::sqrt(moments_->mean().square().mean().item<double>());
+        case Reduction::ensemble_spread:
+          return std::sqrt(moments_->variance().mean().item<double>());
+      }
+      throw InternalError("unknown reduction");
+    };
+    diagnostics_.series[q].push_back(value());
+  }
 }
 
 Diagnostics Monitor::finish() {

@@ -1,6 +1,5 @@
 #include "flow/snapshot.hpp"
 
-#include <array>
 #include <cstring>
 #include <utility>
 
@@ -39,10 +38,12 @@ class Reader {
   std::size_t at_ = 0;
 };
 
-std::array<std::vector<double>*, 7> all_series(Diagnostics& diagnostics) {
-  return {&diagnostics.misfit,     &diagnostics.prior_gradient, &diagnostics.data_gradient,
-          &diagnostics.neighbours, &diagnostics.ensemble_mean,  &diagnostics.ensemble_spread,
-          &diagnostics.redone};
+/// In the order of a snapshot, which has the prior's gradient before the data's.
+std::vector<std::vector<double>*> all_series(Diagnostics& diagnostics) {
+  std::vector<std::vector<double>*> all;
+  for (std::vector<double>& series : diagnostics.series) all.push_back(&series);
+  std::swap(all[1], all[2]);
+  return all;
 }
 
 }  // namespace
@@ -50,14 +51,14 @@ std::array<std::vector<double>*, 7> all_series(Diagnostics& diagnostics) {
 Snapshot take_snapshot(const FlowState& state, const Monitor& monitor) {
   Monitor::State records = monitor.state();
   Snapshot snapshot{state.step, {}, {}};
-  const auto count = static_cast<std::int64_t>(records.diagnostics.misfit.size());
+  const auto count = static_cast<std::int64_t>(records.diagnostics.records());
   append(snapshot.shared, &count, sizeof count);
   append(snapshot.shared, &records.under_way_step, sizeof records.under_way_step);
   for (const std::vector<double>* series : all_series(records.diagnostics)) {
     append(snapshot.shared, series->data(), series->size() * sizeof(double));
   }
 
-  const auto per_batch = static_cast<std::size_t>(state.share.micro_batch) * Monitor::kQuantities;
+  const auto per_batch = static_cast<std::size_t>(state.share.micro_batch) * Monitor::quantities();
   for (std::size_t b = 0; b < state.batches.size(); ++b) {
     const ParticleBatch& batch = state.batches[b];
     Snapshot::Piece piece{state.share.first_batch + static_cast<std::int64_t>(b), {}};
@@ -90,7 +91,7 @@ Monitor::State go_on_from(const Snapshot& snapshot, FlowState& state) {
     throw DataError(concat("a snapshot has ", snapshot.pieces.size(), " pieces for the ",
                            state.batches.size(), " micro-batches of this rank"));
   }
-  const auto per_batch = static_cast<std::size_t>(state.share.micro_batch) * Monitor::kQuantities;
+  const auto per_batch = static_cast<std::size_t>(state.share.micro_batch) * Monitor::quantities();
   std::vector<ParticleBatch> batches = state.batches;
   for (std::size_t b = 0; b < batches.size(); ++b) {
     if (snapshot.pieces[b].number != state.share.first_batch + static_cast<std::int64_t>(b))

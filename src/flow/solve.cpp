@@ -1,19 +1,25 @@
+#include <memory>
 #include <utility>
-#include <vector>
-
-#include <ATen/ATen.h>
 
 #include <dwgf/flow/solve.hpp>
 
-#include "flow/methods/guided_sampling.hpp"
-#include "flow/methods/integrator.hpp"
-#include "flow/methods/rlsd.hpp"
-#include "flow/methods/split_gibbs.hpp"
-#include "flow/step_loop.hpp"
-#include "flow/terms/interaction.hpp"
-#include "flow/terms/regulariser.hpp"
+#include "flow/known_methods.hpp"
 
 namespace dwgf {
+
+namespace {
+
+/// This rank's particles of the problem, z ~ N(0, I).
+FlowState start_of(const Problem& problem, const FlowOptions& options, const RankGroup& group) {
+  const PriorGeometry& geometry = problem.prior.geometry();
+  const Canvas canvas = geometry.canvas(problem.image_shape.height, problem.image_shape.width);
+  return initial_state(
+      share_particles(options.particles, options.micro_batch, group.host.rank(), group.host.size()),
+      {geometry.latent_channels, canvas.latent_height, canvas.latent_width}, options.seed, problem.image,
+      problem.prior.options());
+}
+
+}  // namespace
 
 at::Tensor restored_images(const Prior& prior, const ParticleBatch& batch) {
   return batch.image.defined() ? batch.image : prior.decode(batch.z);
@@ -31,48 +37,27 @@ Solution solve(const Problem& problem, const FlowOptions& options, Collective& g
 
 Solution solve(const Problem& problem, const FlowOptions& options, const RankGroup& group,
                FlowObserver& observer) {
-  if (options.method == Method::rlsd) return rlsd(problem, options, group, observer);
-  if (options.method == Method::gibbs) return split_gibbs(problem, options, group, observer);
-  if (options.method == Method::psld || options.method == Method::latent_dps)
-    return guided_sampling(problem, options, group, observer);
+  require_fits(options.method, problem.forward);
+  return solve(problem, options, row_of(options.method), group, observer);
+}
 
-  const NoiseSchedule& schedule = problem.prior.schedule();
-  const std::vector<std::int64_t> times = flow_times(schedule, options);
-  const bool bayes = options.data.objective == Objective::bayes;
-  FlowState start = start_of(problem, options, group);
-  const auto interaction = make_interaction(options, group.tensors);
-  const auto integrator = make_integrator(options, start, group.tensors);
-  const DataTerm data_term(problem, options);
-
-  const auto flow_step = [&](FlowState& state, Monitor& monitor) {
-    const std::int64_t t = times[static_cast<std::size_t>(state.step)];
-    const double prior_noise = schedule.noise(t);
-    const bool annealed = state.step < options.grid - 1;
-    const double tempering =
-        bayes && annealed ? integrator->tempering(problem.noise->variance(), prior_noise) : 1.0;
-    const std::vector<PredictedBatch> predicted = predict(
-        state, problem, options, t, *interaction, [&](const ParticleBatch& batch, const DrawAddress& noise) {
-          return integrator->place(batch, schedule, t, noise);
-        });
-    std::vector<at::Tensor> gradients;  // [M, c, h, w] of each batch
-    for (std::size_t b = 0; b < state.batches.size(); ++b) {
-      const ParticleBatch& batch = state.batches[b];
-      const auto& [noised, eps_theta, redone] = predicted[b];
-      const InteractionScore score = interaction->score(state, b, noised);
-      const at::Tensor prior_gradient =
-          bayes ? bayes_regulariser_gradient(score.score, eps_theta, noised, prior_noise, options.weight)
-                : regulariser_gradient(score.score, eps_theta, noised, options.weight);
-      const std::int64_t before = problem.prior.calls_redone();
-      const DataGradient data = data_term.gradient(batch.z, batch.first, state.step, tempering);
-      gradients.push_back(data.gradient + prior_gradient);
-      if (monitor.wants(state.step)) {
-        monitor.observe(batch, data.misfit, data.gradient, prior_gradient, score.neighbours,
-                        redone + problem.prior.calls_redone() - before);
-      }
-    }
-    integrator->move(state, gradients);
-  };
-  return take_steps(std::move(start), options, group, observer, flow_step);
+Solution solve(const Problem& problem, const FlowOptions& options, const MethodRow& row,
+               const RankGroup& group, FlowObserver& observer) {
+  FlowState state = start_of(problem, options, group);
+  const std::unique_ptr<FlowMethod> method = row.make({problem, options, group.tensors, state});
+  const std::int64_t steps = step_count(options);
+  Monitor monitor(options, steps, group.host);
+  observer.begin(state, monitor);
+  bool wanted = !monitor.stalled();
+  while (wanted && state.step < steps) {
+    StepRecords records(monitor, state, problem.prior);
+    method->step(state, records);
+    monitor.finish_step(state);
+    ++state.step;
+    wanted = observer.at_step_boundary(state, monitor) && !monitor.stalled();
+  }
+  const bool complete = state.step == steps || monitor.stalled();
+  return {std::move(state), monitor.finish(), complete};
 }
 
 }  // namespace dwgf

@@ -10,7 +10,7 @@
 #include <dwgf/flow/monitor.hpp>
 #include <dwgf/flow/solve.hpp>
 
-#include "flow/terms/guidance.hpp"
+#include "flow/known_methods.hpp"
 #include "job/build.hpp"
 #include "job/posterior_products.hpp"
 #include "job/tensors.hpp"

@@ -4,15 +4,9 @@
 
 #include <ATen/ATen.h>
 
+#include "flow/tensor_bytes.hpp"
+
 namespace dwgf {
-
-namespace {
-
-std::span<std::byte> bytes_of(const at::Tensor& t) {
-  return {static_cast<std::byte*>(t.data_ptr()), static_cast<std::size_t>(t.nbytes())};
-}
-
-}  // namespace
 
 at::Tensor reduce_across_particles(const at::Tensor& own, const ParticleShare& share, Collective& group,
                                    std::int64_t quantities, const PixelReduction& reduction,

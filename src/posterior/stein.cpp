@@ -9,6 +9,7 @@
 #include <dwgf/flow/fixed_point.hpp>
 
 #include "base/precondition.hpp"
+#include "flow/tensor_bytes.hpp"
 
 namespace dwgf {
 
@@ -17,10 +18,6 @@ namespace {
 constexpr std::int64_t kSmallestTime = 1;
 /// Pairs are made in blocks of at most so many values, whatever the layout.
 constexpr std::int64_t kLargestBlock = std::int64_t{1} << 22;
-
-std::span<std::byte> bytes_of(const at::Tensor& t) {
-  return {static_cast<std::byte*>(t.data_ptr()), static_cast<std::size_t>(t.nbytes())};
-}
 
 /// s(z) of one micro-batch, [M, c, h, w].
 at::Tensor posterior_score(const Problem& problem, const DataTerm& data_term, double sigma,
@@ -70,10 +67,8 @@ double stein_discrepancy(const Problem& problem, const FlowState& state, double 
   if (n < 2) return std::numeric_limits<double>::quiet_NaN();
   const double h2 = mean_squared_distance(state, group);
 
-  FlowOptions exact;  // the data term alone, at the particles as they are
-  exact.data.consistency = 0.0;
-  exact.data.decoder_std = 0.0;
-  const DataTerm data_term(problem, exact);
+  // The data term alone, at the particles as they are.
+  const DataTerm data_term(problem, {.decoder_std = 0.0, .consistency = 0.0}, 0);
   const std::int64_t slots = state.share.batches_per_rank * micro_batch;
   at::Tensor own = at::zeros({slots, 2, d}, at::kDouble);
   for (std::size_t b = 0; b < state.batches.size(); ++b) {

@@ -16,7 +16,8 @@
 
 #include <dwgf/comm/collective.hpp>
 #include <dwgf/flow/state.hpp>
-#include <dwgf/flow/terms/data_term.hpp>
+
+#include "flow/terms/data_term.hpp"
 
 namespace dwgf {
 

@@ -1,8 +1,9 @@
+#include "flow/terms/data_term.hpp"
+
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
-#include <dwgf/flow/terms/data_term.hpp>
 #include <dwgf/prior/families/stable_diffusion.hpp>
 
 namespace dwgf {
@@ -17,8 +18,8 @@ class OddSizes : public ::testing::TestWithParam<const char*> {
       : prior(load_stable_diffusion(std::string(DWGF_TEST_DATA) + "/prior/sd1", {.dtype = at::kDouble})),
         forward(make_operator(GetParam(), {kOdd, 1, 2})) {
     at::set_num_threads(1);
-    options.data.decoder_std = 0.0;
-    options.data.consistency = 0.0;
+    options.decoder_std = 0.0;
+    options.consistency = 0.0;
     const at::Tensor ramp = at::linspace(-1.5, 1.5, 2 * 4 * 5 * 3, at::kDouble);
     z = (3.7 * ramp).sin().reshape({2, 4, 5, 3});
     y = forward
@@ -30,18 +31,18 @@ class OddSizes : public ::testing::TestWithParam<const char*> {
   }
 
   at::Tensor misfit_at(const at::Tensor& latent) const {
-    return DataTerm({*prior, *forward, y, kOdd, 2}, options).gradient(latent, 0, 0).misfit;
+    return DataTerm({*prior, *forward, y, kOdd, 2}, options, 0).gradient(latent, 0, 0).misfit;
   }
 
   std::unique_ptr<Prior> prior;
   std::shared_ptr<const ForwardOperator> forward;
-  FlowOptions options;
+  DataTermOptions options;
   at::Tensor z, y;
 };
 
 TEST_P(OddSizes, GradientAgreesWithFiniteDifferencesOfTheMisfit) {
   const Problem problem{*prior, *forward, y, kOdd, 2};
-  const at::Tensor gradient = DataTerm(problem, options).gradient(z, 0, 0).gradient;
+  const at::Tensor gradient = DataTerm(problem, options, 0).gradient(z, 0, 0).gradient;
   ASSERT_EQ(gradient.sizes(), z.sizes());
   const double step = 1e-5;
   for (const std::int64_t entry : {0, 17, 58, 61, 119}) {
@@ -63,7 +64,7 @@ TEST_P(OddSizes, MisfitIsThatOfTheImageAlone) {
 }
 
 TEST_P(OddSizes, GradientOfThePosteriorIsThatOfTheNoisesLogLikelihoodTempered) {
-  options.data.objective = Objective::bayes;
+  options.objective = Objective::bayes;
   for (const char* spec : {"gaussian", "uniform:0.05"}) {
     const auto noise = make_noise_model(spec, 0.7, *forward);
     const Problem problem{*prior, *forward, y, kOdd, 2, noise.get()};
@@ -72,7 +73,7 @@ TEST_P(OddSizes, GradientOfThePosteriorIsThatOfTheNoisesLogLikelihoodTempered) {
       const at::Tensor seen = forward->apply(x.narrow(2, 0, 17).narrow(3, 0, 10).contiguous());
       return -0.3 * noise->log_likelihood(seen, y).sum().item<double>();
     };
-    const at::Tensor gradient = DataTerm(problem, options).gradient(z, 0, 0, 0.3).gradient;
+    const at::Tensor gradient = DataTerm(problem, options, 0).gradient(z, 0, 0, 0.3).gradient;
     const double step = 1e-5;
     for (const std::int64_t entry : {0, 58, 119}) {
       at::Tensor change = at::zeros_like(z);

@@ -260,8 +260,6 @@ TEST_F(ExactPosterior, EveryIntegratorAndCovarianceGivesTheSameBitsOnAllRanksAsO
   const LinearProblem linear = gaussian_problem(4);
   std::vector<FlowOptions> cases{affine_options(11), gibbs_options(11, 20), gibbs_options(3, 20)};
   cases[2].interaction.covariance = CovarianceKind::diagonal;
-  cases.push_back(affine_options(11));
-  cases.back().interaction.kind = InteractionKind::mixture;
   for (const CovarianceKind kind : {CovarianceKind::full, CovarianceKind::lowrank}) {
     cases.push_back(affine_options(11));
     cases.back().method = Method::dwgf;

@@ -9,6 +9,7 @@
 
 #include <dwgf/base/error.hpp>
 #include <dwgf/comm/mpi.hpp>
+#include <dwgf/flow/solve.hpp>
 #include <dwgf/prior/families/gaussian_mixture.hpp>
 
 #include "flow/draws.hpp"
@@ -186,7 +187,10 @@ TEST_F(GaussianPrior, PsldRefusesAnOperatorThatIsNotLinear) {
   const ImageShape shape{1, 4, 3};
   const auto forward = make_operator("hdr", {shape});
   const Problem problem{*own, *forward, at::zeros({1, 4, 3}), shape, 5};
-  EXPECT_THROW(Psld(problem, 1.0, 0.1), UsageError);
+  FlowOptions options;
+  options.method = Method::psld;
+  SelfCollective self;
+  EXPECT_THROW(solve(problem, options, self), UsageError);
 }
 
 }  // namespace

@@ -35,21 +35,17 @@ class Interactions : public ::testing::Test {
   /// `neighbours`.
   template <class Expected>
   void check(InteractionKind kind, const at::Tensor& positions, std::int64_t micro_batch, std::int64_t time,
-             const Expected& expected, FlowOptions options = {}) {
-    options.interaction.kind = kind;
-    options.particles = positions.size(0);
-    options.micro_batch = micro_batch;
-    options.interaction.repulsion = 0.8;
+             const Expected& expected, CovarianceKind covariance = CovarianceKind::diagonal,
+             bool in_place = false) {
     const FlowState state = state_at(positions, micro_batch, world);
-    const auto interaction = make_interaction(options, world);
+    const auto interaction = make_interaction({kind, covariance, 0.8}, world);
     interaction->begin(state);
     interaction->finish(state);
     for (std::size_t b = 0; b < state.batches.size(); ++b) {
       const at::Tensor& z = state.batches[b].z;
       const NoisedBatch noised =
-          options.method == Method::affine
-              ? NoisedBatch{z, at::zeros_like(z), 1.0, 0.0}
-              : add_noise(state.batches[b], schedule, time, {1, 2, 0, 5, Purpose::noising});
+          in_place ? NoisedBatch{z, at::zeros_like(z), 1.0, 0.0}
+                   : add_noise(state.batches[b], schedule, time, {1, 2, 0, 5, Purpose::noising});
       const InteractionScore found = interaction->score(state, b, noised);
       // Of very many particles, some are enough to compare.
       const std::int64_t stride = positions.size(0) > 1000 ? 37 : 1;
@@ -104,8 +100,6 @@ TEST_F(Interactions, GaussianIsTheScoreOfTheNoisedMoments) {
 }
 
 TEST_F(Interactions, GaussianWithFullCovarianceIsTheScoreOfTheNoisedMoments) {
-  FlowOptions options;
-  options.interaction.covariance = CovarianceKind::full;
   for (const std::int64_t n : {9, 3}) {
     const at::Tensor positions = waves(n, 4), mean = positions.mean(0), covariance = at::cov(positions.t());
     check(
@@ -114,14 +108,11 @@ TEST_F(Interactions, GaussianWithFullCovarianceIsTheScoreOfTheNoisedMoments) {
           const at::Tensor noised = a * a * covariance + s * s * at::eye(4, at::kDouble);
           return std::pair(at::mv(at::linalg_inv(noised), a * mean - z_t), static_cast<double>(n));
         },
-        options);
+        CovarianceKind::full);
   }
 }
 
 TEST_F(Interactions, GaussianInPlaceIsTheScoreOfTheMoments) {
-  FlowOptions options;
-  options.interaction.covariance = CovarianceKind::full;
-  options.method = Method::affine;
   const at::Tensor positions = waves(9, 4), mean = positions.mean(0);
   const at::Tensor precision = at::linalg_inv(at::cov(positions.t()));
   check(
@@ -129,24 +120,7 @@ TEST_F(Interactions, GaussianInPlaceIsTheScoreOfTheMoments) {
       [&](const at::Tensor& z, const at::Tensor&, std::int64_t, double, double) {
         return std::pair(at::mv(precision, mean - z), 9.0);
       },
-      options);
-}
-
-TEST_F(Interactions, MixtureInPlaceIsTheScoreOfKernelsThatKeepTheMoments) {
-  FlowOptions options;
-  options.method = Method::affine;
-  const at::Tensor positions = waves(9, 4), mean = positions.mean(0), covariance = at::cov(positions.t());
-  const at::Tensor precision = at::linalg_inv(covariance);
-  const double h2 = std::pow(4.0 / (9.0 * 6.0), 2.0 / 8.0);
-  check(
-      InteractionKind::mixture, positions, 2, 400,
-      [&](const at::Tensor& z, const at::Tensor&, std::int64_t, double, double) {
-        const at::Tensor gap = z - (mean + std::sqrt(1.0 - h2) * (positions - mean));  // [N, d]
-        const at::Tensor scaled = at::matmul(gap, precision) / h2;                     // [N, d]
-        const at::Tensor w = at::softmax((scaled * gap).sum(1) * -0.5, 0);
-        return std::pair(-at::mv(scaled.t(), w), 1.0 / w.square().sum().item<double>());
-      },
-      options);
+      CovarianceKind::full, true);
 }
 
 TEST_F(Interactions, RepulsionPushesAlongTheKernelsGradient) {

@@ -32,8 +32,11 @@ class MonitorTest : public ::testing::Test {
             .copy_(positions(state.step).slice(0, batch.first, batch.first + batch.counted));
         if (!monitor.wants(state.step)) continue;
         const at::Tensor one = at::ones({2}, at::kDouble);
-        monitor.observe(batch, misfit(state.step) * one, 3 * at::ones_like(batch.z),
-                        4 * at::ones_like(batch.z), 2 * one, 3 + batch.first);
+        monitor.observe({{"misfit", misfit(state.step) * one},
+                         {"data_gradient", 3 * at::ones_like(batch.z)},
+                         {"prior_gradient", 4 * at::ones_like(batch.z)},
+                         {"neighbours", 2 * one}},
+                        3 + batch.first);
       }
       monitor.finish_step(state);
     }
@@ -57,19 +60,21 @@ TEST_F(MonitorTest, RecordsTheEnsembleAsItWasAtEachRecordedStep) {
   drive(monitor, 8, [](std::int64_t step) { return 1.0 + static_cast<double>(step); });
   const Diagnostics diagnostics = monitor.finish();
   const std::vector<std::int64_t> recorded = recorded_steps(8, 3);
-  ASSERT_EQ(diagnostics.misfit.size(), recorded.size());
+  ASSERT_EQ(diagnostics.named("misfit").size(), recorded.size());
   for (std::size_t k = 0; k < recorded.size(); ++k) {
     const at::Tensor z = positions(recorded[k]);
-    EXPECT_DOUBLE_EQ(diagnostics.misfit[k], 1.0 + static_cast<double>(recorded[k]));
-    EXPECT_NEAR(diagnostics.ensemble_mean[k], std::sqrt(z.mean(0).square().mean().item<double>()), 1e-10);
-    EXPECT_NEAR(diagnostics.ensemble_spread[k], std::sqrt(z.var(0, true).mean().item<double>()), 1e-10);
-    EXPECT_NEAR(diagnostics.data_gradient[k], 3.0, 1e-12);
-    EXPECT_NEAR(diagnostics.prior_gradient[k], 4.0, 1e-12);
-    EXPECT_NEAR(diagnostics.neighbours[k], 2.0, 1e-12);
+    EXPECT_DOUBLE_EQ(diagnostics.named("misfit")[k], 1.0 + static_cast<double>(recorded[k]));
+    EXPECT_NEAR(diagnostics.named("ensemble_mean")[k], std::sqrt(z.mean(0).square().mean().item<double>()),
+                1e-10);
+    EXPECT_NEAR(diagnostics.named("ensemble_spread")[k], std::sqrt(z.var(0, true).mean().item<double>()),
+                1e-10);
+    EXPECT_NEAR(diagnostics.named("data_gradient")[k], 3.0, 1e-12);
+    EXPECT_NEAR(diagnostics.named("prior_gradient")[k], 4.0, 1e-12);
+    EXPECT_NEAR(diagnostics.named("neighbours")[k], 2.0, 1e-12);
     double redone = 0.0;  // of the micro-batch of 2 that a particle is in
     for (std::int64_t particle = 0; particle < kParticles; ++particle)
       redone += static_cast<double>(3 + particle / 2 * 2);
-    EXPECT_NEAR(diagnostics.redone[k], redone / kParticles, 1e-12);
+    EXPECT_NEAR(diagnostics.named("redone")[k], redone / kParticles, 1e-12);
   }
 }
 
@@ -84,7 +89,7 @@ TEST_F(MonitorTest, StallsWhereTheMisfitStopsFallingOnAllRanksAlike) {
   // A record is complete one step later: steps 15 ... 34 are recorded before the step after number 35.
   EXPECT_GE(stopped, 34);
   EXPECT_LE(stopped, 36);
-  EXPECT_EQ(monitor.finish().misfit.size(), static_cast<std::size_t>(stopped));
+  EXPECT_EQ(monitor.finish().records(), static_cast<std::size_t>(stopped));
 
   Monitor patient(options_with(0.0), 100, world);
   EXPECT_EQ(drive(patient, 100, falls_then_rests), 100);
@@ -100,12 +105,12 @@ TEST_F(MonitorTest, SaysNotANumberWhereTheEnsembleIsTooWideForFixedPoint) {
   for (ParticleBatch& batch : state.batches) {
     batch.z.fill_(1e6);
     const at::Tensor one = at::ones({2}, at::kDouble);
-    monitor.observe(batch, one, at::ones_like(batch.z), at::ones_like(batch.z), one, 0);
+    monitor.observe({{"misfit", one}}, 0);
   }
   monitor.finish_step(state);
   const Diagnostics diagnostics = monitor.finish();
-  EXPECT_TRUE(std::isnan(diagnostics.ensemble_mean[0]));
-  EXPECT_DOUBLE_EQ(diagnostics.misfit[0], 1.0);
+  EXPECT_TRUE(std::isnan(diagnostics.named("ensemble_mean")[0]));
+  EXPECT_DOUBLE_EQ(diagnostics.named("misfit")[0], 1.0);
 }
 
 }  // namespace

@@ -195,7 +195,7 @@ TEST_F(SolveTest, RecordsEveryKthStepAndTheLast) {
   options.steps = 6;
   options.record_every = 4;
   SelfCollective self;
-  EXPECT_EQ(run(golden, options, self).diagnostics.misfit.size(), 3u);  // steps 0, 4 and 5
+  EXPECT_EQ(run(golden, options, self).diagnostics.records(), 3u);  // steps 0, 4 and 5
   EXPECT_EQ(recorded_steps(6, 4), (std::vector<std::int64_t>{0, 4, 5}));
   EXPECT_EQ(recorded_steps(1, 10), (std::vector<std::int64_t>{0}));
 }

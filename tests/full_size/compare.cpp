@@ -11,11 +11,11 @@
 #include <ATen/Parallel.h>
 
 #include <dwgf/base/error.hpp>
-#include <dwgf/flow/terms/data_term.hpp>
 #include <dwgf/operators/operator.hpp>
 #include <dwgf/prior/families/stable_diffusion.hpp>
 
 #include "flow/draws.hpp"
+#include "flow/terms/data_term.hpp"
 #include "flow/terms/interaction.hpp"
 #include "flow/terms/regulariser.hpp"
 #include "prior/files/safetensors.hpp"
@@ -65,8 +65,8 @@ void compare_first_gradient(const Prior& prior, const Tensors& networks, const T
   FlowState state = initial_state(share_particles(options.particles, 1, 0, 1), flow.at("z")[0].sizes().vec(),
                                   options.seed, 0, prior.options());
   SelfCollective self;
-  const auto interaction = make_interaction(options, self);
-  const DataTerm data_term(problem, options);
+  const auto interaction = make_interaction(options.interaction, self);
+  const DataTerm data_term(problem, options.data, options.seed);
   const std::int64_t time = prior.schedule().times(options.grid).front();
   interaction->begin(state);
   interaction->finish(state);

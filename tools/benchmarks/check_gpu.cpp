@@ -66,14 +66,10 @@ void check_interactions() {
   const NoiseSchedule schedule{NoiseScheduleConfig{}};
   for (const auto kind : {InteractionKind::mixture, InteractionKind::gaussian, InteractionKind::repulsion,
                           InteractionKind::none}) {
-    FlowOptions options;
-    options.interaction.kind = kind;
-    options.particles = 16;
-    options.micro_batch = 4;
     const auto score_on = [&](const at::Device& device) {
       const FlowState state = initial_state(share_particles(16, 4, 0, 1), {4, 16, 16}, 1, 2,
                                             at::TensorOptions(at::kFloat).device(device));
-      const auto interaction = make_interaction(options, self);
+      const auto interaction = make_interaction({.kind = kind}, self);
       interaction->begin(state);
       interaction->finish(state);
       return interaction

@@ -59,14 +59,11 @@ struct Timing {
 };
 
 Timing time_exchange(InteractionKind kind, std::int64_t particles, int repetitions, Communicator& world) {
-  FlowOptions options;
-  options.interaction.kind = kind;
-  options.particles = particles;
   const FlowState state =
       initial_state(share_particles(particles, 1, world.rank(), world.size()),
                     {kLatent[0], kLatent[1], kLatent[2]}, 1, 2, at::TensorOptions(at::kFloat));
   CountingCollective group(world);
-  const auto interaction = make_interaction(options, group);
+  const auto interaction = make_interaction({.kind = kind}, group);
   std::vector<double> seconds;
   for (int k = 0; k <= repetitions; ++k) {
     group.sent = 0;

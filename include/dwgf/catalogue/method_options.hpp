@@ -94,12 +94,12 @@ struct FlowOptions {
   double weight = 0.15;  ///< w_t, of the prior in dwgf, affine and rlsd
   double rate = 1.0;     ///< Adam's in dwgf and rlsd; affine's step tau
 
-  InteractionOptions interaction;
-  DataTermOptions data;
-  GuidanceOptions guidance;
-  GibbsOptions gibbs;
-  RlsdOptions rlsd;
-  PsldOptions psld;
+  InteractionOptions interaction = {};
+  DataTermOptions data = {};
+  GuidanceOptions guidance = {};
+  GibbsOptions gibbs = {};
+  RlsdOptions rlsd = {};
+  PsldOptions psld = {};
 };
 
 }  // namespace dwgf

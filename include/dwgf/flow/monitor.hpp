@@ -7,44 +7,32 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
-#include <string>
+#include <string_view>
 #include <vector>
 
 #include <ATen/core/Tensor.h>
 
 #include <dwgf/catalogue/method_options.hpp>
 #include <dwgf/comm/collective.hpp>
+#include <dwgf/flow/diagnostics.hpp>
 #include <dwgf/flow/fixed_point.hpp>
 #include <dwgf/flow/state.hpp>
 
 namespace dwgf {
 
-/// One value a record.
-struct Diagnostics {
-  std::vector<double> misfit;          ///< mean over particles of |A(x~) - y|^2 / (2 m)
-  std::vector<double> prior_gradient;  ///< root mean square of g_R over particles and entries
-  std::vector<double> data_gradient;   ///< root mean square of J_D^T c over particles and entries
-  std::vector<double> neighbours;      ///< mean effective number of neighbours
-  std::vector<double> redone;          ///< mean over particles of the network calls made again in float32
-  std::vector<double> ensemble_mean;   ///< root mean square of the ensemble's mean latent over its entries
-  std::vector<double>
-      ensemble_spread;  ///< root mean square of the unbiased standard deviation over the entries; 0 at N = 1
-
-  // Of the last two, a record is NaN where the sums left the range of fixed point (fixed_point.hpp).
-
-  /// The names under which they are stored, in alphabetical order, and the values of one.
-  static std::vector<std::string> names();
-  const std::vector<double>& named(const std::string& name) const;
-};
+/// What a method knows of one micro-batch in a step, by the names of diagnostic_rows(): float64 [M] where the row
+/// is a mean, [M, ...] where it is a root mean square.
+using BatchValues = std::map<std::string_view, at::Tensor>;
 
 /// The steps (from 0) that are recorded: every record_every-th, and the last.
 std::vector<std::int64_t> recorded_steps(std::int64_t steps, std::int64_t record_every);
 
 class Monitor {
  public:
-  static constexpr std::size_t kQuantities = 5;    ///< scalars a particle and record
   static constexpr std::size_t kStallWindow = 10;  ///< records that `stalled` averages over
+  static std::size_t quantities();                 ///< scalars a particle and record
 
   /// What it knows between two steps.
   struct State {
@@ -56,10 +44,11 @@ class Monitor {
 
   Monitor(const FlowOptions& options, std::int64_t steps, Collective& group);
 
-  /// True when this step is recorded: `observe` is then called for every batch.
+  /// True when this step is recorded: `observe` is then called for every batch, in order.
   bool wants(std::int64_t step) const;
-  void observe(const ParticleBatch& batch, const at::Tensor& misfit, const at::Tensor& data_gradient,
-               const at::Tensor& prior_gradient, const at::Tensor& neighbours, std::int64_t redone);
+  /// A row that is not among `values` gets what it says for that; `redone` is that of the same name.
+  /// Throws InternalError where a value has no row.
+  void observe(const BatchValues& values, std::int64_t redone);
   /// After all batches of a step: starts the exchange of what was observed, and completes the one before.
   /// Throws Diverged on every rank of the group alike.
   void finish_step(const FlowState& state);

@@ -1,14 +1,13 @@
-/// Diffusion-regularised Wasserstein gradient flow (arXiv 2509.19276): the particles of one image from noise
-/// to the posterior.
+/// The particles of one image from noise to the posterior, by one of the methods (catalogue/methods.hpp).
 #pragma once
 
 #include <dwgf/catalogue/method_options.hpp>
 #include <dwgf/comm/collective.hpp>
 #include <dwgf/comm/grid.hpp>
+#include <dwgf/flow/method.hpp>
 #include <dwgf/flow/monitor.hpp>
 #include <dwgf/flow/observer.hpp>
 #include <dwgf/flow/state.hpp>
-#include <dwgf/flow/terms/data_term.hpp>
 #include <dwgf/flow/times.hpp>
 
 namespace dwgf {
@@ -29,16 +28,17 @@ struct RankGroup {
   Collective& tensors;
 };
 
-/// By options.method: the gradient flow, or one of the methods that it is compared with (rlsd.hpp,
-/// guided_sampling.hpp).
-///
-/// Every rank of `group` calls this for the same problem and gets its own particles' end. Order of
-/// collectives in a step: interaction begin ... finish, then the monitor's, then the observer's. Throws
-/// Diverged on all ranks of the group alike.
+/// Solves by options.method. Every rank of `group` calls this for the same problem and gets its own particles'
+/// end. Order of collectives in a step: the method's, then the monitor's, then the observer's. Throws UsageError
+/// where the method does not work with the operator or with these options, and Diverged on all ranks of the
+/// group alike.
 Solution solve(const Problem& problem, const FlowOptions& options, const RankGroup& group,
                FlowObserver& observer);
 /// On host memory.
 Solution solve(const Problem& problem, const FlowOptions& options, Collective& group, FlowObserver& observer);
 Solution solve(const Problem& problem, const FlowOptions& options, Collective& group);
+/// By a method of one's own, whatever options.method is.
+Solution solve(const Problem& problem, const FlowOptions& options, const MethodRow& method,
+               const RankGroup& group, FlowObserver& observer);
 
 }  // namespace dwgf

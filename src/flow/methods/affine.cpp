@@ -5,7 +5,11 @@
 
 #include <ATen/ATen.h>
 
+#include <dwgf/base/error.hpp>
+
 #include "flow/diverged.hpp"
+#include "flow/gathered_rows.hpp"
+#include "flow/methods/gradient_flow.hpp"
 
 namespace dwgf {
 
@@ -35,19 +39,64 @@ at::Tensor affine_step(const at::Tensor& z, const at::Tensor& g, double step) {
   return (mean + at::matmul(moved, root.t())).to(z.scalar_type());
 }
 
-void AffineFlow::move(FlowState& state, const std::vector<at::Tensor>& gradients) {
-  positions_.begin(state);
-  gradients_.begin(state, state.latent_elements(), [&](std::size_t b) { return gradients[b].flatten(1); });
-  positions_.finish(state);
-  gradients_.finish(state);
-  const at::Tensor moved = affine_step(positions_.all(), gradients_.all(), step_);  // [N, d]
-  // On a device the answer would have to be waited for; a NaN in the positions tells it at the next record.
-  if (moved.device().is_cpu() && !at::isfinite(moved).all().item<bool>()) throw Diverged(state.step);
-  for (ParticleBatch& batch : state.batches) {
-    at::Tensor counted =
-        batch.z.slice(0, 0, batch.counted);  // [counted, c, h, w]; the padding stays where it is
-    counted.copy_(moved.slice(0, batch.first, batch.first + batch.counted).view_as(counted));
+namespace {
+
+InteractionOptions whole_gaussian() {
+  return {.kind = InteractionKind::gaussian, .covariance = CovarianceKind::full};
+}
+
+DataTermOptions with_likelihood(DataTermOptions data) {
+  data.objective = Objective::bayes;
+  return data;
+}
+
+class Affine final : public GradientFlow {
+ public:
+  explicit Affine(const MethodSetup& setup)
+      : GradientFlow(setup, whole_gaussian(), with_likelihood(setup.options.data)),
+        variance_(noise_of(setup.problem).variance()),
+        positions_(setup.group),
+        gradients_(setup.group) {}
+
+ private:
+  NoisedBatch place(const ParticleBatch& batch, std::int64_t, const DrawAddress&) const override {
+    return {batch.z, at::zeros_like(batch.z), 1.0, 0.0};
   }
+
+  double tempering(std::int64_t step, double s) const override {
+    return step < setup().options.grid - 1 ? variance_ / (variance_ + s * s) : 1.0;
+  }
+
+  void move(FlowState& state, const std::vector<at::Tensor>& gradients) override {
+    positions_.begin(state);
+    gradients_.begin(state, state.latent_elements(), [&](std::size_t b) { return gradients[b].flatten(1); });
+    positions_.finish(state);
+    gradients_.finish(state);
+    const at::Tensor moved = affine_step(positions_.all(), gradients_.all(), setup().options.rate);  // [N, d]
+    // On a device the answer would have to be waited for; a NaN in the positions tells it at the next record.
+    if (moved.device().is_cpu() && !at::isfinite(moved).all().item<bool>()) throw Diverged(state.step);
+    for (ParticleBatch& batch : state.batches) {
+      at::Tensor counted =
+          batch.z.slice(0, 0, batch.counted);  // [counted, c, h, w]; the padding stays where it is
+      counted.copy_(moved.slice(0, batch.first, batch.first + batch.counted).view_as(counted));
+    }
+  }
+
+  const double variance_;
+  GatheredRows positions_, gradients_;
+};
+
+}  // namespace
+
+std::unique_ptr<FlowMethod> make_affine(const MethodSetup& setup) {
+  const std::int64_t entries = setup.start.latent_elements();
+  if (setup.options.particles <= entries) {
+    throw UsageError(concat(
+        "flow.method = affine moves particles by their own covariance and needs more of them than a "
+        "latent has entries: flow.particles is ",
+        setup.options.particles, ", entries are ", entries, "; take more particles, or flow.method = gibbs"));
+  }
+  return std::make_unique<Affine>(setup);
 }
 
 }  // namespace dwgf

@@ -28,30 +28,19 @@
 /// Stable Diffusion's schedule).
 #pragma once
 
-#include <vector>
+#include <memory>
 
 #include <ATen/core/Tensor.h>
 
-#include <dwgf/flow/state.hpp>
-
-#include "flow/gathered_rows.hpp"
+#include <dwgf/flow/method.hpp>
 
 namespace dwgf {
 
-class AffineFlow {
- public:
-  /// tau, above 0 and below 1.
-  AffineFlow(double step, Collective& group) : step_(step), positions_(group), gradients_(group) {}
-
-  /// Moves the particles of all ranks; gradients [M, c, h, w] of this rank's batches. Collective: all-gathers
-  /// positions and gradients. N d^2 multiply-adds on every rank, which all compute the same. @pre N > d.
-  /// Throws Diverged on all ranks alike.
-  void move(FlowState& state, const std::vector<at::Tensor>& gradients);
-
- private:
-  double step_;
-  GatheredRows positions_, gradients_;
-};
+/// Collective in a step, beside the interaction's: all-gathers positions and gradients. N d^2 multiply-adds on
+/// every rank, which all compute the same. Takes the ensemble's score from `gaussian` with the full covariance and
+/// the objective `bayes`, whatever the options say. Throws UsageError where a latent has N entries or more.
+/// @pre options.rate, tau, is above 0 and below 1; problem.noise is there
+std::unique_ptr<FlowMethod> make_affine(const MethodSetup& setup);
 
 /// z^i <- the step above for all rows of z and g [N, d]; in the type of z.
 at::Tensor affine_step(const at::Tensor& z, const at::Tensor& g, double step);

@@ -1,13 +1,15 @@
 #include "flow/methods/guided_sampling.hpp"
 
+#include <utility>
 #include <vector>
 
 #include <ATen/ATen.h>
 
+#include <dwgf/base/error.hpp>
+#include <dwgf/flow/times.hpp>
+
 #include "flow/draws.hpp"
 #include "flow/methods/reverse_diffusion.hpp"
-#include "flow/step_loop.hpp"
-#include "flow/terms/guidance.hpp"
 
 namespace dwgf {
 
@@ -23,42 +25,56 @@ std::vector<NoiseLevel> noise_levels(const NoiseSchedule& schedule, const FlowOp
   return levels;
 }
 
-}  // namespace
+class GuidedSampling final : public FlowMethod {
+ public:
+  GuidedSampling(const MethodSetup& setup, std::unique_ptr<Guidance> guidance)
+      : problem_(setup.problem),
+        seed_(setup.options.seed),
+        eta_(setup.options.guidance.eta),
+        times_(problem_.prior.schedule().times(setup.options.grid)),
+        levels_(noise_levels(problem_.prior.schedule(), setup.options)),
+        guidance_(std::move(guidance)) {}
 
-Solution guided_sampling(const Problem& problem, const FlowOptions& options, const RankGroup& group,
-                         FlowObserver& observer) {
-  const Prior& prior = problem.prior;
-  const std::vector<std::int64_t> times = prior.schedule().times(options.grid);
-  const std::vector<NoiseLevel> levels = noise_levels(prior.schedule(), options);
-  const auto guidance = make_guidance(problem, options);
-
-  const auto sample_step = [&](FlowState& state, Monitor& monitor) {
+  void step(FlowState& state, StepRecords& records) override {
     const auto step = static_cast<std::size_t>(state.step);
-    const NoiseLevel &level = levels[step], &next = levels[step + 1];
-    const double sigma = step_noise(level, next, options.guidance.eta);
-    for (ParticleBatch& batch : state.batches) {
-      const std::int64_t before = prior.calls_redone();
-      const PredictedNoise predicted = prior.predict_noise_with_pull_back(batch.z, times[step]);
+    const NoiseLevel &level = levels_[step], &next = levels_[step + 1];
+    const double sigma = step_noise(level, next, eta_);
+    for (std::size_t b = 0; b < state.batches.size(); ++b) {
+      records.enter(b);
+      ParticleBatch& batch = state.batches[b];
+      const PredictedNoise predicted = problem_.prior.predict_noise_with_pull_back(batch.z, times_[step]);
       const at::Tensor z0 = clean_estimate(batch.z, predicted.noise, level);  // [M, c, h, w]
 
-      const GuidanceGradient at_clean = guidance->gradient(z0);
+      const GuidanceGradient at_clean = guidance_->gradient(z0);
       const at::Tensor guided =
           clean_estimate(at_clean.gradient, predicted.pull_back(at_clean.gradient), level);
 
       at::Tensor fresh;
       if (sigma > 0.0) {
-        fresh = normals_like(batch.z, {options.seed, problem.image, static_cast<std::uint32_t>(batch.first),
+        fresh = normals_like(batch.z, {seed_, problem_.image, static_cast<std::uint32_t>(batch.first),
                                        static_cast<std::uint32_t>(state.step), Purpose::noising});
       }
       const at::Tensor unguided = reverse_step(z0, predicted.noise, next, sigma, fresh);
-      if (monitor.wants(state.step)) {
-        monitor.observe(batch, at_clean.misfit, guided, unguided - batch.z,
-                        at::ones({batch.z.size(0)}, at::kDouble), prior.calls_redone() - before);
-      }
+      records.add(
+          {{"misfit", at_clean.misfit}, {"data_gradient", guided}, {"prior_gradient", unguided - batch.z}});
       batch.z = unguided - guided;
     }
-  };
-  return take_steps(start_of(problem, options, group), options, group, observer, sample_step);
+  }
+
+ private:
+  const Problem& problem_;
+  const std::uint64_t seed_;
+  const double eta_;
+  const std::vector<std::int64_t> times_;
+  const std::vector<NoiseLevel> levels_;
+  const std::unique_ptr<Guidance> guidance_;
+};
+
+}  // namespace
+
+std::unique_ptr<FlowMethod> guided_sampling(const MethodSetup& setup, std::unique_ptr<Guidance> guidance) {
+  if (setup.options.stall != 0.0) throw UsageError("a guided sampler that stops early has no result");
+  return std::make_unique<GuidedSampling>(setup, std::move(guidance));
 }
 
 }  // namespace dwgf

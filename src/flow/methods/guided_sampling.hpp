@@ -10,14 +10,16 @@
 /// pass of the U-Net and of the decoder; psld also of the encoder.
 #pragma once
 
-#include <dwgf/flow/solve.hpp>
+#include <memory>
+
+#include <dwgf/flow/method.hpp>
+
+#include "flow/terms/guidance.hpp"
 
 namespace dwgf {
 
-/// As solve() (solve.hpp), for options.method = psld and latent_dps. Recorded as `data_gradient` is
-/// grad_{z_t} L, as `prior_gradient` the unguided step z' - z_t. @pre options.stall is 0: a sampler that
-/// stops early has no result
-Solution guided_sampling(const Problem& problem, const FlowOptions& options, const RankGroup& group,
-                         FlowObserver& observer);
+/// Recorded as `data_gradient` is grad_{z_t} L, as `prior_gradient` the unguided step z' - z_t. Throws UsageError
+/// where options.stall is not 0: a sampler that stops early has no result.
+std::unique_ptr<FlowMethod> guided_sampling(const MethodSetup& setup, std::unique_ptr<Guidance> guidance);
 
 }  // namespace dwgf

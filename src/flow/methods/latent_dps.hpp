@@ -11,20 +11,13 @@
 /// (https://github.com/DPS2022/diffusion-posterior-sampling, configs/).
 #pragma once
 
-#include "flow/terms/guidance.hpp"
+#include <memory>
+
+#include <dwgf/flow/method.hpp>
 
 namespace dwgf {
 
-class LatentDps final : public Guidance {
- public:
-  /// @pre problem outlives the guidance.
-  LatentDps(const Problem& problem, double weight);
-  GuidanceGradient gradient(const at::Tensor& z0) const override;
-
- private:
-  const Problem& problem_;
-  double weight_;
-  at::Tensor y_;  // [1, ...], in the prior's type
-};
+/// options.guidance.weight is zeta'.
+std::unique_ptr<FlowMethod> make_latent_dps(const MethodSetup& setup);
 
 }  // namespace dwgf

@@ -4,6 +4,7 @@
 
 #include "flow/canvas.hpp"
 #include "flow/draws.hpp"
+#include "flow/methods/guided_sampling.hpp"
 
 namespace dwgf {
 
@@ -25,8 +26,7 @@ Psld::Psld(const Problem& problem, double measurement_weight, double gluing_weig
     : problem_(problem),
       measurement_weight_(measurement_weight),
       gluing_weight_(gluing_weight),
-      y_(problem.y.to(problem.prior.options()).unsqueeze(0)) {
-  require_fits(Method::psld, problem.forward);
+      y_(problem.measurement()) {
   const double norm = squared_norm(problem.forward, problem.image_shape);
   inverse_scale_ = norm > 0.0 ? 1.0 / norm : 0.0;
 }
@@ -49,6 +49,11 @@ GuidanceGradient Psld::gradient(const at::Tensor& z0) const {
       measurement_weight_ * forward.pull_back(seen, unit_vectors(missed));  // [M, C, H, W]
   const at::Tensor cotangent = put_on_canvas(measured, glued) - glued;      // [M, C, H', W']
   return {decoded.pull_back(cotangent) + apart, misfit_of(missed, forward)};
+}
+
+std::unique_ptr<FlowMethod> make_psld(const MethodSetup& setup) {
+  return guided_sampling(
+      setup, std::make_unique<Psld>(setup.problem, setup.options.guidance.weight, setup.options.psld.gluing));
 }
 
 }  // namespace dwgf

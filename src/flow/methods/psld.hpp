@@ -15,13 +15,17 @@
 /// scripts/inverse.py).
 #pragma once
 
+#include <memory>
+
+#include <dwgf/flow/method.hpp>
+
 #include "flow/terms/guidance.hpp"
 
 namespace dwgf {
 
 class Psld final : public Guidance {
  public:
-  /// @pre problem outlives the guidance. Throws UsageError for an operator that is not linear.
+  /// @pre problem outlives the guidance; its operator is linear
   Psld(const Problem& problem, double measurement_weight, double gluing_weight);
   GuidanceGradient gradient(const at::Tensor& z0) const override;
 
@@ -32,6 +36,9 @@ class Psld final : public Guidance {
   double inverse_scale_;  // 1 / |A|^2
   at::Tensor y_;          // [1, ...], in the prior's type
 };
+
+/// options.guidance.weight is omega. @pre the problem's operator is linear
+std::unique_ptr<FlowMethod> make_psld(const MethodSetup& setup);
 
 /// The largest eigenvalue of A^T A, by 50 power iterations in float64 from a fixed start: exact where the
 /// singular values of A are equal, otherwise never above it.

@@ -18,14 +18,14 @@
 /// constrained_sampling/_configs/algo/rsd_stable.yaml and runs/).
 #pragma once
 
-#include <dwgf/flow/solve.hpp>
+#include <memory>
+
+#include <dwgf/flow/method.hpp>
 
 namespace dwgf {
 
-/// As solve() (solve.hpp), for options.method = rlsd: `weight` is w_t, `coupling` rho, `repulsion` gamma,
-/// `rate` that of z and `image_rate` that of x. Recorded are the misfit of x, as `data_gradient` J_D^T (D(z)
-/// - x) / Dim, and as `prior_gradient` the second term of g_z.
-Solution rlsd(const Problem& problem, const FlowOptions& options, const RankGroup& group,
-              FlowObserver& observer);
+/// options.weight is w_t, interaction.repulsion gamma, rate that of z, and those of RlsdOptions. Recorded are the
+/// misfit of x, as `data_gradient` J_D^T (D(z) - x) / Dim, and as `prior_gradient` the second term of g_z.
+std::unique_ptr<FlowMethod> make_rlsd(const MethodSetup& setup);
 
 }  // namespace dwgf

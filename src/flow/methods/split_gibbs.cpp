@@ -9,12 +9,12 @@
 #include <ATen/ATen.h>
 
 #include <dwgf/base/error.hpp>
+#include <dwgf/flow/times.hpp>
 
 #include "flow/canvas.hpp"
 #include "flow/diverged.hpp"
 #include "flow/draws.hpp"
 #include "flow/gathered_rows.hpp"
-#include "flow/step_loop.hpp"
 #include "flow/terms/interaction.hpp"
 
 namespace dwgf {
@@ -103,8 +103,8 @@ struct DataStep {
 /// The second line for one micro-batch.
 class DataSampler {
  public:
-  DataSampler(const Problem& problem, const FlowOptions& options)
-      : problem_(problem), options_(options), y_(problem.y.to(problem.prior.options()).unsqueeze(0)) {}
+  DataSampler(const Problem& problem, std::int64_t directions)
+      : problem_(problem), noise_(noise_of(problem)), directions_(directions), y_(problem.measurement()) {}
 
   DataStep sample(const at::Tensor& z0, const ConditionalCovariance& covariance, DrawAddress address) const {
     address.purpose = Purpose::conditional;
@@ -113,16 +113,16 @@ class DataSampler {
     DataStep step{centre, {}, {}, {}};
     at::Tensor direction, gradient, information, perturbation;
     at::Tensor preconditioned;  // R times the gradient
-    for (std::int64_t k = 0; k < options_.gibbs.data_steps; ++k) {
+    for (std::int64_t k = 0; k < directions_; ++k) {
       const DecodedImage decoded = problem_.prior.decode_with_pull_back(step.z);
       const at::Tensor seen = cut_to_image(decoded.x, problem_.image_shape);  // [M, C, H, W]
       const at::Tensor measured = problem_.forward.apply(seen);               // a [M, ...]
       if (k == 0) {
-        information = problem_.noise->information(measured);                  // F [M, ...]
+        information = noise_.information(measured);                           // F [M, ...]
         perturbation = information.sqrt() * normals_like(measured, address);  // F^(1/2) n1
       }
       const at::Tensor pull =
-          perturbation - problem_.noise->log_likelihood_gradient(measured, problem_.y);  // [M, ...]
+          perturbation - noise_.log_likelihood_gradient(measured, problem_.y);  // [M, ...]
       step.data_gradient =
           decoded.pull_back(put_on_canvas(problem_.forward.pull_back(seen, pull), decoded.x));
       step.prior_gradient = covariance.times(step.z - centre, -1.0);
@@ -162,58 +162,70 @@ class DataSampler {
   }
 
   const Problem& problem_;
+  const NoiseModel& noise_;
+  const std::int64_t directions_;
+  const at::Tensor y_;  // [1, ...]
+};
+
+class SplitGibbs final : public FlowMethod {
+ public:
+  explicit SplitGibbs(const MethodSetup& setup)
+      : problem_(setup.problem),
+        options_(setup.options),
+        times_(flow_times(problem_.prior.schedule(), options_)),
+        sampler_(problem_, options_.gibbs.data_steps),
+        estimate_(options_.interaction.covariance, setup.group) {}
+
+  void step(FlowState& state, StepRecords& records) override {
+    const Prior& prior = problem_.prior;
+    const std::int64_t t = times_[static_cast<std::size_t>(state.step)];
+    const DrawAddress address{options_.seed, problem_.image, 0, static_cast<std::uint32_t>(state.step),
+                              Purpose::noising};
+    std::vector<NoisedBatch> noised;
+    std::vector<at::Tensor> denoised;  // z0 [M, c, h, w]
+    for (std::size_t b = 0; b < state.batches.size(); ++b) {
+      records.enter(b);
+      noised.push_back(add_noise(state.batches[b], prior.schedule(), t, address));
+      const NoisedBatch& last = noised.back();
+      denoised.push_back((last.z_t - last.s * prior.predict_noise(last.z_t, t)) * (1.0 / last.a));
+    }
+    const ConditionalCovariance covariance =
+        estimate_.from(state, noised, denoised, prior.schedule().signal(t), prior.schedule().noise(t));
+
+    for (std::size_t b = 0; b < state.batches.size(); ++b) {
+      records.enter(b);
+      DrawAddress own = address;
+      own.particle = static_cast<std::uint32_t>(state.batches[b].first);
+      const DataStep step = sampler_.sample(denoised[b], covariance, own);
+      state.batches[b].z = step.z;
+      records.add({{"misfit", step.misfit},
+                   {"data_gradient", step.data_gradient},
+                   {"prior_gradient", step.prior_gradient},
+                   {"neighbours", at::full_like(step.misfit, static_cast<double>(options_.particles))}});
+    }
+  }
+
+ private:
+  const Problem& problem_;
   const FlowOptions& options_;
-  at::Tensor y_;  // [1, ...]
+  const std::vector<std::int64_t> times_;
+  const DataSampler sampler_;
+  CovarianceEstimate estimate_;
 };
 
 }  // namespace
 
-Solution split_gibbs(const Problem& problem, const FlowOptions& options, const RankGroup& group,
-                     FlowObserver& observer) {
-  const Prior& prior = problem.prior;
-  const std::vector<std::int64_t> times = flow_times(prior.schedule(), options);
-  FlowState start = start_of(problem, options, group);
-  if (options.interaction.covariance == CovarianceKind::full &&
-      options.particles <= start.latent_elements()) {
-    throw UsageError(concat("flow.covariance = full takes a covariance of ", start.latent_elements(),
-                            " latent entries from ", options.particles,
-                            " particles; take more particles than entries, or flow.covariance = lowrank"));
+std::unique_ptr<FlowMethod> make_gibbs(const MethodSetup& setup) {
+  const std::int64_t entries = setup.start.latent_elements(), particles = setup.options.particles;
+  const CovarianceKind covariance = setup.options.interaction.covariance;
+  if (covariance == CovarianceKind::lowrank)
+    throw UsageError("flow.method = gibbs has no use for flow.covariance = lowrank; take diagonal or full");
+  if (covariance == CovarianceKind::full && particles <= entries) {
+    throw UsageError(concat("flow.covariance = full takes a covariance of ", entries, " latent entries from ",
+                            particles,
+                            " particles; take more particles than entries, or flow.covariance = diagonal"));
   }
-  const DataSampler sampler(problem, options);
-  CovarianceEstimate estimate(options.interaction.covariance, group.tensors);
-
-  const auto gibbs_step = [&](FlowState& state, Monitor& monitor) {
-    const std::int64_t t = times[static_cast<std::size_t>(state.step)];
-    const DrawAddress address{options.seed, problem.image, 0, static_cast<std::uint32_t>(state.step),
-                              Purpose::noising};
-    std::vector<NoisedBatch> noised;
-    std::vector<at::Tensor> denoised;  // z0 [M, c, h, w]
-    std::vector<std::int64_t> redone;  // network calls of this step, by batch
-    for (const ParticleBatch& batch : state.batches) {
-      noised.push_back(add_noise(batch, prior.schedule(), t, address));
-      const NoisedBatch& last = noised.back();
-      const std::int64_t before = prior.calls_redone();
-      denoised.push_back((last.z_t - last.s * prior.predict_noise(last.z_t, t)) * (1.0 / last.a));
-      redone.push_back(prior.calls_redone() - before);
-    }
-    const ConditionalCovariance covariance =
-        estimate.from(state, noised, denoised, prior.schedule().signal(t), prior.schedule().noise(t));
-
-    for (std::size_t b = 0; b < state.batches.size(); ++b) {
-      ParticleBatch& batch = state.batches[b];
-      DrawAddress own = address;
-      own.particle = static_cast<std::uint32_t>(batch.first);
-      const std::int64_t before = prior.calls_redone();
-      const DataStep step = sampler.sample(denoised[b], covariance, own);
-      redone[b] += prior.calls_redone() - before;
-      batch.z = step.z;
-      if (monitor.wants(state.step)) {
-        const at::Tensor all = at::full_like(step.misfit, static_cast<double>(options.particles));
-        monitor.observe(batch, step.misfit, step.data_gradient, step.prior_gradient, all, redone[b]);
-      }
-    }
-  };
-  return take_steps(std::move(start), options, group, observer, gibbs_step);
+  return std::make_unique<SplitGibbs>(setup);
 }
 
 }  // namespace dwgf

@@ -39,15 +39,15 @@
 /// variance doubled changes F and the likelihood in ways that cancel.
 #pragma once
 
-#include <dwgf/flow/solve.hpp>
+#include <memory>
+
+#include <dwgf/flow/method.hpp>
 
 namespace dwgf {
 
-/// flow.integrator = gibbs, as solve() describes it. Order of collectives in a step: a number a particle
-/// all-gathered (diagonal), or z_t and z0 (full); then the monitor's, then the observer's. Throws UsageError
-/// where `full` has too few particles.
-/// @pre problem.noise is there; options.interaction.covariance is diagonal or full
-Solution split_gibbs(const Problem& problem, const FlowOptions& options, const RankGroup& group,
-                     FlowObserver& observer);
+/// Order of collectives in a step: a number a particle all-gathered (diagonal), or z_t and z0 (full). Throws
+/// UsageError where `full` has too few particles, and where options.interaction.covariance is neither.
+/// @pre problem.noise is there
+std::unique_ptr<FlowMethod> make_gibbs(const MethodSetup& setup);
 
 }  // namespace dwgf

@@ -2,12 +2,7 @@
 /// (reverse_diffusion.hpp).
 #pragma once
 
-#include <memory>
-
 #include <ATen/core/Tensor.h>
-
-#include <dwgf/catalogue/method_options.hpp>
-#include <dwgf/flow/terms/data_term.hpp>
 
 namespace dwgf {
 
@@ -25,12 +20,5 @@ class Guidance {
 
 /// v / |v| for every sample of v [M, ...]; 0 where v is 0.
 at::Tensor unit_vectors(const at::Tensor& v);
-
-/// Throws UsageError where the method does not work with the operator.
-void require_fits(Method method, const ForwardOperator& forward);
-
-/// That of options.method. Throws as above.
-/// @pre problem outlives the guidance; the method is one of the samplers.
-std::unique_ptr<Guidance> make_guidance(const Problem& problem, const FlowOptions& options);
 
 }  // namespace dwgf

@@ -12,6 +12,7 @@
 #include "flow/diverged.hpp"
 #include "flow/draws.hpp"
 #include "flow/gathered_rows.hpp"
+#include "flow/tensor_bytes.hpp"
 #include "flow/terms/ensemble_gaussian.hpp"
 
 namespace dwgf {
@@ -21,10 +22,6 @@ namespace {
 /// Distances are made in blocks of at most this many values, whatever N: what a core's cache holds, or what a
 /// device is busy with.
 constexpr std::int64_t kLargestBlock = std::int64_t{1} << 17, kLargestDeviceBlock = std::int64_t{1} << 22;
-
-std::span<std::byte> bytes_of(at::Tensor& t) {
-  return {static_cast<std::byte*>(t.data_ptr()), static_cast<std::size_t>(t.nbytes())};
-}
 
 /// |p_i - scale q_j|^2 for p [M, d], q [N, d]: [M, N]. By differences, not by |p|^2 - 2 p.q + |q|^2, which
 /// loses the small distances that decide. Blocks depend on M, N and d alone.
@@ -135,45 +132,6 @@ class CovarianceInteraction final : public Interaction {
   std::optional<EnsembleGaussian> ensemble_;
 };
 
-class KernelInteraction final : public Interaction {
- public:
-  explicit KernelInteraction(Collective& group) : positions_(group) {}
-
-  void begin(const FlowState& state) override { positions_.begin(state); }
-
-  void finish(const FlowState& state) override {
-    positions_.finish(state);
-    require_finite(positions_.all(), state);
-    ensemble_.emplace(positions_.all(), CovarianceKind::full);
-    white_ = whitened(positions_.all());
-    const double n = static_cast<double>(state.share.particles), d = static_cast<double>(white_.size(1));
-    bandwidth2_ = std::pow(4.0 / (n * (d + 2.0)), 2.0 / (d + 4.0));
-  }
-
-  InteractionScore score(const FlowState&, std::size_t, const NoisedBatch& noised) const override {
-    const double shrink = std::sqrt(1.0 - bandwidth2_);
-    const at::Tensor own = whitened(noised.z_t.flatten(1));                        // [M, d]
-    const at::Tensor d2 = squared_distances(own, white_, shrink);                  // [M, N]
-    const at::Tensor w = at::softmax(d2 * (-0.5 / bandwidth2_), 1);                // [M, N]
-    const at::Tensor pull = (shrink * at::matmul(w, white_) - own) / bandwidth2_;  // [M, d]
-    const at::Tensor g =
-        ensemble_->apply(pull, [](const at::Tensor& variance) { return variance.rsqrt(); });  // [M, d]
-    return {g.to(noised.z_t.scalar_type()).view_as(noised.z_t), w.square().sum(1).reciprocal().cpu()};
-  }
-
- private:
-  /// C^(-1/2) (z - m) for rows z, float64.
-  at::Tensor whitened(const at::Tensor& rows) const {
-    return ensemble_->apply(rows.to(at::kDouble) - ensemble_->mean(),
-                            [](const at::Tensor& variance) { return variance.rsqrt(); });
-  }
-
-  GatheredRows positions_;
-  std::optional<EnsembleGaussian> ensemble_;
-  at::Tensor white_;  // [N, d]
-  double bandwidth2_ = 0.0;
-};
-
 /// The median of all |z^i - z^j|^2 with i != j, from the full table [N, N], N > 1: the mean of the two middle
 /// values, as their number N (N - 1) is even. A scalar, float64.
 at::Tensor median_off_diagonal(const at::Tensor& squared) {
@@ -247,17 +205,16 @@ NoisedBatch add_noise(const ParticleBatch& batch, const NoiseSchedule& schedule,
   return noised;
 }
 
-std::unique_ptr<Interaction> make_interaction(const FlowOptions& options, Collective& group) {
-  switch (options.interaction.kind) {
+std::unique_ptr<Interaction> make_interaction(const InteractionOptions& options, Collective& group) {
+  switch (options.kind) {
     case InteractionKind::mixture:
-      if (options.method == Method::affine) return std::make_unique<KernelInteraction>(group);
       return std::make_unique<MixtureInteraction>(group);
     case InteractionKind::gaussian:
-      if (options.interaction.covariance != CovarianceKind::diagonal)
-        return std::make_unique<CovarianceInteraction>(options.interaction.covariance, group);
+      if (options.covariance != CovarianceKind::diagonal)
+        return std::make_unique<CovarianceInteraction>(options.covariance, group);
       return std::make_unique<GaussianInteraction>(group);
     case InteractionKind::repulsion:
-      return std::make_unique<RepulsionInteraction>(options.interaction.repulsion, group);
+      return std::make_unique<RepulsionInteraction>(options.repulsion, group);
     case InteractionKind::none:
       return std::make_unique<NoInteraction>();
   }

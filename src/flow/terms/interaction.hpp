@@ -11,16 +11,6 @@
 ///              h^2 = median_{i != j} |z^i - z^j|^2 / (2 log N)              (after arXiv 2406.16683)
 ///   none       G^i = -eps^i / s
 ///
-/// For the affine flow (affine.hpp), which takes its scores at the particles themselves (a = 1, s = 0),
-/// `mixture` is the score of
-///
-///   (1 / N) sum_j N(.; m + sqrt(1 - h^2) (z^j - m), h^2 C),   h = (4 / (N (d + 2)))^(1 / (d + 4)),
-///       C the full covariance:
-///
-/// a kernel estimate that is noised towards the ensemble's own Gaussian in place of N(0, I), so that it keeps
-/// m and C (N / (N - 1) aside) whatever h: from `gaussian` (h = 1) to the particles themselves (h = 0).
-/// (Shrunk locations: West 1993, doi:10.1111/j.2517-6161.1993.tb01911.x; h: Silverman's rule.)
-///
 /// What each exchanges, and no more: mixture all-gathers positions; repulsion all-gathers positions, then N
 /// numbers a particle (its squared distances, for the median); gaussian all-reduces 2 d + 1 fixed-point
 /// integers, and all-gathers positions where its covariance is not diagonal; none nothing. Work and memory: a
@@ -75,6 +65,6 @@ class Interaction {
 };
 
 /// @pre `group` outlives the interaction.
-std::unique_ptr<Interaction> make_interaction(const FlowOptions& options, Collective& group);
+std::unique_ptr<Interaction> make_interaction(const InteractionOptions& options, Collective& group);
 
 }  // namespace dwgf

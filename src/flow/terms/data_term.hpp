@@ -25,24 +25,9 @@
 #include <ATen/core/Tensor.h>
 
 #include <dwgf/catalogue/method_options.hpp>
-#include <dwgf/operators/noise.hpp>
-#include <dwgf/operators/operator.hpp>
-#include <dwgf/prior/prior.hpp>
+#include <dwgf/flow/problem.hpp>
 
 namespace dwgf {
-
-/// One image's inverse problem.
-struct Problem {
-  const Prior& prior;
-  const ForwardOperator& forward;
-  at::Tensor y;  ///< [...], float32 as measured
-  ImageShape image_shape;
-  std::uint64_t image = 0;            ///< the image's identity
-  const NoiseModel* noise = nullptr;  ///< needed by `objective = bayes`
-};
-
-/// |A(x) - y|^2 / (2 m) of every sample of A(x) - y [M, ...]: float64 [M].
-at::Tensor misfit_of(const at::Tensor& residual, const ForwardOperator& forward);
 
 struct DataGradient {
   at::Tensor gradient;  ///< [M, c, h, w]
@@ -51,8 +36,9 @@ struct DataGradient {
 
 class DataTerm {
  public:
-  /// @pre problem outlives the term; y has the operator's measurement shape.
-  DataTerm(const Problem& problem, const FlowOptions& options);
+  /// @pre problem outlives the term; y has the operator's measurement shape. Throws InternalError where the
+  /// problem has no noise's model and the objective is bayes.
+  DataTerm(const Problem& problem, const DataTermOptions& options, std::uint64_t seed);
 
   /// At z [M, c, h, w], the particles `first_particle` ... in order, in step `step`.
   DataGradient gradient(const at::Tensor& z, std::int64_t first_particle, std::int64_t step,
@@ -63,7 +49,8 @@ class DataTerm {
   at::Tensor pull_of(const at::Tensor& measured, const at::Tensor& residual, double tempering) const;
 
   const Problem& problem_;
-  const FlowOptions& options_;
+  const DataTermOptions options_;
+  const std::uint64_t seed_;
   at::Tensor y_;  // [1, ...], in the prior's type
   double observed_;
 };
