@@ -33,7 +33,8 @@ def run(*words, environment=BARE, code=0):
 
 def install(build, prefix):
     run("cmake", "--install", build, "--prefix", prefix)
-    for name in ("bin/dwgf", "include/dwgf/flow/solve.hpp", "lib/cmake/dwgf/dwgfConfig.cmake",
+    for name in ("bin/dwgf", "libexec/dwgf/dwgf", "include/dwgf/flow/solve.hpp",
+                 "lib/cmake/dwgf/dwgfConfig.cmake",
                  "lib/libdwgf.a",
                  "share/dwgf/priors/fashion/unet/config.json", "share/modulefiles/dwgf",
                  "share/dwgf/example/main.cpp",
