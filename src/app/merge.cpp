@@ -30,12 +30,9 @@ Part read_part(const std::string& path) {
 }
 
 void require_same_job(const Part& first, const Part& other) {
-  std::vector<std::string> differences = slice_of(first.job, 0, 0).differences(slice_of(other.job, 0, 0));
-  if (stored_prior_hash(first.attributes) != stored_prior_hash(other.attributes))
-    differences.push_back("the prior's weights");
-  if (differences.empty()) return;
-  std::string text;
-  for (const std::string& difference : differences) text += "\n  " + difference;
+  const std::string text = job_differences(slice_of(first.job, 0, 0), first.attributes,
+                                           slice_of(other.job, 0, 0), other.attributes);
+  if (text.empty()) return;
   throw UsageError(
       concat("'", first.slice.path, "' (here) and '", other.slice.path,
              "' (there) hold results of different jobs; nothing was written. These differ:", text));

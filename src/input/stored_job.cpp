@@ -20,4 +20,15 @@ std::string stored_prior_hash(const std::map<std::string, std::string>& attribut
   return hash == attributes.end() ? std::string() : hash->second;
 }
 
+std::string job_differences(const Settings& here, const std::map<std::string, std::string>& here_attributes,
+                            const Settings& there, const std::map<std::string, std::string>& there_attributes,
+                            bool same_images) {
+  std::string text;
+  for (const std::string& difference : here.differences(there)) text += "\n  " + difference;
+  if (stored_prior_hash(here_attributes) != stored_prior_hash(there_attributes))
+    text += "\n  the prior's weights";
+  if (!same_images) text += "\n  the list of images";
+  return text;
+}
+
 }  // namespace dwgf

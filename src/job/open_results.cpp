@@ -26,14 +26,10 @@ std::string describe_system(const Communicator& world) {
 /// Refuses to go on with a file that another job, prior or data set made.
 void require_same_job(const ResultsFile& results, const RestoreJob& job, const ResultsLayout& wanted) {
   const ResultsLayout& found = results.layout();
-  std::vector<std::string> differences =
-      job.settings().differences(stored_job(results.path(), results.layout().attributes));
-  if (stored_prior_hash(found.attributes) != wanted.attributes.at("prior_sha256"))
-    differences.push_back("the prior's weights");
-  if (!same_images(found, wanted)) differences.push_back("the list of images");
-  if (differences.empty()) return;
-  std::string text;
-  for (const std::string& difference : differences) text += "\n  " + difference;
+  const std::string text =
+      job_differences(job.settings(), wanted.attributes, stored_job(results.path(), found.attributes),
+                      found.attributes, same_images(found, wanted));
+  if (text.empty()) return;
   throw UsageError(
       concat("store.out: '", results.path(),
              "' holds the results of a different job; it is left as it is. These differ:", text,
