@@ -72,8 +72,10 @@ CommandFunction function_of(const Command& command, const ProgramParts& parts) {
 /// Runs on every rank what was asked for. Returns rank 0's code where the others only waited.
 ExitCode execute(const Request& request, Collective& world, Communicator* mpi, ScopedSignals* signals,
                  const ProgramParts& parts) {
-  throw_on_all<CollectiveError>(world, [&] { require_launcher_agrees(announced_tasks(), world.size()); });
-  if (request.error) std::rethrow_exception(request.error);
+  throw_on_all<CollectiveError>(world, [&] {
+    require_launcher_agrees(announced_tasks(), world.size());
+    if (request.error) std::rethrow_exception(request.error);  // of all ranks, or of one started otherwise
+  });
   if (!request.command) {
     if (world.rank() == 0) std::fputs(request.text.c_str(), stdout);
     return request.code;
