@@ -65,7 +65,7 @@ TEST(Loading, PeakMemoryIsTheWeightsAndOneTensor) {
     // Of anonymous memory alone: the kernel may take back pages of the program's own files at any time.
     EXPECT_GT(memory("RssAnon:") - before_of_own, 0.9 * working) << "what is measured is not the weights";
     EXPECT_LE(taken, working + 4.0 + 12.0) << "a tensor is 4 MiB, the slack of allocators three times that";
-    EXPECT_EQ(hashes.find(weights.files()[0].file().identity()).value().size(), 64U);
+    EXPECT_EQ(hashes.at(weights.files()[0].file().identity()).size(), 64U);
   }
 }
 
