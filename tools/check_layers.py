@@ -64,7 +64,8 @@ def resolved(root, path, name, quoted):
 
 
 def sources(root):
-    return sorted(path.relative_to(root) for pattern in ("include/dwgf/**/*.hpp", "src/**/*.hpp", "src/**/*.cpp")
+    return sorted(path.relative_to(root) for pattern in ("include/dwgf/**/*.hpp", "src/**/*.hpp",
+                                                         "src/**/*.cpp")
                   for path in root.glob(pattern) if len(path.relative_to(root).parts) > 2)
 
 
@@ -137,7 +138,8 @@ def draw(root):
                 counts[key] = counts.get(key, 0) + 1
     height = floors()
     for room in sorted(ALLOWED, key=lambda name: (-height[name], name)):
-        below = sorted(((count, other) for (one, other), count in counts.items() if one == room), reverse=True)
+        below = sorted(((count, other) for (one, other), count in counts.items() if one == room),
+                       reverse=True)
         print(f"{height[room]} {room:10} {files.get(room, 0):4} files {lines.get(room, 0):6} lines  -> "
               + ", ".join(f"{other} {count}" for count, other in below))
 
@@ -186,7 +188,8 @@ def drawing(root):
 
 def main():
     arguments = [word for word in sys.argv[1:] if word not in ("--draw", "--svg")]
-    root = pathlib.Path(arguments[0] if arguments else pathlib.Path(__file__).resolve().parent.parent).resolve()
+    root = pathlib.Path(arguments[0] if arguments
+                        else pathlib.Path(__file__).resolve().parent.parent).resolve()
     if "--draw" in sys.argv:
         draw(root)
         return 0

@@ -56,20 +56,25 @@ def make_models(like, generator):
     two = like == "sd2"
     levels = 3 if two else 2
     unet = UNet2DConditionModel(
-        sample_size=8, in_channels=4, out_channels=4, layers_per_block=1, block_out_channels=(8, 8, 16) if two else (8, 16),
+        sample_size=8, in_channels=4, out_channels=4, layers_per_block=1,
+                                block_out_channels=(8, 8, 16) if two else (8, 16),
         down_block_types=("CrossAttnDownBlock2D",) * (levels - 1) + ("DownBlock2D",),
         up_block_types=("UpBlock2D",) + ("CrossAttnUpBlock2D",) * (levels - 1),
         cross_attention_dim=12 if two else 8, norm_num_groups=4, attention_head_dim=(1, 2, 4) if two else 2,
         use_linear_projection=two)
     vae = AutoencoderKL(
-        in_channels=3, out_channels=3, latent_channels=4, layers_per_block=1, sample_size=32, block_out_channels=(4, 8, 8),
-        norm_num_groups=4, down_block_types=("DownEncoderBlock2D",) * 3, up_block_types=("UpDecoderBlock2D",) * 3,
+        in_channels=3, out_channels=3, latent_channels=4, layers_per_block=1, sample_size=32,
+                        block_out_channels=(4, 8, 8),
+        norm_num_groups=4, down_block_types=("DownEncoderBlock2D",) * 3,
+                        up_block_types=("UpDecoderBlock2D",) * 3,
         scaling_factor=0.18215)
     if two:  # the classes differ, the noise does not
-        scheduler = PNDMScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", skip_prk_steps=True,
+        scheduler = PNDMScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear",
+                                  skip_prk_steps=True,
                                   steps_offset=1, prediction_type="v_prediction")
     else:
-        scheduler = DDIMScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", clip_sample=False,
+        scheduler = DDIMScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear",
+                                  clip_sample=False,
                                   set_alpha_to_one=False, steps_offset=1)
     return randomise(unet, generator), randomise(vae, generator), scheduler
 
@@ -126,7 +131,8 @@ def write_pixel_golden(like, out, seed):
     common = dict(sample_size=16, block_out_channels=(8, 16), layers_per_block=1, norm_num_groups=4)
     if first:
         unet = UNet2DModel(in_channels=1, out_channels=1, down_block_types=("DownBlock2D", "AttnDownBlock2D"),
-                           up_block_types=("AttnUpBlock2D", "UpBlock2D"), attention_head_dim=None, downsample_padding=0,
+                           up_block_types=("AttnUpBlock2D", "UpBlock2D"), attention_head_dim=None,
+                           downsample_padding=0,
                            freq_shift=1, flip_sin_to_cos=False, norm_eps=1e-6, **common)
         scheduler = DDPMScheduler()
     else:
@@ -161,10 +167,12 @@ def write_mixture(out, seed):
 def write_schedules(out):
     common = dict(num_train_timesteps=1000, clip_sample=False, set_alpha_to_one=False)
     schedulers = {
-        "scaled_linear": DDIMScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", steps_offset=1, **common),
+        "scaled_linear": DDIMScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear",
+                                       steps_offset=1, **common),
         "linear": DDIMScheduler(**common),
         "squared_cosine": DDIMScheduler(beta_schedule="squaredcos_cap_v2", **common),
-        "trained": DDIMScheduler(**{**common, "num_train_timesteps": 5}, trained_betas=[0.1, 0.2, 0.25, 0.3, 0.35]),
+        "trained": DDIMScheduler(**{**common, "num_train_timesteps": 5},
+                                 trained_betas=[0.1, 0.2, 0.25, 0.3, 0.35]),
     }
     stored = {}
     for name, scheduler in schedulers.items():
@@ -177,7 +185,8 @@ def write_schedules(out):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path, help="the folder to write to")
     out = parser.parse_args().out
     torch.set_num_threads(1)

@@ -1,5 +1,5 @@
 /// The measurements file (HDF5): what was measured, with the operator and its arrays, and the truth where it
-/// is known. Written by `degrade`, or by anyone with h5py; the README gives the layout.
+/// is known. Written by `degrade`, or by anyone with h5py; README.md gives the layout.
 #pragma once
 
 #include <cstdint>

@@ -1,7 +1,7 @@
 /// The results file: parallel HDF5, written by all ranks, whose structure never changes after creation.
 /// Everything is created up front with early allocation and flushed; after that only raw data is written,
 /// each image's commit record last. A kill at any moment therefore loses only the images in flight. Layout:
-/// README, "The results file".
+/// README.md of this folder, "The results file".
 ///
 /// Of many images the rows may lie in several files, `shards`: PATH.shards/K.h5, each a results file of
 /// consecutive rows, while PATH has what never changes (the list of images, the operator's arrays, the
