@@ -1,7 +1,8 @@
+#include "catalogue/methods.hpp"
+
 #include <algorithm>
 
 #include <dwgf/base/error.hpp>
-#include <dwgf/catalogue/methods.hpp>
 
 namespace dwgf {
 

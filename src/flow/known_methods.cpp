@@ -4,8 +4,8 @@
 #include <array>
 
 #include <dwgf/base/error.hpp>
-#include <dwgf/catalogue/methods.hpp>
 
+#include "catalogue/methods.hpp"
 #include "flow/methods/affine.hpp"
 #include "flow/methods/gradient_flow.hpp"
 #include "flow/methods/latent_dps.hpp"

@@ -65,14 +65,7 @@ struct MethodInput {
   std::string preset = "paper";
   Precision precision = Precision::fp32;
   FlowOptions options = published();
-  Method integrator = Method::dwgf;  ///< the older key for affine and gibbs, beside method = dwgf
-
-  /// The options of the method that both keys name.
-  FlowOptions flow() const {
-    FlowOptions flow = options;
-    if (flow.method == Method::dwgf) flow.method = integrator;
-    return flow;
-  }
+  Method integrator = Method::dwgf;  ///< another spelling of options.method, with which it agrees
 };
 
 enum class ComputeOn { cpu, cuda, automatic };

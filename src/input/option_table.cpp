@@ -1,12 +1,12 @@
 #include "input/option_table.hpp"
 
-#include <map>
-#include <set>
+#include <algorithm>
 #include <sstream>
 
 #include <dwgf/base/error.hpp>
 #include <dwgf/base/text.hpp>
 
+#include "catalogue/methods.hpp"
 #include "input/detail/rows.hpp"
 #include "input/job_input.hpp"
 
@@ -187,6 +187,18 @@ Section<JobInput, Part> flow_part() {
   return {"flow.", [](JobInput& job) -> Part& { return job.method.options.*part; }};
 }
 
+std::vector<std::pair<std::string, Method>> method_names() {
+  std::vector<std::pair<std::string, Method>> names;
+  for (const MethodEntry& entry : method_entries()) names.emplace_back(entry.name, entry.method);
+  return names;
+}
+
+std::string method_summaries() {
+  std::string text;
+  for (const MethodEntry& entry : method_entries()) text += concat("; ", entry.name, ": ", entry.summary);
+  return text;
+}
+
 Options method_options() {
   const Section<JobInput, MethodInput> method("flow.",
                                               [](JobInput& job) -> MethodInput& { return job.method; });
@@ -202,14 +214,10 @@ Options method_options() {
       method.choice<std::string>("preset", &MethodInput::preset,
                                  {{"paper", "paper"}, {"fast", "fast"}, {"bayes", "bayes"}},
                                  "a consistent group of the options below; single ones override it"),
-      flow.choice<Method>("method", &FlowOptions::method,
-                          {{"dwgf", Method::dwgf},
-                           {"rlsd", Method::rlsd},
-                           {"psld", Method::psld},
-                           {"latent-dps", Method::latent_dps}},
-                          "how the posterior is approached: by the gradient flow, or by a method to compare "
-                          "it with, which brings its own published defaults; a key that it has no use for is "
-                          "refused"),
+      flow.choice<Method>("method", &FlowOptions::method, method_names(),
+                          "how the posterior is approached; a method brings its own defaults, and a key that "
+                          "it has no use for is refused" +
+                              method_summaries()),
       data.choice<Objective>("objective", &DataTermOptions::objective,
                              {{"reference", Objective::reference}, {"bayes", Objective::bayes}},
                              "reference: the published conventions, losses are means; bayes: the noise's "
@@ -218,8 +226,7 @@ Options method_options() {
       method.choice<Method>(
           "integrator", &MethodInput::integrator,
           {{"adam", Method::dwgf}, {"affine", Method::affine}, {"gibbs", Method::gibbs}},
-          "how particles move: adam as published; affine: a flow preconditioned by the ensemble's "
-          "covariance, for more particles than latent entries; gibbs: a split Gibbs sampler, for any number"),
+          "another spelling of flow.method: adam for dwgf, affine and gibbs for the methods of that name"),
       gibbs.integer("data_steps", &GibbsOptions::data_steps, 1, 1000,
                     "conjugate directions of gibbs towards the data in a step"),
       flow.integer("particles", &FlowOptions::particles, 1, 65536, "particles an image, N"),
@@ -521,33 +528,25 @@ std::vector<std::pair<std::string, std::string>> preset_values(const std::string
             {"flow.repulsion", "2"},   {"flow.weight", "0.05"}};
   }
   if (preset == "bayes") {
-    return {{"flow.objective", "bayes"},      {"flow.integrator", "gibbs"}, {"flow.grid", "40"},
-            {"flow.spacing", "log"},          {"flow.settle", "1"},         {"flow.data_steps", "4"},
-            {"flow.interaction", "gaussian"}, {"flow.weight", "1"},         {"flow.consistency", "0"},
-            {"flow.decoder_std", "0"},        {"flow.encode", "mean"}};
+    std::vector<std::pair<std::string, std::string>> values{{"flow.method", "gibbs"}};
+    for (const auto& value : method_values("gibbs")) values.push_back(value);
+    return values;
   }
   return {};  // `paper` is what the table's defaults are
 }
 
 std::vector<std::pair<std::string, std::string>> method_values(const std::string& method) {
-  if (method == "rlsd") return {{"flow.weight", "0.1"}, {"flow.lr", "0.2"}, {"flow.repulsion", "50"}};
-  if (method == "latent-dps") return {{"flow.guidance", "0.3"}, {"flow.eta", "1"}};
-  return {};  // the table's defaults are those of `dwgf`, and where that has none, of `psld`
+  std::vector<std::pair<std::string, std::string>> values;
+  for (const auto& [key, value] : entry_of(method).defaults) values.emplace_back("flow." + key, value);
+  return values;
 }
 
 bool applies(const std::string& key, const std::string& method) {
-  using Keys = std::set<std::string>;
-  static const std::map<std::string, Keys> own = {
-      {"rlsd", {"flow.stop", "flow.weight", "flow.lr", "flow.repulsion", "flow.coupling", "flow.image_lr"}},
-      {"psld", {"flow.guidance", "flow.gluing", "flow.eta"}},
-      {"latent-dps", {"flow.guidance", "flow.eta"}}};
-  static const Keys common = {"flow.preset", "flow.method",      "flow.particles", "flow.grid",
-                              "flow.steps",  "flow.micro_batch", "flow.precision", "flow.seed"};
-  static const Keys not_of_dwgf = {"flow.guidance", "flow.gluing", "flow.eta", "flow.coupling",
-                                   "flow.image_lr"};
-  if (!key.starts_with("flow.") || common.contains(key)) return true;
-  const auto found = own.find(method);
-  return found == own.end() ? !not_of_dwgf.contains(key) : found->second.contains(key);
+  const std::string prefix = "flow.";
+  if (!key.starts_with(prefix)) return true;
+  const std::string name = key.substr(prefix.size());
+  const auto has = [&](const MethodEntry& entry) { return std::ranges::count(entry.keys, name) > 0; };
+  return has(entry_of(method)) || std::ranges::none_of(method_entries(), has);
 }
 
 std::string allowed_values(const OptionSpec& option) {

@@ -153,25 +153,49 @@ CommandLine parse_command_line(const CommandSpec& command, const std::vector<std
   return line;
 }
 
+/// Whether flow.integrator is another spelling of this flow.method.
+bool has_integrator(const std::string& method) {
+  return method == "dwgf" || method == "affine" || method == "gibbs";
+}
+
+/// The method that the last of flow.method and flow.integrator names, or else the preset.
+std::string chosen_method(const CommandSpec& command, const std::vector<Assignment>& assignments) {
+  Settings single(command);
+  std::string named;
+  for (const auto& [key, value, where] : assignments) {
+    if (key != "flow.method" && key != "flow.integrator" && key != "flow.preset") continue;
+    single.set(key, value, where);
+    if (key == "flow.method") named = value;
+    if (key == "flow.integrator" && (named.empty() || has_integrator(named)))
+      named = value == "adam" ? "dwgf" : value;
+  }
+  for (const auto& [key, value] : preset_values(single.text("flow.preset")))
+    if (named.empty() && key == "flow.method") named = value;
+  return named.empty() ? single.text("flow.method") : named;
+}
+
+/// Makes both keys say the method.
+void spell_method(Settings& settings, const std::string& method) {
+  settings.set_default("flow.method", method, "method");
+  if (has_integrator(method))
+    settings.set_default("flow.integrator", method == "dwgf" ? "adam" : method, "method");
+}
+
 /// The groups of values that single ones override: the preset's, as far as the method has a use for them,
 /// then the method's.
-void set_groups(Settings& settings, const std::vector<Assignment>& assignments) {
-  for (const char* key : {"flow.method", "flow.preset"}) {
-    const auto last = std::find_if(assignments.rbegin(), assignments.rend(),
-                                   [&](const Assignment& assignment) { return assignment.key == key; });
-    if (last != assignments.rend()) settings.set(last->key, last->value, last->where);
-  }
-  const std::string method = settings.text("flow.method");
+void set_groups(Settings& settings, const std::string& method, const std::vector<Assignment>& assignments) {
+  for (const auto& [key, value, where] : assignments)
+    if (key == "flow.preset") settings.set(key, value, where);
   for (const auto& [key, value] : preset_values(settings.text("flow.preset")))
     if (applies(key, method)) settings.set_default(key, value, "preset");
   for (const auto& [key, value] : method_values(method)) settings.set_default(key, value, "method");
+  spell_method(settings, method);
 }
 
 /// A job that is rerun names every key: what it does not change, it may name.
 /// @param before  the single values
-void refuse_what_does_not_apply(const Settings& settings, const Settings& before,
+void refuse_what_does_not_apply(const Settings& settings, const Settings& before, const std::string& method,
                                 const std::vector<Assignment>& assignments) {
-  const std::string& method = settings.text("flow.method");
   for (const auto& [key, value, where] : assignments) {
     if (applies(key, method) || settings.text(key) == before.text(key)) continue;
     throw UsageError(concat(where, ": ", key, " = '", value, "' has no meaning for flow.method = ", method,
@@ -202,10 +226,14 @@ Settings parse_settings(const CommandSpec& command, const std::vector<std::strin
 
   Settings settings(command);
   const bool is_job = command.input.type() == typeid(JobInput);
-  if (is_job) set_groups(settings, assignments);
+  const std::string method = is_job ? chosen_method(command, assignments) : "";
+  if (is_job) set_groups(settings, method, assignments);
   const Settings before = settings;
   for (const auto& [key, value, where] : assignments) settings.set(key, value, where);
-  if (is_job) refuse_what_does_not_apply(settings, before, assignments);
+  if (is_job) {
+    refuse_what_does_not_apply(settings, before, method, assignments);
+    spell_method(settings, method);
+  }
   settings.positionals = line.positionals;
   require_file_names(command, settings.positionals);
   return settings;
@@ -215,8 +243,9 @@ Settings parse_job_text(const std::string& ini) {
   const CommandSpec& restore = *find_command("restore");
   Settings settings(restore);
   try {
-    for (const auto& [key, value, where] : parse_ini(ini, "the results file's job", restore))
-      settings.set(key, value, where);
+    const std::vector<Assignment> assignments = parse_ini(ini, "the results file's job", restore);
+    for (const auto& [key, value, where] : assignments) settings.set(key, value, where);
+    spell_method(settings, chosen_method(restore, assignments));
   } catch (const UsageError& error) {
     throw DataError(
         concat("its job is damaged, or another version of this program wrote it (", error.what(), ")"));

@@ -100,8 +100,13 @@ std::string Settings::listing() const {
 
 std::string Settings::identity() const {
   std::string lines;
-  for (const OptionSpec& option : command_->options)
-    if (decides(option)) lines += concat(option.key, " = ", text(option.key), "\n");
+  for (const OptionSpec& option : command_->options) {
+    if (!decides(option)) continue;
+    const std::string& value = text(option.key);
+    // The methods that flow.integrator can spell are told apart by it alone.
+    const bool spelled = option.key == "flow.method" && (value == "affine" || value == "gibbs");
+    lines += concat(option.key, " = ", spelled ? "dwgf" : value, "\n");
+  }
   return lines;
 }
 

@@ -10,6 +10,7 @@
 #include <dwgf/prior/families/pixel_diffusion.hpp>
 #include <dwgf/prior/families/stable_diffusion.hpp>
 
+#include "catalogue/methods.hpp"
 #include "data/npy.hpp"
 #include "hdf5/hdf5_arrays.hpp"
 #include "prior/files/safetensors.hpp"
@@ -58,30 +59,29 @@ void require_consistent(const FlowOptions& options, const ProblemInput& problem)
   const auto refuse = [](const std::string& what, const std::string& advice) {
     throw UsageError(concat(what, "; ", advice));
   };
+  const bool affine = options.method == Method::affine, gibbs = options.method == Method::gibbs;
   const bool bayes = options.data.objective == Objective::bayes;
-  if (!bayes && (options.method == Method::affine || options.method == Method::gibbs)) {
-    refuse("flow.integrator = affine and gibbs are for the posterior, and flow.objective is reference",
+  const InteractionOptions& interaction = options.interaction;
+  const bool gaussian = interaction.kind == InteractionKind::gaussian;
+  const std::string method = concat("flow.method = ", entry_of(options.method).name);
+  if (!bayes && (affine || gibbs)) {
+    refuse(concat(method, " is for the posterior, and flow.objective is reference"),
            "set flow.objective = bayes (flow.preset = bayes sets the whole group)");
   }
-  if (options.method == Method::affine) {
-    const bool gaussian = options.interaction.kind == InteractionKind::gaussian;
-    if (!(options.interaction.kind == InteractionKind::mixture ||
-          (gaussian && options.interaction.covariance == CovarianceKind::full))) {
-      refuse("flow.integrator = affine needs the ensemble's whole score",
-             "set flow.interaction = mixture, or gaussian with flow.covariance = full");
-    }
-    if (options.rate >= 1.0)
-      refuse(concat("flow.lr = ", options.rate, " is the affine flow's step, which is below 1"),
-             "set flow.lr = 0.5");
+  if (affine && !(gaussian && interaction.covariance == CovarianceKind::full)) {
+    refuse(concat(method, " needs the ensemble's whole score"),
+           "set flow.interaction = gaussian and flow.covariance = full");
   }
-  if (options.method == Method::gibbs && options.interaction.kind != InteractionKind::gaussian) {
-    refuse(
-        "flow.integrator = gibbs takes from the ensemble its covariance alone, and flow.interaction is "
-        "another",
-        "set flow.interaction = gaussian");
+  if (affine && options.rate >= 1.0) {
+    refuse(concat("flow.lr = ", options.rate, " is the affine flow's step, which is below 1"),
+           "set flow.lr = 0.5");
   }
-  if (options.method == Method::gibbs && options.interaction.covariance == CovarianceKind::lowrank) {
-    refuse("flow.integrator = gibbs has no use for a shrunk covariance",
+  if (gibbs && !gaussian) {
+    refuse(concat(method, " takes from the ensemble its covariance alone, and flow.interaction is another"),
+           "set flow.interaction = gaussian");
+  }
+  if (gibbs && interaction.covariance == CovarianceKind::lowrank) {
+    refuse(concat(method, " has no use for a shrunk covariance"),
            "set flow.covariance = diagonal, or full with more particles than latent entries");
   }
   if (bayes && problem.noise == "gaussian" && !problem.has_gaussian_likelihood()) {
@@ -136,9 +136,8 @@ bool is_mixture(const std::string& prior_path) {
 }
 
 FlowOptions flow_options(const JobInput& job) {
-  const FlowOptions options = job.method.flow();
-  require_consistent(options, job.problem);
-  return options;
+  require_consistent(job.method.options, job.problem);
+  return job.method.options;
 }
 
 std::string prior_directory(const std::string& path) {

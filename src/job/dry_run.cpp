@@ -14,6 +14,7 @@
 #include <dwgf/flow/solve.hpp>
 
 #include "base/log.hpp"
+#include "catalogue/methods.hpp"
 #include "job/build.hpp"
 #include "job/compute_device.hpp"
 
@@ -79,7 +80,8 @@ struct MemoryPlan {
 std::optional<MemoryPlan> expected_memory(const RestoreJob& job, std::int64_t batches) {
   const FlowOptions& flow = job.flow();
   if (!job.prior().options().device().is_cpu()) return std::nullopt;
-  if (flow.method == Method::psld || flow.method == Method::latent_dps) return std::nullopt;
+  const MethodEntry& method = entry_of(flow.method);
+  if (method.keeps_graph) return std::nullopt;
   Canvas largest;
   for (const ImageEntry& image : job.images()) {
     if (image.height == 0 || image.width == 0) continue;
@@ -93,7 +95,7 @@ std::optional<MemoryPlan> expected_memory(const RestoreJob& job, std::int64_t ba
   const PriorGeometry& geometry = job.prior().geometry();
   const std::int64_t state = 3 * batches * flow.micro_batch * geometry.latent_channels *
                              largest.latent_height * largest.latent_width;
-  const std::int64_t kept_images = flow.method == Method::rlsd ? 3 * batches : 0;
+  const std::int64_t kept_images = method.moves_images ? 3 * batches : 0;
   const std::int64_t images =
       (6 + kept_images) * flow.micro_batch * geometry.image_channels * largest.height * largest.width;
   const auto element = static_cast<std::uint64_t>(job.prior().options().dtype().itemsize());

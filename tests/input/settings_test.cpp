@@ -82,6 +82,34 @@ TEST(Settings, AMethodBringsItsPublishedValuesAndKeysOverrideThem) {
   EXPECT_EQ(flow_of({"--flow.preset", "fast"}).weight, 0.05);
 }
 
+TEST(Settings, IntegratorIsAnotherSpellingOfTheMethod) {
+  using Arguments = std::vector<std::string>;
+  const Settings gibbs = parse({"--flow.method", "gibbs"});
+  const TemporaryFile stored(gibbs.ini());
+  const TemporaryFile other("[flow]\npreset = bayes\nmethod = dwgf\nobjective = bayes\nintegrator = gibbs\n");
+  for (const Arguments& same : {Arguments{"--flow.preset", "bayes"}, Arguments{"--flow.integrator", "gibbs"},
+                                Arguments{"--config", stored.path()}, Arguments{"--config", other.path()}}) {
+    EXPECT_EQ(parse(same).differences(gibbs), Arguments{}) << same.back();
+    EXPECT_EQ(flow_of(same).method, Method::gibbs) << same.back();
+    EXPECT_EQ(flow_of(same).data.objective, Objective::bayes) << same.back();
+  }
+  EXPECT_EQ(parse_job_text("[flow]\nmethod = dwgf\nintegrator = affine\n").text("flow.method"), "affine");
+  EXPECT_EQ(parse({"--flow.integrator", "affine"}).differences(parse({"--flow.method", "affine"})),
+            Arguments{});
+  // The last one wins; a preset's method is the last of all.
+  EXPECT_EQ(flow_of({"--config", other.path(), "--flow.integrator", "affine"}).method, Method::affine);
+  EXPECT_EQ(flow_of({"--flow.preset", "bayes", "--flow.integrator", "adam"}).method, Method::dwgf);
+  EXPECT_EQ(flow_of({"--flow.preset", "bayes", "--flow.method", "rlsd"}).method, Method::rlsd);
+  EXPECT_NE(error_of({"--flow.integrator", "gibbs", "--flow.method", "rlsd"}), "no error");
+}
+
+TEST(Settings, CheckpointsOfAnIntegratorsOtherSpellingAreItsOwn) {
+  const std::string identity = parse({"--flow.method", "gibbs"}).identity();
+  EXPECT_NE(identity.find("flow.method = dwgf\nflow.objective = bayes\nflow.integrator = gibbs\n"),
+            std::string::npos)
+      << identity;
+}
+
 TEST(Settings, KeysThatAMethodHasNoUseForAreRefused) {
   const std::string error = error_of({"--flow.method", "psld", "--flow.weight", "0.5"});
   for (const char* part : {"command line", "flow.weight", "0.5", "psld"})
@@ -93,7 +121,7 @@ TEST(Settings, KeysThatAMethodHasNoUseForAreRefused) {
     EXPECT_NE(error_of(refused), "no error") << refused.back();
   }
   // A job that names every key runs again.
-  for (const char* method : {"dwgf", "rlsd", "psld", "latent-dps"}) {
+  for (const char* method : {"dwgf", "affine", "gibbs", "rlsd", "psld", "latent-dps"}) {
     const TemporaryFile job(parse({"--flow.method", method, "--flow.preset", "fast"}).ini());
     EXPECT_EQ(error_of({"--config", job.path()}), "no error") << method;
   }

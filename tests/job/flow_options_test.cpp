@@ -40,23 +40,25 @@ TEST(FlowOptions, ThePaperPresetIsAdamOnMeans) {
 }
 
 TEST(FlowOptions, WhatDoesNotGoTogetherIsRefusedWithAdvice) {
-  EXPECT_NE(refusal_of({"--flow.integrator", "gibbs"}).find("flow.preset = bayes"), std::string::npos);
+  EXPECT_NE(
+      refusal_of({"--flow.method", "gibbs", "--flow.objective", "reference"}).find("flow.preset = bayes"),
+      std::string::npos);
   EXPECT_NE(refusal_of({"--flow.preset", "bayes", "--flow.interaction", "repulsion"})
                 .find("flow.interaction = gaussian"),
             std::string::npos);
   EXPECT_NE(
-      refusal_of({"--flow.preset", "bayes", "--flow.integrator", "affine"}).find("flow.covariance = full"),
+      refusal_of({"--flow.method", "affine", "--flow.covariance", "diagonal"}).find("flow.covariance = full"),
       std::string::npos);
-  EXPECT_NE(refusal_of({"--flow.preset", "bayes", "--flow.integrator", "affine", "--flow.covariance", "full"})
-                .find("flow.lr"),
+  EXPECT_NE(refusal_of({"--flow.method", "affine", "--flow.interaction", "mixture"})
+                .find("flow.interaction = gaussian"),
             std::string::npos);
+  EXPECT_NE(refusal_of({"--flow.method", "affine", "--flow.lr", "1"}).find("flow.lr"), std::string::npos);
   EXPECT_NE(refusal_of({"--flow.preset", "bayes", "--problem.sigma", "0"}).find("problem.sigma"),
             std::string::npos);
   EXPECT_NE(refusal_of({"--flow.preset", "bayes", "--flow.covariance", "lowrank"}).find("diagonal"),
             std::string::npos);
-  EXPECT_EQ(refusal_of({"--flow.preset", "bayes", "--flow.integrator", "affine", "--flow.covariance", "full",
-                        "--flow.lr", "0.5"}),
-            "none");
+  EXPECT_EQ(refusal_of({"--flow.method", "affine"}), "none");
+  EXPECT_EQ(refusal_of({"--flow.method", "gibbs"}), "none");
 }
 
 }  // namespace
