@@ -8,6 +8,7 @@
 #include <kainjow/mustache.hpp>
 
 #include <dwgf/base/text.hpp>
+#include <dwgf/flow/diagnostics.hpp>
 
 #include "report/html.hpp"
 #include "report/report_template.hpp"
@@ -359,22 +360,6 @@ List shown_images(const All& all) {
 
 // --- Diagnostics ---
 
-struct Quantity {
-  const char* name;
-  const char* title;
-  const char* unit;
-  bool log_y;
-};
-
-constexpr Quantity kQuantities[] = {
-    {"misfit", "Misfit: |A(x) - y|^2 / (2 m), mean over particles", "misfit, [-1, 1] squared", true},
-    {"data_gradient", "Data gradient", "root mean square", true},
-    {"prior_gradient", "Prior gradient", "root mean square", true},
-    {"neighbours", "Effective number of neighbours a particle", "particles", false},
-    {"ensemble_mean", "The ensemble's mean latent", "root mean square", false},
-    {"ensemble_spread", "The ensemble's spread in latent space", "root mean square", false},
-    {"redone", "Network calls made again in float32", "calls a particle", false}};
-
 /// Medians and bands of every result's records; none where the quantity is 0 throughout.
 List curves(const All& all, const std::string& name, const std::string& title, const std::string& unit,
             bool log_y) {
@@ -406,8 +391,8 @@ List diagnostics(const All& all) {
     if (!drawn.insert(name).second) return;
     for (const Value& plot : curves(all, name, title, unit, log_y)) drawings.push_back(plot);
   };
-  for (const Quantity& quantity : kQuantities)
-    draw(quantity.name, quantity.title, quantity.unit, quantity.log_y);
+  for (const Diagnostic& row : diagnostic_rows())
+    draw(std::string(row.name), std::string(row.title), std::string(row.unit), row.log_scale);
   for (const ReportData& data : all)
     for (const auto& [name, curve] : data.curves) draw(name, name, "value", false);
   return drawings;
