@@ -199,17 +199,14 @@ std::string method_summaries() {
   return text;
 }
 
-Options method_options() {
+/// Which method, and how long it takes.
+Options course_options() {
   const Section<JobInput, MethodInput> method("flow.",
                                               [](JobInput& job) -> MethodInput& { return job.method; });
   const Section<JobInput, FlowOptions> flow("flow.",
                                             [](JobInput& job) -> FlowOptions& { return job.method.options; });
-  const auto interaction = flow_part<InteractionOptions, &FlowOptions::interaction>();
   const auto data = flow_part<DataTermOptions, &FlowOptions::data>();
-  const auto guidance = flow_part<GuidanceOptions, &FlowOptions::guidance>();
   const auto gibbs = flow_part<GibbsOptions, &FlowOptions::gibbs>();
-  const auto rlsd = flow_part<RlsdOptions, &FlowOptions::rlsd>();
-  const auto psld = flow_part<PsldOptions, &FlowOptions::psld>();
   return {
       method.choice<std::string>("preset", &MethodInput::preset,
                                  {{"paper", "paper"}, {"fast", "fast"}, {"bayes", "bayes"}},
@@ -243,6 +240,16 @@ Options method_options() {
                        "steps: take them all; stall:TOLERANCE: stop once the mean misfit of 10 records falls "
                        "by less than this share, such as stall:0.01",
                        parse_stop, "steps")),
+  };
+}
+
+/// What moves the particles.
+Options term_options() {
+  const Section<JobInput, FlowOptions> flow("flow.",
+                                            [](JobInput& job) -> FlowOptions& { return job.method.options; });
+  const auto interaction = flow_part<InteractionOptions, &FlowOptions::interaction>();
+  const auto data = flow_part<DataTermOptions, &FlowOptions::data>();
+  return {
       interaction.choice<InteractionKind>("interaction", &InteractionOptions::kind,
                                           {{"mixture", InteractionKind::mixture},
                                            {"gaussian", InteractionKind::gaussian},
@@ -273,6 +280,19 @@ Options method_options() {
       data.choice<EncodeMode>("encode", &DataTermOptions::encode,
                               {{"mean", EncodeMode::mean}, {"sample", EncodeMode::sample}},
                               "what the encoder hands to the consistency term"),
+  };
+}
+
+/// Of the methods to compare with, and of all kernels.
+Options sampler_options() {
+  const Section<JobInput, MethodInput> method("flow.",
+                                              [](JobInput& job) -> MethodInput& { return job.method; });
+  const Section<JobInput, FlowOptions> flow("flow.",
+                                            [](JobInput& job) -> FlowOptions& { return job.method.options; });
+  const auto guidance = flow_part<GuidanceOptions, &FlowOptions::guidance>();
+  const auto rlsd = flow_part<RlsdOptions, &FlowOptions::rlsd>();
+  const auto psld = flow_part<PsldOptions, &FlowOptions::psld>();
+  return {
       guidance.real("guidance", &GuidanceOptions::weight, 0, 1e6,
                     "weight of the measurement's norm: omega of psld, zeta' of latent-dps (there 0.3)"),
       psld.real("gluing", &PsldOptions::gluing, 0, 1e6, "weight of psld's gluing term, gamma"),
@@ -376,7 +396,8 @@ Options store_options() {
 Options restore_options() {
   const Section<JobInput> job = plain<JobInput>();
   Options options = problem_options<JobInput>();
-  for (const auto& section : {prior_options(), method_options(), layout_options(), store_options()})
+  for (const auto& section : {prior_options(), course_options(), term_options(), sampler_options(),
+                              layout_options(), store_options()})
     options = joined(std::move(options), section);
   return joined(
       std::move(options),
