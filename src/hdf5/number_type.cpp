@@ -20,14 +20,14 @@ struct Named {
   const char* name;
   std::size_t size;
 };
-constexpr Named kNown[] = {{NumberType::none, "none", 0},
+constexpr Named kKnown[] = {{NumberType::none, "none", 0},
                            {NumberType::uint8, "uint8", 1},
                            {NumberType::float16, "float16", 2},
                            {NumberType::float32, "float32", 4},
                            {NumberType::float64, "float64", 8}};
 
 const Named& entry(NumberType type) {
-  for (const auto& candidate : kNown) {
+  for (const auto& candidate : kKnown) {
     if (candidate.type == type) return candidate;
   }
   throw InternalError(concat("no number type has the code ", static_cast<int>(type)));
@@ -79,13 +79,6 @@ std::vector<float> values_of(std::span<const std::byte> bytes, const Convert& co
 }
 
 }  // namespace
-
-std::optional<NumberType> number_type_from_name(const std::string& name) {
-  for (const auto& candidate : kNown) {
-    if (name == candidate.name) return candidate.type;
-  }
-  return std::nullopt;
-}
 
 std::string name_of(NumberType type) {
   return entry(type).name;

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstddef>
-#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -12,8 +11,7 @@
 
 namespace dwgf {
 
-/// `none`, `uint8`, `float16`, `float32`, `float64`; empty for another name.
-std::optional<NumberType> number_type_from_name(const std::string& name);
+/// `none`, `uint8`, `float16`, `float32`, `float64`.
 std::string name_of(NumberType type);
 std::size_t size_of(NumberType type);
 

@@ -32,12 +32,8 @@ double half_value(std::uint16_t bits) {
 }
 
 TEST(NumberType, Names) {
-  for (const NumberType type :
-       {NumberType::none, NumberType::uint8, NumberType::float16, NumberType::float32, NumberType::float64}) {
-    EXPECT_EQ(number_type_from_name(name_of(type)), type);
-  }
-  EXPECT_FALSE(number_type_from_name("float8"));
-  EXPECT_FALSE(number_type_from_name(""));
+  EXPECT_EQ(name_of(NumberType::uint8), "uint8");
+  EXPECT_EQ(name_of(NumberType::float16), "float16");
   EXPECT_EQ(size_of(NumberType::uint8), 1u);
   EXPECT_EQ(size_of(NumberType::float16), 2u);
   EXPECT_EQ(size_of(NumberType::float64), 8u);
