@@ -24,7 +24,7 @@ ALLOWED = {
     "store": ["base", "comm", "hdf5", "data"],
     "input": ["base", "catalogue"],
     "app": _FRONT,
-    "prior": ["base"],
+    "prior": ["base", "catalogue", "hdf5"],
     "operators": ["base", "catalogue"],
     "metric": ["base"],
     "flow": _TENSORS,

@@ -9,7 +9,7 @@ StepRecords::StepRecords(Monitor& monitor, const FlowState& state, const Prior& 
       prior_(prior),
       wanted_(monitor.wants(state.step)),
       redone_(state.batches.size()),
-      counted_(prior.calls_redone()) {}
+      counted_(prior.retries->total()) {}
 
 void StepRecords::enter(std::size_t b) {
   count();
@@ -22,7 +22,7 @@ void StepRecords::add(const BatchValues& values) {
 }
 
 void StepRecords::count() {
-  const std::int64_t before = std::exchange(counted_, prior_.calls_redone());
+  const std::int64_t before = std::exchange(counted_, prior_.retries->total());
   if (entered_ < redone_.size()) redone_[entered_] += counted_ - before;
 }
 

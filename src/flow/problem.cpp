@@ -7,7 +7,7 @@
 namespace dwgf {
 
 at::Tensor Problem::measurement() const {
-  return y.to(prior.options()).unsqueeze(0);
+  return y.to(prior.options).unsqueeze(0);
 }
 
 at::Tensor misfit_of(const at::Tensor& residual, const ForwardOperator& forward) {

@@ -11,18 +11,18 @@ namespace {
 
 /// This rank's particles of the problem, z ~ N(0, I).
 FlowState start_of(const Problem& problem, const FlowOptions& options, const RankGroup& group) {
-  const PriorGeometry& geometry = problem.prior.geometry();
+  const PriorGeometry& geometry = problem.prior.geometry;
   const Canvas canvas = geometry.canvas(problem.image_shape.height, problem.image_shape.width);
   return initial_state(
       share_particles(options.particles, options.micro_batch, group.host.rank(), group.host.size()),
       {geometry.latent_channels, canvas.latent_height, canvas.latent_width}, options.seed, problem.image,
-      problem.prior.options());
+      problem.prior.options);
 }
 
 }  // namespace
 
 at::Tensor restored_images(const Prior& prior, const ParticleBatch& batch) {
-  return batch.image.defined() ? batch.image : prior.decode(batch.z);
+  return batch.image.defined() ? batch.image : prior.codec->decode(batch.z);
 }
 
 Solution solve(const Problem& problem, const FlowOptions& options, Collective& group) {

@@ -176,8 +176,7 @@ Options prior_options() {
            {"recompute", DecoderMemory::recompute},
            {"tiled", DecoderMemory::tiled}},
           "memory of the decoder's gradient: plain keeps everything, recompute runs blocks twice for the "
-          "same bits, tiled is approximate and for images beyond memory; auto: recompute where plain "
-          "would take over 2 GiB"),
+          "same bits; auto: recompute where plain would take over 2 GiB (tiled: refused, of old jobs)"),
   };
 }
 

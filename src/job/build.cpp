@@ -6,13 +6,10 @@
 
 #include <dwgf/base/error.hpp>
 #include <dwgf/base/text.hpp>
-#include <dwgf/prior/families/gaussian_mixture.hpp>
-#include <dwgf/prior/families/pixel_diffusion.hpp>
-#include <dwgf/prior/families/stable_diffusion.hpp>
+#include <dwgf/prior/families/known_families.hpp>
 
 #include "catalogue/methods.hpp"
 #include "data/npy.hpp"
-#include "hdf5/hdf5_arrays.hpp"
 #include "prior/files/safetensors.hpp"
 
 namespace dwgf {
@@ -20,39 +17,6 @@ namespace dwgf {
 namespace {
 namespace fs = std::filesystem;
 constexpr std::string_view kBuiltin = "builtin:";
-
-NoiseScheduleConfig schedule_of(const Hdf5Arrays& file) {
-  NoiseScheduleConfig config;
-  config.beta_start = file.number("beta_start").value_or(config.beta_start);
-  config.beta_end = file.number("beta_end").value_or(config.beta_end);
-  const std::string kind = file.text("beta_schedule").value_or("scaled_linear");
-  if (kind != "linear" && kind != "scaled_linear") {
-    throw DataError(
-        concat(file.path(), ": beta_schedule is '", kind, "'; known are linear and scaled_linear"));
-  }
-  config.beta_schedule = kind == "linear" ? BetaSchedule::linear : BetaSchedule::scaled_linear;
-  return config;
-}
-
-std::unique_ptr<Prior> load_mixture(const std::string& path, const at::TensorOptions& options) {
-  const Hdf5Arrays file(path);
-  const auto read = [&](const char* name, bool needed) {
-    if (!needed && !file.has(name)) return at::Tensor();
-    const NumericArray array = file.read(name);
-    return at::tensor(at::ArrayRef<double>(array.values), at::kDouble).reshape(array.shape);
-  };
-  GaussianMixture mixture{.weights = read("/weights", true),
-                          .means = read("/means", true),
-                          .covariances = read("/covariances", true),
-                          .decoder = read("/decoder", false),
-                          .offset = read("/offset", false),
-                          .schedule = schedule_of(file)};
-  try {
-    return make_gaussian_mixture(mixture, options);
-  } catch (const DataError& error) {
-    throw DataError(concat("prior.path: ", path, ": ", error.what()));
-  }
-}
 
 /// Throws UsageError where the options of the flow do not go together.
 void require_consistent(const FlowOptions& options, const ProblemInput& problem) {
@@ -109,15 +73,14 @@ std::optional<DecoderGradient> decoder_gradient(DecoderMemory memory) {
       return DecoderGradient::plain;
     case DecoderMemory::recompute:
       return DecoderGradient::recompute;
-    case DecoderMemory::tiled:
-      return DecoderGradient::tiled;
     default:
       return std::nullopt;
   }
 }
 
-/// prior.context: [1, tokens, dim].
+/// prior.context: [1, tokens, dim]; undefined where none is named.
 at::Tensor read_context(const std::string& path) {
+  if (path.empty()) return {};
   const NpyFile array(path);
   if (array.shape().size() != 3 || array.shape()[0] != 1)
     throw DataError(concat("prior.context: '", path, "' must hold a prompt's embedding, [1, tokens, dim]"));
@@ -130,19 +93,15 @@ at::Tensor read_context(const std::string& path) {
 
 }  // namespace
 
-bool is_mixture(const std::string& prior_path) {
-  std::error_code ignored;
-  return !prior_path.starts_with(kBuiltin) && fs::is_regular_file(prior_path, ignored);
-}
-
 FlowOptions flow_options(const JobInput& job) {
   require_consistent(job.method.options, job.problem);
   return job.method.options;
 }
 
-std::string prior_directory(const std::string& path) {
+std::string prior_files(const std::string& path) {
   if (!path.starts_with(kBuiltin)) {
-    if (!fs::is_directory(path)) {
+    std::error_code ignored;
+    if (!fs::is_directory(path, ignored) && !fs::is_regular_file(path, ignored)) {
       throw NotFoundError(concat(
           "prior.path: '", path,
           "' is neither a folder nor a file; give a diffusers directory (unet/, vae/, scheduler/), the "
@@ -165,45 +124,38 @@ std::string prior_directory(const std::string& path) {
 std::unique_ptr<Prior> build_prior(const JobInput& job, const c10::Device& device) {
   const auto& [path, prompt, context, unet_precision, autoencoder_precision, memory] = job.prior;
   const Precision unet = job.unet_precision(), autoencoder = job.autoencoder_precision();
-  const auto dtype = job.method.precision == Precision::fp64 ? at::kDouble : at::kFloat;
-  const bool mixture = is_mixture(path);
-  const std::string directory = mixture ? path : prior_directory(path);
-  if (mixture || is_pixel_diffusion(directory)) {
-    if (!prompt.empty() || !context.empty()) {
-      throw UsageError(concat(prompt.empty() ? "prior.context" : "prior.prompt", ": the prior '", path,
-                              "' takes no prompt; leave it out"));
-    }
-    const auto tensors = at::TensorOptions(dtype).device(device);
-    return mixture ? load_mixture(path, tensors)
-                   : load_pixel_diffusion(directory, tensors, network_type(unet), unet == Precision::tf32);
+  const std::string files = prior_files(path);
+  const PriorFamily& family = family_of(files);
+  if (!family.takes_prompt && (!prompt.empty() || !context.empty())) {
+    throw UsageError(concat(prompt.empty() ? "prior.context" : "prior.prompt", ": the prior '", path,
+                            "' takes no prompt; leave it out"));
   }
-  StableDiffusionOptions options;
-  options.dtype = dtype;
-  options.device = device;
-  options.unet_type = network_type(unet);
-  options.autoencoder_type = network_type(autoencoder);
-  options.unet_tf32 = unet == Precision::tf32;
-  options.autoencoder_tf32 = autoencoder == Precision::tf32;
-  options.decoder_gradient = decoder_gradient(memory);
-  options.prompt = prompt;
-  if (!context.empty()) options.context = read_context(context);
-  if (!prompt.empty() && !context.empty()) {
+  const PriorOptions options{.dtype = job.method.precision == Precision::fp64 ? at::kDouble : at::kFloat,
+                             .device = device,
+                             .context = read_context(context),
+                             .prompt = prompt,
+                             .unet_type = network_type(unet),
+                             .autoencoder_type = network_type(autoencoder),
+                             .unet_tf32 = unet == Precision::tf32,
+                             .autoencoder_tf32 = autoencoder == Precision::tf32,
+                             .decoder_gradient = decoder_gradient(memory)};
+  if (!prompt.empty() && options.context.defined()) {
     throw UsageError(
         "prior.prompt: a prompt's embedding is given too, as prior.context; leave one of them out");
   }
-  if (!prompt.empty() && !fs::is_directory(fs::path(directory) / "text_encoder")) {
-    throw UsageError(concat("prior.prompt: '", directory,
+  if (!prompt.empty() && !fs::is_directory(fs::path(files) / "text_encoder")) {
+    throw UsageError(concat("prior.prompt: '", files,
                             "' has no text_encoder/ to read a prompt with; leave the prompt out, name a "
                             "prior that has one, or give the prompt's embedding as prior.context = FILE.npy "
                             "of [1, tokens, dim]"));
   }
-  return load_stable_diffusion(directory, options);
+  return family.load(files, options);
 }
 
 std::optional<GaussianImages> image_statistics(const std::string& prior_path) {
-  if (is_mixture(prior_path)) return std::nullopt;
-  const fs::path file = fs::path(prior_directory(prior_path)) / "statistics.safetensors";
-  if (!fs::exists(file)) return std::nullopt;
+  const fs::path file = fs::path(prior_files(prior_path)) / "statistics.safetensors";
+  std::error_code ignored;
+  if (!fs::exists(file, ignored)) return std::nullopt;
   const SafetensorsFile stored(file);
   GaussianImages images;
   for (const StoredTensor& tensor : stored.tensors()) {

@@ -19,12 +19,9 @@ namespace dwgf {
 /// The options of the job's method. Throws UsageError where they do not go together.
 FlowOptions flow_options(const JobInput& job);
 
-/// The directory that `prior.path` names: `builtin:NAME` is looked for beside the program
+/// The directory or file that `prior.path` names: `builtin:NAME` is looked for beside the program
 /// (../share/dwgf/priors/NAME) and in the source tree it was built from. Throws NotFoundError.
-std::string prior_directory(const std::string& path);
-
-/// Whether prior.path names the file of a Gaussian mixture, and no folder.
-bool is_mixture(const std::string& prior_path);
+std::string prior_files(const std::string& path);
 
 /// The prior that the job names, on this device.
 std::unique_ptr<Prior> build_prior(const JobInput& job,

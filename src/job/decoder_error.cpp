@@ -32,9 +32,9 @@ double measured_on(const std::string& data, const JobInput& job, std::int64_t mo
   double sum = 0.0;
   std::int64_t pixels = 0;
   for (std::int64_t k = 0; k < count; ++k) {
-    const at::Tensor image = as_tensor(source->read(k * all / count, prior->geometry().image_channels));
+    const at::Tensor image = as_tensor(source->read(k * all / count, prior->geometry.image_channels));
     const at::Tensor shown =
-        prior->decode(prior->encode(on_canvas(image, prior->geometry()).to(prior->options())).mean)
+        prior->codec->decode(prior->codec->encode(on_canvas(image, prior->geometry).to(prior->options)).mean)
             .squeeze(0)
             .narrow(1, 0, image.size(1))
             .narrow(2, 0, image.size(2))

@@ -128,11 +128,17 @@ std::vector<Finding> check_inputs(Communicator& world, const Settings& settings,
   const JobInput& input = settings.as<JobInput>();
   const bool whole_job = !input.images.data.empty() && !input.store.out.empty();
   std::int64_t bytes = 0;
+  std::vector<std::string> doubts;  // of the prior, on the first rank
+  const auto look_at = [&](const Prior& prior) {
+    doubts = prior.warnings;
+    if (!prior.probe) return;
+    if (auto doubt = prior.probe()) doubts.push_back(std::move(*doubt));
+  };
   findings.push_back(shared(world, "weights", concat("prior.path = ", input.prior.path, " loads"),
                             "see the message; every host needs to see the same files", [&] {
-                              const std::string directory = prior_directory(input.prior.path);
-                              if (world.rank() == 0 && !whole_job) build_prior(input);
-                              if (access(directory.c_str(), R_OK | X_OK) != 0)
+                              const std::string directory = prior_files(input.prior.path);
+                              if (world.rank() == 0 && !whole_job) look_at(*build_prior(input));
+                              if (access(directory.c_str(), R_OK) != 0)
                                 throw NotFoundError(
                                     concat(directory, " is not readable on host ", host_name()));
                             }));
@@ -143,6 +149,7 @@ std::vector<Finding> check_inputs(Communicator& world, const Settings& settings,
           if (world.rank() != 0) return;
           Communicator alone = Communicator::self();
           const RestoreJob job(settings, alone);
+          look_at(job.prior());
           images = static_cast<std::int64_t>(job.images().size());
           bytes = static_cast<std::int64_t>(disk_bytes(job.layout("")));
         });
@@ -150,6 +157,8 @@ std::vector<Finding> check_inputs(Communicator& world, const Settings& settings,
       finding.text = concat(images, " images, all options fit together");
     findings.push_back(finding);
   }
+  for (const std::string& doubt : doubts)
+    findings.push_back(Finding::warning("prior", doubt, "take all files of the prior from one model"));
   needed = static_cast<std::uint64_t>(bytes);
   return findings;
 }

@@ -79,27 +79,28 @@ struct MemoryPlan {
 /// graph.
 std::optional<MemoryPlan> expected_memory(const RestoreJob& job, std::int64_t batches) {
   const FlowOptions& flow = job.flow();
-  if (!job.prior().options().device().is_cpu()) return std::nullopt;
+  if (!job.prior().options.device().is_cpu()) return std::nullopt;
   const MethodEntry& method = entry_of(flow.method);
   if (method.keeps_graph) return std::nullopt;
   Canvas largest;
   for (const ImageEntry& image : job.images()) {
     if (image.height == 0 || image.width == 0) continue;
-    const Canvas canvas = job.prior().geometry().canvas(image.height, image.width);
+    const Canvas canvas = job.prior().geometry.canvas(image.height, image.width);
     if (canvas.height * canvas.width > largest.height * largest.width) largest = canvas;
   }
-  const auto step = job.prior().step_bytes(flow.micro_batch, largest.latent_height, largest.latent_width);
   const std::uint64_t now = reported("/proc/self/status", "VmRSS:");
-  if (!step || now == 0 || largest.height == 0) return std::nullopt;
+  if (!job.prior().step_bytes || now == 0 || largest.height == 0) return std::nullopt;
+  const std::uint64_t step =
+      job.prior().step_bytes(flow.micro_batch, largest.latent_height, largest.latent_width);
   // Positions and two moments of every particle, and a few images of one micro-batch.
-  const PriorGeometry& geometry = job.prior().geometry();
+  const PriorGeometry& geometry = job.prior().geometry;
   const std::int64_t state = 3 * batches * flow.micro_batch * geometry.latent_channels *
                              largest.latent_height * largest.latent_width;
   const std::int64_t kept_images = method.moves_images ? 3 * batches : 0;
   const std::int64_t images =
       (6 + kept_images) * flow.micro_batch * geometry.image_channels * largest.height * largest.width;
-  const auto element = static_cast<std::uint64_t>(job.prior().options().dtype().itemsize());
-  return MemoryPlan{now + kLibraries, *step + static_cast<std::uint64_t>(state + images) * element};
+  const auto element = static_cast<std::uint64_t>(job.prior().options.dtype().itemsize());
+  return MemoryPlan{now + kLibraries, step + static_cast<std::uint64_t>(state + images) * element};
 }
 
 }  // namespace
@@ -120,7 +121,7 @@ void print_plan(const RestoreJob& job, const GridPlace& place, int ranks) {
   std::printf("# effective options\n%s\n# plan\n", job.settings().ini().c_str());
   std::printf("ranks               %d in %d group%s of up to %d\n", ranks, place.groups,
               place.groups == 1 ? "" : "s", place.group_size);
-  std::printf("GPUs                computes on %s\n", describe(job.prior().options().device()).c_str());
+  std::printf("GPUs                computes on %s\n", describe(job.prior().options.device()).c_str());
   std::printf("images              %zu, about %zu a group\n", layout.images.size(),
               (layout.images.size() + static_cast<std::size_t>(place.groups) - 1) /
                   static_cast<std::size_t>(place.groups));
@@ -128,13 +129,15 @@ void print_plan(const RestoreJob& job, const GridPlace& place, int ranks) {
               static_cast<long long>(flow.particles),
               static_cast<long long>(share.batches_per_rank * flow.micro_batch),
               static_cast<long long>(flow.micro_batch));
-  std::printf(
-      "steps               %lld, times %lld ... %lld\n", static_cast<long long>(steps),
-      static_cast<long long>(job.prior().schedule().times(flow.grid).front()),
-      static_cast<long long>(flow_times(job.prior().schedule(), flow)[static_cast<std::size_t>(steps - 1)]));
+  const std::vector<Level> levels = flow_levels(*job.prior().path, flow);
+  std::printf("steps               %lld, times %g ... %g\n", static_cast<long long>(steps), levels.front().time,
+              levels[static_cast<std::size_t>(steps - 1)].time);
   std::printf("disk                %s\n", human_bytes(disk).c_str());
   std::fflush(stdout);
   print_warnings(job, place);
+  if (job.prior().probe) {
+    if (const auto warning = job.prior().probe()) log_job(LogLevel::warning, *warning);
+  }
   const std::optional<MemoryPlan> memory = expected_memory(job, share.batches_per_rank);
   if (memory) {
     std::printf("memory              %s a rank expected: %s for the program and the weights, %s for a step\n",
@@ -161,11 +164,14 @@ void print_plan(const RestoreJob& job, const GridPlace& place, int ranks) {
 void print_warnings(const RestoreJob& job, const GridPlace& place) {
   const FlowOptions& flow = job.flow();
   for (const std::string& warning : job.warnings()) log_job(LogLevel::warning, warning);
-  const std::int64_t first_time = job.prior().schedule().times(flow.grid).front();
-  if (first_time < 900) {
-    log_job(LogLevel::warning, concat("flow.grid = ", flow.grid, " starts at t = ", first_time,
-                                      ", so the flow never sees the noisiest levels; a grid that "
-                                      "divides 1000 less evenly, or a longer one, starts above t = 900"));
+  const NoisePath& path = *job.prior().path;
+  const double first_time = path.levels(flow.grid).front().time, early = 0.9 * path.first().time;
+  if (first_time < early) {
+    log_job(LogLevel::warning,
+            concat("flow.grid = ", flow.grid, " starts at t = ", first_time,
+                   ", so the flow never sees the noisiest levels; a grid that divides the model's times less "
+                   "evenly, or a longer one, starts above t = ",
+                   std::ceil(early)));
   }
   const std::int64_t wanted = job.input().layout.ranks_per_image;
   if (wanted > place.group_size && place.group == 0 && place.groups == 1) {

@@ -27,8 +27,7 @@
 #include "job/open_results.hpp"
 #include "job/restore_job.hpp"
 #include "job/same_job.hpp"
-#include "prior/contained_prior.hpp"
-#include "prior/out_of_memory.hpp"
+#include "prior/oom_guard.hpp"
 #include "service/event_log.hpp"
 #include "service/launcher.hpp"
 #include "service/progress.hpp"
@@ -100,9 +99,9 @@ class Restoration {
 
   /// False when it was stopped.
   bool solved_and_written(std::int64_t row, const ImageProblem& image, Clock::time_point start) {
-    const ContainedPrior prior(job_.prior(), job_.flow().micro_batch);
+    const OomGuard guard(job_.prior(), job_.flow().micro_batch);
     const std::unique_ptr<NoiseModel> noise = job_.noise(image);
-    const Problem problem{prior, *image.forward, image.y, image.shape, entry(row).id, noise.get()};
+    const Problem problem{guard.prior(), *image.forward, image.y, image.shape, entry(row).id, noise.get()};
     for (int attempt = 1;; ++attempt) {
       context_.watchdog.enter("computing");
       const auto waited_before = context_.watchdog.waited();
@@ -114,7 +113,7 @@ class Restoration {
         const std::chrono::duration<double> waited = context_.watchdog.waited() - waited_before;
         waited_ = waited.count();
         const Clock::time_point writing = Clock::now();
-        write_image(results_, row, prior, image, solution, watched_,
+        write_image(results_, row, guard.prior(), image, solution, watched_,
                     {seconds_since(start), waited.count(), group_number_});
         writing_ = seconds_since(writing);
         keeper.finish();
@@ -122,7 +121,7 @@ class Restoration {
       } catch (const Diverged& error) {
         keeper.finish();
         throw_on_all<CollectiveError>(watched_, [&] {
-          if (prior.shortage()) throw Error(ExitCode::some_images_failed, *prior.shortage());
+          if (guard.shortage()) throw Error(ExitCode::some_images_failed, *guard.shortage());
         });
         // Once more, from the start: what a faulty processor or device made of it does not come again.
         if (attempt == 2) throw;
@@ -132,7 +131,7 @@ class Restoration {
   }
 
   /// Memory that a rank of its own does not find costs its image only; the others of a group would wait for
-  /// it. (Where the prior lacks it, which takes by far the most, all go on: see ContainedPrior.)
+  /// it. (Where the prior lacks it, which takes by far the most, all go on: see OomGuard.)
   Solution solved(const Problem& problem, ImageKeeper& keeper) {
     try {
       return solve(problem, job_.flow(), tensors_.with(watched_), keeper);
@@ -148,7 +147,7 @@ class Restoration {
     const at::Tensor y = image.y.contiguous();
     const std::uint32_t measured = crc32_of({static_cast<const std::byte*>(y.data_ptr()), y.nbytes()});
     const std::uint64_t identity =
-        fnv1a(concat(job_.settings().identity(), job_.prior().sha256(), " ", measured));
+        fnv1a(concat(job_.settings().identity(), job_.prior().sha256, " ", measured));
     const FlowOptions& flow = job_.flow();
     return {results_.path(), entry(row).id, identity, 1 + (flow.particles - 1) / flow.micro_batch};
   }
@@ -289,7 +288,7 @@ Tally restore_images(const Run& run, const RestoreJob& job, OpenResults& open, P
   }
   wait_for_the_others(run.world, progress, run.watchdog,
                       [&] { stop_flag.stopping(run.signals.stop_requested()); });
-  tally.redone = job.prior().calls_redone();
+  tally.redone = job.prior().retries->total();
   return summed(run, tally, place.group_rank == 0, stop_flag);
 }
 

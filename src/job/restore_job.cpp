@@ -31,13 +31,18 @@ RestoreJob::RestoreJob(const Settings& settings, Communicator& ranks, const c10:
   }
   problems_ = open_problems(settings_, ranks);
   posterior_datasets(input(), {}, problems_->has_truth());  // refuses what does not go together
+  if (input().prior.decoder_gradient == DecoderMemory::tiled) {
+    throw UsageError(
+        "prior.decoder_gradient = tiled is no longer computed, as it was off by up to a half; set recompute, "
+        "whose bits are those of plain");
+  }
   prior_ = build_prior(input(), device);
 
   if (const auto channels = problems_->channels();
-      channels && *channels != prior_->geometry().image_channels) {
+      channels && *channels != prior_->geometry.image_channels) {
     throw DataError(concat("input.data: '", input().images.data, "' holds measurements of images of ",
                            *channels, " channels, but the prior is of images of ",
-                           prior_->geometry().image_channels,
+                           prior_->geometry.image_channels,
                            "; measure them so (degrade has input.channels), or name another prior"));
   }
 
@@ -50,15 +55,15 @@ RestoreJob::RestoreJob(const Settings& settings, Communicator& ranks, const c10:
   });
   if (any) return;
   if (error) throw *error;
-  problems_->read(0, prior_->geometry().image_channels);  // says why not even the first has a size
+  problems_->read(0, prior_->geometry.image_channels);  // says why not even the first has a size
   throw DataError(concat("input.data: no image in '", input().images.data, "' can be read"));
 }
 
 std::vector<std::string> RestoreJob::warnings() const {
-  std::vector<std::string> warnings = prior_->warnings();
+  std::vector<std::string> warnings = prior_->warnings;
   const bool tf32 =
       input().unet_precision() == Precision::tf32 || input().autoencoder_precision() == Precision::tf32;
-  if (tf32 && prior_->options().device().is_cpu()) {
+  if (tf32 && prior_->options.device().is_cpu()) {
     warnings.push_back(
         "tf32 (flow.precision, prior.unet_precision or prior.autoencoder_precision) is a way of GPUs to "
         "multiply; on a CPU it is the same as fp32");
@@ -68,7 +73,7 @@ std::vector<std::string> RestoreJob::warnings() const {
 
 void RestoreJob::require_canvas(const ImageEntry& image) const {
   try {
-    prior_->geometry().canvas(image.height, image.width);
+    prior_->geometry.canvas(image.height, image.width);
   } catch (const DataError& error) {
     throw DataError(concat("image '", image.name, "': ", error.what()));
   }
@@ -76,13 +81,13 @@ void RestoreJob::require_canvas(const ImageEntry& image) const {
 
 std::shared_ptr<const ForwardOperator> RestoreJob::forward_for(std::int64_t row) const {
   require_canvas(images()[static_cast<std::size_t>(row)]);
-  auto forward = problems_->forward(row, prior_->geometry().image_channels);
+  auto forward = problems_->forward(row, prior_->geometry.image_channels);
   require_fits(flow_.method, *forward);
   return forward;
 }
 
 ResultsLayout RestoreJob::layout(const std::string& system) const {
-  const PriorGeometry& geometry = prior_->geometry();
+  const PriorGeometry& geometry = prior_->geometry;
   std::int64_t height = 0, width = 0, latent_height = 0, latent_width = 0;
   std::vector<std::int64_t> measured;
   // What goes wrong with an image is told when its turn comes.
@@ -122,7 +127,7 @@ ResultsLayout RestoreJob::layout(const std::string& system) const {
   for (const std::string& name : Diagnostics::names()) add(schema::kDiagnostic, name);
   layout.attributes = {{"job", settings_.ini()},
                        {"version", version()},
-                       {"prior_sha256", prior_->sha256()},
+                       {"prior_sha256", prior_->sha256},
                        {"system", system}};
   layout.alignment = input().store.alignment;
   layout.chunk_bytes = input().store.chunk;
@@ -161,7 +166,7 @@ ImageProblem RestoreJob::prepare(std::int64_t row) const {
   const ImageEntry& image = images()[static_cast<std::size_t>(row)];
   // Of one without a size, reading it says what is wrong.
   if (image.height > 0 && image.width > 0) require_canvas(image);
-  return problems_->read(row, prior_->geometry().image_channels);
+  return problems_->read(row, prior_->geometry.image_channels);
 }
 
 }  // namespace dwgf

@@ -15,16 +15,15 @@ namespace dwgf {
 
 namespace {
 
-constexpr std::int64_t kSmallestTime = 1;
 /// Pairs are made in blocks of at most so many values, whatever the layout.
 constexpr std::int64_t kLargestBlock = std::int64_t{1} << 22;
 
 /// s(z) of one micro-batch, [M, c, h, w].
 at::Tensor posterior_score(const Problem& problem, const DataTerm& data_term, double sigma,
                            const ParticleBatch& batch) {
-  const NoiseSchedule& schedule = problem.prior.schedule();
-  const double a = schedule.signal(kSmallestTime), s = schedule.noise(kSmallestTime);
-  const at::Tensor prior = problem.prior.predict_noise(batch.z * a, kSmallestTime) * (-a / s);
+  const Level level = problem.prior.path->nearly_clean();
+  const double a = level.signal, s = level.noise;
+  const at::Tensor prior = problem.prior.noise(batch.z * a, level) * (-a / s);
   const double observed = static_cast<double>(problem.forward.observed_count());
   return prior - data_term.gradient(batch.z, batch.first, 0).gradient * (observed / (sigma * sigma));
 }

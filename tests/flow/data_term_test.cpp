@@ -56,7 +56,7 @@ TEST_P(OddSizes, GradientAgreesWithFiniteDifferencesOfTheMisfit) {
 }
 
 TEST_P(OddSizes, MisfitIsThatOfTheImageAlone) {
-  const at::Tensor x = prior->decode(z);  // [2, 3, 20, 12]
+  const at::Tensor x = prior->codec->decode(z);  // [2, 3, 20, 12]
   const at::Tensor seen = forward->apply(x.narrow(2, 0, 17).narrow(3, 0, 10).contiguous());
   const at::Tensor expected = (seen - y.to(at::kDouble)).flatten(1).square().sum(1) /
                               (2.0 * static_cast<double>(forward->observed_count()));
@@ -69,7 +69,7 @@ TEST_P(OddSizes, GradientOfThePosteriorIsThatOfTheNoisesLogLikelihoodTempered) {
     const auto noise = make_noise_model(spec, 0.7, *forward);
     const Problem problem{*prior, *forward, y, kOdd, 2, noise.get()};
     const auto loss = [&](const at::Tensor& latent) {
-      const at::Tensor x = prior->decode(latent);  // [2, 3, 20, 12]
+      const at::Tensor x = prior->codec->decode(latent);  // [2, 3, 20, 12]
       const at::Tensor seen = forward->apply(x.narrow(2, 0, 17).narrow(3, 0, 10).contiguous());
       return -0.3 * noise->log_likelihood(seen, y).sum().item<double>();
     };

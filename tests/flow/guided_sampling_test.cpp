@@ -72,8 +72,8 @@ TEST_F(GaussianPrior, GuidanceIsTheClosedFormOfTheGradient) {
                                  .state.batches[0]
                                  .z.flatten(1);  // [3, 6]
 
-    const std::int64_t t = own->schedule().times(20)[0];
-    const double a = own->schedule().signal(t), s = own->schedule().noise(t);
+    const Level level = own->path->levels(20)[0];
+    const double a = level.signal, s = level.noise;
     const at::Tensor z_t =
         normals_like(at::empty({3, 1, 2, 3}, at::kDouble), {0, 5, 0, 0, Purpose::init}).flatten(1);
     const at::Tensor identity = at::eye(6, at::kDouble);
@@ -102,17 +102,18 @@ TEST_F(GaussianPrior, GluingVanishesWhereTheCodecIsExactAndTheMeasurementIsMet) 
   const at::Tensor z0 = wave(0.33, {2, 1, 2, 3});
   for (const char* spec : {"box:1,1,2,2", "mean:1", "blur:3,0.8"}) {
     const auto forward = make_operator(spec, {shape});
-    const at::Tensor y = forward->apply(own->decode(z0.slice(0, 0, 1))).squeeze(0);
+    const at::Tensor y = forward->apply(own->codec->decode(z0.slice(0, 0, 1))).squeeze(0);
     const Problem problem{*own, *forward, y, shape, 5};
     const auto pull = [&](double gluing, const at::Tensor& z) {
       return Psld(problem, 0.0, gluing).gradient(z).gradient;
     };
     // A loss of 0 has no gradient; rounding leaves a vector of some direction, but |z0 - E(...)| is nothing.
     const at::Tensor back =
-        own->encode(own->decode(z0)).mean -
-        own->encode(own->decode(z0) -
-                    forward->pull_back(own->decode(z0), forward->apply(own->decode(z0)) - y) /
-                        squared_norm(*forward, shape))
+        own->codec->encode(own->codec->decode(z0)).mean -
+        own->codec
+            ->encode(own->codec->decode(z0) -
+                     forward->pull_back(own->codec->decode(z0), forward->apply(own->codec->decode(z0)) - y) /
+                         squared_norm(*forward, shape))
             .mean;
     EXPECT_LT(back[0].norm().item<double>(), 1e-12) << spec;
     EXPECT_GT(back[1].norm().item<double>(), 1e-3) << spec << ": the other particle misses the measurement";
@@ -148,7 +149,7 @@ TEST_F(GaussianPrior, WithoutAMeasurementTheSamplesAreThePriors) {
 }
 
 TEST(ReverseStep, KeepsTheNoiseLevelOfAPerfectPrediction) {
-  const NoiseLevel level{0.6, 0.8}, next{0.8, 0.6};
+  const Level level{0.6, 0.8}, next{0.8, 0.6};
   EXPECT_EQ(step_noise(level, next, 0.0), 0.0);
   // DDPM's posterior deviation (arXiv 2006.11239, equation 7): sqrt((1 - abar') / (1 - abar) beta), beta = 1
   // - abar / abar'

@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include <dwgf/comm/mpi.hpp>
+#include <dwgf/prior/ddpm_schedule.hpp>
 
 namespace dwgf {
 namespace {
@@ -45,7 +46,7 @@ class Interactions : public ::testing::Test {
       const at::Tensor& z = state.batches[b].z;
       const NoisedBatch noised =
           in_place ? NoisedBatch{z, at::zeros_like(z), 1.0, 0.0}
-                   : add_noise(state.batches[b], schedule, time, {1, 2, 0, 5, Purpose::noising});
+                   : add_noise(state.batches[b], schedule.level(time), {1, 2, 0, 5, Purpose::noising});
       const InteractionScore found = interaction->score(state, b, noised);
       // Of very many particles, some are enough to compare.
       const std::int64_t stride = positions.size(0) > 1000 ? 37 : 1;
@@ -70,7 +71,7 @@ class Interactions : public ::testing::Test {
   }
 
   Communicator world = Communicator::world();
-  NoiseSchedule schedule{NoiseScheduleConfig{}};
+  DdpmSchedule schedule{DdpmScheduleConfig{}};
 };
 
 TEST_F(Interactions, MixtureIsTheScoreOfTheNoisedParticles) {

@@ -27,7 +27,8 @@ struct GaussianStudy {
     prior = make_gaussian_mixture(mixture, at::TensorOptions(at::kDouble));
     forward = make_operator("identity", {{1, 2, 2}, 0, 0});
     y = at::tensor({0.5f, 0.1f, -0.4f, 0.2f}).view({1, 2, 2});
-    const double a = prior->schedule().signal(1), s = prior->schedule().noise(1);
+    const Level level = prior->path->nearly_clean();
+    const double a = level.signal, s = level.noise;
     const at::Tensor variance = mixture.covariances.flatten() + (s / a) * (s / a);
     const at::Tensor precision = variance.reciprocal() + 1 / (kSigma * kSigma);
     deviation = precision.rsqrt();  // [d]

@@ -12,6 +12,7 @@
 
 #include <dwgf/base/error.hpp>
 #include <dwgf/operators/operator.hpp>
+#include <dwgf/prior/ddpm_schedule.hpp>
 #include <dwgf/prior/families/stable_diffusion.hpp>
 
 #include "flow/draws.hpp"
@@ -42,11 +43,11 @@ void report(const std::string& name, const at::Tensor& got, const at::Tensor& ex
 void compare_networks(const Prior& prior, const Tensors& t) {
   const at::Tensor& z = t.at("z");
   for (const char* time : {"999", "500", "1"})
-    report(concat("unet.", time), prior.predict_noise(z, std::stol(time)), t.at(concat("unet.", time)));
-  const DecodedImage decoded = prior.decode_with_pull_back(z);
-  report("decoded", decoded.x, t.at("decoded"));
-  report("gradient", decoded.pull_back(t.at("cotangent")), t.at("gradient"));
-  const LatentDistribution code = prior.encode(t.at("x"));
+    report(concat("unet.", time), prior.noise(z, dynamic_cast<const DdpmSchedule&>(*prior.path).level(std::stol(time))), t.at(concat("unet.", time)));
+  const Vjp decoded = prior.codec->decode_vjp(z);
+  report("decoded", decoded.value, t.at("decoded"));
+  report("gradient", decoded.pull(t.at("cotangent")), t.at("gradient"));
+  const LatentDistribution code = prior.codec->encode(t.at("x"));
   report("encoded.mean", code.mean, t.at("mean"));
   report("encoded.std", code.std, t.at("std"));
 }
@@ -63,19 +64,19 @@ void compare_first_gradient(const Prior& prior, const Tensors& networks, const T
   const auto forward = make_operator(spec, {shape, options.seed, 0});
   const Problem problem{prior, *forward, flow.at("y"), shape, 0};
   FlowState state = initial_state(share_particles(options.particles, 1, 0, 1), flow.at("z")[0].sizes().vec(),
-                                  options.seed, 0, prior.options());
+                                  options.seed, 0, prior.options);
   SelfCollective self;
   const auto interaction = make_interaction(options.interaction, self);
   const DataTerm data_term(problem, options.data, options.seed);
-  const std::int64_t time = prior.schedule().times(options.grid).front();
+  const Level level = prior.path->levels(options.grid).front();
   interaction->begin(state);
   interaction->finish(state);
   std::vector<at::Tensor> gradients;
   for (std::size_t b = 0; b < state.batches.size(); ++b) {
     const ParticleBatch& batch = state.batches[b];
     const NoisedBatch noised =
-        add_noise(batch, prior.schedule(), time, {options.seed, 0, 0, 0, Purpose::noising});
-    const at::Tensor predicted = prior.predict_noise(noised.z_t, time);
+        add_noise(batch, level, {options.seed, 0, 0, 0, Purpose::noising});
+    const at::Tensor predicted = prior.noise(noised.z_t, level);
     const InteractionScore score = interaction->score(state, b, noised);
     gradients.push_back(data_term.gradient(batch.z, batch.first, 0).gradient +
                         regulariser_gradient(score.score, predicted, noised, options.weight));
@@ -93,18 +94,17 @@ int main(int argc, char** argv) {
   try {
     at::set_num_threads(static_cast<int>(std::thread::hardware_concurrency()));
     const Tensors networks = read(argv[2]), flow = read(argv[3]);
-    StableDiffusionOptions options{.context = networks.at("context"),
+    PriorOptions options{.context = networks.at("context"),
                                    .decoder_gradient = DecoderGradient::plain};
     {
       const auto prior = load_stable_diffusion(argv[1], options);
       compare_networks(*prior, networks);
       compare_first_gradient(*prior, networks, flow, argv[4]);
     }
-    options.need_unet = false;
     options.decoder_gradient = DecoderGradient::recompute;
     const auto prior = load_stable_diffusion(argv[1], options);
-    const DecodedImage decoded = prior->decode_with_pull_back(networks.at("z"));
-    report("recomputed_gradient", decoded.pull_back(networks.at("cotangent")), networks.at("gradient"));
+    const Vjp decoded = prior->codec->decode_vjp(networks.at("z"));
+    report("recomputed_gradient", decoded.pull(networks.at("cotangent")), networks.at("gradient"));
   } catch (const std::exception& error) {
     std::fprintf(stderr, "compare_full_size: %s\n", error.what());
     return static_cast<int>(ExitCode::internal);

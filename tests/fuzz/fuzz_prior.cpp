@@ -11,11 +11,13 @@
 #include <ATen/ATen.h>
 
 #include <dwgf/base/error.hpp>
-#include <dwgf/prior/schedule.hpp>
+#include <dwgf/prior/ddpm_schedule.hpp>
 
 #include "fuzz.hpp"
 #include "prior/files/safetensors.hpp"
-#include "prior/models/model_config.hpp"
+#include "prior/files/scheduler_config.hpp"
+#include "prior/models/autoencoder_config.hpp"
+#include "prior/models/unet_config.hpp"
 #include "store/mutation.hpp"
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -97,7 +99,7 @@ void read_config(const std::string& path) {
     attempt([&] { read_unet_config(path); });
     attempt([&] { read_unconditional_unet_config(path); });
     attempt([&] { read_autoencoder_config(path); });
-    attempt([&] { NoiseSchedule schedule(read_schedule_config(path)); });
+    attempt([&] { DdpmSchedule schedule(read_scheduler_config(path)); });
     if (taken == 0) throw *refusal;
   });
 }

@@ -1,9 +1,9 @@
-#include "prior/out_of_memory.hpp"
-
 #include <new>
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
+
+#include "prior/oom_guard.hpp"
 
 namespace dwgf {
 namespace {

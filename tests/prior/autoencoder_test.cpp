@@ -3,6 +3,7 @@
 #include <map>
 
 #include "prior/files/weights.hpp"
+#include "prior/nn/blocks.hpp"
 #include "prior_files.hpp"
 
 namespace dwgf {
@@ -10,26 +11,21 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::shared_ptr<Autoencoder> load(const fs::path& folder, at::ScalarType type, bool encoder = true) {
+std::shared_ptr<Autoencoder> load(const fs::path& folder, at::ScalarType type) {
   const Weights weights(folder, "diffusion_pytorch_model");
   FileHashes hashes;
-  return load_model<Autoencoder>(
-      AutoencoderParts{read_autoencoder_config(folder / "config.json"), encoder}, weights,
-      [&](const std::string& name) { return autoencoder_parameter(name, encoder); }, at::TensorOptions(type),
-      hashes);
+  return load_model<Autoencoder>(read_autoencoder_config(folder / "config.json"), weights,
+                                 current_attention_name, at::TensorOptions(type), hashes);
 }
 
 TEST(Autoencoder, OldNamesOfAttentionAreTaken) {
   const std::string prefix = "decoder.mid_block.attentions.0.";
-  EXPECT_EQ(autoencoder_parameter(prefix + "query.weight", true), prefix + "to_q.weight");
-  EXPECT_EQ(autoencoder_parameter(prefix + "key.bias", true), prefix + "to_k.bias");
-  EXPECT_EQ(autoencoder_parameter(prefix + "value.weight", true), prefix + "to_v.weight");
-  EXPECT_EQ(autoencoder_parameter(prefix + "proj_attn.bias", true), prefix + "to_out.0.bias");
-  EXPECT_EQ(autoencoder_parameter(prefix + "to_out.0.bias", true), prefix + "to_out.0.bias");
-  EXPECT_EQ(autoencoder_parameter("encoder.conv_in.weight", true), "encoder.conv_in.weight");
-  EXPECT_EQ(autoencoder_parameter("encoder.conv_in.weight", false), std::nullopt);
-  EXPECT_EQ(autoencoder_parameter("quant_conv.bias", false), std::nullopt);
-  EXPECT_EQ(autoencoder_parameter("post_quant_conv.bias", false), "post_quant_conv.bias");
+  EXPECT_EQ(current_attention_name(prefix + "query.weight"), prefix + "to_q.weight");
+  EXPECT_EQ(current_attention_name(prefix + "key.bias"), prefix + "to_k.bias");
+  EXPECT_EQ(current_attention_name(prefix + "value.weight"), prefix + "to_v.weight");
+  EXPECT_EQ(current_attention_name(prefix + "proj_attn.bias"), prefix + "to_out.0.bias");
+  EXPECT_EQ(current_attention_name(prefix + "to_out.0.bias"), prefix + "to_out.0.bias");
+  EXPECT_EQ(current_attention_name("encoder.conv_in.weight"), "encoder.conv_in.weight");
 }
 
 TEST(Autoencoder, AttentionStoredAsConvolutionsOrUnderOtherNamesIsTheSame) {
@@ -60,22 +56,20 @@ TEST(Autoencoder, AttentionStoredAsConvolutionsOrUnderOtherNamesIsTheSame) {
 TEST(Autoencoder, VariationsOfItsPartsAreBuiltAsTheConfigurationSays) {
   AutoencoderConfig config{
       .image_channels = 1, .latent_channels = 2, .channels = {4, 8}, .layers = 1, .norm_groups = 2};
-  const auto names = [&](bool encoder) {
+  const auto names = [&] {
     std::set<std::string> out;
-    for (const auto& item : Autoencoder({config, encoder}, at::TensorOptions(at::kMeta)).named_parameters())
+    for (const auto& item : Autoencoder(config, at::TensorOptions(at::kMeta)).named_parameters())
       out.insert(item.key());
     return out;
   };
-  EXPECT_TRUE(names(true).contains("quant_conv.weight"));
-  EXPECT_TRUE(names(true).contains("encoder.mid_block.attentions.0.to_out.0.weight"));
-  EXPECT_TRUE(names(true).contains("encoder.down_blocks.0.downsamplers.0.conv.weight"));
-  EXPECT_TRUE(names(true).contains("decoder.up_blocks.1.resnets.1.conv1.weight"));
-  EXPECT_FALSE(names(false).contains("quant_conv.weight"));
-  EXPECT_FALSE(names(false).contains("encoder.conv_in.weight"));
+  EXPECT_TRUE(names().contains("quant_conv.weight"));
+  EXPECT_TRUE(names().contains("encoder.mid_block.attentions.0.to_out.0.weight"));
+  EXPECT_TRUE(names().contains("encoder.down_blocks.0.downsamplers.0.conv.weight"));
+  EXPECT_TRUE(names().contains("decoder.up_blocks.1.resnets.1.conv1.weight"));
   config.quant_conv = config.post_quant_conv = config.middle_attention = false;
-  EXPECT_FALSE(names(true).contains("quant_conv.weight"));
-  EXPECT_FALSE(names(true).contains("post_quant_conv.weight"));
-  EXPECT_FALSE(names(true).contains("decoder.mid_block.attentions.0.to_q.weight"));
+  EXPECT_FALSE(names().contains("quant_conv.weight"));
+  EXPECT_FALSE(names().contains("post_quant_conv.weight"));
+  EXPECT_FALSE(names().contains("decoder.mid_block.attentions.0.to_q.weight"));
 }
 
 TEST(Autoencoder, NoParameterAsksForAGradient) {

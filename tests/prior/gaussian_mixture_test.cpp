@@ -35,9 +35,9 @@ GaussianMixture diagonal_mixture() {
 }
 
 /// log p_t(z_t) of every sample [B], from dense inverses and determinants.
-at::Tensor log_density(const GaussianMixture& mixture, const NoiseSchedule& schedule, const at::Tensor& z_t,
+at::Tensor log_density(const GaussianMixture& mixture, const DdpmSchedule& schedule, const at::Tensor& z_t,
                        std::int64_t time) {
-  const double a = schedule.signal(time), s = schedule.noise(time);
+  const auto [a, s, told] = schedule.level(time);
   const std::int64_t d = z_t[0].numel();
   std::vector<at::Tensor> terms;
   for (std::int64_t k = 0; k < mixture.means.size(0); ++k) {
@@ -59,18 +59,18 @@ class MixtureScore : public ::testing::TestWithParam<bool> {
   std::unique_ptr<Prior> prior = make_gaussian_mixture(mixture, at::kDouble);
 };
 
-TEST_P(MixtureScore, IsTheGradientOfTheLogDensityAtEveryNoiseLevel) {
+TEST_P(MixtureScore, IsTheGradientOfTheLogDensityAtEveryLevel) {
   const at::Tensor z = 1.5 * wave(2.3, {5, 1, 2, 2});
   const double step = 1e-5;
   for (const std::int64_t time : {0, 30, 400, 999}) {
-    const at::Tensor noise = prior->predict_noise(z, time);
+    const at::Tensor noise = prior->noise(z, test::level_at(*prior, time));
     for (std::int64_t entry = 0; entry < 4; ++entry) {
       at::Tensor change = at::zeros_like(z);
       change.view({5, 4}).select(1, entry) += step;
-      const at::Tensor slope = (log_density(mixture, prior->schedule(), z + change, time) -
-                                log_density(mixture, prior->schedule(), z - change, time)) /
+      const at::Tensor slope = (log_density(mixture, test::schedule_of(*prior), z + change, time) -
+                                log_density(mixture, test::schedule_of(*prior), z - change, time)) /
                                (2 * step);
-      const at::Tensor expected = -prior->schedule().noise(time) * slope;
+      const at::Tensor expected = -test::level_at(*prior, time).noise * slope;
       EXPECT_TRUE(at::allclose(noise.reshape({5, 4}).select(1, entry), expected, 1e-6, 1e-7))
           << time << " " << entry;
     }
@@ -79,14 +79,14 @@ TEST_P(MixtureScore, IsTheGradientOfTheLogDensityAtEveryNoiseLevel) {
 
 TEST_P(MixtureScore, PullsBackThroughItself) {
   const at::Tensor z = wave(2.3, {2, 1, 2, 2}), cotangent = wave(0.7, {2, 1, 2, 2});
-  const auto [noise, pull_back] = prior->predict_noise_with_pull_back(z, 200);
-  EXPECT_TRUE(at::equal(noise, prior->predict_noise(z, 200)));
-  const at::Tensor gradient = pull_back(cotangent);
+  const auto [noise, pull] = prior->noise_vjp(z, test::level_at(*prior, 200));
+  EXPECT_TRUE(at::equal(noise, prior->noise(z, test::level_at(*prior, 200))));
+  const at::Tensor gradient = pull(cotangent);
   for (std::int64_t entry = 0; entry < 8; ++entry) {
     at::Tensor change = at::zeros_like(z);
     change.view(-1)[entry] = 1e-5;
-    const at::Tensor difference =
-        prior->predict_noise(z + change, 200) - prior->predict_noise(z - change, 200);
+    const at::Tensor difference = prior->noise(z + change, test::level_at(*prior, 200)) -
+                                  prior->noise(z - change, test::level_at(*prior, 200));
     EXPECT_NEAR(gradient.reshape(-1)[entry].item<double>(),
                 (difference * cotangent).sum().item<double>() / 2e-5, 1e-7);
   }
@@ -100,31 +100,32 @@ TEST(GaussianMixture, LinearDecoderHasItsAdjointAndItsInverse) {
   mixture.decoder = wave(1.1, {12, 4}) + at::eye(12, 4, at::kDouble);
   mixture.offset = wave(0.2, {3, 2, 2});
   const auto prior = make_gaussian_mixture(mixture, at::kDouble);
-  EXPECT_EQ(prior->geometry().image_channels, 3);
-  EXPECT_EQ(prior->geometry().canvas(2, 2), (Canvas{2, 2, 2, 2}));
-  EXPECT_THROW(prior->geometry().canvas(4, 2), DataError);
+  EXPECT_EQ(prior->geometry.image_channels, 3);
+  EXPECT_EQ(prior->geometry.canvas(2, 2), (Canvas{2, 2, 2, 2}));
+  EXPECT_THROW(prior->geometry.canvas(4, 2), DataError);
 
   const at::Tensor z = wave(0.4, {3, 1, 2, 2}), cotangent = wave(0.6, {3, 3, 2, 2});
-  const auto [x, pull_back] = prior->decode_with_pull_back(z);
+  const auto [x, pull] = prior->codec->decode_vjp(z);
   EXPECT_TRUE(at::allclose(
       x.reshape({3, 12}), at::matmul(z.reshape({3, 4}), mixture.decoder.t()) + mixture.offset.reshape({-1})));
   const double forward = ((x - mixture.offset) * cotangent).sum().item<double>();
-  EXPECT_NEAR(forward, (pull_back(cotangent) * z).sum().item<double>(), 1e-12);
-  EXPECT_TRUE(at::allclose(prior->encode(x).mean, z, 1e-10, 1e-12));
-  const auto encoded = prior->encode_with_pull_back(x);
-  EXPECT_TRUE(at::equal(encoded.mean, prior->encode(x).mean));
-  EXPECT_NEAR((encoded.mean * z).sum().item<double>(),
-              ((x - mixture.offset) * encoded.pull_back(z)).sum().item<double>(), 1e-12);
+  EXPECT_NEAR(forward, (pull(cotangent) * z).sum().item<double>(), 1e-12);
+  EXPECT_TRUE(at::allclose(prior->codec->encode(x).mean, z, 1e-10, 1e-12));
+  const auto encoded = prior->codec->encode_vjp(x);
+  EXPECT_TRUE(at::equal(encoded.value, prior->codec->encode(x).mean));
+  EXPECT_NEAR((encoded.value * z).sum().item<double>(),
+              ((x - mixture.offset) * encoded.pull(z)).sum().item<double>(), 1e-12);
 }
 
 TEST(GaussianMixture, WorksInFloat32WithinItsRounding) {
   const auto prior = make_gaussian_mixture(full_mixture(), at::kFloat),
              exact = make_gaussian_mixture(full_mixture(), at::kDouble);
   const at::Tensor z = wave(2.3, {2, 1, 2, 2});
-  EXPECT_LE(test::relative_error(prior->predict_noise(z.to(at::kFloat), 500), exact->predict_noise(z, 500)),
+  EXPECT_LE(test::relative_error(prior->noise(z.to(at::kFloat), test::level_at(*prior, 500)),
+                                 exact->noise(z, test::level_at(*exact, 500))),
             1e-6);
-  EXPECT_EQ(prior->sha256(), exact->sha256());
-  EXPECT_NE(prior->sha256(), make_gaussian_mixture(diagonal_mixture(), at::kFloat)->sha256());
+  EXPECT_EQ(prior->sha256, exact->sha256);
+  EXPECT_NE(prior->sha256, make_gaussian_mixture(diagonal_mixture(), at::kFloat)->sha256);
 }
 
 TEST(GaussianMixture, RefusesWhatIsNoMixture) {

@@ -1,5 +1,3 @@
-#include "prior/models/model_config.hpp"
-
 #include <cstdint>
 #include <vector>
 
@@ -7,6 +5,10 @@
 
 #include <dwgf/base/error.hpp>
 
+#include "prior/files/config_file.hpp"
+#include "prior/files/scheduler_config.hpp"
+#include "prior/models/autoencoder_config.hpp"
+#include "prior/models/unet_config.hpp"
 #include "prior_files.hpp"
 
 namespace dwgf {
@@ -25,8 +27,8 @@ class ModelConfig : public ::testing::Test {
   AutoencoderConfig autoencoder(const Json& content) const {
     return read_autoencoder_config(write(content.dump()));
   }
-  NoiseScheduleConfig schedule(const Json& content) const {
-    return read_schedule_config(write(content.dump()));
+  DdpmScheduleConfig schedule(const Json& content) const {
+    return read_scheduler_config(write(content.dump()));
   }
 
   /// The message names the file and the key.

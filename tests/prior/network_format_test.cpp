@@ -5,6 +5,7 @@
 
 #include <dwgf/base/error.hpp>
 
+#include "prior/nn/autograd_vjp.hpp"
 #include "prior/nn/blocks.hpp"
 #include "prior_files.hpp"
 
@@ -27,7 +28,7 @@ void randomise_alike(torch::nn::Module& one, torch::nn::Module& other) {
 /// J^T c of f at x, by autograd in float64.
 at::Tensor by_autograd(const std::function<at::Tensor(const at::Tensor&)>& f, const at::Tensor& x,
                        const at::Tensor& c) {
-  return differentiate(f, x.to(at::kDouble)).pull_back(c.to(at::kDouble));
+  return autograd_vjp(f, x.to(at::kDouble)).pull(c.to(at::kDouble));
 }
 
 at::Tensor in_format(at::IntArrayRef shape, double mean = 0.0) {
@@ -63,14 +64,8 @@ TEST(NetworkFormat, NormsAndTheirActivationFollowTheirEquation) {
       EXPECT_LE(relative_error(norm.activated(x), at::silu(exact.forward(wide))), tolerance);
       const auto statistics = norm.statistics(x);
       const auto f = [&](const at::Tensor& leaf) { return at::silu(exact.forward(leaf)); };
-      EXPECT_LE(relative_error(norm.pull_back_activated(c.clone(), x, statistics, false, c),
-                               by_autograd(f, wide, c) + c),
+      EXPECT_LE(relative_error(norm.activated_vjp(c.clone(), x, statistics, c), by_autograd(f, wide, c) + c),
                 10 * tolerance);
-      const GroupNorm::Statistics fixed{statistics.mean.to(at::kDouble), statistics.rate.to(at::kDouble)};
-      const auto g = [&](const at::Tensor& leaf) { return exact.activated(leaf, fixed); };
-      EXPECT_LE(
-          relative_error(norm.pull_back_activated(c.clone(), x, statistics, true), by_autograd(g, wide, c)),
-          10 * tolerance);
     }
   }
 }
@@ -89,7 +84,7 @@ TEST(NetworkFormat, ActivationStaysFiniteAndExactAtItsEnds) {
   EXPECT_TRUE(norm.activated(in_network_format(odd), identity).isnan().all().item<bool>());
 }
 
-TEST(NetworkFormat, AConvolutionsPullBackIsItsAdjoint) {
+TEST(NetworkFormat, AConvolutionsVjpIsItsAdjoint) {
   at::manual_seed(12);
   for (const auto& [kernel, padding] : {std::pair<std::int64_t, std::int64_t>{3, 1}, {1, 0}, {2, 1}}) {
     Convolution narrow(5, 7, kernel, 1, padding, at::TensorOptions(at::kFloat)),
@@ -101,9 +96,8 @@ TEST(NetworkFormat, AConvolutionsPullBackIsItsAdjoint) {
     EXPECT_LE(relative_error(narrow.forward_onto(x, in_network_format(more.to(at::kFloat))), y + more),
               kFloatTolerance);
     EXPECT_NEAR((y - exact.forward(at::zeros_like(wide))).mul(c).sum().item<double>(),
-                exact.pull_back(c).mul(wide).sum().item<double>(), 1e-10);
-    EXPECT_LE(relative_error(narrow.pull_back(in_network_format(c.to(at::kFloat))), exact.pull_back(c)),
-              kFloatTolerance);
+                exact.vjp(c).mul(wide).sum().item<double>(), 1e-10);
+    EXPECT_LE(relative_error(narrow.vjp(in_network_format(c.to(at::kFloat))), exact.vjp(c)), kFloatTolerance);
   }
 }
 
@@ -139,12 +133,12 @@ TEST(NetworkFormat, DoublingOnTheCoarseGridIsRepetitionAndConvolution) {
       };
       const double tolerance = type == at::kDouble ? 1e-13 : kFloatTolerance;
       EXPECT_LE(relative_error(layer.forward(x, 2 * height, 2 * width), f(wide)), tolerance);
-      EXPECT_LE(relative_error(layer.differentiated(x).pull_back(c), by_autograd(f, wide, c)), tolerance);
+      EXPECT_LE(relative_error(layer.vjp(x).pull(c), by_autograd(f, wide, c)), tolerance);
     }
   }
 }
 
-TEST(NetworkFormat, AResidualBlocksPullBackIsThatOfAutograd) {
+TEST(NetworkFormat, AResidualBlocksVjpIsThatOfAutograd) {
   at::manual_seed(15);
   for (const std::int64_t out : {8, 12}) {
     const ResidualBlock::Options options{.in = 8, .out = out, .groups = 4, .eps = 1e-5};
@@ -154,11 +148,10 @@ TEST(NetworkFormat, AResidualBlocksPullBackIsThatOfAutograd) {
     const at::Tensor x = in_format({2, 8, 5, 6}), c = in_format({2, out, 5, 6});
     const at::Tensor expected = by_autograd([&](const at::Tensor& leaf) { return exact.forward(leaf, {}); },
                                             x.contiguous(), c.contiguous());
-    EXPECT_LE(relative_error(exact.differentiated(x.to(at::kDouble).contiguous(), {})
-                                 .pull_back(c.to(at::kDouble).contiguous()),
+    EXPECT_LE(relative_error(exact.vjp(x.to(at::kDouble).contiguous()).pull(c.to(at::kDouble).contiguous()),
                              expected),
               1e-12);
-    EXPECT_LE(relative_error(narrow.differentiated(x, {}).pull_back(c), expected), 5 * kFloatTolerance);
+    EXPECT_LE(relative_error(narrow.vjp(x).pull(c), expected), 5 * kFloatTolerance);
     EXPECT_LE(relative_error(narrow.forward(x, {}), exact.forward(x.to(at::kDouble).contiguous(), {})),
               5 * kFloatTolerance);
   }

@@ -14,16 +14,17 @@ class PixelDiffusionParity : public ::testing::TestWithParam<std::tuple<const ch
 
 TEST_P(PixelDiffusionParity, PredictsTheNoiseAsDiffusersDoes) {
   const auto [like, type] = GetParam();
-  const auto prior = load_pixel_diffusion(test::data(like), type);
+  const auto prior = load_pixel_diffusion(test::data(like), {.dtype = type});
   const auto golden = test::read_all(test::data(std::string(like) + ".safetensors"));
   const at::Tensor z = golden.at("z").to(type);
   for (const int time : {999, 501, 1}) {
     at::Tensor expected = golden.at("unet." + std::to_string(time));
-    if (prior->schedule().prediction() == PredictionType::v_prediction) {
-      expected =
-          prior->schedule().signal(time) * expected + prior->schedule().noise(time) * z.to(at::kDouble);
+    if (test::schedule_of(*prior).config().prediction == PredictionType::v_prediction) {
+      expected = test::level_at(*prior, time).signal * expected +
+                 test::level_at(*prior, time).noise * z.to(at::kDouble);
     }
-    EXPECT_LE(relative_error(prior->predict_noise(z, time), expected), type == at::kDouble ? 1e-11 : 1e-5)
+    EXPECT_LE(relative_error(prior->noise(z, test::level_at(*prior, time)), expected),
+              type == at::kDouble ? 1e-11 : 1e-5)
         << time;
   }
 }
@@ -33,31 +34,31 @@ INSTANTIATE_TEST_SUITE_P(Models, PixelDiffusionParity,
                                             ::testing::Values(at::kFloat, at::kDouble)));
 
 TEST(PixelDiffusion, LatentsAreTheImages) {
-  const auto prior = load_pixel_diffusion(test::data("ddpm2"), at::kDouble);
-  EXPECT_EQ(prior->geometry().canvas(15, 9), (Canvas{15, 9, 15, 9}));
-  EXPECT_EQ(prior->geometry().image_channels, 3);
+  const auto prior = load_pixel_diffusion(test::data("ddpm2"), {.dtype = at::kDouble});
+  EXPECT_EQ(prior->geometry.canvas(15, 9), (Canvas{15, 9, 15, 9}));
+  EXPECT_EQ(prior->geometry.image_channels, 3);
   const at::Tensor x = at::linspace(-1, 1, 2 * 3 * 5 * 7, at::kDouble).view({2, 3, 5, 7});
-  EXPECT_TRUE(at::equal(prior->decode(x), x));
-  EXPECT_TRUE(at::equal(prior->encode(x).mean, x));
-  EXPECT_TRUE(prior->encode(x).std.eq(0).all().item<bool>());
-  const auto [decoded, pull_back] = prior->decode_with_pull_back(x);
+  EXPECT_TRUE(at::equal(prior->codec->decode(x), x));
+  EXPECT_TRUE(at::equal(prior->codec->encode(x).mean, x));
+  EXPECT_TRUE(prior->codec->encode(x).std.eq(0).all().item<bool>());
+  const auto [decoded, pull] = prior->codec->decode_vjp(x);
   EXPECT_TRUE(at::equal(decoded, x));
-  EXPECT_TRUE(at::equal(pull_back(2 * x), 2 * x));
-  EXPECT_TRUE(at::equal(prior->encode_with_pull_back(x).pull_back(2 * x), 2 * x));
-  EXPECT_EQ(prior->predict_noise(x, 10).sizes(), x.sizes());  // odd sizes too
+  EXPECT_TRUE(at::equal(pull(2 * x), 2 * x));
+  EXPECT_TRUE(at::equal(prior->codec->encode_vjp(x).pull(2 * x), 2 * x));
+  EXPECT_EQ(prior->noise(x, test::level_at(*prior, 10)).sizes(), x.sizes());  // odd sizes too
 }
 
 TEST(PixelDiffusion, NoisePullBackAgreesWithFiniteDifferences) {
-  const auto prior = load_pixel_diffusion(test::data("ddpm"), at::kDouble);
+  const auto prior = load_pixel_diffusion(test::data("ddpm"), {.dtype = at::kDouble});
   const at::Tensor z = test::read_all(test::data("ddpm.safetensors")).at("z").to(at::kDouble);
   const at::Tensor cotangent = (1.3 * at::arange(z.numel(), at::kDouble)).cos().view_as(z);
-  const at::Tensor gradient = prior->predict_noise_with_pull_back(z, 300).pull_back(cotangent);
+  const at::Tensor gradient = prior->noise_vjp(z, test::level_at(*prior, 300)).pull(cotangent);
   const double step = 1e-5;
   for (const std::int64_t entry : {0, 100, 383}) {
     at::Tensor change = at::zeros_like(z);
     change.view(-1)[entry] = step;
-    const at::Tensor difference =
-        prior->predict_noise(z + change, 300) - prior->predict_noise(z - change, 300);
+    const at::Tensor difference = prior->noise(z + change, test::level_at(*prior, 300)) -
+                                  prior->noise(z - change, test::level_at(*prior, 300));
     const double expected = (difference * cotangent).sum().item<double>() / (2 * step);
     EXPECT_NEAR(gradient.reshape(-1)[entry].item<double>(), expected, 1e-6 * (1 + std::abs(expected)));
   }
@@ -82,7 +83,7 @@ TEST(PixelDiffusion, RefusesWhatItDoesNotImplement) {
     ASSERT_NE(at, std::string::npos);
     test::write_bytes(folder.path() / "m/config.json", config.replace(at, std::string(from).size(), to));
     const std::string message =
-        test::message_of<DataError>([&] { load_pixel_diffusion(folder.path() / "m", at::kFloat); });
+        test::message_of<DataError>([&] { (void)load_pixel_diffusion(folder.path() / "m", {}); });
     EXPECT_NE(message.find(word), std::string::npos) << message;
   }
 }

@@ -4,8 +4,8 @@
 #include <dwgf/base/error.hpp>
 #include <dwgf/prior/families/stable_diffusion.hpp>
 
+#include "prior/fp32_retry.hpp"
 #include "prior/nn/layers.hpp"
-#include "prior/redo_in_float.hpp"
 #include "prior_files.hpp"
 
 namespace dwgf {
@@ -33,15 +33,17 @@ TEST_P(HalfPrecision, AgreesWithFloatAndGivesFloat) {
     const auto golden = test::read_all(test::data(std::string(like) + ".safetensors"));
     const auto half = load(like, GetParam()), wide = load(like, std::nullopt);
     const at::Tensor z = golden.at("z").to(at::kFloat), x = golden.at("x").to(at::kFloat);
-    const at::Tensor noise = half->predict_noise(z, 501);
+    const at::Tensor noise = half->noise(z, test::level_at(*half, 501));
     EXPECT_EQ(noise.scalar_type(), at::kFloat);
-    EXPECT_LE(relative_error(noise, wide->predict_noise(z, 501)), tolerance(GetParam()));
-    EXPECT_NE(relative_error(noise, wide->predict_noise(z, 501)), 0.0) << "half precision was not used";
-    EXPECT_LE(relative_error(half->decode(z), wide->decode(z)), tolerance(GetParam()));
-    EXPECT_LE(relative_error(half->encode(x).mean, wide->encode(x).mean), tolerance(GetParam()));
-    EXPECT_LE(relative_error(half->encode(x).std, wide->encode(x).std), tolerance(GetParam()));
-    EXPECT_EQ(half->calls_redone(), 0);
-    EXPECT_EQ(half->sha256(), wide->sha256());
+    EXPECT_LE(relative_error(noise, wide->noise(z, test::level_at(*wide, 501))), tolerance(GetParam()));
+    EXPECT_NE(relative_error(noise, wide->noise(z, test::level_at(*wide, 501))), 0.0)
+        << "half precision was not used";
+    EXPECT_LE(relative_error(half->codec->decode(z), wide->codec->decode(z)), tolerance(GetParam()));
+    EXPECT_LE(relative_error(half->codec->encode(x).mean, wide->codec->encode(x).mean),
+              tolerance(GetParam()));
+    EXPECT_LE(relative_error(half->codec->encode(x).std, wide->codec->encode(x).std), tolerance(GetParam()));
+    EXPECT_EQ(half->retries->total(), 0);
+    EXPECT_EQ(half->sha256, wide->sha256);
   }
 }
 
@@ -51,9 +53,10 @@ TEST_P(HalfPrecision, PullsBackCotangentsOfAnySize) {
   const at::Tensor z = golden.at("z").to(at::kFloat);
   for (const double size : {1.0, 1e-9, 1e9, 0.0}) {
     SCOPED_TRACE(size);
-    const auto here = half->decode_with_pull_back(z), there = wide->decode_with_pull_back(z);
-    const at::Tensor cotangent = at::cat({there.x * size, there.x.flip(0) * size * 1e-6}).slice(0, 0, 4, 2);
-    const at::Tensor got = here.pull_back(cotangent), expected = there.pull_back(cotangent);
+    const auto here = half->codec->decode_vjp(z), there = wide->codec->decode_vjp(z);
+    const at::Tensor cotangent =
+        at::cat({there.value * size, there.value.flip(0) * size * 1e-6}).slice(0, 0, 4, 2);
+    const at::Tensor got = here.pull(cotangent), expected = there.pull(cotangent);
     EXPECT_EQ(got.scalar_type(), at::kFloat);
     if (size == 0.0) {
       EXPECT_TRUE(at::equal(got, at::zeros_like(z)));
@@ -61,12 +64,12 @@ TEST_P(HalfPrecision, PullsBackCotangentsOfAnySize) {
     }
     for (std::int64_t i = 0; i < 2; ++i)
       EXPECT_LE(relative_error(got[i], expected[i]), 2 * tolerance(GetParam()));
-    const auto eps = half->predict_noise_with_pull_back(z, 300),
-               exact = wide->predict_noise_with_pull_back(z, 300);
+    const auto eps = half->noise_vjp(z, test::level_at(*half, 300)),
+               exact = wide->noise_vjp(z, test::level_at(*wide, 300));
     // The U-Net is deeper, and a gradient passes each rounding twice.
-    EXPECT_LE(relative_error(eps.pull_back(z * size), exact.pull_back(z * size)), 6 * tolerance(GetParam()));
+    EXPECT_LE(relative_error(eps.pull(z * size), exact.pull(z * size)), 6 * tolerance(GetParam()));
   }
-  EXPECT_EQ(half->calls_redone(), 0);
+  EXPECT_EQ(half->retries->total(), 0);
 }
 
 TEST_P(HalfPrecision, NormsAndAttentionSumInFloat) {
@@ -79,12 +82,13 @@ TEST_P(HalfPrecision, NormsAndAttentionSumInFloat) {
   const at::Tensor expected =
       at::group_norm(x.to(at::kDouble), 2, at::ones({4}, at::kDouble), at::ones({4}, at::kDouble), 1e-6);
   EXPECT_LE(relative_error(norm.forward(x), expected), tolerance(GetParam()));
-  for (const auto& like : {x, x.contiguous(at::MemoryFormat::ChannelsLast)}) {
-    const auto [mean, rate] = norm.statistics(like);  // [1, 2]
-    EXPECT_EQ(mean.scalar_type(), at::kFloat);
-    const at::Tensor centred =
-        like.to(at::kFloat).contiguous().view({1, 2, 2, 64, 64}) - mean.view({1, 2, 1, 1, 1});
+  if (const auto [mean, rate] = norm.statistics(x.contiguous(at::MemoryFormat::ChannelsLast));
+      mean.defined()) {
+    EXPECT_EQ(mean.scalar_type(), at::kFloat);  // [1, 2]
+    const at::Tensor centred = x.to(at::kFloat).view({1, 2, 2, 64, 64}) - mean.view({1, 2, 1, 1, 1});
     EXPECT_LE(relative_error(centred.mul(rate.view({1, 2, 1, 1, 1})).view_as(x) + 1.0, expected), 1e-3);
+  } else {
+    EXPECT_NE(GetParam(), at::kBFloat16) << "the networks' own kernels form them";
   }
 
   // Logits of 64 * 40 * 40 = 102400, beyond float16; all but the largest weight vanish.
@@ -102,12 +106,15 @@ TEST(Precision, NetworksChooseTheirOwn) {
   const at::Tensor z = golden.at("z").to(at::kFloat);
   const auto wide = load_stable_diffusion(test::data("sd1").string(), {});
   const auto mixed = load_stable_diffusion(test::data("sd1").string(), {.unet_type = at::kBFloat16});
-  EXPECT_TRUE(at::equal(mixed->decode(z), wide->decode(z)));
-  EXPECT_FALSE(at::equal(mixed->predict_noise(z, 501), wide->predict_noise(z, 501)));
+  EXPECT_TRUE(at::equal(mixed->codec->decode(z), wide->codec->decode(z)));
+  EXPECT_FALSE(
+      at::equal(mixed->noise(z, test::level_at(*mixed, 501)), wide->noise(z, test::level_at(*wide, 501))));
   const auto narrow =
       load_stable_diffusion(test::data("sd1").string(), {.dtype = at::kDouble, .unet_type = at::kFloat});
-  EXPECT_EQ(narrow->predict_noise(z.to(at::kDouble), 501).scalar_type(), at::kDouble);
-  EXPECT_LE(relative_error(narrow->predict_noise(z.to(at::kDouble), 501), wide->predict_noise(z, 501)), 1e-6);
+  EXPECT_EQ(narrow->noise(z.to(at::kDouble), test::level_at(*narrow, 501)).scalar_type(), at::kDouble);
+  EXPECT_LE(relative_error(narrow->noise(z.to(at::kDouble), test::level_at(*narrow, 501)),
+                           wide->noise(z, test::level_at(*wide, 501))),
+            1e-6);
 }
 
 /// sd1 with one weight of a network so large that its products pass 65504, and not its result, which a norm
@@ -129,35 +136,36 @@ class Overflowing : public ::testing::Test {
   const at::Tensor x_ = test::read_all(test::data("sd1.safetensors")).at("x").to(at::kFloat);
 };
 
-TEST_F(Overflowing, UNetIsRedoneInFloatAndCounted) {
+TEST_F(Overflowing, UNetIsRetriedInFloatAndCounted) {
   enlarge("unet", "conv_in.weight", 3e5);
   const auto half = load(at::kHalf), wide = load(std::nullopt);
-  EXPECT_TRUE(at::equal(half->predict_noise(z_, 501), wide->predict_noise(z_, 501)));
-  EXPECT_EQ(half->calls_redone(), 1);
-  EXPECT_TRUE(at::equal(half->predict_noise_with_pull_back(z_, 501).pull_back(z_),
-                        wide->predict_noise_with_pull_back(z_, 501).pull_back(z_)));
-  EXPECT_EQ(half->calls_redone(), 2);
-  (void)half->decode(z_);
-  EXPECT_EQ(half->calls_redone(), 2) << "the autoencoder is well";
+  EXPECT_TRUE(
+      at::equal(half->noise(z_, test::level_at(*half, 501)), wide->noise(z_, test::level_at(*wide, 501))));
+  EXPECT_EQ(half->retries->total(), 1);
+  EXPECT_TRUE(at::equal(half->noise_vjp(z_, test::level_at(*half, 501)).pull(z_),
+                        wide->noise_vjp(z_, test::level_at(*wide, 501)).pull(z_)));
+  EXPECT_EQ(half->retries->total(), 2);
+  (void)half->codec->decode(z_);
+  EXPECT_EQ(half->retries->total(), 2) << "the autoencoder is well";
 }
 
-TEST_F(Overflowing, DecoderIsRedoneInFloatAndCounted) {
+TEST_F(Overflowing, DecoderIsRetriedInFloatAndCounted) {
   enlarge("vae", "decoder.conv_in.weight", 3e5);
   const auto half = load(at::kHalf), wide = load(std::nullopt);
-  EXPECT_TRUE(at::equal(half->decode(z_), wide->decode(z_)));
-  EXPECT_EQ(half->calls_redone(), 1);
-  const auto decoded = half->decode_with_pull_back(z_), expected = wide->decode_with_pull_back(z_);
-  EXPECT_TRUE(at::equal(decoded.x, expected.x));
+  EXPECT_TRUE(at::equal(half->codec->decode(z_), wide->codec->decode(z_)));
+  EXPECT_EQ(half->retries->total(), 1);
+  const auto decoded = half->codec->decode_vjp(z_), expected = wide->codec->decode_vjp(z_);
+  EXPECT_TRUE(at::equal(decoded.value, expected.value));
   EXPECT_TRUE(
-      at::equal(decoded.pull_back(x_.expand_as(decoded.x)), expected.pull_back(x_.expand_as(decoded.x))));
-  EXPECT_EQ(half->calls_redone(), 2);
+      at::equal(decoded.pull(x_.expand_as(decoded.value)), expected.pull(x_.expand_as(decoded.value))));
+  EXPECT_EQ(half->retries->total(), 2);
 }
 
-TEST_F(Overflowing, EncoderIsRedoneInFloatAndCounted) {
+TEST_F(Overflowing, EncoderIsRetriedInFloatAndCounted) {
   enlarge("vae", "encoder.conv_in.weight", 1e6);
   const auto half = load(at::kHalf), wide = load(std::nullopt);
-  EXPECT_TRUE(at::equal(half->encode(x_).mean, wide->encode(x_).mean));
-  EXPECT_EQ(half->calls_redone(), 1);
+  EXPECT_TRUE(at::equal(half->codec->encode(x_).mean, wide->codec->encode(x_).mean));
+  EXPECT_EQ(half->retries->total(), 1);
 }
 
 TEST_F(Overflowing, WeightsThatChangedMeanwhileAreNotMixedIn) {
@@ -165,71 +173,72 @@ TEST_F(Overflowing, WeightsThatChangedMeanwhileAreNotMixedIn) {
   const auto half = load(at::kHalf);
   fs::remove(folder_.path() / "unet" / "diffusion_pytorch_model.safetensors");
   fs::copy(test::data("sd1") / "unet" / "diffusion_pytorch_model.safetensors", folder_.path() / "unet");
-  EXPECT_NE(test::message_of<DataError>([&] { (void)half->predict_noise(z_, 501); }).find("changed while"),
+  EXPECT_NE(test::message_of<DataError>([&] {
+              (void)half->noise(z_, test::level_at(*half, 501));
+            }).find("changed while"),
             std::string::npos);
 }
 
-/// A prior whose results are `value`, in every entry.
-class Constant final : public Prior {
+/// A denoiser and a codec whose results are `value` and whose gradients are `gradient`, in every entry.
+class Constant final : public Denoiser, public Codec {
  public:
-  explicit Constant(double value, double gradient) : value_(value), gradient_(gradient) {}
-  const PriorGeometry& geometry() const override { return geometry_; }
-  const NoiseSchedule& schedule() const override { return schedule_; }
-  const std::string& sha256() const override { return sha256_; }
-  at::TensorOptions options() const override { return at::kFloat; }
-  at::Tensor predict_noise(const at::Tensor& z, std::int64_t) const override {
-    return at::full_like(z, value_);
-  }
-  PredictedNoise predict_noise_with_pull_back(const at::Tensor& z, std::int64_t) const override {
-    return {at::full_like(z, value_), [this](const at::Tensor& c) { return at::full_like(c, gradient_); }};
-  }
-  at::Tensor decode(const at::Tensor& z) const override { return at::full_like(z, value_); }
-  DecodedImage decode_with_pull_back(const at::Tensor& z) const override {
-    return {at::full_like(z, value_), [this](const at::Tensor& c) { return at::full_like(c, gradient_); }};
-  }
-  LatentDistribution encode(const at::Tensor& x) const override { return {at::full_like(x, value_), x}; }
-  EncodedImage encode_with_pull_back(const at::Tensor& x) const override {
-    return {at::full_like(x, value_), [this](const at::Tensor& c) { return at::full_like(c, gradient_); }};
-  }
+  Constant(double value, double gradient) : value_(value), gradient_(gradient) {}
+  at::Tensor noise(const at::Tensor& z, const Level&, const Conditioning&) const override { return of(z); }
+  Vjp noise_vjp(const at::Tensor& z, const Level&, const Conditioning&) const override { return vjp(z); }
+  at::Tensor decode(const at::Tensor& z) const override { return of(z); }
+  Vjp decode_vjp(const at::Tensor& z) const override { return vjp(z); }
+  LatentDistribution encode(const at::Tensor& x) const override { return {of(x), x}; }
+  Vjp encode_vjp(const at::Tensor& x) const override { return vjp(x); }
 
  private:
+  at::Tensor of(const at::Tensor& like) const { return at::full_like(like, value_); }
+  Vjp vjp(const at::Tensor& x) const {
+    return {of(x), [this](const at::Tensor& c) { return at::full_like(c, gradient_); }};
+  }
   double value_, gradient_;
-  PriorGeometry geometry_{.image_channels = 1, .latent_channels = 1, .factor = 1};
-  NoiseSchedule schedule_{NoiseScheduleConfig{}};
-  std::string sha256_ = "0";
 };
 
-TEST(RedoInFloat, LeavesWhatIsFiniteAloneAndMakesNetworksOnceWhenNeeded) {
+struct Retried {
+  int made = 0;
+  std::shared_ptr<Fp32Retries> retries = std::make_shared<Fp32Retries>();
+  std::shared_ptr<const Denoiser> denoiser;
+  std::shared_ptr<const Codec> codec;
+
+  Retried(double value, double gradient) {
+    const auto half = std::make_shared<Constant>(value, gradient);
+    const auto make = [this] {
+      ++made;
+      return std::make_shared<Constant>(2.0, 3.0);
+    };
+    denoiser = with_fp32_retry(std::shared_ptr<const Denoiser>(half), make, retries);
+    codec = with_fp32_retry(std::shared_ptr<const Codec>(half), make, retries);
+  }
+};
+
+TEST(Fp32Retry, LeavesWhatIsFiniteAloneAndMakesNetworksOnceWhenNeeded) {
   const double nan = std::nan(""), infinity = HUGE_VAL;
   const at::Tensor z = at::zeros({1, 1, 2, 2});
-  int made = 0;
-  const auto make = [&made] {
-    ++made;
-    return std::make_unique<Constant>(2.0, 3.0);
-  };
-  const auto well = redo_in_float(std::make_unique<Constant>(1.0, 1.0), {make, make});
-  EXPECT_EQ(well->decode_with_pull_back(z).pull_back(z).sum().item<float>(), 4.0F);
-  EXPECT_EQ(well->predict_noise(z, 1).sum().item<float>(), 4.0F);
-  EXPECT_EQ(made, 0);
+  const Level level{0.6, 0.8, 1.0};
+  const auto sum = [](const at::Tensor& t) { return t.sum().item<float>(); };
+  const Retried well(1.0, 1.0);
+  EXPECT_EQ(sum(well.codec->decode_vjp(z).pull(z)), 4.0F);
+  EXPECT_EQ(sum(well.denoiser->noise(z, level, {})), 4.0F);
+  EXPECT_EQ(well.made, 0);
   for (const double bad : {nan, infinity, -infinity}) {
-    made = 0;
-    const auto ill = redo_in_float(std::make_unique<Constant>(bad, 1.0), {make, make});
-    EXPECT_EQ(ill->predict_noise(z, 1).sum().item<float>(), 8.0F);
-    EXPECT_EQ(ill->predict_noise(z, 1).sum().item<float>(), 8.0F);
-    EXPECT_EQ(made, 1);
-    EXPECT_EQ(ill->decode(z).sum().item<float>(), 8.0F);
-    EXPECT_EQ(ill->encode(z).mean.sum().item<float>(), 8.0F);
-    EXPECT_EQ(made, 2);
-    EXPECT_EQ(ill->calls_redone(), 4);
+    const Retried ill(bad, 1.0);
+    EXPECT_EQ(sum(ill.denoiser->noise(z, level, {})), 8.0F);
+    EXPECT_EQ(sum(ill.denoiser->noise(z, level, {})), 8.0F);
+    EXPECT_EQ(ill.made, 1);
+    EXPECT_EQ(sum(ill.codec->decode(z)), 8.0F);
+    EXPECT_EQ(sum(ill.codec->encode(z).mean), 8.0F);
+    EXPECT_EQ(ill.made, 2);
+    EXPECT_EQ(ill.retries->total(), 4);
   }
-  const auto steep = redo_in_float(std::make_unique<Constant>(1.0, nan), {make, make});
-  EXPECT_EQ(steep->decode_with_pull_back(z).pull_back(z).sum().item<float>(), 12.0F);
-  EXPECT_EQ(steep->predict_noise_with_pull_back(z, 1).pull_back(z).sum().item<float>(), 12.0F);
-  EXPECT_EQ(steep->encode_with_pull_back(z).pull_back(z).sum().item<float>(), 12.0F);
-  EXPECT_EQ(steep->calls_redone(), 3);
-  const auto only_codec = redo_in_float(std::make_unique<Constant>(nan, 1.0), {{}, make});
-  EXPECT_TRUE(std::isnan(only_codec->predict_noise(z, 1).sum().item<float>())) << "float32 has no wider one";
-  EXPECT_EQ(only_codec->calls_redone(), 0);
+  const Retried steep(1.0, nan);
+  EXPECT_EQ(sum(steep.codec->decode_vjp(z).pull(z)), 12.0F);
+  EXPECT_EQ(sum(steep.denoiser->noise_vjp(z, level, {}).pull(z)), 12.0F);
+  EXPECT_EQ(sum(steep.codec->encode_vjp(z).pull(z)), 12.0F);
+  EXPECT_EQ(steep.retries->total(), 3);
 }
 
 }  // namespace

@@ -27,6 +27,10 @@ std::map<std::string, at::Tensor> read_all(const fs::path& path) {
   return out;
 }
 
+const DdpmSchedule& schedule_of(const Prior& prior) {
+  return dynamic_cast<const DdpmSchedule&>(*prior.path);
+}
+
 double relative_error(const at::Tensor& a, const at::Tensor& b) {
   if (a.sizes() != b.sizes()) return 1e300;
   const at::Tensor right = b.to(at::kDouble);

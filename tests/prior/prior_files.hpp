@@ -9,6 +9,9 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <dwgf/prior/ddpm_schedule.hpp>
+#include <dwgf/prior/prior.hpp>
+
 namespace dwgf::test {
 
 namespace fs = std::filesystem;
@@ -17,6 +20,12 @@ fs::path data(const std::string& name);
 
 /// All tensors of a file, copied.
 std::map<std::string, at::Tensor> read_all(const fs::path& path);
+
+/// The noise path of a diffusion model.
+const DdpmSchedule& schedule_of(const Prior& prior);
+inline Level level_at(const Prior& prior, std::int64_t time) {
+  return schedule_of(prior).level(time);
+}
 
 /// max |a - b| / max |b|
 double relative_error(const at::Tensor& a, const at::Tensor& b);

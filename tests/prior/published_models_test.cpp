@@ -16,7 +16,7 @@ namespace {
 struct Model {
   UNetConfig unet;
   AutoencoderConfig autoencoder;
-  NoiseScheduleConfig schedule;
+  DdpmScheduleConfig schedule;
   std::vector<std::string> warnings() const { return published_model_warnings(unet, autoencoder, schedule); }
 };
 
@@ -81,15 +81,17 @@ TEST(PublishedModels, TheBuiltInPriorPassesAndDoesNotPassForTheOtherKind) {
   test::TemporaryFolder folder;
   const std::filesystem::path builtin =
       std::filesystem::path(DWGF_SOURCE_DIR) / "configs" / "priors" / "fashion";
-  EXPECT_EQ(load_stable_diffusion(builtin.string(), {})->warnings(), std::vector<std::string>());
+  const auto prior = load_stable_diffusion(builtin.string(), {});
+  EXPECT_EQ(prior->warnings, std::vector<std::string>());
+  EXPECT_EQ(prior->probe(), std::nullopt);
   std::filesystem::copy(builtin, folder.path(), std::filesystem::copy_options::recursive);
   const auto file = folder.path() / "scheduler" / "scheduler_config.json";
   auto config = nlohmann::json::parse(test::read_bytes(file));
   config["prediction_type"] = "v_prediction";
   test::write_bytes(file, config.dump());
-  const auto warnings = load_stable_diffusion(folder.path().string(), {})->warnings();
-  ASSERT_EQ(warnings.size(), 1U);
-  EXPECT_NE(warnings[0].find("gives back the noise"), std::string::npos) << warnings[0];
+  const auto warning = load_stable_diffusion(folder.path().string(), {})->probe();
+  ASSERT_TRUE(warning.has_value());
+  EXPECT_NE(warning->find("gives back the noise"), std::string::npos) << *warning;
 }
 
 }  // namespace

@@ -41,31 +41,32 @@ struct OneThread {
 };
 
 void expect_independent_everywhere(const Prior& prior, std::int64_t count, std::int64_t latent_size) {
-  const auto type = prior.options().dtype().toScalarType();
-  const auto& shape = prior.geometry();
+  const auto type = prior.options.dtype().toScalarType();
+  const auto& shape = prior.geometry;
   at::manual_seed(3);
   const at::Tensor z = at::randn({count, shape.latent_channels, latent_size, latent_size}, type);
   const at::Tensor x =
       at::randn({count, shape.image_channels, shape.factor * latent_size, shape.factor * latent_size}, type);
   {
     SCOPED_TRACE("U-Net");
-    expect_independent_samples([&](const at::Tensor& in) { return prior.predict_noise(in, 400); }, z);
+    expect_independent_samples(
+        [&](const at::Tensor& in) { return prior.noise(in, test::level_at(prior, 400)); }, z);
   }
   {
     SCOPED_TRACE("decoder");
-    expect_independent_samples([&](const at::Tensor& in) { return prior.decode(in); }, z);
+    expect_independent_samples([&](const at::Tensor& in) { return prior.codec->decode(in); }, z);
   }
   {
     SCOPED_TRACE("encoder");
-    expect_independent_samples([&](const at::Tensor& in) { return prior.encode(in).mean; }, x);
+    expect_independent_samples([&](const at::Tensor& in) { return prior.codec->encode(in).mean; }, x);
   }
   {
     SCOPED_TRACE("pull-back");
-    const auto pull_back = [&](const at::Tensor& in) {
-      const auto decoded = prior.decode_with_pull_back(in);
-      return decoded.pull_back(decoded.x);
+    const auto pull = [&](const at::Tensor& in) {
+      const auto decoded = prior.codec->decode_vjp(in);
+      return decoded.pull(decoded.value);
     };
-    expect_independent_samples(pull_back, z);
+    expect_independent_samples(pull, z);
   }
 }
 
@@ -101,12 +102,12 @@ TEST(BuiltInPrior, LoadsAndDecodesToFiniteValues) {
   for (const auto type : {at::kFloat, at::kDouble}) {
     const auto prior = load_stable_diffusion(directory.string(), {.dtype = type});
     at::manual_seed(1);
-    const at::Tensor z = at::randn({2, prior->geometry().latent_channels, 8, 8}, type);
-    const at::Tensor x = prior->decode(z);
+    const at::Tensor z = at::randn({2, prior->geometry.latent_channels, 8, 8}, type);
+    const at::Tensor x = prior->codec->decode(z);
     EXPECT_EQ(x.sizes(), (std::vector<std::int64_t>{2, 1, 32, 32}));
     EXPECT_TRUE(x.isfinite().all().item<bool>());
-    EXPECT_TRUE(prior->predict_noise(z, 999).isfinite().all().item<bool>());
-    EXPECT_TRUE(prior->encode(x).std.gt(0).all().item<bool>());
+    EXPECT_TRUE(prior->noise(z, test::level_at(*prior, 999)).isfinite().all().item<bool>());
+    EXPECT_TRUE(prior->codec->encode(x).std.gt(0).all().item<bool>());
     expect_independent_everywhere(*prior, type == at::kFloat ? 8 : 2, 8);  // the slow one smaller
   }
 }

@@ -1,11 +1,13 @@
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <numeric>
+#include <tuple>
 #include <vector>
 
 #include <dwgf/base/error.hpp>
-#include <dwgf/prior/schedule.hpp>
+#include <dwgf/prior/ddpm_schedule.hpp>
 
 #include "prior/files/safetensors.hpp"
 #include "prior_files.hpp"
@@ -13,8 +15,8 @@
 namespace dwgf {
 namespace {
 
-NoiseScheduleConfig config_of(const std::string& name) {
-  NoiseScheduleConfig config;
+DdpmScheduleConfig config_of(const std::string& name) {
+  DdpmScheduleConfig config;
   if (name == "scaled_linear") return config;
   config.steps_offset = 0;
   config.beta_start = 0.0001;
@@ -27,11 +29,11 @@ NoiseScheduleConfig config_of(const std::string& name) {
   return config;
 }
 
-TEST(NoiseSchedule, EqualsDiffusersBitForBit) {
+TEST(DdpmSchedule, EqualsDiffusersBitForBit) {
   const auto golden = test::read_all(test::data("schedules.safetensors"));
   for (const std::string name : {"scaled_linear", "linear", "squared_cosine", "trained"}) {
     SCOPED_TRACE(name);
-    const NoiseSchedule schedule(config_of(name));
+    const DdpmSchedule schedule(config_of(name));
     const at::Tensor expected = golden.at(name);
     ASSERT_EQ(expected.numel(), schedule.train_steps());
     for (std::int64_t t = 0; t < schedule.train_steps(); ++t) {
@@ -40,10 +42,10 @@ TEST(NoiseSchedule, EqualsDiffusersBitForBit) {
   }
 }
 
-TEST(NoiseSchedule, SignalAndNoiseAddUpToOne) {
-  const NoiseSchedule schedule(NoiseScheduleConfig{});
+TEST(DdpmSchedule, SignalAndNoiseAddUpToOne) {
+  const DdpmSchedule schedule(DdpmScheduleConfig{});
   for (std::int64_t t = 0; t < schedule.train_steps(); ++t) {
-    EXPECT_NEAR(std::pow(schedule.signal(t), 2) + std::pow(schedule.noise(t), 2), 1.0, 1e-15);
+    EXPECT_NEAR(std::pow(schedule.level(t).signal, 2) + std::pow(schedule.level(t).noise, 2), 1.0, 1e-15);
     if (t > 0) {
       EXPECT_LT(schedule.alpha_bar(t), schedule.alpha_bar(t - 1));
     }
@@ -52,9 +54,9 @@ TEST(NoiseSchedule, SignalAndNoiseAddUpToOne) {
   EXPECT_THROW(schedule.alpha_bar(1000), InternalError);
 }
 
-TEST(NoiseSchedule, TimesAreTheGridOfDiffusersWithoutItsLast) {
+TEST(DdpmSchedule, TimesAreTheGridOfDiffusersWithoutItsLast) {
   const SafetensorsFile file(test::data("schedules.safetensors"));
-  const NoiseSchedule schedule(NoiseScheduleConfig{});
+  const DdpmSchedule schedule(DdpmScheduleConfig{});
   int grids = 0;
   for (const auto& stored : file.tensors()) {
     const std::string prefix = "scaled_linear.times.";
@@ -70,8 +72,8 @@ TEST(NoiseSchedule, TimesAreTheGridOfDiffusersWithoutItsLast) {
   EXPECT_EQ(grids, 5);
 }
 
-TEST(NoiseSchedule, TimesStayInsideTheSchedule) {
-  const NoiseSchedule schedule(NoiseScheduleConfig{});
+TEST(DdpmSchedule, TimesStayInsideTheSchedule) {
+  const DdpmSchedule schedule(DdpmScheduleConfig{});
   EXPECT_EQ(schedule.times(999).front(), 999);
   EXPECT_EQ(schedule.times(999).back(), 2);
   EXPECT_EQ(schedule.times(2), (std::vector<std::int64_t>{501}));
@@ -83,17 +85,56 @@ TEST(NoiseSchedule, TimesStayInsideTheSchedule) {
   }
   EXPECT_THROW(schedule.times(1), UsageError);
   EXPECT_THROW(schedule.times(1000), UsageError);
-  NoiseScheduleConfig late;
+  DdpmScheduleConfig late;
   late.steps_offset = 5;
-  EXPECT_THROW(NoiseSchedule(late).times(999), UsageError);
-  EXPECT_EQ(NoiseSchedule(late).times(10).front(), 905);
+  EXPECT_THROW(DdpmSchedule(late).times(999), UsageError);
+  EXPECT_EQ(DdpmSchedule(late).times(10).front(), 905);
 }
 
-TEST(NoiseSchedule, RefusesNonsense) {
+TEST(DdpmSchedule, EvenlyInNoiseAreTheNearestTimesToEvenPlaces) {
+  const DdpmSchedule schedule{DdpmScheduleConfig{}};
+  const auto place_of = [&](std::int64_t time) {
+    return std::log(schedule.level(time).noise / schedule.level(time).signal);
+  };
+  for (const auto& [first, last, count] :
+       {std::tuple{976, 1, 39}, {999, 26, 3}, {500, 500, 1}, {300, 1, 400}}) {
+    const auto spaced = schedule.evenly_in_noise(first, last, static_cast<std::size_t>(count));
+    ASSERT_EQ(spaced.size(), static_cast<std::size_t>(count));
+    EXPECT_EQ(spaced.front(), first);
+    EXPECT_EQ(spaced.back(), last);
+    for (std::size_t k = 0; k < spaced.size(); ++k) {
+      const double share = count > 1 ? static_cast<double>(k) / (count - 1) : 0.0;
+      const double place = place_of(first) + share * (place_of(last) - place_of(first));
+      double nearest = 1e9;
+      for (std::int64_t time = last; time <= first; ++time)
+        nearest = std::min(nearest, std::abs(place_of(time) - place));
+      EXPECT_NEAR(std::abs(place_of(spaced[k]) - place), nearest, 1e-12) << count << " " << k;
+    }
+  }
+}
+
+TEST(DdpmSchedule, LevelsAreThoseOfItsTimes) {
+  const DdpmSchedule schedule{DdpmScheduleConfig{}};
+  const auto times_of = [](const std::vector<Level>& levels) {
+    std::vector<std::int64_t> times;
+    for (const Level& level : levels) times.push_back(static_cast<std::int64_t>(level.time));
+    return times;
+  };
+  EXPECT_EQ(times_of(schedule.levels(10)), schedule.times(10));
+  EXPECT_EQ(times_of(schedule.levels(10, Spacing::log)), schedule.evenly_in_noise(901, 1, 9));
+  for (const Level& level : schedule.levels(10)) {
+    EXPECT_EQ(level.signal, std::sqrt(schedule.alpha_bar(static_cast<std::int64_t>(level.time))));
+    EXPECT_EQ(level.noise, std::sqrt(1.0 - schedule.alpha_bar(static_cast<std::int64_t>(level.time))));
+  }
+  EXPECT_EQ(schedule.last(), schedule.level(1));
+  EXPECT_EQ(schedule.first(), schedule.level(999));
+}
+
+TEST(DdpmSchedule, RefusesNonsense) {
   const auto refused = [](auto change) {
-    NoiseScheduleConfig config;
+    DdpmScheduleConfig config;
     change(config);
-    EXPECT_THROW(NoiseSchedule{config}, DataError);
+    EXPECT_THROW(DdpmSchedule{config}, DataError);
   };
   refused([](auto& c) { c.train_steps = 2; });
   refused([](auto& c) { c.train_steps = -1; });

@@ -47,43 +47,44 @@ class StableDiffusionParity : public ::testing::TestWithParam<Case> {
 TEST_P(StableDiffusionParity, PredictsTheNoise) {
   for (const int time : {999, 501, 1}) {
     at::Tensor expected = golden("unet." + std::to_string(time));
-    if (prior_->schedule().prediction() == PredictionType::v_prediction) {
-      expected = prior_->schedule().signal(time) * expected +
-                 prior_->schedule().noise(time) * golden("z").to(at::kDouble);
+    if (test::schedule_of(*prior_).config().prediction == PredictionType::v_prediction) {
+      expected = test::level_at(*prior_, time).signal * expected +
+                 test::level_at(*prior_, time).noise * golden("z").to(at::kDouble);
     }
-    EXPECT_LE(relative_error(prior_->predict_noise(golden("z"), time), expected), GetParam().tolerance())
+    EXPECT_LE(relative_error(prior_->noise(golden("z"), test::level_at(*prior_, time)), expected),
+              GetParam().tolerance())
         << time;
   }
 }
 
 TEST_P(StableDiffusionParity, Decodes) {
-  EXPECT_LE(relative_error(prior_->decode(first_latent()), golden("decoded")), GetParam().tolerance());
+  EXPECT_LE(relative_error(prior_->codec->decode(first_latent()), golden("decoded")), GetParam().tolerance());
 }
 
 TEST_P(StableDiffusionParity, PullsACotangentBack) {
-  const auto decoded = prior_->decode_with_pull_back(first_latent());
-  EXPECT_FALSE(decoded.x.requires_grad());
-  EXPECT_LE(relative_error(decoded.x, golden("decoded")), GetParam().tolerance());
-  const at::Tensor gradient = decoded.pull_back(golden("cotangent"));
+  const auto decoded = prior_->codec->decode_vjp(first_latent());
+  EXPECT_FALSE(decoded.value.requires_grad());
+  EXPECT_LE(relative_error(decoded.value, golden("decoded")), GetParam().tolerance());
+  const at::Tensor gradient = decoded.pull(golden("cotangent"));
   EXPECT_FALSE(gradient.requires_grad());
   EXPECT_LE(relative_error(gradient, golden("gradient")), GetParam().tolerance());
-  EXPECT_THROW(decoded.pull_back(golden("cotangent")), InternalError);
+  EXPECT_THROW(decoded.pull(golden("cotangent")), InternalError);
 }
 
 TEST_P(StableDiffusionParity, Encodes) {
-  const auto latents = prior_->encode(golden("x"));
+  const auto latents = prior_->codec->encode(golden("x"));
   EXPECT_LE(relative_error(latents.mean, golden("mean")), GetParam().tolerance());
   EXPECT_LE(relative_error(latents.std, golden("std")), GetParam().tolerance());
 }
 
 TEST_P(StableDiffusionParity, WorksAlikeInInferenceMode) {
-  const at::Tensor x = prior_->decode(first_latent());
-  const auto outside = prior_->decode_with_pull_back(first_latent()).pull_back(golden("cotangent"));
+  const at::Tensor x = prior_->codec->decode(first_latent());
+  const auto outside = prior_->codec->decode_vjp(first_latent()).pull(golden("cotangent"));
   const c10::InferenceMode inference;
   const at::Tensor z = first_latent() * 1.0;
   const auto loaded = load_stable_diffusion(test::data(GetParam().like), {.dtype = GetParam().type});
-  EXPECT_TRUE(at::equal(loaded->decode(z), x));
-  EXPECT_TRUE(at::equal(loaded->decode_with_pull_back(z).pull_back(golden("cotangent") * 1.0), outside));
+  EXPECT_TRUE(at::equal(loaded->codec->decode(z), x));
+  EXPECT_TRUE(at::equal(loaded->codec->decode_vjp(z).pull(golden("cotangent") * 1.0), outside));
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, StableDiffusionParity,
@@ -96,17 +97,18 @@ TEST(StableDiffusion, NoisePullBackAgreesWithFiniteDifferences) {
     const at::Tensor z =
         test::read_all(test::data(std::string(like) + ".safetensors")).at("z").to(at::kDouble);
     const at::Tensor cotangent = (1.3 * at::arange(z.numel(), at::kDouble)).cos().view_as(z);
-    const auto [noise, pull_back] = prior->predict_noise_with_pull_back(z, 400);
-    EXPECT_LE(relative_error(noise, prior->predict_noise(z, 400)), 1e-12);
-    const at::Tensor gradient = pull_back(cotangent);
+    const auto [noise, pull] = prior->noise_vjp(z, test::level_at(*prior, 400));
+    EXPECT_LE(relative_error(noise, prior->noise(z, test::level_at(*prior, 400))), 1e-12);
+    const at::Tensor gradient = pull(cotangent);
     EXPECT_FALSE(gradient.requires_grad());
-    EXPECT_THROW(pull_back(cotangent), InternalError);
+    EXPECT_THROW(pull(cotangent), InternalError);
     const double step = 1e-5;
     for (const std::int64_t entry : {0, 99, 300}) {
       at::Tensor change = at::zeros_like(z);
       change.view(-1)[entry] = step;
-      const at::Tensor difference =
-          (prior->predict_noise(z + change, 400) - prior->predict_noise(z - change, 400)) / (2 * step);
+      const at::Tensor difference = (prior->noise(z + change, test::level_at(*prior, 400)) -
+                                     prior->noise(z - change, test::level_at(*prior, 400))) /
+                                    (2 * step);
       const double expected = (difference * cotangent).sum().item<double>();
       EXPECT_NEAR(gradient.reshape(-1)[entry].item<double>(), expected, 1e-6 * (1 + std::abs(expected)));
     }
@@ -116,18 +118,18 @@ TEST(StableDiffusion, NoisePullBackAgreesWithFiniteDifferences) {
 TEST(StableDiffusion, EncodersPullBackAgreesWithFiniteDifferences) {
   const auto prior = load_stable_diffusion(test::data("sd1"), {.dtype = at::kDouble});
   const at::Tensor x = test::read_all(test::data("sd1.safetensors")).at("x").to(at::kDouble);
-  const auto [mean, pull_back] = prior->encode_with_pull_back(x);
-  EXPECT_TRUE(at::equal(mean, prior->encode(x).mean));
+  const auto [mean, pull] = prior->codec->encode_vjp(x);
+  EXPECT_TRUE(at::equal(mean, prior->codec->encode(x).mean));
   const at::Tensor cotangent = (1.3 * at::arange(mean.numel(), at::kDouble)).cos().view_as(mean);
-  const at::Tensor gradient = pull_back(cotangent);
+  const at::Tensor gradient = pull(cotangent);
   EXPECT_FALSE(gradient.requires_grad());
-  EXPECT_THROW(pull_back(cotangent), InternalError);
+  EXPECT_THROW(pull(cotangent), InternalError);
   const double step = 1e-5;
   for (const std::int64_t entry : {0, 777, 3000}) {
     at::Tensor change = at::zeros_like(x);
     change.view(-1)[entry] = step;
     const at::Tensor difference =
-        (prior->encode(x + change).mean - prior->encode(x - change).mean) / (2 * step);
+        (prior->codec->encode(x + change).mean - prior->codec->encode(x - change).mean) / (2 * step);
     const double expected = (difference * cotangent).sum().item<double>();
     EXPECT_NEAR(gradient.reshape(-1)[entry].item<double>(), expected, 1e-6 * (1 + std::abs(expected)));
   }
@@ -138,12 +140,13 @@ TEST(StableDiffusion, PullBackAgreesWithFiniteDifferences) {
   const auto golden = test::read_all(test::data("sd1.safetensors"));
   const at::Tensor z = golden.at("z").to(at::kDouble).narrow(0, 0, 1),
                    cotangent = golden.at("cotangent").to(at::kDouble);
-  const at::Tensor gradient = prior->decode_with_pull_back(z).pull_back(cotangent);
+  const at::Tensor gradient = prior->codec->decode_vjp(z).pull(cotangent);
   const double step = 1e-5;
   for (const std::int64_t entry : {0, 37, 100, 255}) {
     at::Tensor change = at::zeros_like(z);
     change.view(-1)[entry] = step;
-    const at::Tensor difference = (prior->decode(z + change) - prior->decode(z - change)) / (2 * step);
+    const at::Tensor difference =
+        (prior->codec->decode(z + change) - prior->codec->decode(z - change)) / (2 * step);
     const double expected = (difference * cotangent).sum().item<double>();
     EXPECT_NEAR(gradient.view(-1)[entry].item<double>(), expected, 1e-6 * (1 + std::abs(expected)));
   }
@@ -151,16 +154,14 @@ TEST(StableDiffusion, PullBackAgreesWithFiniteDifferences) {
 
 TEST(StableDiffusion, DescribesItself) {
   const auto prior = load_stable_diffusion(test::data("sd2"), {});
-  EXPECT_EQ(prior->geometry().factor, 4);
-  EXPECT_EQ(prior->geometry().image_channels, 3);
-  EXPECT_EQ(prior->geometry().latent_channels, 4);
-  EXPECT_EQ(prior->schedule().prediction(), PredictionType::v_prediction);
-  EXPECT_EQ(prior->schedule().config().steps_offset, 1);
-  EXPECT_EQ(prior->sha256().size(), 64U);
-  EXPECT_NE(prior->sha256(), load_stable_diffusion(test::data("sd1"), {})->sha256());
-  EXPECT_EQ(
-      prior->sha256(),
-      load_stable_diffusion(test::data("sd2"), {.dtype = at::kDouble, .need_encoder = false})->sha256());
+  EXPECT_EQ(prior->geometry.factor, 4);
+  EXPECT_EQ(prior->geometry.image_channels, 3);
+  EXPECT_EQ(prior->geometry.latent_channels, 4);
+  EXPECT_EQ(test::schedule_of(*prior).config().prediction, PredictionType::v_prediction);
+  EXPECT_EQ(test::schedule_of(*prior).config().steps_offset, 1);
+  EXPECT_EQ(prior->sha256.size(), 64U);
+  EXPECT_NE(prior->sha256, load_stable_diffusion(test::data("sd1"), {})->sha256);
+  EXPECT_EQ(prior->sha256, load_stable_diffusion(test::data("sd2"), {.dtype = at::kDouble})->sha256);
 }
 
 /// A copy of sd1, parts of which a test replaces.
@@ -188,21 +189,19 @@ class DamagedDirectory : public ::testing::Test {
 
 TEST_F(DamagedDirectory, IntactItLoadsInAnyStoredType) {
   const auto golden = test::read_all(test::data("sd1.safetensors"));
-  const auto expected =
-      load_stable_diffusion(root().string(), {})->predict_noise(golden.at("z").to(at::kFloat), 501);
+  const auto noise = [&] {
+    const auto prior = load_stable_diffusion(root().string(), {});
+    return prior->noise(golden.at("z").to(at::kFloat), test::level_at(*prior, 501));
+  };
+  const at::Tensor expected = noise();
   for (const auto type : {at::kFloat, at::kDouble}) {
     for (auto& [name, tensor] : weights_) tensor = tensor.to(type);
     write_unet();
-    EXPECT_TRUE(at::equal(
-        load_stable_diffusion(root().string(), {})->predict_noise(golden.at("z").to(at::kFloat), 501),
-        expected));
+    EXPECT_TRUE(at::equal(noise(), expected));
   }
   for (auto& [name, tensor] : weights_) tensor = tensor.to(at::kBFloat16);
   write_unet();
-  EXPECT_LE(relative_error(
-                load_stable_diffusion(root().string(), {})->predict_noise(golden.at("z").to(at::kFloat), 501),
-                expected),
-            0.1);
+  EXPECT_LE(relative_error(noise(), expected), 0.1);
 }
 
 TEST_F(DamagedDirectory, MissingFilesAreNamed) {
@@ -248,12 +247,12 @@ TEST_F(DamagedDirectory, AContextOfAnotherModelIsRefused) {
 }
 
 TEST_F(DamagedDirectory, WrongArgumentsAreRefused) {
-  const auto prior = load_stable_diffusion(root().string(), {.need_encoder = false});
-  EXPECT_THROW(prior->encode(at::zeros({1, 3, 32, 32})), InternalError);
-  EXPECT_THROW(prior->decode(at::zeros({1, 3, 8, 8})), InternalError);
-  EXPECT_THROW(prior->decode(at::zeros({1, 4, 8, 8}, at::kDouble)), InternalError);
-  EXPECT_THROW(prior->predict_noise(at::zeros({1, 4, 8, 8}), 1000), InternalError);
-  EXPECT_THROW(load_stable_diffusion(root().string(), {})->encode(at::zeros({1, 3, 30, 32})), DataError);
+  const auto prior = load_stable_diffusion(root().string(), {});
+  EXPECT_THROW(prior->codec->encode(at::zeros({1, 4, 32, 32})), InternalError);
+  EXPECT_THROW(prior->codec->decode(at::zeros({1, 3, 8, 8})), InternalError);
+  EXPECT_THROW(prior->codec->decode(at::zeros({1, 4, 8, 8}, at::kDouble)), InternalError);
+  EXPECT_THROW(test::level_at(*prior, 1000), InternalError);
+  EXPECT_THROW(prior->codec->encode(at::zeros({1, 3, 30, 32})), DataError);
 }
 
 TEST_F(DamagedDirectory, ConfigurationsThatDoNotBelongToTheWeightsAllocateNothing) {

@@ -37,11 +37,11 @@ class WithTextEncoder : public ::testing::TestWithParam<const char*> {
     return encode_prompt(root(), read_text_encoder_config(root() / "text_encoder" / "config.json"), weights,
                          prompt, at::TensorOptions(type), hashes);
   }
-  std::unique_ptr<Prior> load(const StableDiffusionOptions& options) const {
+  std::unique_ptr<Prior> load(const PriorOptions& options) const {
     return load_stable_diffusion(root().string(), options);
   }
   template <class Expected>
-  void expect_refused(const StableDiffusionOptions& options, std::initializer_list<const char*> parts) const {
+  void expect_refused(const PriorOptions& options, std::initializer_list<const char*> parts) const {
     const auto message = test::message_of<Expected>([&] { (void)load(options); });
     for (const char* part : parts)
       EXPECT_NE(message.find(part), std::string::npos) << "'" << part << "' not in: " << message;
@@ -68,16 +68,17 @@ TEST_P(WithTextEncoder, APromptIsItsEmbedding) {
   for (const char* prompt : {kPrompt, ""}) {
     const auto by_prompt = load({.dtype = at::kDouble, .prompt = prompt});
     const auto by_context = load({.dtype = at::kDouble, .context = encode(prompt, at::kDouble)});
-    EXPECT_TRUE(at::equal(by_prompt->predict_noise(z, 501), by_context->predict_noise(z, 501)));
-    EXPECT_NE(by_prompt->sha256(), by_context->sha256());
-    EXPECT_EQ(by_prompt->sha256(), load({.prompt = "another"})->sha256());
+    EXPECT_TRUE(at::equal(by_prompt->noise(z, test::level_at(*by_prompt, 501)),
+                          by_context->noise(z, test::level_at(*by_context, 501))));
+    EXPECT_NE(by_prompt->sha256, by_context->sha256);
+    EXPECT_EQ(by_prompt->sha256, load({.prompt = "another"})->sha256);
   }
-  EXPECT_FALSE(at::equal(load({.dtype = at::kDouble, .prompt = kPrompt})->predict_noise(z, 501),
-                         load({.dtype = at::kDouble})->predict_noise(z, 501)));
-  EXPECT_EQ(load({.context = encode("", at::kFloat)})->sha256(),
-            load_stable_diffusion(test::data(GetParam()).string(), {})->sha256());
-  EXPECT_TRUE(
-      load({.dtype = at::kBFloat16, .prompt = kPrompt})->predict_noise(z.to(at::kBFloat16), 501).defined());
+  const Level level = test::level_at(*load({}), 501);
+  EXPECT_FALSE(at::equal(load({.dtype = at::kDouble, .prompt = kPrompt})->noise(z, level),
+                         load({.dtype = at::kDouble})->noise(z, level)));
+  EXPECT_EQ(load({.context = encode("", at::kFloat)})->sha256,
+            load_stable_diffusion(test::data(GetParam()).string(), {})->sha256);
+  EXPECT_TRUE(load({.dtype = at::kBFloat16, .prompt = kPrompt})->noise(z.to(at::kBFloat16), level).defined());
 }
 
 TEST_P(WithTextEncoder, WhatIsMissingIsNamed) {

@@ -22,18 +22,20 @@ TEST_P(UNetParity, OutputEqualsDiffusers) {
   const auto unet = load(like, type);
   const at::NoGradGuard no_grad;
 
-  unet->set_context(golden.at("context").to(type));
+  const at::Tensor context = golden.at("context").to(type);
   for (const int time : {999, 501, 1}) {
     const auto expected = golden.at("unet." + std::to_string(time));
-    const double error = test::relative_error(unet->forward(golden.at("z").to(type), time), expected);
+    const double error =
+        test::relative_error(unet->forward(golden.at("z").to(type), time, context), expected);
     EXPECT_LE(error, tolerance) << "at time " << time;
     RecordProperty("error." + std::to_string(time), std::to_string(error));
   }
-  EXPECT_LE(test::relative_error(unet->forward(golden.at("z_odd").to(type), 501), golden.at("unet.odd")),
-            tolerance);
+  EXPECT_LE(
+      test::relative_error(unet->forward(golden.at("z_odd").to(type), 501, context), golden.at("unet.odd")),
+      tolerance);
 
-  unet->set_context(at::zeros({1, 1, golden.at("context").size(2)}, type));
-  EXPECT_LE(test::relative_error(unet->forward(golden.at("z").to(type), 501), golden.at("unet.zero")),
+  const at::Tensor zero = at::zeros({1, 1, golden.at("context").size(2)}, type);
+  EXPECT_LE(test::relative_error(unet->forward(golden.at("z").to(type), 501, zero), golden.at("unet.zero")),
             tolerance);
 }
 
@@ -67,25 +69,23 @@ TEST(UNet, ASingleTokenContextIsAttendedToInFull) {
   const at::NoGradGuard no_grad;
   const at::Tensor token = golden.at("context").to(at::kDouble).narrow(1, 0, 1),
                    z = golden.at("z").to(at::kDouble);
-  unet->set_context(token);
-  const at::Tensor single = unet->forward(z, 300);
-  unet->set_context(token.repeat({1, 2, 1}));
-  EXPECT_LE(test::relative_error(single, unet->forward(z, 300)), 1e-13);
+  const at::Tensor single = unet->forward(z, 300, token);
+  EXPECT_LE(test::relative_error(single, unet->forward(z, 300, token.repeat({1, 2, 1}))), 1e-13);
 }
 
 TEST(UNet, AnInputGradientCanBeTakenToo) {
   const auto golden = test::read_all(test::data("sd1.safetensors"));
   const auto unet = load("sd1", at::kDouble);
-  unet->set_context(golden.at("context").to(at::kDouble));
+  const at::Tensor context = golden.at("context").to(at::kDouble);
   const at::Tensor direction = at::ones({1, 4, 8, 8}, at::kDouble);
   const at::Tensor z = golden.at("z").narrow(0, 0, 1).to(at::kDouble).requires_grad_();
-  unet->forward(z, 501).sum().backward();
+  unet->forward(z, 501, context).sum().backward();
   const at::NoGradGuard no_grad;
   const double step = 1e-5;
-  const double difference =
-      (unet->forward(z + step * direction, 501).sum() - unet->forward(z - step * direction, 501).sum())
-          .item<double>() /
-      (2 * step);
+  const double difference = (unet->forward(z + step * direction, 501, context).sum() -
+                             unet->forward(z - step * direction, 501, context).sum())
+                                .item<double>() /
+                            (2 * step);
   EXPECT_NEAR((z.grad() * direction).sum().item<double>(), difference, 1e-6 * (1 + std::abs(difference)));
 }
 

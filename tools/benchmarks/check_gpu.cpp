@@ -10,6 +10,7 @@
 
 #include <dwgf/base/error.hpp>
 #include <dwgf/flow/fixed_point.hpp>
+#include <dwgf/prior/ddpm_schedule.hpp>
 
 #include "comm/device.hpp"
 #include "flow/draws.hpp"
@@ -63,7 +64,7 @@ void check_moments() {
 
 void check_interactions() {
   SelfCollective self;
-  const NoiseSchedule schedule{NoiseScheduleConfig{}};
+  const DdpmSchedule schedule{DdpmScheduleConfig{}};
   for (const auto kind : {InteractionKind::mixture, InteractionKind::gaussian, InteractionKind::repulsion,
                           InteractionKind::none}) {
     const auto score_on = [&](const at::Device& device) {
@@ -73,7 +74,7 @@ void check_interactions() {
       interaction->begin(state);
       interaction->finish(state);
       return interaction
-          ->score(state, 1, add_noise(state.batches[1], schedule, 600, {1, 2, 0, 3, Purpose::noising}))
+          ->score(state, 1, add_noise(state.batches[1], schedule.level(600), {1, 2, 0, 3, Purpose::noising}))
           .score.cpu();
     };
     const at::Tensor host = score_on(at::kCPU), device = score_on(kGpu);
@@ -91,7 +92,7 @@ void check_nccl(Communicator& world) {
   nccl->all_reduce_sum({sums.data_ptr<std::int64_t>(), static_cast<std::size_t>(sums.numel())});
   check("NCCL sums integers", at::equal(sums.cpu(), expected), 0.0);
   const at::Tensor own = at::arange(5000, at::TensorOptions(at::kFloat).device(kGpu));
-  const at::Tensor all = at::zeros({world.size() * 5000}, own.options());
+  const at::Tensor all = at::zeros({world.size() * 5000}, own.options);
   nccl->all_gather(bytes_of<float>(own), bytes_of<float>(all));
   check("NCCL gathers", at::equal(all.cpu().slice(0, 0, 5000), own.cpu()), 0.0);
 }

@@ -59,13 +59,13 @@ int steps(char** arguments) {
   const std::int64_t height = std::atoll(arguments[1]), width = std::atoll(arguments[2]);
   at::set_num_threads(std::atoi(arguments[5]));
   const auto start = Clock::now();
-  StableDiffusionOptions networks;
+  PriorOptions networks;
   if (precision == "bf16") networks.unet_type = networks.autoencoder_type = at::kBFloat16;
   const auto prior = load_stable_diffusion(directory, networks);
   std::printf("%.9g\n", seconds_since(start));
   std::fflush(stdout);
 
-  const ImageShape shape{prior->geometry().image_channels, height, width};
+  const ImageShape shape{prior->geometry.image_channels, height, width};
   const auto forward = make_operator("mean:4", {.image_shape = shape});
   const Problem problem{*prior, *forward, at::rand({shape.channels, height / 4, width / 4}), shape};
   FlowOptions options;

@@ -5,6 +5,8 @@
 
 #include <cstdint>
 
+#include <dwgf/catalogue/spacing.hpp>
+
 namespace dwgf {
 
 /// How the posterior is approached. The rows of flow/known_methods.cpp.
@@ -15,12 +17,6 @@ enum class Method {
   rlsd,       ///< repulsive latent score distillation
   psld,       ///< posterior sampling with latent diffusion
   latent_dps  ///< diffusion posterior sampling in latent space
-};
-
-/// How the times of the grid are spaced.
-enum class Spacing {
-  linear,  ///< evenly, as DDIM's "leading"
-  log      ///< evenly in log(s / a), from the grid's first time to the one that it leaves out
 };
 
 /// How the particles of an image act on each other (terms/interaction.hpp).

@@ -59,7 +59,7 @@ class Affine final : public GradientFlow {
         gradients_(setup.group) {}
 
  private:
-  NoisedBatch place(const ParticleBatch& batch, std::int64_t, const DrawAddress&) const override {
+  NoisedBatch place(const ParticleBatch& batch, const Level&, const DrawAddress&) const override {
     return {batch.z, at::zeros_like(batch.z), 1.0, 0.0};
   }
 

@@ -13,17 +13,16 @@ GradientFlow::GradientFlow(const MethodSetup& setup, const InteractionOptions& i
                            const DataTermOptions& data)
     : setup_(setup),
       bayes_(data.objective == Objective::bayes),
-      times_(flow_times(setup.problem.prior.schedule(), setup.options)),
+      levels_(flow_levels(*setup.problem.prior.path, setup.options)),
       interaction_(make_interaction(interaction, setup.group)),
       data_term_(setup.problem, data, setup.options.seed) {}
 
 void GradientFlow::step(FlowState& state, StepRecords& records) {
-  const std::int64_t t = times_[static_cast<std::size_t>(state.step)];
-  const double prior_noise = setup_.problem.prior.schedule().noise(t);
-  const double weight = setup_.options.weight, beta = tempering(state.step, prior_noise);
+  const Level& level = levels_[static_cast<std::size_t>(state.step)];
+  const double weight = setup_.options.weight, beta = tempering(state.step, level.noise);
   const std::vector<PredictedBatch> predicted = predict(
-      state, setup_, t, *interaction_,
-      [&](const ParticleBatch& batch, const DrawAddress& noise) { return place(batch, t, noise); }, records);
+      state, setup_, level, *interaction_,
+      [&](const ParticleBatch& batch, const DrawAddress& noise) { return place(batch, level, noise); }, records);
   std::vector<at::Tensor> gradients;  // [M, c, h, w] of each batch
   for (std::size_t b = 0; b < state.batches.size(); ++b) {
     records.enter(b);
@@ -31,7 +30,7 @@ void GradientFlow::step(FlowState& state, StepRecords& records) {
     const auto& [noised, eps_theta] = predicted[b];
     const InteractionScore score = interaction_->score(state, b, noised);
     const at::Tensor prior_gradient =
-        bayes_ ? bayes_regulariser_gradient(score.score, eps_theta, noised, prior_noise, weight)
+        bayes_ ? bayes_regulariser_gradient(score.score, eps_theta, noised, level.noise, weight)
                : regulariser_gradient(score.score, eps_theta, noised, weight);
     const DataGradient data = data_term_.gradient(batch.z, batch.first, state.step, beta);
     gradients.push_back(data.gradient + prior_gradient);
@@ -51,8 +50,8 @@ class Dwgf final : public GradientFlow {
       : GradientFlow(setup, setup.options.interaction, setup.options.data), adam_(setup.options.rate) {}
 
  private:
-  NoisedBatch place(const ParticleBatch& batch, std::int64_t t, const DrawAddress& noise) const override {
-    return add_noise(batch, setup().problem.prior.schedule(), t, noise);
+  NoisedBatch place(const ParticleBatch& batch, const Level& level, const DrawAddress& noise) const override {
+    return add_noise(batch, level, noise);
   }
   double tempering(std::int64_t, double) const override { return 1.0; }
   void move(FlowState& state, const std::vector<at::Tensor>& gradients) override {

@@ -1,4 +1,4 @@
-/// Diffusion-regularised Wasserstein gradient flow (arXiv 2509.19276). A step at time t of the grid: particles
+/// Diffusion-regularised Wasserstein gradient flow (arXiv 2509.19276). A step at a level of the grid: particles
 /// are placed at z_t, and each moves against
 ///
 ///   g = J_D^T c + g_R        (terms/data_term.hpp, terms/regulariser.hpp, terms/interaction.hpp)
@@ -28,15 +28,15 @@ class GradientFlow : public FlowMethod {
 
  private:
   /// Where the prior's and the ensemble's scores are taken. `noise`: of its draws, whose particle is the batch's.
-  virtual NoisedBatch place(const ParticleBatch& batch, std::int64_t t, const DrawAddress& noise) const = 0;
-  /// beta of the likelihood in step `step`, whose time has the noise `s`.
+  virtual NoisedBatch place(const ParticleBatch& batch, const Level& level, const DrawAddress& noise) const = 0;
+  /// beta of the likelihood in step `step`, whose level has the noise `s`.
   virtual double tempering(std::int64_t step, double s) const = 0;
   /// Moves all batches of the rank against their gradients [M, c, h, w]; may be collective.
   virtual void move(FlowState& state, const std::vector<at::Tensor>& gradients) = 0;
 
   const MethodSetup setup_;
   const bool bayes_;
-  const std::vector<std::int64_t> times_;
+  const std::vector<Level> levels_;
   const std::unique_ptr<Interaction> interaction_;
   const DataTerm data_term_;
 };

@@ -16,11 +16,9 @@ namespace dwgf {
 namespace {
 
 /// The levels that the steps begin at, and the clean one.
-std::vector<NoiseLevel> noise_levels(const NoiseSchedule& schedule, const FlowOptions& options) {
-  std::vector<std::int64_t> times = schedule.times(options.grid);
-  times.resize(static_cast<std::size_t>(step_count(options)));
-  std::vector<NoiseLevel> levels;
-  for (const std::int64_t t : times) levels.push_back({schedule.signal(t), schedule.noise(t)});
+std::vector<Level> noise_levels(const NoisePath& path, const FlowOptions& options) {
+  std::vector<Level> levels = path.levels(options.grid);
+  levels.resize(static_cast<std::size_t>(step_count(options)), path.last());
   levels.push_back({1.0, 0.0});
   return levels;
 }
@@ -31,30 +29,29 @@ class GuidedSampling final : public FlowMethod {
       : problem_(setup.problem),
         seed_(setup.options.seed),
         eta_(setup.options.guidance.eta),
-        times_(problem_.prior.schedule().times(setup.options.grid)),
-        levels_(noise_levels(problem_.prior.schedule(), setup.options)),
+        levels_(noise_levels(*problem_.prior.path, setup.options)),
         guidance_(std::move(guidance)) {}
 
   void step(FlowState& state, StepRecords& records) override {
     const auto step = static_cast<std::size_t>(state.step);
-    const NoiseLevel &level = levels_[step], &next = levels_[step + 1];
+    const Level &level = levels_[step], &next = levels_[step + 1];
     const double sigma = step_noise(level, next, eta_);
     for (std::size_t b = 0; b < state.batches.size(); ++b) {
       records.enter(b);
       ParticleBatch& batch = state.batches[b];
-      const PredictedNoise predicted = problem_.prior.predict_noise_with_pull_back(batch.z, times_[step]);
-      const at::Tensor z0 = clean_estimate(batch.z, predicted.noise, level);  // [M, c, h, w]
+      const Vjp predicted = problem_.prior.noise_vjp(batch.z, level);
+      const at::Tensor z0 = clean_estimate(batch.z, predicted.value, level);  // [M, c, h, w]
 
       const GuidanceGradient at_clean = guidance_->gradient(z0);
       const at::Tensor guided =
-          clean_estimate(at_clean.gradient, predicted.pull_back(at_clean.gradient), level);
+          clean_estimate(at_clean.gradient, predicted.pull(at_clean.gradient), level);
 
       at::Tensor fresh;
       if (sigma > 0.0) {
         fresh = normals_like(batch.z, {seed_, problem_.image, static_cast<std::uint32_t>(batch.first),
                                        static_cast<std::uint32_t>(state.step), Purpose::noising});
       }
-      const at::Tensor unguided = reverse_step(z0, predicted.noise, next, sigma, fresh);
+      const at::Tensor unguided = reverse_step(z0, predicted.value, next, sigma, fresh);
       records.add(
           {{"misfit", at_clean.misfit}, {"data_gradient", guided}, {"prior_gradient", unguided - batch.z}});
       batch.z = unguided - guided;
@@ -65,8 +62,7 @@ class GuidedSampling final : public FlowMethod {
   const Problem& problem_;
   const std::uint64_t seed_;
   const double eta_;
-  const std::vector<std::int64_t> times_;
-  const std::vector<NoiseLevel> levels_;
+  const std::vector<Level> levels_;
   const std::unique_ptr<Guidance> guidance_;
 };
 

@@ -1,5 +1,5 @@
-/// Guided sampling: every particle is a sampler of its own, from z_T ~ N(0, I) down the grid of times
-/// (prior/schedule.hpp) to a clean latent; particles do not act on each other. One step from t to the next
+/// Guided sampling: every particle is a sampler of its own, from z_T ~ N(0, I) down the grid of levels
+/// (prior/noise_path.hpp) to a clean latent; particles do not act on each other. One step from t to the next
 /// time of the grid, with z0 the clean estimate and z' the step of the reverse diffusion
 /// (reverse_diffusion.hpp), and L the guidance's loss (latent_dps.hpp, psld.hpp):
 ///

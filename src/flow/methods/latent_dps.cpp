@@ -15,11 +15,11 @@ class LatentDps final : public Guidance {
       : problem_(problem), weight_(weight), y_(problem.measurement()) {}
 
   GuidanceGradient gradient(const at::Tensor& z0) const override {
-    const DecodedImage decoded = problem_.prior.decode_with_pull_back(z0);
-    const at::Tensor seen = cut_to_image(decoded.x, problem_.image_shape);  // [M, C, H, W]
+    const Vjp decoded = problem_.prior.codec->decode_vjp(z0);
+    const at::Tensor seen = cut_to_image(decoded.value, problem_.image_shape);  // [M, C, H, W]
     const at::Tensor missed = problem_.forward.apply(seen) - y_;            // [M, ...]
     const at::Tensor cotangent = problem_.forward.pull_back(seen, weight_ * unit_vectors(missed));
-    return {decoded.pull_back(put_on_canvas(cotangent, decoded.x)), misfit_of(missed, problem_.forward)};
+    return {decoded.pull(put_on_canvas(cotangent, decoded.value)), misfit_of(missed, problem_.forward)};
   }
 
  private:

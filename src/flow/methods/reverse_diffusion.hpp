@@ -10,22 +10,18 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <dwgf/prior/noise_path.hpp>
+
 namespace dwgf {
 
-/// A noise level: z_t = signal z_0 + noise eps.
-struct NoiseLevel {
-  double signal = 1.0;  ///< a
-  double noise = 0.0;   ///< s
-};
-
 /// z0 [M, c, h, w]
-at::Tensor clean_estimate(const at::Tensor& z_t, const at::Tensor& predicted_noise, const NoiseLevel& level);
+at::Tensor clean_estimate(const at::Tensor& z_t, const at::Tensor& predicted_noise, const Level& level);
 
 /// sigma
-double step_noise(const NoiseLevel& level, const NoiseLevel& next, double eta);
+double step_noise(const Level& level, const Level& next, double eta);
 
 /// z_t' [M, c, h, w]; `fresh` is n, which is not looked at where sigma is 0.
-at::Tensor reverse_step(const at::Tensor& clean, const at::Tensor& predicted_noise, const NoiseLevel& next,
+at::Tensor reverse_step(const at::Tensor& clean, const at::Tensor& predicted_noise, const Level& next,
                         double sigma, const at::Tensor& fresh);
 
 }  // namespace dwgf

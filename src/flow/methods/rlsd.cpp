@@ -19,7 +19,7 @@ constexpr double kSecondBeta = 0.99;
 
 /// x ~ N(0, I) beside every latent.
 void add_images(FlowState& state, const Problem& problem, const FlowOptions& options) {
-  const PriorGeometry& geometry = problem.prior.geometry();
+  const PriorGeometry& geometry = problem.prior.geometry;
   const Canvas canvas = geometry.canvas(problem.image_shape.height, problem.image_shape.width);
   for (ParticleBatch& batch : state.batches) {
     batch.image_first_moment =
@@ -40,7 +40,7 @@ class Rlsd final : public FlowMethod {
  public:
   explicit Rlsd(const MethodSetup& setup)
       : setup_(setup),
-        times_(setup.problem.prior.schedule().times(setup.options.grid)),
+        levels_(setup.problem.prior.path->levels(setup.options.grid)),
         y_(setup.problem.measurement()),
         interaction_(make_interaction(repulsion_of(setup.options), setup.group)),
         latent_adam_(setup.options.rate, kSecondBeta),
@@ -51,11 +51,11 @@ class Rlsd final : public FlowMethod {
     const Prior& prior = problem.prior;
     const double coupling = options.rlsd.coupling;
     const double observed = static_cast<double>(problem.forward.observed_count());
-    const std::int64_t t = times_[static_cast<std::size_t>(state.step)];
+    const Level& level = levels_[static_cast<std::size_t>(state.step)];
     const std::vector<PredictedBatch> predicted = predict(
-        state, setup_, t, *interaction_,
+        state, setup_, level, *interaction_,
         [&](const ParticleBatch& batch, const DrawAddress& noise) {
-          return add_noise(batch, prior.schedule(), t, noise);
+          return add_noise(batch, level, noise);
         },
         records);
     for (std::size_t b = 0; b < state.batches.size(); ++b) {
@@ -66,15 +66,15 @@ class Rlsd final : public FlowMethod {
       const InteractionScore score = interaction_->score(state, b, predicted[b].noised);
       const at::Tensor prior_gradient = regulariser_gradient(score.score, predicted[b].eps_theta,
                                                              predicted[b].noised, options.weight / coupling);
-      const DecodedImage decoded = prior.decode_with_pull_back(batch.z);
-      const at::Tensor data_gradient = decoded.pull_back((decoded.x - batch.image) * (1.0 / dim));
+      const Vjp decoded = prior.codec->decode_vjp(batch.z);
+      const at::Tensor data_gradient = decoded.pull((decoded.value - batch.image) * (1.0 / dim));
       latent_adam_.move(batch, data_gradient + prior_gradient, state.step);
 
       const at::Tensor seen = cut_to_image(batch.image, problem.image_shape);  // [M, C, H, W]
       const at::Tensor residual = problem.forward.apply(seen) - y_;            // [M, ...]
       const at::Tensor towards_measurement =
           put_on_canvas(problem.forward.pull_back(seen, residual * (1.0 / observed)), batch.image);
-      const at::Tensor from_decoded = batch.image - prior.decode(batch.z);  // [M, C, H', W']
+      const at::Tensor from_decoded = batch.image - prior.codec->decode(batch.z);  // [M, C, H', W']
       image_adam_.move_images(batch, at::add(towards_measurement, from_decoded, coupling / dim), state.step);
 
       records.add({{"misfit", misfit_of(residual, problem.forward)},
@@ -86,7 +86,7 @@ class Rlsd final : public FlowMethod {
 
  private:
   const MethodSetup setup_;
-  const std::vector<std::int64_t> times_;
+  const std::vector<Level> levels_;
   const at::Tensor y_;  // [1, ...]
   const std::unique_ptr<Interaction> interaction_;
   const Adam latent_adam_, image_adam_;

@@ -114,8 +114,8 @@ class DataSampler {
     at::Tensor direction, gradient, information, perturbation;
     at::Tensor preconditioned;  // R times the gradient
     for (std::int64_t k = 0; k < directions_; ++k) {
-      const DecodedImage decoded = problem_.prior.decode_with_pull_back(step.z);
-      const at::Tensor seen = cut_to_image(decoded.x, problem_.image_shape);  // [M, C, H, W]
+      const Vjp decoded = problem_.prior.codec->decode_vjp(step.z);
+      const at::Tensor seen = cut_to_image(decoded.value, problem_.image_shape);  // [M, C, H, W]
       const at::Tensor measured = problem_.forward.apply(seen);               // a [M, ...]
       if (k == 0) {
         information = noise_.information(measured);                           // F [M, ...]
@@ -124,7 +124,7 @@ class DataSampler {
       const at::Tensor pull =
           perturbation - noise_.log_likelihood_gradient(measured, problem_.y);  // [M, ...]
       step.data_gradient =
-          decoded.pull_back(put_on_canvas(problem_.forward.pull_back(seen, pull), decoded.x));
+          decoded.pull(put_on_canvas(problem_.forward.pull_back(seen, pull), decoded.value));
       step.prior_gradient = covariance.times(step.z - centre, -1.0);
       step.misfit = misfit_of(measured - y_, problem_.forward);
 
@@ -155,7 +155,7 @@ class DataSampler {
     const double entries = static_cast<double>(z.numel() / z.size(0));
     const at::Tensor length = dot_products(direction, direction).sqrt().clamp_min(kTiny);
     const at::Tensor trial = (kTrialStep * scale * std::sqrt(entries)) / length;  // [M, 1, 1, 1]
-    const at::Tensor seen = cut_to_image(problem_.prior.decode(z + trial * direction), problem_.image_shape);
+    const at::Tensor seen = cut_to_image(problem_.prior.codec->decode(z + trial * direction), problem_.image_shape);
     std::vector<std::int64_t> per_sample(static_cast<std::size_t>(measured.dim()), 1);
     per_sample[0] = -1;
     return (problem_.forward.apply(seen) - measured) / trial.view(per_sample);
@@ -172,25 +172,25 @@ class SplitGibbs final : public FlowMethod {
   explicit SplitGibbs(const MethodSetup& setup)
       : problem_(setup.problem),
         options_(setup.options),
-        times_(flow_times(problem_.prior.schedule(), options_)),
+        levels_(flow_levels(*problem_.prior.path, options_)),
         sampler_(problem_, options_.gibbs.data_steps),
         estimate_(options_.interaction.covariance, setup.group) {}
 
   void step(FlowState& state, StepRecords& records) override {
     const Prior& prior = problem_.prior;
-    const std::int64_t t = times_[static_cast<std::size_t>(state.step)];
+    const Level& level = levels_[static_cast<std::size_t>(state.step)];
     const DrawAddress address{options_.seed, problem_.image, 0, static_cast<std::uint32_t>(state.step),
                               Purpose::noising};
     std::vector<NoisedBatch> noised;
     std::vector<at::Tensor> denoised;  // z0 [M, c, h, w]
     for (std::size_t b = 0; b < state.batches.size(); ++b) {
       records.enter(b);
-      noised.push_back(add_noise(state.batches[b], prior.schedule(), t, address));
+      noised.push_back(add_noise(state.batches[b], level, address));
       const NoisedBatch& last = noised.back();
-      denoised.push_back((last.z_t - last.s * prior.predict_noise(last.z_t, t)) * (1.0 / last.a));
+      denoised.push_back((last.z_t - last.s * prior.noise(last.z_t, level)) * (1.0 / last.a));
     }
     const ConditionalCovariance covariance =
-        estimate_.from(state, noised, denoised, prior.schedule().signal(t), prior.schedule().noise(t));
+        estimate_.from(state, noised, denoised, level.signal, level.noise);
 
     for (std::size_t b = 0; b < state.batches.size(); ++b) {
       records.enter(b);
@@ -208,7 +208,7 @@ class SplitGibbs final : public FlowMethod {
  private:
   const Problem& problem_;
   const FlowOptions& options_;
-  const std::vector<std::int64_t> times_;
+  const std::vector<Level> levels_;
   const DataSampler sampler_;
   CovarianceEstimate estimate_;
 };

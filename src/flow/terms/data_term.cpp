@@ -27,8 +27,8 @@ DataGradient DataTerm::gradient(const at::Tensor& z, std::int64_t first_particle
     return DrawAddress{seed_, problem_.image, static_cast<std::uint32_t>(first_particle),
                        static_cast<std::uint32_t>(step), purpose};
   };
-  const DecodedImage decoded = problem_.prior.decode_with_pull_back(z);
-  const at::Tensor& x = decoded.x;  // [M, C, H', W']
+  const Vjp decoded = problem_.prior.codec->decode_vjp(z);
+  const at::Tensor& x = decoded.value;  // [M, C, H', W']
   const at::Tensor noisy =
       options_.decoder_std > 0.0 ? x + options_.decoder_std * normals_like(x, address(Purpose::decoder)) : x;
 
@@ -39,16 +39,16 @@ DataGradient DataTerm::gradient(const at::Tensor& z, std::int64_t first_particle
       problem_.forward.pull_back(seen, pull_of(measured, residual, tempering)), x);  // [M, C, H', W']
 
   if (options_.consistency > 0.0 && step % options_.consistency_every == 0) {
-    const LatentDistribution code = problem_.prior.encode(noisy);
+    const LatentDistribution code = problem_.prior.codec->encode(noisy);
     const at::Tensor encoded = options_.encode == EncodeMode::sample
                                    ? code.mean + code.std * normals_like(code.mean, address(Purpose::encoder))
                                    : code.mean;  // [M, c, h, w]
     const bool sum = options_.objective == Objective::bayes;
     const double dim = sum ? 1.0 : static_cast<double>(x.numel() / x.size(0));
-    cotangent = cotangent + (x - problem_.prior.decode(encoded)) * (options_.consistency / dim);
+    cotangent = cotangent + (x - problem_.prior.codec->decode(encoded)) * (options_.consistency / dim);
   }
 
-  return {decoded.pull_back(cotangent), misfit_of(residual, problem_.forward)};
+  return {decoded.pull(cotangent), misfit_of(residual, problem_.forward)};
 }
 
 }  // namespace dwgf

@@ -196,9 +196,8 @@ class RepulsionInteraction final : public Interaction {
 
 }  // namespace
 
-NoisedBatch add_noise(const ParticleBatch& batch, const NoiseSchedule& schedule, std::int64_t time,
-                      DrawAddress address) {
-  NoisedBatch noised{{}, {}, schedule.signal(time), schedule.noise(time)};
+NoisedBatch add_noise(const ParticleBatch& batch, const Level& level, DrawAddress address) {
+  NoisedBatch noised{{}, {}, level.signal, level.noise};
   address.particle = static_cast<std::uint32_t>(batch.first);
   noised.eps = normals_like(batch.z, address);
   noised.z_t = noised.a * batch.z + noised.s * noised.eps;

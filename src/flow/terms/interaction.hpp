@@ -30,7 +30,7 @@
 #include <dwgf/catalogue/method_options.hpp>
 #include <dwgf/comm/collective.hpp>
 #include <dwgf/flow/state.hpp>
-#include <dwgf/prior/schedule.hpp>
+#include <dwgf/prior/noise_path.hpp>
 
 namespace dwgf {
 
@@ -42,9 +42,8 @@ struct NoisedBatch {
   double s = 0.0;
 };
 
-/// z_t = a z + s eps at time t; the draw of particle i is `address` with particle i.
-NoisedBatch add_noise(const ParticleBatch& batch, const NoiseSchedule& schedule, std::int64_t time,
-                      DrawAddress address);
+/// z_t = a z + s eps at a level; the draw of particle i is `address` with particle i.
+NoisedBatch add_noise(const ParticleBatch& batch, const Level& level, DrawAddress address);
 
 struct InteractionScore {
   at::Tensor score;       ///< G [M, c, h, w]

@@ -24,9 +24,9 @@ struct PredictedBatch {
 /// Where a batch is noised to, as add_noise.
 using Placement = std::function<NoisedBatch(const ParticleBatch& batch, const DrawAddress& noise)>;
 
-/// All of this rank's batches at time t; `interaction` is ready for score() afterwards. Collective, as
+/// All of this rank's batches at one level; `interaction` is ready for score() afterwards. Collective, as
 /// begin() and finish() of the interaction are.
-std::vector<PredictedBatch> predict(const FlowState& state, const MethodSetup& setup, std::int64_t t,
+std::vector<PredictedBatch> predict(const FlowState& state, const MethodSetup& setup, const Level& level,
                                     Interaction& interaction, const Placement& place, StepRecords& records);
 
 }  // namespace dwgf

@@ -1,4 +1,6 @@
+#include <filesystem>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include <ATen/ATen.h>
@@ -7,9 +9,10 @@
 #include <dwgf/base/error.hpp>
 #include <dwgf/prior/families/gaussian_mixture.hpp>
 
-#include "prior/differentiate.hpp"
+#include "hdf5/hdf5_arrays.hpp"
 #include "prior/files/loading.hpp"
 #include "prior/files/sha256.hpp"
+#include "prior/nn/autograd_vjp.hpp"
 
 namespace dwgf {
 namespace {
@@ -82,88 +85,23 @@ std::string sha256_of(const std::vector<at::Tensor>& tensors) {
   return hash.finish();
 }
 
-class GaussianMixturePrior final : public Prior {
+/// eps(z_t) = -s grad log p_t(z_t).
+class MixtureDenoiser final : public Denoiser {
  public:
-  GaussianMixturePrior(const GaussianMixture& mixture, const at::TensorOptions& options)
-      : options_(options), schedule_(mixture.schedule), components_(components_of(mixture)) {
-    const at::IntArrayRef latent = mixture.means.sizes().slice(1);
-    geometry_ = {.image_channels = latent[0], .latent_channels = latent[0]};
-    geometry_.only = Canvas{latent[1], latent[2], latent[1], latent[2]};
-    latent_shape_ = image_shape_ = latent.vec();
-    if (mixture.decoder.defined()) take_decoder(mixture);
-    sha256_ =
-        sha256_of({mixture.weights, mixture.means, mixture.covariances, mixture.decoder, mixture.offset});
-    for (at::Tensor* tensor : {&components_.log_weights, &components_.means, &components_.variances,
-                               &components_.axes, &decoder_, &encoder_, &offset_}) {
-      if (tensor->defined()) *tensor = tensor->to(options_.device());
-    }
-  }
+  MixtureDenoiser(Components components, const at::TensorOptions& options)
+      : components_(std::move(components)), options_(options) {}
 
-  const PriorGeometry& geometry() const override { return geometry_; }
-  const NoiseSchedule& schedule() const override { return schedule_; }
-  const std::string& sha256() const override { return sha256_; }
-  at::TensorOptions options() const override { return options_; }
-
-  at::Tensor predict_noise(const at::Tensor& z_t, std::int64_t time) const override {
+  at::Tensor noise(const at::Tensor& z_t, const Level& level, const Conditioning&) const override {
     const at::NoGradGuard no_grad;
-    return noise(z_t, time);
+    return exact_noise(z_t, level);
   }
-  PredictedNoise predict_noise_with_pull_back(const at::Tensor& z_t, std::int64_t time) const override {
-    auto [value, pull_back] = differentiate([&](const at::Tensor& z) { return noise(z, time); }, z_t);
-    return {value, pull_back};
-  }
-
-  at::Tensor decode(const at::Tensor& z) const override {
-    return decoder_.defined() ? affine(z, decoder_, offset_, image_shape_) : z;
-  }
-  DecodedImage decode_with_pull_back(const at::Tensor& z) const override {
-    if (!decoder_.defined()) return {z.detach(), [](const at::Tensor& cotangent) { return cotangent; }};
-    return {decode(z), [this](const at::Tensor& cotangent) {
-              return affine(cotangent, decoder_.t(), at::zeros({1}, decoder_.options()), latent_shape_);
-            }};
-  }
-  LatentDistribution encode(const at::Tensor& x) const override {
-    const at::Tensor z = decoder_.defined()
-                             ? affine(x, encoder_, -at::mv(encoder_, offset_), latent_shape_)  // M^+ (x - b)
-                             : x;
-    return {z, at::zeros_like(z)};
-  }
-  EncodedImage encode_with_pull_back(const at::Tensor& x) const override {
-    if (!decoder_.defined()) return {x.detach(), [](const at::Tensor& cotangent) { return cotangent; }};
-    return {encode(x).mean, [this](const at::Tensor& cotangent) {
-              return affine(cotangent, encoder_.t(), at::zeros({1}, encoder_.options()), image_shape_);
-            }};
+  Vjp noise_vjp(const at::Tensor& z_t, const Level& level, const Conditioning&) const override {
+    return autograd_vjp([&](const at::Tensor& z) { return exact_noise(z, level); }, z_t);
   }
 
  private:
-  void take_decoder(const GaussianMixture& mixture) {
-    const std::int64_t d = components_.means.size(1);
-    require(mixture.offset.defined() && mixture.offset.dim() == 3, "offset", shape_of(mixture.offset),
-            "the shape of an image, [C, H, W], is needed beside a decoder");
-    require_finite(mixture.offset, "offset");
-    require(mixture.decoder.sizes() == at::IntArrayRef({mixture.offset.numel(), d}), "decoder",
-            shape_of(mixture.decoder),
-            concat("[", mixture.offset.numel(), ", ", d, "] is needed: pixels by latents"));
-    require_finite(mixture.decoder, "decoder");
-    decoder_ = mixture.decoder;
-    encoder_ = at::linalg_pinv(mixture.decoder);
-    offset_ = mixture.offset.reshape({-1});
-    image_shape_ = mixture.offset.sizes().vec();
-    geometry_.image_channels = image_shape_[0];
-    geometry_.only->height = image_shape_[1];
-    geometry_.only->width = image_shape_[2];
-  }
-
-  /// matrix v + shift for every sample v [B, ...] -> [B, ...shape]
-  at::Tensor affine(const at::Tensor& samples, const at::Tensor& matrix, const at::Tensor& shift,
-                    const std::vector<std::int64_t>& shape) const {
-    std::vector<std::int64_t> sizes{samples.size(0)};
-    sizes.insert(sizes.end(), shape.begin(), shape.end());
-    return (at::matmul(samples.flatten(1).to(at::kDouble), matrix.t()) + shift).reshape(sizes).to(options_);
-  }
-
-  at::Tensor noise(const at::Tensor& z_t, std::int64_t time) const {
-    const double a = schedule_.signal(time), s = schedule_.noise(time);
+  at::Tensor exact_noise(const at::Tensor& z_t, const Level& level) const {
+    const double a = level.signal, s = level.noise;
     const at::Tensor gap = z_t.flatten(1).to(at::kDouble).unsqueeze(1) - a * components_.means;  // [B, K, d]
     // Along a component's own axes its covariance is diagonal.
     const at::Tensor along =
@@ -177,21 +115,134 @@ class GaussianMixturePrior final : public Prior {
     return (s * pull.sum(1)).view_as(z_t).to(options_);  // [B, c, h, w]
   }
 
-  at::TensorOptions options_;
-  NoiseSchedule schedule_;
   Components components_;
-  PriorGeometry geometry_;
-  std::vector<std::int64_t> latent_shape_, image_shape_;  // [c, h, w], [C, H, W]
-  at::Tensor decoder_, encoder_, offset_;                 // [C H W, d], [d, C H W], [C H W]; or undefined
-  std::string sha256_;
+  at::TensorOptions options_;
 };
+
+/// D(z) = M z + b and E(x) = M^+ (x - b).
+class LinearCodec final : public Codec {
+ public:
+  LinearCodec(const at::Tensor& decoder, const at::Tensor& offset, at::IntArrayRef latent_shape,
+              const at::TensorOptions& options)
+      : decoder_(decoder.to(options.device())),
+        encoder_(at::linalg_pinv(decoder).to(options.device())),
+        offset_(offset.reshape({-1}).to(options.device())),
+        latent_shape_(latent_shape.vec()),
+        image_shape_(offset.sizes().vec()),
+        options_(options) {}
+
+  at::Tensor decode(const at::Tensor& z) const override { return affine(z, decoder_, offset_, image_shape_); }
+  Vjp decode_vjp(const at::Tensor& z) const override {
+    return {decode(z), [this](const at::Tensor& cotangent) {
+              return affine(cotangent, decoder_.t(), at::zeros({1}, decoder_.options()), latent_shape_);
+            }};
+  }
+  LatentDistribution encode(const at::Tensor& x) const override {
+    const at::Tensor z = affine(x, encoder_, -at::mv(encoder_, offset_), latent_shape_);  // M^+ (x - b)
+    return {z, at::zeros_like(z)};
+  }
+  Vjp encode_vjp(const at::Tensor& x) const override {
+    return {encode(x).mean, [this](const at::Tensor& cotangent) {
+              return affine(cotangent, encoder_.t(), at::zeros({1}, encoder_.options()), image_shape_);
+            }};
+  }
+
+ private:
+  /// matrix v + shift for every sample v [B, ...] -> [B, ...shape]
+  at::Tensor affine(const at::Tensor& samples, const at::Tensor& matrix, const at::Tensor& shift,
+                    const std::vector<std::int64_t>& shape) const {
+    std::vector<std::int64_t> sizes{samples.size(0)};
+    sizes.insert(sizes.end(), shape.begin(), shape.end());
+    return (at::matmul(samples.flatten(1).to(at::kDouble), matrix.t()) + shift).reshape(sizes).to(options_);
+  }
+
+  at::Tensor decoder_, encoder_, offset_;                 // [C H W, d], [d, C H W], [C H W]
+  std::vector<std::int64_t> latent_shape_, image_shape_;  // [c, h, w], [C, H, W]
+  at::TensorOptions options_;
+};
+
+void check_decoder(const GaussianMixture& mixture) {
+  const at::Tensor &decoder = mixture.decoder, &offset = mixture.offset;
+  require(offset.defined() && offset.dim() == 3, "offset", shape_of(offset),
+          "the shape of an image, [C, H, W], is needed beside a decoder");
+  require_finite(offset, "offset");
+  const std::int64_t d = mixture.means.numel() / mixture.means.size(0);
+  require(decoder.sizes() == at::IntArrayRef({offset.numel(), d}), "decoder", shape_of(decoder),
+          concat("[", offset.numel(), ", ", d, "] is needed: pixels by latents"));
+  require_finite(decoder, "decoder");
+}
+
+std::unique_ptr<Prior> make(const GaussianMixture& mixture, const at::TensorOptions& options) {
+  Components components = components_of(mixture);
+  const at::IntArrayRef latent = mixture.means.sizes().slice(1);
+  auto prior = std::make_unique<Prior>();
+  prior->path = std::make_shared<DdpmSchedule>(mixture.schedule);
+  prior->geometry = {.image_channels = latent[0], .latent_channels = latent[0]};
+  prior->geometry.only = Canvas{latent[1], latent[2], latent[1], latent[2]};
+  if (mixture.decoder.defined()) {
+    check_decoder(mixture);
+    const at::IntArrayRef image = mixture.offset.sizes();
+    prior->geometry.image_channels = image[0];
+    prior->geometry.only->height = image[1];
+    prior->geometry.only->width = image[2];
+    prior->codec = std::make_shared<LinearCodec>(mixture.decoder, mixture.offset, latent, options);
+  } else {
+    prior->codec = std::make_shared<IdentityCodec>();
+  }
+  for (at::Tensor* tensor :
+       {&components.log_weights, &components.means, &components.variances, &components.axes}) {
+    if (tensor->defined()) *tensor = tensor->to(options.device());
+  }
+  prior->denoiser = std::make_shared<MixtureDenoiser>(std::move(components), options);
+  prior->options = options;
+  prior->sha256 =
+      sha256_of({mixture.weights, mixture.means, mixture.covariances, mixture.decoder, mixture.offset});
+  return prior;
+}
+
+DdpmScheduleConfig schedule_of(const Hdf5Arrays& file) {
+  DdpmScheduleConfig config;
+  config.beta_start = file.number("beta_start").value_or(config.beta_start);
+  config.beta_end = file.number("beta_end").value_or(config.beta_end);
+  const std::string kind = file.text("beta_schedule").value_or("scaled_linear");
+  if (kind != "linear" && kind != "scaled_linear") {
+    throw DataError(
+        concat(file.path(), ": beta_schedule is '", kind, "'; known are linear and scaled_linear"));
+  }
+  config.beta_schedule = kind == "linear" ? BetaSchedule::linear : BetaSchedule::scaled_linear;
+  return config;
+}
 
 }  // namespace
 
 std::unique_ptr<Prior> make_gaussian_mixture(const GaussianMixture& mixture,
                                              const at::TensorOptions& options) {
-  return guarded_load("the Gaussian mixture",
-                      [&] { return std::make_unique<GaussianMixturePrior>(mixture, options); });
+  return guarded_load("the Gaussian mixture", [&] { return make(mixture, options); });
+}
+
+bool is_gaussian_mixture(const std::string& file) {
+  std::error_code ignored;
+  return std::filesystem::is_regular_file(file, ignored);
+}
+
+std::unique_ptr<Prior> load_gaussian_mixture(const std::string& path, const PriorOptions& options) {
+  const Hdf5Arrays file(path);
+  const auto read = [&](const char* name, bool needed) {
+    if (!needed && !file.has(name)) return at::Tensor();
+    const NumericArray array = file.read(name);
+    return at::tensor(at::ArrayRef<double>(array.values), at::kDouble).reshape(array.shape);
+  };
+  const GaussianMixture mixture{.weights = read("/weights", true),
+                                .means = read("/means", true),
+                                .covariances = read("/covariances", true),
+                                .decoder = read("/decoder", false),
+                                .offset = read("/offset", false),
+                                .schedule = schedule_of(file)};
+  try {
+    return make_gaussian_mixture(mixture, at::TensorOptions(options.dtype).device(options.device));
+  } catch (const DataError& error) {
+    throw DataError(concat(path, ": ", error.what()));
+  }
 }
 
 }  // namespace dwgf

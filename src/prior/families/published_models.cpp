@@ -40,7 +40,7 @@ std::optional<Published> published(const UNetConfig& unet) {
 
 std::vector<std::string> published_model_warnings(const UNetConfig& unet,
                                                   const AutoencoderConfig& autoencoder,
-                                                  const NoiseScheduleConfig& schedule) {
+                                                  const DdpmScheduleConfig& schedule) {
   const auto model = published(unet);
   if (!model) return {};
   std::vector<std::string> warnings;

@@ -7,7 +7,10 @@
 #include <string>
 #include <vector>
 
-#include "prior/models/model_config.hpp"
+#include <dwgf/prior/ddpm_schedule.hpp>
+
+#include "prior/models/autoencoder_config.hpp"
+#include "prior/models/unet_config.hpp"
 
 namespace dwgf {
 
@@ -19,7 +22,7 @@ namespace dwgf {
 /// all with a scaling factor of 0.18215 and betas scaled_linear, 0.00085 ... 0.012, over 1000 steps.
 std::vector<std::string> published_model_warnings(const UNetConfig& unet,
                                                   const AutoencoderConfig& autoencoder,
-                                                  const NoiseScheduleConfig& schedule);
+                                                  const DdpmScheduleConfig& schedule);
 
 /// By what the tensors do: shown pure noise at the last time, where hardly any signal is left, a network that
 /// predicts epsilon gives that noise back, and one that predicts v does not. `correlation` is between noise

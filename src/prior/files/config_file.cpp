@@ -151,4 +151,12 @@ void ConfigFile::check_divides(const char* key, std::int64_t divisor, std::int64
     fail(key, concat(divisor), concat("divisors of the number of channels, ", channels));
 }
 
+std::string config_class(const std::filesystem::path& path) {
+  std::error_code ignored;
+  if (!std::filesystem::exists(path, ignored)) return {};
+  const nlohmann::json content = read_json_object(path);
+  const auto found = content.find("_class_name");
+  return found != content.end() && found->is_string() ? found->get<std::string>() : std::string();
+}
+
 }  // namespace dwgf

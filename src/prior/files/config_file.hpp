@@ -52,4 +52,8 @@ class ConfigFile {
   nlohmann::json content_;
 };
 
+/// The class that a configuration file is of ("UNet2DModel"); empty where it does not say, or where there is
+/// no such file.
+std::string config_class(const std::filesystem::path& file);
+
 }  // namespace dwgf

@@ -2,18 +2,15 @@
 
 #include <new>
 
-#include <c10/core/InferenceMode.h>
 #include <c10/util/Exception.h>
 
 #include <dwgf/base/error.hpp>
 
 namespace dwgf {
 
-std::unique_ptr<Prior> guarded_load(const std::string& path,
-                                    const std::function<std::unique_ptr<Prior>()>& load) {
-  const c10::InferenceMode ordinary(false);
+void rethrow_load_failure(const std::string& path) {
   try {
-    return load();
+    throw;
   } catch (const Error&) {
     throw;
   } catch (const c10::Error& error) {
@@ -27,10 +24,9 @@ std::unique_ptr<Prior> guarded_load(const std::string& path,
   }
 }
 
-std::unique_ptr<Prior> require_same_weights(std::unique_ptr<Prior> prior, const std::string& sha256,
-                                            const std::string& path) {
-  if (prior->sha256() == sha256) return prior;
-  throw DataError(concat("prior: the weights in ", path,
+void require_same_weights(const Weights& weights, FileHashes& hashes, const std::string& sha256) {
+  if (dwgf::sha256({&weights}, hashes) == sha256) return;
+  throw DataError(concat("prior: the weights in ", weights.folder().string(),
                          " changed while they were in use; start again with one version of them"));
 }
 

@@ -1,6 +1,5 @@
 #include "prior/models/autoencoder.hpp"
 
-#include <cmath>
 #include <utility>
 
 #include <ATen/ATen.h>
@@ -141,61 +140,38 @@ class AutoencoderDecoder : public torch::nn::Module {
   }
 
   /// The stages live as long as this decoder.
-  void append_to(Autoencoder::DecoderStages& stages) const {
+  void append_to(std::vector<Autoencoder::DecoderStage>& stages) const {
     const auto add_residual = [&stages](const ResidualBlock& block) {
-      stages.all.push_back({[&block](const at::Tensor& h, const Normaliser& normalise) {
-                              return block.forward(h, {}, normalise);
-                            },
-                            [&block](const at::Tensor& h, const Normaliser& normalise) {
-                              return block.differentiated(h, normalise);
-                            }});
+      stages.push_back({[&block](const at::Tensor& h) { return block.forward(h, {}); },
+                        [&block](const at::Tensor& h) { return block.vjp(h); }});
     };
     add_residual(middle_->block(0));
     if (const ImageAttention* const attention = middle_->attention(); attention != nullptr) {
-      stages.all.push_back(
-          {[attention](const at::Tensor& h, const Normaliser&) { return attention->forward(h); },
-           [attention](const at::Tensor& h, const Normaliser&) { return attention->differentiated(h); }});
+      stages.push_back({[attention](const at::Tensor& h) { return attention->forward(h); },
+                        [attention](const at::Tensor& h) { return attention->vjp(h); }});
     }
     add_residual(middle_->block(1));
-    stages.coarse = stages.all.size();
-
-    double reach = 0.0, spacing = 1.0;  // of the positions, in units of the latents' grid
     for (std::size_t i = 0; i < levels_->size(); ++i) {
       const auto& level = (*levels_)[i];
-      for (std::size_t j = 0; j < level.size(); ++j) {
-        add_residual(level.block(j));
-        reach += 2.0 * spacing;  // two convolutions of 3 x 3
-      }
+      for (std::size_t j = 0; j < level.size(); ++j) add_residual(level.block(j));
       if (const Upsample* const upsample = level.resample(); upsample != nullptr) {
-        stages.all.push_back(
-            {[upsample](const at::Tensor& h, const Normaliser&) {
-               return upsample->forward(h, 2 * h.size(2), 2 * h.size(3));
-             },
-             [upsample](const at::Tensor& h, const Normaliser&) { return upsample->differentiated(h); }});
-        spacing /= 2.0;
-        reach += spacing;
-        stages.factor *= 2;
+        stages.push_back(
+            {[upsample](const at::Tensor& h) { return upsample->forward(h, 2 * h.size(2), 2 * h.size(3)); },
+             [upsample](const at::Tensor& h) { return upsample->vjp(h); }});
       }
     }
-    stages.all.push_back({[this](const at::Tensor& h, const Normaliser& normalise) {
-                            return leave(normalise.activated(*norm_out_, h).value);
-                          },
-                          [this](const at::Tensor& h, const Normaliser& normalise) {
-                            return leave_differentiated(h, normalise);
-                          }});
-    stages.reach = static_cast<std::int64_t>(std::ceil(reach + spacing));
+    stages.push_back({[this](const at::Tensor& h) { return leave(norm_out_->activated(h)); },
+                      [this](const at::Tensor& h) { return leave_vjp(h); }});
   }
   at::Tensor enter(const at::Tensor& z) const { return conv_in_->forward(z); }
-  at::Tensor pull_back_entry(const at::Tensor& cotangent) const { return conv_in_->pull_back(cotangent); }
+  at::Tensor enter_vjp(const at::Tensor& cotangent) const { return conv_in_->vjp(cotangent); }
 
  private:
   at::Tensor leave(const at::Tensor& activated) const { return conv_out_->forward(activated).contiguous(); }
-  Differentiated leave_differentiated(const at::Tensor& h, const Normaliser& normalise) const {
-    const Activated norm = normalise.activated(*norm_out_, h);
-    return {leave(norm.value),
-            [this, h, statistics = norm.statistics, constant = norm.constant](const at::Tensor& cotangent) {
-              return norm_out_->pull_back_activated(conv_out_->pull_back(in_network_format(cotangent)), h,
-                                                    statistics, constant);
+  Vjp leave_vjp(const at::Tensor& h) const {
+    const GroupNorm::Statistics statistics = norm_out_->statistics(h);
+    return {leave(norm_out_->activated(h, statistics)), [this, h, statistics](const at::Tensor& cotangent) {
+              return norm_out_->activated_vjp(conv_out_->vjp(in_network_format(cotangent)), h, statistics);
             }};
   }
 
@@ -205,15 +181,12 @@ class AutoencoderDecoder : public torch::nn::Module {
   std::shared_ptr<GroupNorm> norm_out_;
 };
 
-Autoencoder::Autoencoder(const AutoencoderParts& parts, const at::TensorOptions& options) {
-  const auto& config = parts.config;
+Autoencoder::Autoencoder(const AutoencoderConfig& config, const at::TensorOptions& options) {
   const std::int64_t c = config.latent_channels;
-  if (parts.encoder) {
-    encoder_ = register_module("encoder", std::make_shared<AutoencoderEncoder>(config, options));
-    if (config.quant_conv) {
-      quant_conv_ =
-          register_module("quant_conv", std::make_shared<Convolution>(2 * c, 2 * c, 1, 1, 0, options));
-    }
+  encoder_ = register_module("encoder", std::make_shared<AutoencoderEncoder>(config, options));
+  if (config.quant_conv) {
+    quant_conv_ =
+        register_module("quant_conv", std::make_shared<Convolution>(2 * c, 2 * c, 1, 1, 0, options));
   }
   decoder_ = register_module("decoder", std::make_shared<AutoencoderDecoder>(config, options));
   if (config.post_quant_conv) {
@@ -224,20 +197,17 @@ Autoencoder::Autoencoder(const AutoencoderParts& parts, const at::TensorOptions&
     const at::Tensor h = in_network_format(z);
     return decoder->enter(post_quant ? post_quant->forward(h) : h);
   };
-  const auto pull_back = [decoder = decoder_, post_quant = post_quant_conv_](const at::Tensor& cotangent) {
-    const at::Tensor c = decoder->pull_back_entry(cotangent);
-    return (post_quant ? post_quant->pull_back(c) : c).contiguous();
+  const auto pull = [decoder = decoder_, post_quant = post_quant_conv_](const at::Tensor& cotangent) {
+    const at::Tensor c = decoder->enter_vjp(cotangent);
+    return (post_quant ? post_quant->vjp(c) : c).contiguous();
   };
-  stages_.all.push_back({[enter](const at::Tensor& z, const Normaliser&) { return enter(z); },
-                         [enter, pull_back](const at::Tensor& z, const Normaliser&) {
-                           return Differentiated{enter(z), pull_back};
-                         }});
+  stages_.push_back({enter, [enter, pull](const at::Tensor& z) { return Vjp{enter(z), pull}; }});
   decoder_->append_to(stages_);
 }
 
 at::Tensor Autoencoder::decode(const at::Tensor& z) const {
   at::Tensor h = z;
-  for (const auto& stage : stages_.all) h = stage.forward(h, {});
+  for (const auto& stage : stages_) h = stage.forward(h);
   return h;
 }
 
@@ -247,12 +217,6 @@ Autoencoder::Moments Autoencoder::encode(const at::Tensor& x) const {
   moments = moments.contiguous();
   const auto halves = moments.chunk(2, 1);
   return {halves[0], halves[1].clamp(-30.0, 20.0)};
-}
-
-std::optional<std::string> autoencoder_parameter(const std::string& stored_name, bool encoder) {
-  if (!encoder && (stored_name.starts_with("encoder.") || stored_name.starts_with("quant_conv.")))
-    return std::nullopt;
-  return current_attention_name(stored_name);
 }
 
 }  // namespace dwgf

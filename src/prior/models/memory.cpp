@@ -1,7 +1,6 @@
 #include "prior/models/memory.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <vector>
 
 namespace dwgf {
@@ -35,17 +34,13 @@ struct Block {
   Numbers kept = 0;   ///< for the backward pass
 };
 
-std::vector<Block> decoder_blocks(const AutoencoderConfig& config, Numbers positions, bool coarse,
-                                  bool fine) {
+std::vector<Block> decoder_blocks(const AutoencoderConfig& config, Numbers positions) {
   std::vector<Block> blocks;
   const auto residual = [&](Numbers in, Numbers out, Numbers p) {
     blocks.push_back({p * in, p * out, residual_inner(in, out, p), residual_kept(in, out, p)});
   };
   Numbers in = static_cast<Numbers>(config.channels.back()), p = positions;
-  if (coarse) {
-    for (int i = 0; i < (config.middle_attention ? 3 : 2); ++i) residual(in, in, p);
-  }
-  if (!fine) return blocks;
+  for (int i = 0; i < (config.middle_attention ? 3 : 2); ++i) residual(in, in, p);
   for (std::size_t i = config.channels.size(); i-- > 0;) {
     const auto out = static_cast<Numbers>(config.channels[i]);
     for (std::int64_t j = 0; j <= config.layers; ++j) {
@@ -130,35 +125,15 @@ std::uint64_t encoder_bytes(const AutoencoderConfig& config, const CallSize& siz
 }
 
 std::uint64_t decoder_bytes(const AutoencoderConfig& config, const CallSize& size) {
-  return bytes(forward_peak(decoder_blocks(config, positions_of(size), true, true)), size);
+  return bytes(forward_peak(decoder_blocks(config, positions_of(size))), size);
 }
 
 GradientBytes decoder_gradient_bytes(const AutoencoderConfig& config, DecoderGradient how,
                                      const CallSize& size) {
-  const Numbers positions = positions_of(size);
-  const auto result = [&](const Gradient& gradient) {
-    return GradientBytes{bytes(gradient.kept, size), bytes(gradient.peak, size)};
-  };
-  if (how == DecoderGradient::plain)
-    return result(plain_gradient(decoder_blocks(config, positions, true, true)));
-  if (how == DecoderGradient::recompute)
-    return result(recomputed_gradient(decoder_blocks(config, positions, true, true)));
-
-  const Numbers factor = static_cast<Numbers>(std::int64_t{1} << (config.channels.size() - 1));
-  Numbers reach = 1 / factor, spacing = 1;
-  for (std::size_t i = 0; i < config.channels.size(); ++i, spacing /= 2)
-    reach += 2 * static_cast<Numbers>(config.layers + 1) * spacing + (i > 0 ? spacing : 0);
-  const auto edge = [&](std::int64_t whole) {
-    return std::min(static_cast<Numbers>(whole), static_cast<Numbers>(kTile) + 2 * std::ceil(reach));
-  };
-  const Numbers seen = static_cast<Numbers>(size.batch) * edge(size.latent_height) * edge(size.latent_width);
-  const Gradient coarse = recomputed_gradient(decoder_blocks(config, positions, true, false));
-  const Gradient tile = recomputed_gradient(decoder_blocks(config, seen, false, true));
-  const Numbers grid = 2 * positions * static_cast<Numbers>(config.channels.back());
-  const Numbers forward = forward_peak(decoder_blocks(config, positions, true, true));
-  const Numbers kept = coarse.kept + grid;
-  const Numbers image = 3 * positions * factor * factor * static_cast<Numbers>(config.image_channels);
-  return result({kept, std::max({kept + forward, kept + image + tile.peak, kept + coarse.peak})});
+  const std::vector<Block> blocks = decoder_blocks(config, positions_of(size));
+  const Gradient gradient =
+      how == DecoderGradient::plain ? plain_gradient(blocks) : recomputed_gradient(blocks);
+  return {bytes(gradient.kept, size), bytes(gradient.peak, size)};
 }
 
 }  // namespace dwgf

@@ -7,8 +7,10 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "prior/models/decoder_gradient.hpp"
-#include "prior/models/model_config.hpp"
+#include <dwgf/prior/families/known_families.hpp>
+
+#include "prior/models/autoencoder_config.hpp"
+#include "prior/models/unet_config.hpp"
 
 namespace dwgf {
 
@@ -24,7 +26,7 @@ std::uint64_t unet_bytes(const UNetConfig& config, const CallSize& size);
 std::uint64_t encoder_bytes(const AutoencoderConfig& config, const CallSize& size);
 std::uint64_t decoder_bytes(const AutoencoderConfig& config, const CallSize& size);
 
-/// The decoder's gradient: `kept` between the forward pass and the pull-back, and the `peak` of either.
+/// The decoder's gradient: `kept` between the forward pass and the backward pass, and the `peak` of either.
 struct GradientBytes {
   std::uint64_t kept = 0;
   std::uint64_t peak = 0;

@@ -45,6 +45,12 @@ std::shared_ptr<ResidualBlock> residual(const UNetConfig& config, std::int64_t i
 
 }  // namespace
 
+/// What every block is told beside its input.
+struct Given {
+  at::Tensor time;     // silu(temb) [1, E]; every block would apply it again
+  at::Tensor context;  // [1, tokens, context_channels]
+};
+
 /// Residual blocks, each with attention after it where the level has any. What the three kinds of block
 /// share.
 class UNetBlock : public torch::nn::Module {
@@ -53,9 +59,9 @@ class UNetBlock : public torch::nn::Module {
     residuals_ = register_module("resnets", std::make_shared<ModuleVector<ResidualBlock>>());
     attentions_ = register_module("attentions", std::make_shared<ModuleVector<TensorModule>>());
   }
-  at::Tensor layer(std::size_t i, const at::Tensor& x, const at::Tensor& time) const {
-    const at::Tensor h = (*residuals_)[i].forward(x, time);
-    return attentions_->empty() ? h : (*attentions_)[i].forward(h);
+  at::Tensor layer(std::size_t i, const at::Tensor& x, const Given& given) const {
+    const at::Tensor h = (*residuals_)[i].forward(x, given.time);
+    return attentions_->empty() ? h : (*attentions_)[i].forward(h, given.context);
   }
   std::shared_ptr<ModuleVector<ResidualBlock>> residuals_;
   std::shared_ptr<ModuleVector<TensorModule>> attentions_;
@@ -80,9 +86,9 @@ class UNetDownBlock : public UNetBlock {
   }
 
   /// Every result also goes onto `skips`.
-  at::Tensor forward(at::Tensor h, const at::Tensor& time, std::vector<at::Tensor>& skips) const {
+  at::Tensor forward(at::Tensor h, const Given& given, std::vector<at::Tensor>& skips) const {
     for (std::size_t i = 0; i < residuals_->size(); ++i) {
-      h = layer(i, h, time);
+      h = layer(i, h, given);
       skips.push_back(h);
     }
     if (downsamplers_) {
@@ -105,8 +111,8 @@ class UNetMiddleBlock : public UNetBlock {
     residuals_->add(residual(config, level.channels, level.channels, tensors));
   }
 
-  at::Tensor forward(const at::Tensor& x, const at::Tensor& time) const {
-    return (*residuals_)[1].forward(layer(0, x, time), time);
+  at::Tensor forward(const at::Tensor& x, const Given& given) const {
+    return (*residuals_)[1].forward(layer(0, x, given), given.time);
   }
 };
 
@@ -131,9 +137,9 @@ class UNetUpBlock : public UNetBlock {
   }
 
   /// Takes its skip connections off the end of `skips`.
-  at::Tensor forward(at::Tensor h, const at::Tensor& time, std::vector<at::Tensor>& skips) const {
+  at::Tensor forward(at::Tensor h, const Given& given, std::vector<at::Tensor>& skips) const {
     for (std::size_t i = 0; i < residuals_->size(); ++i) {
-      h = layer(i, at::cat({h, skips.back()}, 1), time);
+      h = layer(i, at::cat({h, skips.back()}, 1), given);
       skips.pop_back();
     }
     // To the size of what comes next, which also is right where a size was odd.
@@ -176,30 +182,23 @@ UNet::UNet(const UNetConfig& config, const at::TensorOptions& options) : config_
   if (!options.device().is_meta()) frequencies_ = frequencies_.to(options.device());
 }
 
-void UNet::set_context(const at::Tensor& context) {
-  for (const auto& module : modules()) {
-    if (auto* const attention = dynamic_cast<CrossAttention*>(module.get())) attention->set_context(context);
-  }
-}
-
-at::Tensor UNet::sinusoidal_embedding(std::int64_t time) const {
-  const at::Tensor phase = frequencies_ * static_cast<double>(time);  // [1, half] float32
+at::Tensor UNet::sinusoidal_embedding(double time) const {
+  const at::Tensor phase = frequencies_ * time;  // [1, half] float32
   const at::Tensor sine = phase.sin(), cosine = phase.cos();
   return (config_.cosine_first ? at::cat({cosine, sine}, 1) : at::cat({sine, cosine}, 1))
       .to(options_.dtype());
 }
 
-at::Tensor UNet::forward(const at::Tensor& z_t, std::int64_t time) const {
+at::Tensor UNet::forward(const at::Tensor& z_t, double time, const at::Tensor& context) const {
   const at::Tensor embedding =
       time_linear2_->forward(activate(time_linear1_->forward(sinusoidal_embedding(time))));
-  const at::Tensor activated_time = activate(embedding);  // [1, E]; every block would apply it again
+  const Given given{activate(embedding), context};
 
   at::Tensor h = conv_in_->forward(in_network_format(z_t));  // [B, channels, h, w]
   std::vector<at::Tensor> skips{h};
-  for (std::size_t i = 0; i < down_blocks_->size(); ++i)
-    h = (*down_blocks_)[i].forward(h, activated_time, skips);
-  h = middle_block_->forward(h, activated_time);
-  for (std::size_t i = 0; i < up_blocks_->size(); ++i) h = (*up_blocks_)[i].forward(h, activated_time, skips);
+  for (std::size_t i = 0; i < down_blocks_->size(); ++i) h = (*down_blocks_)[i].forward(h, given, skips);
+  h = middle_block_->forward(h, given);
+  for (std::size_t i = 0; i < up_blocks_->size(); ++i) h = (*up_blocks_)[i].forward(h, given, skips);
   h = conv_out_->forward(norm_out_->activated(h));  // [B, c, h, w], or [B, 2 c, h, w]
   return (config_.learned_variance ? h.narrow(1, 0, config_.latent_channels) : h).contiguous();
 }

@@ -10,7 +10,7 @@
 #include <ATen/core/Tensor.h>
 #include <torch/nn/module.h>
 
-#include "prior/models/model_config.hpp"
+#include "prior/models/unet_config.hpp"
 #include "prior/nn/layers.hpp"
 
 namespace dwgf {
@@ -25,18 +25,14 @@ class UNet : public torch::nn::Module {
   /// what it guarantees.
   UNet(const UNetConfig& config, const at::TensorOptions& options);
 
-  /// The prompt's embedding [1, tokens, context_channels], for all calls that follow. @pre context_channels >
-  /// 0
-  void set_context(const at::Tensor& context);
-
-  /// What the network predicts (eps or v) of z_t [B, c, h, w], any h and w, at one time for all samples ->
-  /// [B, c, h, w].
-  /// @pre set_context was called, where there is a context.
-  at::Tensor forward(const at::Tensor& z_t, std::int64_t time) const;
+  /// What the network predicts (eps or v) of z_t [B, c, h, w], any h and w, at one time for all samples, with
+  /// the prompt's embedding [1, tokens, context_channels] -> [B, c, h, w]. @pre without context_channels the
+  /// context is undefined
+  at::Tensor forward(const at::Tensor& z_t, double time, const at::Tensor& context = {}) const;
 
   /// The sinusoidal embedding of a time, [1, channels of the first level], in float32 as diffusers computes
   /// it, then cast.
-  at::Tensor sinusoidal_embedding(std::int64_t time) const;
+  at::Tensor sinusoidal_embedding(double time) const;
 
  private:
   UNetConfig config_;

@@ -5,6 +5,8 @@
 
 #include <ATen/ATen.h>
 
+#include "prior/nn/autograd_vjp.hpp"
+
 namespace dwgf {
 
 ResidualBlock::ResidualBlock(const Options& options, const at::TensorOptions& tensors) {
@@ -25,9 +27,8 @@ at::Tensor ResidualBlock::shortcut(const at::Tensor& x) const {
   return shortcut_ ? shortcut_->forward(x) : x;  // [B, out, H, W]
 }
 
-at::Tensor ResidualBlock::forward(const at::Tensor& x, const at::Tensor& activated_time,
-                                  const Normaliser& normalise) const {
-  at::Tensor h = normalise.activated(*norm1_, x).value;  // [B, in, H, W]
+at::Tensor ResidualBlock::forward(const at::Tensor& x, const at::Tensor& activated_time) const {
+  at::Tensor h = norm1_->activated(x);  // [B, in, H, W]
   if (time_projection_) {
     // One time for all samples: its projection is an offset of each channel, which the convolution adds at no
     // cost.
@@ -35,21 +36,18 @@ at::Tensor ResidualBlock::forward(const at::Tensor& x, const at::Tensor& activat
   } else {
     h = conv1_->forward(h);  // [B, out, H, W]
   }
-  return conv2_->forward_onto(normalise.activated(*norm2_, h).value, shortcut(x));  // [B, out, H, W]
+  return conv2_->forward_onto(norm2_->activated(h), shortcut(x));  // [B, out, H, W]
 }
 
-Differentiated ResidualBlock::differentiated(const at::Tensor& x, const Normaliser& normalise) const {
-  const Activated first = normalise.activated(*norm1_, x);   // [B, in, H, W]
-  const at::Tensor h = conv1_->forward(first.value);         // [B, out, H, W]
-  const Activated second = normalise.activated(*norm2_, h);  // [B, out, H, W]
-  const at::Tensor y = conv2_->forward_onto(second.value, shortcut(x));
-  return {y, [this, x, h, first = first.statistics, second = second.statistics,
-              constant = first.constant](const at::Tensor& cotangent) {
-            const at::Tensor to_h = norm2_->pull_back_activated(conv2_->pull_back(cotangent), h, second,
-                                                                constant);  // [B, out, H, W]
-            return norm1_->pull_back_activated(
-                conv1_->pull_back(to_h), x, first, constant,
-                shortcut_ ? shortcut_->pull_back(cotangent) : cotangent);  // [B, in, H, W]
+Vjp ResidualBlock::vjp(const at::Tensor& x) const {
+  const GroupNorm::Statistics first = norm1_->statistics(x);
+  const at::Tensor h = conv1_->forward(norm1_->activated(x, first));  // [B, out, H, W]
+  const GroupNorm::Statistics second = norm2_->statistics(h);
+  const at::Tensor y = conv2_->forward_onto(norm2_->activated(h, second), shortcut(x));
+  return {y, [this, x, h, first, second](const at::Tensor& cotangent) {
+            const at::Tensor to_h = norm2_->activated_vjp(conv2_->vjp(cotangent), h, second);
+            return norm1_->activated_vjp(conv1_->vjp(to_h), x, first,
+                                         shortcut_ ? shortcut_->vjp(cotangent) : cotangent);  // [B, in, H, W]
           }};
 }
 
@@ -110,7 +108,7 @@ at::Tensor Upsample::doubled(const at::Tensor& x) const {
   return y;  // [B, C, 2 H, 2 W]
 }
 
-at::Tensor Upsample::pull_back_doubled(const at::Tensor& cotangent) const {
+at::Tensor Upsample::doubled_vjp(const at::Tensor& cotangent) const {
   const std::int64_t channels = cotangent.size(1), height = cotangent.size(2) / 2,
                      width = cotangent.size(3) / 2;
   at::Tensor all = at::zeros({cotangent.size(0), 4 * channels, height + 1, width + 1}, cotangent.options());
@@ -124,7 +122,7 @@ at::Tensor Upsample::pull_back_doubled(const at::Tensor& cotangent) const {
           .copy_(cotangent.slice(2, a, 2 * height, 2).slice(3, b, 2 * width, 2));
     }
   }
-  return on_coarse_grid_->pull_back(all);  // [B, C, H, W]
+  return on_coarse_grid_->vjp(all);  // [B, C, H, W]
 }
 
 at::Tensor Upsample::forward(const at::Tensor& x, std::int64_t height, std::int64_t width) const {
@@ -132,14 +130,13 @@ at::Tensor Upsample::forward(const at::Tensor& x, std::int64_t height, std::int6
   return conv_->forward(at::upsample_nearest2d(x, {height, width}));
 }
 
-Differentiated Upsample::differentiated(const at::Tensor& x) const {
+Vjp Upsample::vjp(const at::Tensor& x) const {
   const at::Tensor y = forward(x, 2 * x.size(2), 2 * x.size(3));
-  if (on_coarse_grid(x))
-    return {y, [this](const at::Tensor& cotangent) { return pull_back_doubled(cotangent); }};
-  return {y, [this](const at::Tensor& cotangent) {
-            return at::avg_pool2d(conv_->pull_back(cotangent), {2, 2})
-                .mul_(4.0);  // the adjoint of repetition is a sum
-          }};
+  if (on_coarse_grid(x)) return {y, [this](const at::Tensor& cotangent) { return doubled_vjp(cotangent); }};
+  return {
+      y, [this](const at::Tensor& cotangent) {
+        return at::avg_pool2d(conv_->vjp(cotangent), {2, 2}).mul_(4.0);  // the adjoint of repetition is a sum
+      }};
 }
 
 Attention::Attention(const Options& options, const at::TensorOptions& tensors) : heads_(options.heads) {
@@ -159,26 +156,23 @@ at::Tensor Attention::merge_heads(const at::Tensor& heads) const {
   return heads.transpose(1, 2).flatten(2);
 }
 
-at::Tensor SelfAttention::forward(const at::Tensor& x) const {
+at::Tensor SelfAttention::forward(const at::Tensor& x, const at::Tensor&) const {
   const at::Tensor q = split_heads(to_q_->forward(x));  // [B, heads, L, C / heads]
   const at::Tensor k = split_heads(to_k_->forward(x));
   const at::Tensor v = split_heads(to_v_->forward(x));
   return to_out().forward(merge_heads(at::scaled_dot_product_attention(q, k, v)));  // [B, L, C]
 }
 
-void CrossAttention::set_context(const at::Tensor& context) {
-  const at::NoGradGuard no_grad;
-  const at::Tensor values = to_v_->forward(context);  // [1, tokens, C]
-  keys_ = split_heads(to_k_->forward(context));       // [1, heads, tokens, C / heads]
-  values_ = split_heads(values);                      // [1, heads, tokens, C / heads]
-  constant_ = context.size(1) == 1 ? to_out().forward(values) : at::Tensor();  // [1, 1, C]
-}
-
-at::Tensor CrossAttention::forward(const at::Tensor& x) const {
-  if (constant()) return constant_;
-  const at::Tensor q = split_heads(to_q_->forward(x));           // [B, heads, L, C / heads]
-  const at::Tensor k = keys_.expand({x.size(0), -1, -1, -1});    // [B, heads, tokens, C / heads]
-  const at::Tensor v = values_.expand({x.size(0), -1, -1, -1});  // [B, heads, tokens, C / heads]
+at::Tensor CrossAttention::forward(const at::Tensor& x, const at::Tensor& context) const {
+  at::Tensor k, v;  // [1, heads, tokens, C / heads]
+  {
+    const at::NoGradGuard no_grad;
+    const at::Tensor values = to_v_->forward(context);  // [1, tokens, C]
+    if (context.size(1) == 1) return to_out().forward(values);
+    k = split_heads(to_k_->forward(context)).expand({x.size(0), -1, -1, -1});
+    v = split_heads(values).expand({x.size(0), -1, -1, -1});
+  }
+  const at::Tensor q = split_heads(to_q_->forward(x));  // [B, heads, L, C / heads]
   return to_out().forward(merge_heads(at::scaled_dot_product_attention(q, k, v)));  // [B, L, C]
 }
 
@@ -206,7 +200,7 @@ at::Tensor image_of(const at::Tensor& tokens, const at::Tensor& x) {
 
 }  // namespace
 
-at::Tensor ImageAttention::forward(const at::Tensor& x) const {
+at::Tensor ImageAttention::forward(const at::Tensor& x, const at::Tensor&) const {
   const at::Tensor tokens = tokens_of(norm_->forward(x));    // [B, L, C]
   const at::Tensor q = split_heads(to_q_->forward(tokens));  // [B, heads, L, C / heads]
   const at::Tensor k = split_heads(to_k_->forward(tokens));
@@ -215,10 +209,9 @@ at::Tensor ImageAttention::forward(const at::Tensor& x) const {
   return x + image_of(h, x);  // [B, C, H, W]
 }
 
-Differentiated ImageAttention::differentiated(const at::Tensor& x) const {
+Vjp ImageAttention::vjp(const at::Tensor& x) const {
   return {forward(x), [this, x](const at::Tensor& cotangent) {
-            return differentiate([this](const at::Tensor& leaf) { return forward(leaf); }, x)
-                .pull_back(cotangent);
+            return autograd_vjp([this](const at::Tensor& leaf) { return forward(leaf); }, x).pull(cotangent);
           }};
 }
 
@@ -264,9 +257,10 @@ TransformerLayer::TransformerLayer(std::int64_t channels, std::int64_t context_c
   feed_forward_ = register_module("ff", std::make_shared<FeedForward>(channels, tensors));
 }
 
-at::Tensor TransformerLayer::forward(at::Tensor x) const {
+at::Tensor TransformerLayer::forward(at::Tensor x, const at::Tensor& context) const {
   x = self_->forward(norm1_->forward(x)).add_(x);                        // [B, L, C]
-  x = x + cross_->forward(cross_->constant() ? x : norm2_->forward(x));  // [B, L, C]
+  const bool one_token = context.size(1) == 1;                           // then the queries do not matter
+  x = x + cross_->forward(one_token ? x : norm2_->forward(x), context);  // [B, L, C]
   return feed_forward_->forward(norm3_->forward(x)).add_(x);             // [B, L, C]
 }
 
@@ -282,9 +276,9 @@ ImageTransformer::ImageTransformer(const Options& options, const at::TensorOptio
   out_ = register_module("proj_out", std::make_shared<Linear>(channels, channels, true, tensors, stored));
 }
 
-at::Tensor ImageTransformer::forward(const at::Tensor& x) const {
+at::Tensor ImageTransformer::forward(const at::Tensor& x, const at::Tensor& context) const {
   at::Tensor h = into_->forward(tokens_of(norm_->forward(x)));  // [B, L, C]
-  for (std::size_t i = 0; i < layers_->size(); ++i) h = (*layers_)[i].forward(h);
+  for (std::size_t i = 0; i < layers_->size(); ++i) h = (*layers_)[i].forward(h, context);
   h = out_->forward(h);       // [B, L, C]
   return x + image_of(h, x);  // [B, C, H, W]
 }

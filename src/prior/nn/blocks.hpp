@@ -12,15 +12,17 @@
 #include <ATen/core/Tensor.h>
 #include <torch/nn/module.h>
 
-#include "prior/differentiate.hpp"
+#include <dwgf/prior/vjp.hpp>
+
 #include "prior/nn/layers.hpp"
 
 namespace dwgf {
 
-/// A module that maps a tensor to one.
+/// A module that maps a tensor to one; `context` is the prompt's embedding [1, tokens, dim], for those that
+/// attend to it.
 class TensorModule : public torch::nn::Module {
  public:
-  virtual at::Tensor forward(const at::Tensor& x) const = 0;
+  virtual at::Tensor forward(const at::Tensor& x, const at::Tensor& context = {}) const = 0;
 };
 
 /// h = conv1(silu(norm1(x))) + W_t silu(temb);  y = shortcut(x) + conv2(silu(norm2(h)))        (diffusers
@@ -35,10 +37,9 @@ class ResidualBlock : public torch::nn::Module {
   };
   ResidualBlock(const Options& options, const at::TensorOptions& tensors);
   /// x [B, in, H, W] and silu(temb) [1, E], the same for all samples (undefined if E = 0) -> [B, out, H, W]
-  at::Tensor forward(const at::Tensor& x, const at::Tensor& activated_time,
-                     const Normaliser& normalise = {}) const;
-  /// The same of a block that does not see the time, with its pull-back, which keeps x and h.
-  Differentiated differentiated(const at::Tensor& x, const Normaliser& normalise) const;
+  at::Tensor forward(const at::Tensor& x, const at::Tensor& activated_time) const;
+  /// Of a block that does not see the time; keeps x and h.
+  Vjp vjp(const at::Tensor& x) const;
 
  private:
   at::Tensor shortcut(const at::Tensor& x) const;
@@ -70,12 +71,12 @@ class Upsample : public torch::nn::Module {
   Upsample(std::int64_t channels, const at::TensorOptions& tensors);
   at::Tensor forward(const at::Tensor& x, std::int64_t height,
                      std::int64_t width) const;  // -> [B, C, height, width]
-  /// Of the doubled resolution, with its pull-back, which keeps nothing.
-  Differentiated differentiated(const at::Tensor& x) const;
+  /// Of the doubled resolution; keeps nothing.
+  Vjp vjp(const at::Tensor& x) const;
 
  private:
   at::Tensor doubled(const at::Tensor& x) const;
-  at::Tensor pull_back_doubled(const at::Tensor& cotangent) const;
+  at::Tensor doubled_vjp(const at::Tensor& cotangent) const;
 
   std::shared_ptr<Convolution> conv_;
   /// The convolution of 2 x 2 from C to 4 C channels, of which block 2 a + b has the results at (2 i + a, 2 j
@@ -111,25 +112,17 @@ class Attention : public TensorModule {
 class SelfAttention : public Attention {
  public:
   using Attention::Attention;
-  at::Tensor forward(const at::Tensor& x) const override;  // [B, L, C] -> [B, L, C]
+  at::Tensor forward(const at::Tensor& x, const at::Tensor& = {}) const override;  // [B, L, C] -> [B, L, C]
 };
 
-/// Attention to the prompt. Keys and values do not depend on the sample: they are made once, by
-/// `set_context`.
+/// Attention to the prompt. Keys and values do not depend on the sample.
 class CrossAttention : public Attention {
  public:
   using Attention::Attention;
-  /// context [1, tokens, key_channels]
-  void set_context(const at::Tensor& context);
-  /// [B, L, C] -> [B, L, C], or [1, 1, C] where the context is a single token: every query then attends to it
-  /// alone, softmax is 1, and the result is the same everywhere. @pre set_context was called.
-  at::Tensor forward(const at::Tensor& x) const override;
-  /// Whether the result does not depend on x, so that none need be made.
-  bool constant() const { return constant_.defined(); }
-
- private:
-  at::Tensor keys_, values_;  // [1, heads, tokens, C / heads]
-  at::Tensor constant_;       // [1, 1, C]
+  /// x [B, L, C], context [1, tokens, key_channels] -> [B, L, C], or [1, 1, C] where the context is a single
+  /// token: every query then attends to it alone, softmax is 1, and the result is the same everywhere,
+  /// whatever x.
+  at::Tensor forward(const at::Tensor& x, const at::Tensor& context) const override;
 };
 
 /// x + attention(norm(x)) over the positions of an image              (the middle of the autoencoder; DDPM's
@@ -141,9 +134,9 @@ class ImageAttention : public Attention {
     double eps = 1e-6;
   };
   ImageAttention(const Options& options, const at::TensorOptions& tensors);
-  at::Tensor forward(const at::Tensor& x) const override;  // [B, C, H, W]
-  /// With its pull-back, which keeps x and does the forward pass again with autograd.
-  Differentiated differentiated(const at::Tensor& x) const;
+  at::Tensor forward(const at::Tensor& x, const at::Tensor& = {}) const override;  // [B, C, H, W]
+  /// Keeps x and does the forward pass again with autograd.
+  Vjp vjp(const at::Tensor& x) const;
 
  private:
   std::shared_ptr<GroupNorm> norm_;
@@ -169,7 +162,7 @@ class TransformerLayer : public torch::nn::Module {
  public:
   TransformerLayer(std::int64_t channels, std::int64_t context_channels, std::int64_t heads,
                    const at::TensorOptions& tensors);
-  at::Tensor forward(at::Tensor x) const;  // [B, L, C]
+  at::Tensor forward(at::Tensor x, const at::Tensor& context) const;  // [B, L, C]
 
  private:
   std::shared_ptr<LayerNorm> norm1_, norm2_, norm3_;
@@ -187,7 +180,7 @@ class ImageTransformer : public TensorModule {
     bool linear_projection = false;  ///< proj_in and proj_out are stored as matrices, not as 1x1 convolutions
   };
   ImageTransformer(const Options& options, const at::TensorOptions& tensors);
-  at::Tensor forward(const at::Tensor& x) const override;  // [B, C, H, W]
+  at::Tensor forward(const at::Tensor& x, const at::Tensor& context) const override;  // [B, C, H, W]
 
  private:
   std::shared_ptr<GroupNorm> norm_;

@@ -6,7 +6,7 @@
 #include <ATen/Parallel.h>
 #include <c10/core/GradMode.h>
 
-#include "prior/differentiate.hpp"
+#include "prior/nn/autograd_vjp.hpp"
 #include "prior/nn/detail/norm_kernels.hpp"
 #include "prior/nn/layers.hpp"
 
@@ -121,13 +121,7 @@ GroupNorm::GroupNorm(std::int64_t groups, std::int64_t channels, double eps, con
 }
 
 GroupNorm::Statistics GroupNorm::statistics(const at::Tensor& x) const {
-  if (!kernels_serve(x)) {
-    const at::Tensor groups =
-        x.reshape({x.size(0), groups_, -1}).to(x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat);
-    const auto [variance, mean] =
-        at::var_mean(groups, at::OptionalIntArrayRef{2}, std::int64_t{0});  // [B, groups]
-    return {mean, (variance + eps_).rsqrt()};
-  }
+  if (!kernels_serve(x)) return {};
   const Layout layout(x);
   Statistics out{at::empty({layout.batch, groups_}, at::kFloat),
                  at::empty({layout.batch, groups_}, at::kFloat)};
@@ -169,22 +163,7 @@ GroupNorm::Statistics GroupNorm::statistics(const at::Tensor& x) const {
   return out;
 }
 
-GroupNorm::Affine GroupNorm::affine(const Statistics& statistics, std::int64_t channels) const {
-  const auto type = statistics.mean.scalar_type();
-  const at::Tensor width = at::ones({1, 1, channels / groups_}, statistics.mean.options());
-  const at::Tensor rate = (statistics.rate.unsqueeze(2) * width).flatten(1);  // [B, C]
-  const at::Tensor mean = (statistics.mean.unsqueeze(2) * width).flatten(1);  // [B, C]
-  const at::Tensor scale = rate * weight_.to(type);
-  const at::Tensor shift = bias_.to(type) - mean * scale;
-  return {scale.unsqueeze(2).unsqueeze(3), shift.unsqueeze(2).unsqueeze(3)};
-}
-
 at::Tensor GroupNorm::apply(const at::Tensor& x, const Statistics& statistics, bool activate) const {
-  if (!kernels_serve(x)) {
-    const auto [scale, shift] = affine(statistics, x.size(1));  // [B, C, 1, 1]
-    const at::Tensor y = at::addcmul(shift, x.to(scale.scalar_type()), scale).to(x.scalar_type());
-    return activate ? dwgf::activate(y) : y;
-  }
   const Layout layout(x);
   const Rows rows(layout, statistics, weight_, bias_);
   const at::Tensor y = at::empty_like(x);
@@ -204,22 +183,19 @@ at::Tensor GroupNorm::forward(const at::Tensor& x) const {
 }
 
 at::Tensor GroupNorm::activated(const at::Tensor& x) const {
-  return kernels_serve(x) ? apply(x, statistics(x), true) : activate(forward(x));
+  return activated(x, statistics(x));
 }
 
 at::Tensor GroupNorm::activated(const at::Tensor& x, const Statistics& statistics) const {
-  return apply(x, statistics, true);
+  return kernels_serve(x) ? apply(x, statistics, true) : activate(forward(x));
 }
 
-at::Tensor GroupNorm::pull_back_activated(at::Tensor cotangent, const at::Tensor& x,
-                                          const Statistics& statistics, bool constant,
-                                          const at::Tensor& more) const {
+at::Tensor GroupNorm::activated_vjp(at::Tensor cotangent, const at::Tensor& x, const Statistics& statistics,
+                                    const at::Tensor& more) const {
   if (!kernels_serve(x) || cotangent.strides() != x.strides() ||
       (more.defined() && more.strides() != x.strides())) {
-    const auto norm = [&](const at::Tensor& leaf) {
-      return constant ? activated(leaf, statistics) : activate(forward(leaf));
-    };
-    const at::Tensor gradient = differentiate(norm, x).pull_back(cotangent);
+    const auto norm = [&](const at::Tensor& leaf) { return activate(forward(leaf)); };
+    const at::Tensor gradient = autograd_vjp(norm, x).pull(cotangent);
     return more.defined() ? gradient + more : gradient;
   }
   const Layout layout(x);
@@ -229,69 +205,44 @@ at::Tensor GroupNorm::pull_back_activated(at::Tensor cotangent, const at::Tensor
   with_type(x, [&]<class T>(T*) {
     for_each_part(layout, [&](std::int64_t task) {
       const std::int64_t b = task / layout.parts;
-      pull_back_activation(values<T>(x) + layout.offset(task), layout.count(task), layout.channels,
-                           rows.of(rows.scale, b), rows.of(rows.shift, b), rows.of(rows.mean, b),
-                           values<T>(cotangent) + layout.offset(task), sums.first(task), sums.second(task));
+      activation_vjp(values<T>(x) + layout.offset(task), layout.count(task), layout.channels,
+                     rows.of(rows.scale, b), rows.of(rows.shift, b), rows.of(rows.mean, b),
+                     values<T>(cotangent) + layout.offset(task), sums.first(task), sums.second(task));
     });
-    if (!constant) {
-      // With d the cotangent of norm(x), v = (x - mean) rate, and means over a group: J^T d = rate (w d -
-      // mean(w d) - v mean(w d v)).
-      const std::int64_t per_group = layout.channels / groups_;
-      const double n = static_cast<double>(layout.positions * per_group);
-      const at::Tensor weight = weight_.to(at::kFloat);
-      for (std::int64_t b = 0; b < layout.batch; ++b) {
-        sums.gather(b);
-        const double* const sum = sums.first(b * layout.parts);
-        const double* const moment = sums.second(b * layout.parts);
-        for (std::int64_t g = 0; g < groups_; ++g) {
-          double first = 0.0, second = 0.0;
-          for (std::int64_t c = g * per_group; c < (g + 1) * per_group; ++c) {
-            first += weight.data_ptr<float>()[c] * sum[c];
-            second += weight.data_ptr<float>()[c] * moment[c];
-          }
-          const double rate = statistics.rate.data_ptr<float>()[b * groups_ + g];
-          const double centre = statistics.mean.data_ptr<float>()[b * groups_ + g];
-          const double along = -rate * rate * rate * second / n;
-          for (std::int64_t c = g * per_group; c < (g + 1) * per_group; ++c) {
-            const auto at = static_cast<std::size_t>(b * layout.channels + c);
-            slope[at] = static_cast<float>(along);
-            offset[at] = static_cast<float>(-rate * first / n - along * centre);
-          }
+    // With d the cotangent of norm(x), v = (x - mean) rate, and means over a group: J^T d = rate (w d -
+    // mean(w d) - v mean(w d v)).
+    const std::int64_t per_group = layout.channels / groups_;
+    const double n = static_cast<double>(layout.positions * per_group);
+    const at::Tensor weight = weight_.to(at::kFloat);
+    for (std::int64_t b = 0; b < layout.batch; ++b) {
+      sums.gather(b);
+      const double* const sum = sums.first(b * layout.parts);
+      const double* const moment = sums.second(b * layout.parts);
+      for (std::int64_t g = 0; g < groups_; ++g) {
+        double first = 0.0, second = 0.0;
+        for (std::int64_t c = g * per_group; c < (g + 1) * per_group; ++c) {
+          first += weight.data_ptr<float>()[c] * sum[c];
+          second += weight.data_ptr<float>()[c] * moment[c];
+        }
+        const double rate = statistics.rate.data_ptr<float>()[b * groups_ + g];
+        const double centre = statistics.mean.data_ptr<float>()[b * groups_ + g];
+        const double along = -rate * rate * rate * second / n;
+        for (std::int64_t c = g * per_group; c < (g + 1) * per_group; ++c) {
+          const auto at = static_cast<std::size_t>(b * layout.channels + c);
+          slope[at] = static_cast<float>(along);
+          offset[at] = static_cast<float>(-rate * first / n - along * centre);
         }
       }
     }
     for_each_part(layout, [&](std::int64_t task) {
       const std::int64_t b = task / layout.parts;
-      pull_back_norm(values<T>(x) + layout.offset(task), layout.count(task), layout.channels,
-                     rows.of(rows.scale, b), rows.of(slope, b), rows.of(offset, b),
-                     more.defined() ? values<T>(more) + layout.offset(task) : nullptr,
-                     values<T>(cotangent) + layout.offset(task));
+      norm_vjp(values<T>(x) + layout.offset(task), layout.count(task), layout.channels,
+               rows.of(rows.scale, b), rows.of(slope, b), rows.of(offset, b),
+               more.defined() ? values<T>(more) + layout.offset(task) : nullptr,
+               values<T>(cotangent) + layout.offset(task));
     });
   });
   return cotangent;
-}
-
-Normaliser Normaliser::noting(NormStatistics& statistics) {
-  Normaliser normaliser;
-  normaliser.noted_here_ = &statistics;
-  return normaliser;
-}
-
-Normaliser Normaliser::as_noted(const NormStatistics& statistics) {
-  Normaliser normaliser;
-  normaliser.noted_ = &statistics;
-  return normaliser;
-}
-
-Activated Normaliser::activated(const GroupNorm& norm, const at::Tensor& x) const {
-  if (noted_ != nullptr) {
-    const GroupNorm::Statistics& statistics = noted_->at(&norm);
-    return {norm.activated(x, statistics), statistics, true};
-  }
-  if (!kernels_serve(x) && noted_here_ == nullptr) return {norm.activated(x), {}, false};
-  const GroupNorm::Statistics statistics = norm.statistics(x);
-  if (noted_here_ != nullptr) noted_here_->insert_or_assign(&norm, statistics);
-  return {kernels_serve(x) ? norm.activated(x, statistics) : norm.activated(x), statistics, false};
 }
 
 }  // namespace dwgf

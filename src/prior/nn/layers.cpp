@@ -86,7 +86,7 @@ at::Tensor Convolution::forward_onto(const at::Tensor& x, const at::Tensor& more
   return run(x, bias_, more);
 }
 
-at::Tensor Convolution::pull_back(const at::Tensor& cotangent) const {
+at::Tensor Convolution::vjp(const at::Tensor& cotangent) const {
   if (!PackedConvolution::serves(cotangent))
     return at::conv_transpose2d(cotangent, weight(), {}, stride_, padding_);
   if (packed_adjoint_->empty())

@@ -54,7 +54,7 @@ class Convolution : public torch::nn::Module {
   at::Tensor forward_onto(const at::Tensor& x, const at::Tensor& more) const;
   /// J^T c, which is the convolution with the kernel turned by 180 degrees and its channels exchanged. @pre
   /// stride 1
-  at::Tensor pull_back(const at::Tensor& cotangent) const;
+  at::Tensor vjp(const at::Tensor& cotangent) const;
 
   at::Tensor weight() const;  ///< [out, in, k, k], dense
   const at::Tensor& bias() const { return bias_; }
@@ -81,23 +81,17 @@ class GroupNorm : public torch::nn::Module {
   /// silu(norm(x)).
   at::Tensor activated(const at::Tensor& x) const;
 
-  /// Of x [B, C, H, W].
+  /// Of x [B, C, H, W] in the networks' format; undefined ones elsewhere.
   Statistics statistics(const at::Tensor& x) const;
-  /// silu(norm(x)) with these statistics.
+  /// silu(norm(x)) with the statistics of x.
   at::Tensor activated(const at::Tensor& x, const Statistics& statistics) const;
-  /// J^T c + more of silu(norm(x)), where `statistics` are those of x (for the networks' format only; else
-  /// they are formed again) or, if `constant`, given numbers. The cotangent is overwritten; `more` may be
+  /// J^T c + more of silu(norm(x)), with the statistics of x. The cotangent is overwritten; `more` may be
   /// undefined.
-  at::Tensor pull_back_activated(at::Tensor cotangent, const at::Tensor& x, const Statistics& statistics,
-                                 bool constant, const at::Tensor& more = {}) const;
+  at::Tensor activated_vjp(at::Tensor cotangent, const at::Tensor& x, const Statistics& statistics,
+                           const at::Tensor& more = {}) const;
 
  private:
   at::Tensor apply(const at::Tensor& x, const Statistics& statistics, bool activate) const;
-  /// y = x scale + shift, [B, C, 1, 1] each.
-  struct Affine {
-    at::Tensor scale, shift;
-  };
-  Affine affine(const Statistics& statistics, std::int64_t channels) const;
 
   at::Tensor weight_, bias_;
   std::int64_t groups_;
@@ -112,34 +106,6 @@ class LayerNorm : public torch::nn::Module {
 
  private:
   at::Tensor weight_, bias_;
-};
-
-/// The statistics of every norm of a network on one whole input, so that parts of that input can be passed
-/// through the network on their own and come out as they do within the whole.
-using NormStatistics = std::map<const GroupNorm*, GroupNorm::Statistics>;
-
-/// silu(norm(x)) and what its pull-back needs beside x.
-struct Activated {
-  at::Tensor value;
-  GroupNorm::Statistics statistics;
-  bool constant = false;
-};
-
-/// How the norms of a network are applied: each on its own input, which may be noted, or as noted before.
-class Normaliser {
- public:
-  /// Each norm on its own input.
-  Normaliser() = default;
-  /// The same, noted in `statistics`.
-  static Normaliser noting(NormStatistics& statistics);
-  /// As noted; statistics count as constants in a gradient. @pre every norm was noted
-  static Normaliser as_noted(const NormStatistics& statistics);
-
-  Activated activated(const GroupNorm& norm, const at::Tensor& x) const;
-
- private:
-  NormStatistics* noted_here_ = nullptr;
-  const NormStatistics* noted_ = nullptr;
 };
 
 /// silu(x) = x sigmoid(x). Takes x over and overwrites it where no gradient is asked for.

@@ -76,9 +76,9 @@ DWGF_INLINE void activate_here_body(const T* x, std::int64_t positions, std::int
 }
 
 template <class T>
-DWGF_INLINE void pull_back_activation_here_body(const T* x, std::int64_t positions, std::int64_t channels,
-                                                const float* scale, const float* shift, const float* mean,
-                                                T* cotangent, float* s, float* m) {
+DWGF_INLINE void activation_vjp_here_body(const T* x, std::int64_t positions, std::int64_t channels,
+                                          const float* scale, const float* shift, const float* mean,
+                                          T* cotangent, float* s, float* m) {
   for (std::int64_t p = 0; p < positions; ++p, x += channels, cotangent += channels) {
 #pragma GCC ivdep
     for (std::int64_t c = 0; c < channels; ++c) {
@@ -94,9 +94,9 @@ DWGF_INLINE void pull_back_activation_here_body(const T* x, std::int64_t positio
 }
 
 template <class T>
-DWGF_INLINE void pull_back_norm_here_body(const T* x, std::int64_t positions, std::int64_t channels,
-                                          const float* scale, const float* slope, const float* constant,
-                                          const T* more, T* cotangent) {
+DWGF_INLINE void norm_vjp_here_body(const T* x, std::int64_t positions, std::int64_t channels,
+                                    const float* scale, const float* slope, const float* constant,
+                                    const T* more, T* cotangent) {
   for (std::int64_t p = 0; p < positions; ++p) {
     if (more != nullptr) {
 #pragma GCC ivdep
@@ -167,11 +167,11 @@ DWGF_FOR_EACH_PROCESSOR(activate_here,
                         (const T* x, std::int64_t positions, std::int64_t channels, const float* scale,
                          const float* shift, bool active, T* y),
                         (x, positions, channels, scale, shift, active, y))
-DWGF_FOR_EACH_PROCESSOR(pull_back_activation_here,
+DWGF_FOR_EACH_PROCESSOR(activation_vjp_here,
                         (const T* x, std::int64_t positions, std::int64_t channels, const float* scale,
                          const float* shift, const float* mean, T* cotangent, float* s, float* m),
                         (x, positions, channels, scale, shift, mean, cotangent, s, m))
-DWGF_FOR_EACH_PROCESSOR(pull_back_norm_here,
+DWGF_FOR_EACH_PROCESSOR(norm_vjp_here,
                         (const T* x, std::int64_t positions, std::int64_t channels, const float* scale,
                          const float* slope, const float* constant, const T* more, T* cotangent),
                         (x, positions, channels, scale, slope, constant, more, cotangent))
@@ -214,19 +214,19 @@ void scale_and_activate(const T* x, std::int64_t positions, std::int64_t channel
 }
 
 template <class T>
-void pull_back_activation(const T* x, std::int64_t positions, std::int64_t channels, const float* scale,
-                          const float* shift, const float* mean, T* c, double* sum, double* moment) {
+void activation_vjp(const T* x, std::int64_t positions, std::int64_t channels, const float* scale,
+                    const float* shift, const float* mean, T* c, double* sum, double* moment) {
   in_blocks(positions, channels, sum, moment,
             [&](std::int64_t first, std::int64_t count, float* s, float* m) {
-              pull_back_activation_here<T>(x + first * channels, count, channels, scale, shift, mean,
-                                           c + first * channels, s, m);
+              activation_vjp_here<T>(x + first * channels, count, channels, scale, shift, mean,
+                                     c + first * channels, s, m);
             });
 }
 
 template <class T>
-void pull_back_norm(const T* x, std::int64_t positions, std::int64_t channels, const float* scale,
-                    const float* slope, const float* constant, const T* more, T* c) {
-  pull_back_norm_here<T>(x, positions, channels, scale, slope, constant, more, c);
+void norm_vjp(const T* x, std::int64_t positions, std::int64_t channels, const float* scale,
+              const float* slope, const float* constant, const T* more, T* c) {
+  norm_vjp_here<T>(x, positions, channels, scale, slope, constant, more, c);
 }
 
 #define DWGF_INSTANTIATE(T)                                                                                \
@@ -235,10 +235,10 @@ void pull_back_norm(const T* x, std::int64_t positions, std::int64_t channels, c
   template void add_channel_sums(const T*, std::int64_t, std::int64_t, const float*, double*, double*);    \
   template void scale_and_activate(const T*, std::int64_t, std::int64_t, const float*, const float*, bool, \
                                    T*);                                                                    \
-  template void pull_back_activation(const T*, std::int64_t, std::int64_t, const float*, const float*,     \
-                                     const float*, T*, double*, double*);                                  \
-  template void pull_back_norm(const T*, std::int64_t, std::int64_t, const float*, const float*,           \
-                               const float*, const T*, T*);
+  template void activation_vjp(const T*, std::int64_t, std::int64_t, const float*, const float*,           \
+                               const float*, T*, double*, double*);                                        \
+  template void norm_vjp(const T*, std::int64_t, std::int64_t, const float*, const float*, const float*,   \
+                         const T*, T*);
 DWGF_INSTANTIATE(float)
 DWGF_INSTANTIATE(Brain)
 

@@ -26,7 +26,7 @@ int main(int argc, char** argv) {
   const dwgf::FlowOptions options{.grid = 60, .micro_batch = 4, .weight = 0.05, .data = {.consistency = 0.0}};
   dwgf::SelfCollective alone;
   const dwgf::Solution solution = dwgf::solve(problem, options, alone);
-  const at::Tensor mean = prior->decode(solution.state.batches[0].z).mean(0, true);
+  const at::Tensor mean = prior->codec->decode(solution.state.batches[0].z).mean(0, true);
   std::printf("PSNR of rows repeated %.2f dB, of the flow %.2f dB\n",
               dwgf::psnr(rows.apply(truth).repeat_interleave(2, 2)[0], truth[0]),
               dwgf::psnr(mean[0], truth[0]));

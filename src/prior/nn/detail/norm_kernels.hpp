@@ -29,12 +29,12 @@ void scale_and_activate(const T* x, std::int64_t positions, std::int64_t channel
 /// c := c silu'(x scale[c] + shift[c]); adds to sum[c] and moment[c] those of the new c and of c (x -
 /// mean[c]).
 template <class T>
-void pull_back_activation(const T* x, std::int64_t positions, std::int64_t channels, const float* scale,
-                          const float* shift, const float* mean, T* c, double* sum, double* moment);
+void activation_vjp(const T* x, std::int64_t positions, std::int64_t channels, const float* scale,
+                    const float* shift, const float* mean, T* c, double* sum, double* moment);
 
 /// c := c scale[c] + x slope[c] + constant[c] + more, where `more` is an array or null.
 template <class T>
-void pull_back_norm(const T* x, std::int64_t positions, std::int64_t channels, const float* scale,
-                    const float* slope, const float* constant, const T* more, T* c);
+void norm_vjp(const T* x, std::int64_t positions, std::int64_t channels, const float* scale,
+              const float* slope, const float* constant, const T* more, T* c);
 
 }  // namespace dwgf

@@ -1,4 +1,4 @@
-#include "prior/differentiate.hpp"
+#include "prior/nn/autograd_vjp.hpp"
 
 #include <memory>
 #include <utility>
@@ -12,7 +12,7 @@
 
 namespace dwgf {
 
-Differentiated differentiate(const std::function<at::Tensor(const at::Tensor&)>& f, const at::Tensor& x) {
+Vjp autograd_vjp(const std::function<at::Tensor(const at::Tensor&)>& f, const at::Tensor& x) {
   const c10::InferenceMode recording(false);
   const c10::AutoGradMode gradients(true);
   const at::Tensor leaf = x.detach().clone().requires_grad_();
@@ -20,7 +20,7 @@ Differentiated differentiate(const std::function<at::Tensor(const at::Tensor&)>&
   auto graph = std::make_shared<at::Tensor>(value);
   return {value.detach(), [leaf, graph](const at::Tensor& cotangent) {
             const at::Tensor last = std::exchange(*graph, at::Tensor());
-            if (!last.defined()) throw InternalError("prior: a pull-back serves once");
+            if (!last.defined()) throw InternalError("prior: a vector-Jacobian product serves once");
             return torch::autograd::grad({last}, {leaf}, {cotangent}).front();
           }};
 }

@@ -1,15 +1,11 @@
-/// The configuration files of a diffusers directory (unet/config.json of either kind of U-Net,
-/// vae/config.json, scheduler/scheduler_config.json) as plain structs. Missing keys take diffusers' defaults;
+/// unet/config.json of a diffusers directory, of either kind of U-Net. Missing keys take diffusers' defaults;
 /// what this program does not support is refused, by name. Reference: diffusers 0.42.1,
-/// models/unets/unet_2d_condition.py and unet_2d.py, models/autoencoders/autoencoder_kl.py, schedulers/.
+/// models/unets/unet_2d_condition.py and unet_2d.py.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
-#include <string>
 #include <vector>
-
-#include <dwgf/prior/schedule.hpp>
 
 namespace dwgf {
 
@@ -42,30 +38,11 @@ struct UNetConfig {
   std::int64_t sample_size = 0;  ///< of the latents it was trained on; 0: not said. Any size is computed
 };
 
-struct AutoencoderConfig {
-  std::int64_t image_channels = 3;
-  std::int64_t latent_channels = 4;
-  std::vector<std::int64_t> channels;  ///< a level, finest first
-  std::int64_t layers = 1;             ///< residual blocks a level in the encoder; one more in the decoder
-  std::int64_t norm_groups = 32;
-  double scaling_factor = 0.18215;
-  double shift_factor = 0.0;
-  bool quant_conv = true;
-  bool post_quant_conv = true;
-  bool middle_attention = true;
-};
-
-/// Each throws NotFoundError where there is no such file, DataError naming file, key, what was found and what
-/// is allowed. Guaranteed of what comes back: positive sizes within bounds, groups and heads that divide the
-/// channels.
+/// Reads the conditional U-Net's (`UNet2DConditionModel`). Throws NotFoundError where there is no such file,
+/// DataError naming file, key, what was found and what is allowed. Guaranteed of what comes back: positive
+/// sizes within bounds, groups and heads that divide the channels.
 UNetConfig read_unet_config(const std::filesystem::path& file);
-/// Of a `UNet2DModel`, the unconditional U-Net of pixel-space models.
+/// Reads that of a `UNet2DModel`, the unconditional U-Net of pixel-space models, as read_unet_config does.
 UNetConfig read_unconditional_unet_config(const std::filesystem::path& file);
-/// The class that a configuration file is of ("UNet2DModel"); empty where it does not say, or where there is
-/// no such file.
-std::string config_class(const std::filesystem::path& file);
-AutoencoderConfig read_autoencoder_config(const std::filesystem::path& file);
-/// Of any diffusers scheduler over discrete times: betas, steps_offset and prediction_type are read.
-NoiseScheduleConfig read_schedule_config(const std::filesystem::path& file);
 
 }  // namespace dwgf

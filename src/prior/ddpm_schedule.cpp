@@ -6,7 +6,7 @@
 #include <ATen/ATen.h>
 
 #include <dwgf/base/error.hpp>
-#include <dwgf/prior/schedule.hpp>
+#include <dwgf/prior/ddpm_schedule.hpp>
 
 namespace dwgf {
 namespace {
@@ -34,7 +34,7 @@ at::Tensor copy_of(const std::vector<float>& values) {
 }
 
 /// [T] float32, by the same LibTorch operations as diffusers, for the same bits.
-at::Tensor betas_of(const NoiseScheduleConfig& config) {
+at::Tensor betas_of(const DdpmScheduleConfig& config) {
   if (!config.trained_betas.empty()) return copy_of(config.trained_betas);
   const auto steps = config.train_steps;
   switch (config.beta_schedule) {
@@ -48,7 +48,7 @@ at::Tensor betas_of(const NoiseScheduleConfig& config) {
   throw InternalError("noise schedule: unknown kind of betas");
 }
 
-void check(const NoiseScheduleConfig& config) {
+void check(const DdpmScheduleConfig& config) {
   if (config.train_steps < 3 || config.train_steps > kMostSteps) {
     throw DataError(
         concat("noise schedule: ", config.train_steps, " training steps; allowed: 3 ... ", kMostSteps));
@@ -71,7 +71,7 @@ void check(const NoiseScheduleConfig& config) {
 
 }  // namespace
 
-NoiseSchedule::NoiseSchedule(NoiseScheduleConfig config) : config_(std::move(config)) {
+DdpmSchedule::DdpmSchedule(DdpmScheduleConfig config) : config_(std::move(config)) {
   check(config_);
   const at::Tensor betas = betas_of(config_);                             // [T]
   const at::Tensor alpha_bar = at::cumprod(1.0 - betas, 0).contiguous();  // [T]
@@ -86,21 +86,19 @@ NoiseSchedule::NoiseSchedule(NoiseScheduleConfig config) : config_(std::move(con
   }
 }
 
-double NoiseSchedule::alpha_bar(std::int64_t time) const {
+double DdpmSchedule::alpha_bar(std::int64_t time) const {
   if (time < 0 || time >= train_steps()) {
     throw InternalError(concat("noise schedule: time ", time, " is outside 0 ... ", train_steps() - 1));
   }
   return alpha_bar_[time];
 }
 
-double NoiseSchedule::signal(std::int64_t time) const {
-  return std::sqrt(alpha_bar(time));
-}
-double NoiseSchedule::noise(std::int64_t time) const {
-  return std::sqrt(1.0 - alpha_bar(time));
+Level DdpmSchedule::level(std::int64_t time) const {
+  const double kept = alpha_bar(time);
+  return {std::sqrt(kept), std::sqrt(1.0 - kept), static_cast<double>(time)};
 }
 
-std::vector<std::int64_t> NoiseSchedule::times(std::int64_t grid) const {
+std::vector<std::int64_t> DdpmSchedule::times(std::int64_t grid) const {
   if (grid < 2 || grid >= train_steps()) {
     throw UsageError(
         concat("a time grid of ", grid, " times; allowed for this prior: 2 ... ", train_steps() - 1));
@@ -115,6 +113,32 @@ std::vector<std::int64_t> NoiseSchedule::times(std::int64_t grid) const {
                             config_.steps_offset, "); choose a shorter grid"));
   }
   return times;
+}
+
+std::vector<std::int64_t> DdpmSchedule::evenly_in_noise(std::int64_t first, std::int64_t last,
+                                                        std::size_t count) const {
+  const auto log_ratio = [&](std::int64_t time) {
+    const Level at = level(time);
+    return std::log(at.noise / at.signal);
+  };
+  std::vector<std::int64_t> spaced;
+  std::int64_t time = first;
+  for (std::size_t k = 0; k < count; ++k) {
+    const double share = count > 1 ? static_cast<double>(k) / static_cast<double>(count - 1) : 0.0;
+    const double wanted = log_ratio(first) + share * (log_ratio(last) - log_ratio(first));
+    while (time > last && std::abs(log_ratio(time - 1) - wanted) <= std::abs(log_ratio(time) - wanted))
+      --time;
+    spaced.push_back(time);
+  }
+  return spaced;
+}
+
+std::vector<Level> DdpmSchedule::levels(std::int64_t grid, Spacing spacing) const {
+  std::vector<std::int64_t> at = times(grid);
+  if (spacing == Spacing::log) at = evenly_in_noise(at.front(), config_.steps_offset, at.size());
+  std::vector<Level> levels;
+  for (const std::int64_t time : at) levels.push_back(level(time));
+  return levels;
 }
 
 }  // namespace dwgf

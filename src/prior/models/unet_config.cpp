@@ -1,23 +1,16 @@
-#include "prior/models/model_config.hpp"
+#include "prior/models/unet_config.hpp"
 
 #include <string>
 
 #include <dwgf/base/error.hpp>
 
 #include "prior/files/config_file.hpp"
-#include "prior/files/json_file.hpp"
+#include "prior/models/config_limits.hpp"
 
 namespace dwgf {
 namespace {
 
-// Far beyond any published model; they keep nonsense from being multiplied.
-constexpr std::int64_t kMostChannels = 16384;
-constexpr std::int64_t kMostLayers = 64;
-constexpr std::size_t kMostLevels = 8;
-constexpr std::int64_t kMostLatentChannels = 256;
-constexpr std::int64_t kMostTimes = 1'000'000;
-
-// Of each, the first is the one with attention.
+// Of each list, the first is the one with attention.
 const std::vector<std::string> kDownBlocks = {"CrossAttnDownBlock2D", "DownBlock2D"};
 const std::vector<std::string> kUpBlocks = {"CrossAttnUpBlock2D", "UpBlock2D"};
 const std::vector<std::string> kPlainDownBlocks = {"AttnDownBlock2D", "DownBlock2D"};
@@ -176,76 +169,6 @@ UNetConfig read_unconditional_unet_config(const std::filesystem::path& path) {
     config.levels.push_back(level);
   }
   read_time_embedding(file, config);
-  return config;
-}
-
-std::string config_class(const std::filesystem::path& path) {
-  std::error_code ignored;
-  if (!std::filesystem::exists(path, ignored)) return {};
-  const nlohmann::json content = read_json_object(path);
-  const auto found = content.find("_class_name");
-  return found != content.end() && found->is_string() ? found->get<std::string>() : std::string();
-}
-
-AutoencoderConfig read_autoencoder_config(const std::filesystem::path& path) {
-  const ConfigFile file(path, {"AutoencoderKL"});
-  file.text("act_fn", "silu", {"silu", "swish"});
-  for (const char* key : {"latents_mean", "latents_std"}) file.require(key, nullptr);
-
-  AutoencoderConfig config;
-  config.image_channels = file.integer("in_channels", 3, 1, kMostLatentChannels);
-  if (const auto out = file.integer("out_channels", 3, 1, kMostLatentChannels);
-      out != config.image_channels) {
-    file.fail("in_channels", concat(config.image_channels, " where out_channels is ", out), "equal ones");
-  }
-  config.latent_channels = file.integer("latent_channels", 4, 1, kMostLatentChannels);
-  config.channels = file.list("block_out_channels", {64}, kMostLevels, 1, kMostChannels);
-  const std::size_t levels = config.channels.size();
-  file.texts("down_block_types", std::vector<std::string>(levels, "DownEncoderBlock2D"), levels,
-             {"DownEncoderBlock2D"});
-  file.texts("up_block_types", std::vector<std::string>(levels, "UpDecoderBlock2D"), levels,
-             {"UpDecoderBlock2D"});
-  config.layers = file.integer("layers_per_block", 1, 1, kMostLayers);
-  config.norm_groups = file.integer("norm_num_groups", 32, 1, kMostChannels);
-  for (const auto channels : config.channels)
-    file.check_divides("norm_num_groups", config.norm_groups, channels);
-  config.scaling_factor = file.real("scaling_factor", 0.18215, 1e-6, 1e6);
-  config.shift_factor = file.real("shift_factor", 0.0, -1e6, 1e6);
-  config.quant_conv = file.boolean("use_quant_conv", true);
-  config.post_quant_conv = file.boolean("use_post_quant_conv", true);
-  config.middle_attention = file.boolean("mid_block_add_attention", true);
-  return config;
-}
-
-NoiseScheduleConfig read_schedule_config(const std::filesystem::path& path) {
-  const ConfigFile file(
-      path, {"DDIMScheduler", "PNDMScheduler", "DDPMScheduler", "LMSDiscreteScheduler",
-             "EulerDiscreteScheduler", "EulerAncestralDiscreteScheduler", "DPMSolverMultistepScheduler",
-             "DPMSolverSinglestepScheduler", "UniPCMultistepScheduler", "DEISMultistepScheduler"});
-  file.require("rescale_betas_zero_snr", false);
-  file.require("use_flow_sigmas", false);
-  file.text("timestep_type", "discrete", {"discrete"});
-
-  // The defaults that all these classes share.
-  NoiseScheduleConfig config;
-  config.train_steps = file.integer("num_train_timesteps", 1000, 3, kMostTimes);
-  config.beta_start = file.real("beta_start", 0.0001, 0.0, 1.0);
-  config.beta_end = file.real("beta_end", 0.02, 0.0, 1.0);
-  const auto betas = file.text("beta_schedule", "linear", {"linear", "scaled_linear", "squaredcos_cap_v2"});
-  config.beta_schedule = betas == "linear"          ? BetaSchedule::linear
-                         : betas == "scaled_linear" ? BetaSchedule::scaled_linear
-                                                    : BetaSchedule::squared_cosine;
-  config.trained_betas = file.reals("trained_betas", kMostTimes);
-  // With trained betas diffusers takes their number for abar, whatever num_train_timesteps says.
-  if (!config.trained_betas.empty() &&
-      config.train_steps != static_cast<std::int64_t>(config.trained_betas.size())) {
-    file.fail("trained_betas", concat("a list of ", config.trained_betas.size()),
-              concat("num_train_timesteps of them, ", config.train_steps));
-  }
-  config.steps_offset = file.integer("steps_offset", 0, 0, config.train_steps - 1);
-  config.prediction = file.text("prediction_type", "epsilon", {"epsilon", "v_prediction"}) == "epsilon"
-                          ? PredictionType::epsilon
-                          : PredictionType::v_prediction;
   return config;
 }
 

@@ -1,0 +1,34 @@
+#include <array>
+
+#include <dwgf/base/error.hpp>
+#include <dwgf/prior/families/gaussian_mixture.hpp>
+#include <dwgf/prior/families/known_families.hpp>
+#include <dwgf/prior/families/pixel_diffusion.hpp>
+#include <dwgf/prior/families/stable_diffusion.hpp>
+
+namespace dwgf {
+
+std::span<const PriorFamily> known_families() {
+  // The last takes any directory and names what it lacks.
+  static constexpr std::array<PriorFamily, 3> families{{
+      {"gaussian_mixture", false, is_gaussian_mixture, load_gaussian_mixture},
+      {"pixel_diffusion", false, is_pixel_diffusion, load_pixel_diffusion},
+      {"stable_diffusion", true, is_stable_diffusion, load_stable_diffusion},
+  }};
+  return families;
+}
+
+const PriorFamily& family_of(const std::string& path, std::span<const PriorFamily> families) {
+  for (const PriorFamily& family : families) {
+    if (family.recognises(path)) return family;
+  }
+  throw NotFoundError(concat("prior: '", path,
+                             "' is neither a folder nor a file; give a diffusers directory (unet/, vae/, "
+                             "scheduler/) or the HDF5 file of a Gaussian mixture"));
+}
+
+std::unique_ptr<Prior> load_prior(const std::string& path, const PriorOptions& options) {
+  return family_of(path).load(path, options);
+}
+
+}  // namespace dwgf

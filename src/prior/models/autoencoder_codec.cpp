@@ -1,0 +1,88 @@
+#include "prior/models/autoencoder_codec.hpp"
+
+#include <utility>
+
+#include <ATen/ATen.h>
+
+#include <dwgf/base/error.hpp>
+
+#include "prior/models/decoder_vjp.hpp"
+#include "prior/models/unet_denoiser.hpp"
+#include "prior/nn/autograd_vjp.hpp"
+
+namespace dwgf {
+
+DecoderGradient chosen_gradient(const AutoencoderConfig& config, std::optional<DecoderGradient> wanted,
+                                const CallSize& size) {
+  if (wanted) return *wanted;
+  const GradientBytes plain = decoder_gradient_bytes(config, DecoderGradient::plain, size);
+  return plain.peak > kPlainGradientBytes ? DecoderGradient::recompute : DecoderGradient::plain;
+}
+
+AutoencoderCodec::AutoencoderCodec(std::shared_ptr<const Autoencoder> network,
+                                   const AutoencoderConfig& config, const at::TensorOptions& tensors,
+                                   NetworkPrecision precision, std::optional<DecoderGradient> gradient)
+    : network_(std::move(network)),
+      config_(config),
+      tensors_(tensors),
+      precision_(precision),
+      gradient_(gradient) {}
+
+at::Tensor AutoencoderCodec::to_network(const at::Tensor& z) const {
+  require_samples(z, config_.latent_channels, tensors_, "latents");
+  const at::Tensor scaled = z / config_.scaling_factor;
+  return (config_.shift_factor == 0.0 ? scaled : scaled + config_.shift_factor).to(precision_.type);
+}
+
+at::Tensor AutoencoderCodec::decode(const at::Tensor& z) const {
+  const at::NoGradGuard no_grad;
+  const ScopedTf32 multiplication(precision_.tf32, tensors_.device());
+  return network_->decode(to_network(z)).to(z.scalar_type());
+}
+
+Vjp AutoencoderCodec::decode_vjp(const at::Tensor& z) const {
+  const ScopedTf32 multiplication(precision_.tf32, tensors_.device());
+  const at::Tensor own = to_network(z.detach());  // [B, c, h, w]
+  const CallSize size{z.size(0), z.size(2), z.size(3), c10::elementSize(precision_.type)};
+  Vjp decoded = decoder_vjp(network_->decoder_stages(), own, chosen_gradient(config_, gradient_, size));
+  const auto to_latents = [type = z.scalar_type(), network = precision_.type, scale = config_.scaling_factor,
+                           pull = std::move(decoded.pull)](const at::Tensor& cotangent) {
+    return pull(cotangent.to(network)).to(type) / scale;
+  };
+  return {decoded.value.to(z.scalar_type()), pull_in(precision_, tensors_.device(), to_latents)};
+}
+
+void AutoencoderCodec::check_images(const at::Tensor& x) const {
+  require_samples(x, config_.image_channels, tensors_, "images");
+  const std::int64_t factor = config_.factor();
+  if (x.size(2) % factor != 0 || x.size(3) % factor != 0) {
+    throw DataError(concat("prior: an image of ", x.size(2), " x ", x.size(3),
+                           " pixels; this prior takes multiples of ", factor,
+                           " in both directions: crop or pad it"));
+  }
+}
+
+LatentDistribution AutoencoderCodec::encode(const at::Tensor& x) const {
+  check_images(x);
+  const at::NoGradGuard no_grad;
+  const ScopedTf32 multiplication(precision_.tf32, tensors_.device());
+  auto [mean, log_variance] = network_->encode(x.to(precision_.type));  // [B, c, h, w] each
+  mean = mean.to(x.scalar_type());
+  log_variance = log_variance.to(x.scalar_type());
+  const double scale = config_.scaling_factor;
+  return {(mean - config_.shift_factor).mul_(scale), log_variance.mul_(0.5).exp_().mul_(scale)};
+}
+
+Vjp AutoencoderCodec::encode_vjp(const at::Tensor& x) const {
+  check_images(x);
+  const ScopedTf32 multiplication(precision_.tf32, tensors_.device());
+  Vjp encoded = autograd_vjp(
+      [&](const at::Tensor& image) {
+        const at::Tensor own = network_->encode(image.to(precision_.type)).mean;  // [B, c, h, w]
+        return (own.to(image.scalar_type()) - config_.shift_factor) * config_.scaling_factor;
+      },
+      x);
+  return {encoded.value, pull_in(precision_, tensors_.device(), std::move(encoded.pull))};
+}
+
+}  // namespace dwgf

@@ -1,0 +1,46 @@
+/// A U-Net as a denoiser, whatever it was trained to predict.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include <ATen/core/Tensor.h>
+
+#include <dwgf/prior/ddpm_schedule.hpp>
+#include <dwgf/prior/denoiser.hpp>
+
+#include "prior/models/unet.hpp"
+#include "prior/nn/precision.hpp"
+
+namespace dwgf {
+
+class UNetDenoiser final : public Denoiser {
+ public:
+  /// `tensors`: type and device of what is taken and returned. @pre `unet` was built from `config`
+  UNetDenoiser(std::shared_ptr<const UNet> unet, const UNetConfig& config, PredictionType prediction,
+               const at::TensorOptions& tensors, NetworkPrecision precision);
+
+  /// As Denoiser has it. @pre z_t [B, c, h, w] of the prior's type and device, level.noise > 0, and
+  /// conditioning with tokens [1, tokens, context_channels], or without any where the network takes none.
+  /// Throws InternalError for any other.
+  at::Tensor noise(const at::Tensor& z_t, const Level& level, const Conditioning& given) const override;
+  Vjp noise_vjp(const at::Tensor& z_t, const Level& level, const Conditioning& given) const override;
+
+ private:
+  void check(const at::Tensor& z_t, const Level& level, const Conditioning& given) const;
+  at::Tensor noise_from_prediction(const at::Tensor& z_t, const Level& level,
+                                   const Conditioning& given) const;
+
+  std::shared_ptr<const UNet> unet_;
+  std::int64_t latent_channels_, context_channels_;
+  PredictionType prediction_;
+  at::TensorOptions tensors_;
+  NetworkPrecision precision_;
+};
+
+/// Throws InternalError unless a tensor is [B, channels, height, width] of this type, on such a device;
+/// `what` names it.
+void require_samples(const at::Tensor& tensor, std::int64_t channels, const at::TensorOptions& tensors,
+                     const char* what);
+
+}  // namespace dwgf
