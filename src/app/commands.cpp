@@ -45,7 +45,7 @@ std::span<const Command> commands() {
 
 const Command& command_named(const std::string& name) {
   const auto found = std::ranges::find(kRows, name, &Command::name);
-  if (found == std::end(kRows)) throw InternalError(concat("the command '", name, "' has no row"));
+  if (found == std::end(kRows)) throw InternalError("the command '{}' has no row", name);
   return *found;
 }
 

@@ -81,7 +81,7 @@ _dwgf() {
 
 std::string completion_script(const std::string& shell) {
   if (shell == "bash") return bash_script();
-  throw UsageError(concat("'", shell, "' is no shell that completion is made for; known is bash"));
+  throw UsageError("'{}' is no shell that completion is made for; known is bash", shell);
 }
 
 }  // namespace dwgf

@@ -34,8 +34,8 @@ void require_same_job(const Part& first, const Part& other) {
                                            slice_of(other.job, 0, 0), other.attributes);
   if (text.empty()) return;
   throw UsageError(
-      concat("'", first.slice.path, "' (here) and '", other.slice.path,
-             "' (there) hold results of different jobs; nothing was written. These differ:", text));
+      "'{}' (here) and '{}' (there) hold results of different jobs; nothing was written. These differ:{}",
+      first.slice.path, other.slice.path, text);
 }
 
 }  // namespace
@@ -60,8 +60,9 @@ ExitCode merge_command(const Settings& settings) {
   // The slice that the merged file is the result of; everything else is the same in all parts.
   std::map<std::string, std::string> attributes = parts.front().attributes;
   attributes["job"] = slice_of(parts.front().job, first, last - first).ini();
-  attributes["system"] = concat("merged from ", parts.size(), parts.size() == 1 ? " file; " : " files; ",
-                                parts.front().attributes["system"]);
+  attributes["system"] =
+      formatted("merged from {}{}{}", parts.size(), parts.size() == 1 ? " file; " : " files; ",
+                parts.front().attributes["system"]);
 
   const MergeReport report = merge_results(slices, target, attributes);
   for (const RowRange& gap : report.gaps) {

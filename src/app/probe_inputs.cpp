@@ -18,7 +18,7 @@ void probe(const std::string& what, const std::string& path, const std::string& 
   try {
     require_survivable(path, program);
   } catch (const Error& error) {
-    throw Error(error.code(), concat(what, error.what()));
+    throw Error(error.code(), formatted("{}{}", what, error.what()));
   }
 }
 
@@ -29,7 +29,7 @@ void probe_inputs(const Settings& settings, const std::string& program) {
     if (!option.names_hdf5) continue;
     const std::string& data = settings.text(option.key);
     const std::optional<Hdf5Name> name = hdf5_name(data);
-    probe(concat(option.key, ": "), name ? name->file : data, program);
+    probe(formatted("{}: ", option.key), name ? name->file : data, program);
   }
   if (settings.command().name == "verify") probe("", settings.positionals.front(), program);
 }

@@ -43,7 +43,7 @@ Request read_arguments(const std::vector<std::string>& arguments) {
   const std::string name = arguments.empty() ? "--help" : arguments.front();
   if (name == "--help" || name == "help")
     return printed("", help_text(), arguments.empty() ? ExitCode::usage : ExitCode::ok);
-  if (name == "--version") return printed("", concat("dwgf ", version(), "\n", describe_build(), "\n"));
+  if (name == "--version") return printed("", formatted("dwgf {}\n{}\n", version(), describe_build()));
   const CommandSpec* spec = find_command(name);
   if (!spec) return {.error = std::make_exception_ptr(UsageError(unknown_command(name)))};
   const std::vector<std::string> rest(arguments.begin() + 1, arguments.end());
@@ -65,7 +65,7 @@ CommandFunction function_of(const Command& command, const ProgramParts& parts) {
   if (command.run) return command.run;
   const auto found = std::ranges::find(parts.tensor_commands, command.name, &TensorCommand::name);
   if (found == parts.tensor_commands.end())
-    throw InternalError(concat("no function runs the command '", command.name, "'"));
+    throw InternalError("no function runs the command '{}'", command.name);
   return found->run;
 }
 
@@ -123,7 +123,7 @@ ExitCode exit_code_of(Collective& world, const std::string& name, Function&& com
   } catch (const Error& error) {
     fail_alone(world, error.what(), error.code());
   } catch (const std::exception& error) {
-    fail_alone(world, concat("internal error: ", first_line(error.what())), ExitCode::internal);
+    fail_alone(world, formatted("internal error: {}", first_line(error.what())), ExitCode::internal);
   }
   // What was printed counts only once it is out.
   if (world.rank() == 0 && (std::fflush(stdout) != 0 || std::ferror(stdout)) && code == ExitCode::ok) {

@@ -21,13 +21,14 @@ void become_tensor_program(char** argv) {
   fs::path other = folder / inner;
   if (!fs::exists(other, error)) other = folder.parent_path() / inner;
   if (!fs::exists(other, error))
-    throw NotFoundError(concat("this command is run by ", (folder / inner).string(), " or ", other.string(),
-                               ", and neither is there; install or build dwgf again, and move the program "
-                               "together with libexec/"));
+    throw NotFoundError(
+        "this command is run by {} or {}, and neither is there; install or build dwgf again, and move the "
+        "program together with libexec/",
+        (folder / inner).string(), other.string());
   std::string self = here.string();
   argv[0] = self.data();
   execv(other.c_str(), argv);
-  throw IoError(concat(other.string(), " does not start: ", system_text(errno)));
+  throw IoError("{} does not start: {}", other.string(), system_text(errno));
 }
 
 }  // namespace dwgf

@@ -40,7 +40,7 @@ void log_rank(LogLevel level, std::string_view message) {
   const LogSource& own = source();
   print(level, own.ranks == 1
                    ? std::string(message)
-                   : concat("[rank ", own.rank, " of ", own.ranks, " on ", own.host, "] ", message));
+                   : formatted("[rank {} of {} on {}] {}", own.rank, own.ranks, own.host, message));
 }
 
 }  // namespace dwgf

@@ -21,21 +21,21 @@ PosixFile::PosixFile(const std::string& path, int flags)
   if (descriptor_ < 0) {
     const int error = errno;
     if (error == ENOENT || error == ENOTDIR) {
-      throw NotFoundError(
-          concat(path, " does not exist; check the path (relative ones start at the working directory)"));
+      throw NotFoundError("{} does not exist; check the path (relative ones start at the working directory)",
+                          path);
     }
-    if (error == EISDIR) throw DataError(concat(path, " is a directory where a file is needed"));
-    throw IoError(concat(path, " cannot be opened: ", system_text(error)));
+    if (error == EISDIR) throw DataError("{} is a directory where a file is needed", path);
+    throw IoError("{} cannot be opened: {}", path, system_text(error));
   }
   struct stat status {};
   if (fstat(descriptor_, &status) != 0) {
     const int error = errno;
     ::close(std::exchange(descriptor_, -1));
-    throw IoError(concat(path, " cannot be examined: ", system_text(error)));
+    throw IoError("{} cannot be examined: {}", path, system_text(error));
   }
   if (!S_ISREG(status.st_mode)) {
     ::close(std::exchange(descriptor_, -1));
-    throw DataError(concat(path, " is not a regular file"));
+    throw DataError("{} is not a regular file", path);
   }
   size_ = static_cast<std::uint64_t>(status.st_size);
 }
@@ -67,11 +67,11 @@ void PosixFile::read(std::uint64_t offset, std::span<std::byte> out) const {
     const ssize_t got =
         ::pread(descriptor_, out.data() + done, out.size() - done, static_cast<off_t>(offset + done));
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0)
-      throw IoError(concat(path_, " cannot be read at byte ", offset + done, ": ", system_text(errno)));
+    if (got < 0) throw IoError("{} cannot be read at byte {}: {}", path_, offset + done, system_text(errno));
     if (got == 0) {
-      throw DataError(concat(path_, " is truncated: it ends at byte ", offset + done, ", but ",
-                             offset + out.size(), " are needed; copy it again from where it came from"));
+      throw DataError(
+          "{} is truncated: it ends at byte {}, but {} are needed; copy it again from where it came from",
+          path_, offset + done, offset + out.size());
     }
     done += static_cast<std::size_t>(got);
   }
@@ -81,17 +81,19 @@ void PosixFile::require_in_place() const {
   struct stat open {
   }, named{};
   if (fstat(descriptor_, &open) != 0)
-    throw IoError(concat(path_, " cannot be examined any more: ", system_text(errno)));
+    throw IoError("{} cannot be examined any more: {}", path_, system_text(errno));
   if (stat(path_.c_str(), &named) == 0 && open.st_ino == named.st_ino && open.st_dev == named.st_dev) return;
-  throw IoError(concat(path_, " was removed or replaced while it was written (", size_,
-                       " bytes, or the folder that it lies in); put it back and start again"));
+  throw IoError(
+      "{} was removed or replaced while it was written ({} bytes, or the folder that it lies in); put it "
+      "back and start again",
+      path_, size_);
 }
 
 void PosixFile::sync() const {
   while (::fsync(descriptor_) != 0) {
     if (errno == EINTR) continue;
-    throw IoError(concat(path_, " cannot be written to the disk: ", system_text(errno),
-                         "; images since the last commit are not safe"));
+    throw IoError("{} cannot be written to the disk: {}; images since the last commit are not safe", path_,
+                  system_text(errno));
   }
 }
 

@@ -15,8 +15,7 @@ namespace dwgf {
 namespace {
 
 [[noreturn]] void refuse_existing(const std::string& path) {
-  throw IoError(
-      concat("the file ", path, " exists already and is not overwritten; remove it or name another file"));
+  throw IoError("the file {} exists already and is not overwritten; remove it or name another file", path);
 }
 
 }  // namespace
@@ -28,8 +27,8 @@ void replace_file(const std::string& path, std::initializer_list<std::span<const
   const auto fail = [&](const char* what) {
     const int error = errno;
     std::remove(aside.c_str());
-    throw IoError(concat(path, " cannot be ", what, ": ", system_text(error), "; check that ",
-                         directory_of(path), " exists, is writable and has ", bytes, " bytes of space"));
+    throw IoError("{} cannot be {}: {}; check that {} exists, is writable and has {} bytes of space", path,
+                  what, system_text(error), directory_of(path), bytes);
   };
   std::FILE* file = std::fopen(aside.c_str(), "wbe");
   if (!file) fail("created");
@@ -61,7 +60,7 @@ void publish_file(const std::string& aside, const std::string& path) {
     if (error == 0) unlink(aside.c_str());
   }
   if (error == EEXIST) refuse_existing(path);
-  if (error != 0) throw IoError(concat("renaming ", aside, " to ", path, ": ", system_text(error)));
+  if (error != 0) throw IoError("renaming {} to {}: {}", aside, path, system_text(error));
   // The name itself has to reach the disk as well.
   if (const int directory = ::open(directory_of(path).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
       directory >= 0) {

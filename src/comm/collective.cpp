@@ -24,8 +24,7 @@ std::string Collective::broadcast_text(std::string text, int root) {
 std::unique_ptr<PendingCollective> SelfCollective::start_all_gather(std::span<const std::byte> bytes,
                                                                     std::span<std::byte> out) {
   if (out.size() != bytes.size()) {
-    throw InternalError(
-        concat("all-gather of ", bytes.size(), " bytes in a group of 1 into ", out.size(), " bytes"));
+    throw InternalError("all-gather of {} bytes in a group of 1 into {} bytes", bytes.size(), out.size());
   }
   // In place there is nothing to do, and the memory may be a device's, which the host must not touch.
   if (out.data() != bytes.data() && !bytes.empty()) std::memmove(out.data(), bytes.data(), bytes.size());
@@ -42,8 +41,7 @@ std::unique_ptr<PendingCollective> SelfCollective::start_all_reduce_max(std::spa
 
 void SelfCollective::all_to_all(std::span<const std::byte> bytes, std::span<std::byte> out) {
   if (out.size() != bytes.size()) {
-    throw InternalError(
-        concat("all-to-all of ", bytes.size(), " bytes in a group of 1 into ", out.size(), " bytes"));
+    throw InternalError("all-to-all of {} bytes in a group of 1 into {} bytes", bytes.size(), out.size());
   }
   if (!bytes.empty()) std::memcpy(out.data(), bytes.data(), bytes.size());
 }

@@ -51,7 +51,7 @@ Communicator Communicator::self() {
 
 Communicator Communicator::split(int colour, int key) const {
   const MPI_Comm from = impl_->handle.value;
-  if (colour < 0) throw InternalError(concat("a group's colour is not negative: ", colour));
+  if (colour < 0) throw InternalError("a group's colour is not negative: {}", colour);
   MPI_Comm made = MPI_COMM_NULL;
   check_mpi(MPI_Comm_split(from, colour, key, &made), {"splitting a group", 0, from});
   check_mpi(MPI_Comm_set_errhandler(made, MPI_ERRORS_RETURN), {"setting the error handler", 0, made});
@@ -72,8 +72,8 @@ std::unique_ptr<PendingCollective> Communicator::start_all_gather(std::span<cons
                                                                   std::span<std::byte> out) {
   const MPI_Comm comm = impl_->handle.value;
   if (out.size() != bytes.size() * static_cast<std::size_t>(impl_->size)) {
-    throw InternalError(concat("all-gather of ", bytes.size(), " bytes in a group of ", impl_->size, " into ",
-                               out.size(), " bytes"));
+    throw InternalError("all-gather of {} bytes in a group of {} into {} bytes", bytes.size(), impl_->size,
+                        out.size());
   }
   const bool in_place =
       !bytes.empty() && bytes.data() == out.data() + bytes.size() * static_cast<std::size_t>(impl_->rank);
@@ -120,8 +120,8 @@ void Communicator::all_to_all(std::span<const std::byte> bytes, std::span<std::b
   const MPI_Comm comm = impl_->handle.value;
   const auto ranks = static_cast<std::size_t>(impl_->size);
   if (out.size() != bytes.size() || bytes.size() % ranks != 0) {
-    throw InternalError(concat("all-to-all of ", bytes.size(), " bytes in a group of ", ranks, " into ",
-                               out.size(), " bytes"));
+    throw InternalError("all-to-all of {} bytes in a group of {} into {} bytes", bytes.size(), ranks,
+                        out.size());
   }
   const ByteType block(bytes.size() / ranks);
   check_mpi(MPI_Alltoall(bytes.data(), 1, block.value(), out.data(), 1, block.value(), comm),

@@ -12,13 +12,13 @@ namespace dwgf {
 
 int choose_device(int local_rank, int local_size, int visible, const std::string& host) {
   if (visible == 0) {
-    throw UsageError(concat("no GPU is visible on host ", host,
-                            "; ask the batch system for GPUs, or set run.device = cpu"));
+    throw UsageError("no GPU is visible on host {}; ask the batch system for GPUs, or set run.device = cpu",
+                     host);
   }
   if (visible == 1) return 0;  // bound by the launcher, or shared by mistake: the UUIDs will tell
   if (local_rank >= visible) {
-    throw UsageError(concat("host ", host, " runs ", local_size, " ranks but has ", visible,
-                            " GPUs; start one rank a GPU, or set run.device = cpu"));
+    throw UsageError("host {} runs {} ranks but has {} GPUs; start one rank a GPU, or set run.device = cpu",
+                     host, local_size, visible);
   }
   return local_rank;
 }
@@ -28,10 +28,10 @@ void require_distinct_devices(std::span<const std::string> uuids, std::span<cons
   for (std::size_t rank = 0; rank < uuids.size(); ++rank) {
     const auto [first, is_new] = holder.emplace(uuids[rank], rank);
     if (is_new) continue;
-    throw UsageError(concat("ranks ", first->second, " and ", rank, " on host ", hosts[rank],
-                            " have the same GPU (", uuids[rank],
-                            "); start one rank a GPU, or let the launcher bind each rank to its own "
-                            "(srun --gpus-per-task=1)"));
+    throw UsageError(
+        "ranks {} and {} on host {} have the same GPU ({}); start one rank a GPU, or let the launcher bind "
+        "each rank to its own (srun --gpus-per-task=1)",
+        first->second, rank, hosts[rank], uuids[rank]);
   }
 }
 

@@ -44,11 +44,10 @@ std::vector<std::vector<int>> groups_on(std::span<const int> nodes, std::size_t 
 GridPlace place_in_grid(int world_rank, std::span<const int> nodes, int ranks_per_image) {
   const auto world_size = static_cast<int>(nodes.size());
   if (world_size < 1 || world_rank < 0 || world_rank >= world_size) {
-    throw UsageError(concat("rank ", world_rank, " is not one of a world of ", world_size));
+    throw UsageError("rank {} is not one of a world of {}", world_rank, world_size);
   }
   if (ranks_per_image < 1) {
-    throw UsageError(
-        concat("run.ranks_per_image = ", ranks_per_image, ": at least 1 rank has to work on an image"));
+    throw UsageError("run.ranks_per_image = {}: at least 1 rank has to work on an image", ranks_per_image);
   }
   const auto groups = groups_on(nodes, static_cast<std::size_t>(std::min(ranks_per_image, world_size)));
   for (std::size_t group = 0; group < groups.size(); ++group) {
@@ -57,7 +56,7 @@ GridPlace place_in_grid(int world_rank, std::span<const int> nodes, int ranks_pe
     return {static_cast<int>(groups.size()), static_cast<int>(group),
             static_cast<int>(found - groups[group].begin()), static_cast<int>(groups[group].size())};
   }
-  throw InternalError(concat("rank ", world_rank, " is in no group"));
+  throw InternalError("rank {} is in no group", world_rank);
 }
 
 std::int64_t ParticleShare::first_particle() const {
@@ -70,10 +69,10 @@ std::int64_t ParticleShare::count() const {
 
 ParticleShare share_particles(std::int64_t particles, std::int64_t micro_batch, int group_rank,
                               int group_size) {
-  if (particles < 1) throw UsageError(concat("flow.particles = ", particles, ": at least 1 is needed"));
-  if (micro_batch < 1) throw UsageError(concat("flow.micro_batch = ", micro_batch, ": at least 1 is needed"));
+  if (particles < 1) throw UsageError("flow.particles = {}: at least 1 is needed", particles);
+  if (micro_batch < 1) throw UsageError("flow.micro_batch = {}: at least 1 is needed", micro_batch);
   if (group_size < 1 || group_rank < 0 || group_rank >= group_size) {
-    throw UsageError(concat("rank ", group_rank, " is not one of a group of ", group_size));
+    throw UsageError("rank {} is not one of a group of {}", group_rank, group_size);
   }
   const std::int64_t all = 1 + (particles - 1) / micro_batch;
   ParticleShare share;

@@ -62,9 +62,9 @@ LibraryVersions mpi_library() {
   loaded = loaded.substr(0, loaded.find_first_of(",\n"));
 #ifdef OMPI_MAJOR_VERSION
   const std::string compiled =
-      concat("Open MPI v", OMPI_MAJOR_VERSION, ".", OMPI_MINOR_VERSION, ".", OMPI_RELEASE_VERSION);
+      formatted("Open MPI v{}.{}.{}", OMPI_MAJOR_VERSION, OMPI_MINOR_VERSION, OMPI_RELEASE_VERSION);
 #elif defined(MPICH_VERSION)
-  const std::string compiled = concat("MPICH Version: ", MPICH_VERSION);
+  const std::string compiled = formatted("MPICH Version: {}", MPICH_VERSION);
 #else
   const std::string compiled = "another MPI";
 #endif
@@ -73,11 +73,12 @@ LibraryVersions mpi_library() {
 
 void require_launcher_agrees(int announced, int world_size) {
   if (announced <= 1 || world_size != 1) return;
-  throw UsageError(concat(
-      "the launcher announces ", announced, " tasks, but MPI sees 1 rank: the program would run ", announced,
-      " times side by side on the same files. The launcher belongs to another MPI than the "
-      "one this program was built with. Start it with that MPI's own mpirun, or under Slurm with "
-      "srun --mpi=pmix (srun --mpi=list names what there is)."));
+  throw UsageError(
+      "the launcher announces {} tasks, but MPI sees 1 rank: the program would run {} times side by side on "
+      "the same files. The launcher belongs to another MPI than the one this program was built with. Start "
+      "it with that MPI's own mpirun, or under Slurm with srun --mpi=pmix (srun --mpi=list names what there "
+      "is).",
+      announced, announced);
 }
 
 }  // namespace dwgf

@@ -13,17 +13,18 @@ void check_mpi(int code, const MpiCall& call) {
   if (MPI_Error_string(code, text, &length) != MPI_SUCCESS) length = 0;
   int size = 0;
   if (call.comm != MPI_COMM_NULL) MPI_Comm_size(call.comm, &size);
-  throw RankError(concat(call.operation, " of ", call.bytes, " bytes in a group of ", size,
-                         size == 1 ? " rank" : " ranks", " failed: MPI says \"",
-                         std::string(text, static_cast<std::size_t>(length)), "\" (code ", code,
-                         "). Another rank may have failed first: look for the earliest message."));
+  throw RankError(
+      "{} of {} bytes in a group of {}{} failed: MPI says \"{}\" (code {}). Another rank may have failed "
+      "first: look for the earliest message.",
+      call.operation, call.bytes, size, size == 1 ? " rank" : " ranks",
+      std::string(text, static_cast<std::size_t>(length)), code);
 }
 
 ByteType::ByteType(std::size_t bytes, std::size_t piece) {
   const MpiCall call{"making a data type", bytes};
   const std::size_t whole = bytes / piece;
   if (piece > std::numeric_limits<int>::max() || whole > std::numeric_limits<int>::max()) {
-    throw InternalError(concat("a message of ", bytes, " bytes is more than MPI's counts can express"));
+    throw InternalError("a message of {} bytes is more than MPI's counts can express", bytes);
   }
   if (whole == 0) {
     check_mpi(MPI_Type_contiguous(static_cast<int>(bytes), MPI_BYTE, &type_), call);

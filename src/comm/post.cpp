@@ -75,8 +75,8 @@ std::vector<std::int64_t> Communicator::poll(std::size_t room) {
   std::vector<std::int64_t> message;
   take(impl_->handle.value, message);
   if (message.size() > room) {
-    throw InternalError(concat("a posted message of ", message.size(), " numbers came where at most ", room,
-                               " were expected"));
+    throw InternalError("a posted message of {} numbers came where at most {} were expected", message.size(),
+                        room);
   }
   return message;
 }

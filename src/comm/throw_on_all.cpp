@@ -69,7 +69,7 @@ void throw_on_all(Collective& group, const std::function<void()>& step) {
     std::string text =
         rank == group.rank() ? mine->text : std::string(static_cast<std::size_t>(theirs.length), ' ');
     group.broadcast(std::as_writable_bytes(std::span(text)), rank);
-    raise({static_cast<ExitCode>(theirs.code), rank == 0 ? text : concat("rank ", rank, ": ", text)});
+    raise({static_cast<ExitCode>(theirs.code), rank == 0 ? text : formatted("rank {}: {}", rank, text)});
   }
 }
 

@@ -49,14 +49,15 @@ std::optional<std::string> Watchdog::complaint(Clock::time_point now) const {
   const Seconds patience = waits_ ? std::min(limit_ / 10, Seconds(10)) : Seconds(0);
   const Seconds taken = now - since_;
   if (taken <= limit_ + patience) return std::nullopt;
-  std::string text = concat("[rank ", identity_.rank, " of ", identity_.size, " on ", identity_.host,
-                            "] no progress for ", human_duration(taken.count()), " in: ", phase_);
-  if (!image_.empty()) text += concat("; image '", image_, "'");
-  if (step_ >= 0) text += concat(", step ", step_);
+  std::string text = formatted("[rank {} of {} on {}] no progress for {} in: {}", identity_.rank,
+                               identity_.size, identity_.host, human_duration(taken.count()), phase_);
+  if (!image_.empty()) text += formatted("; image '{}'", image_);
+  if (step_ >= 0) text += formatted(", step {}", step_);
   text += waits_ ? ". It waits for other ranks: one of them hangs, or the network between them does"
                  : ". The device, the file system or this host hangs, or the limit is too short";
-  return concat(text, " (run.watchdog_minutes = ", limit_.count() / 60,
-                "). All ranks are ended; the same command goes on with what is missing");
+  return formatted(
+      "{} (run.watchdog_minutes = {}). All ranks are ended; the same command goes on with what is missing",
+      text, limit_.count() / 60);
 }
 
 WatchdogThread::WatchdogThread(const Watchdog& watchdog, std::function<void(const std::string&)> on_complaint,
@@ -124,26 +125,26 @@ class WatchedPending final : public PendingCollective {
 std::unique_ptr<PendingCollective> WatchedCollective::start_all_gather(std::span<const std::byte> bytes,
                                                                        std::span<std::byte> out) {
   return std::make_unique<WatchedPending>(group_.start_all_gather(bytes, out), watchdog_,
-                                          concat("all-gather of ", bytes.size(), " bytes"));
+                                          formatted("all-gather of {} bytes", bytes.size()));
 }
 
 std::unique_ptr<PendingCollective> WatchedCollective::start_all_reduce_sum(std::span<std::int64_t> values) {
   return std::make_unique<WatchedPending>(group_.start_all_reduce_sum(values), watchdog_,
-                                          concat("sum of ", values.size(), " numbers"));
+                                          formatted("sum of {} numbers", values.size()));
 }
 
 std::unique_ptr<PendingCollective> WatchedCollective::start_all_reduce_max(std::span<std::int64_t> values) {
   return std::make_unique<WatchedPending>(group_.start_all_reduce_max(values), watchdog_,
-                                          concat("maximum of ", values.size(), " numbers"));
+                                          formatted("maximum of {} numbers", values.size()));
 }
 
 void WatchedCollective::all_to_all(std::span<const std::byte> bytes, std::span<std::byte> out) {
-  const Waiting waiting(watchdog_, concat("all-to-all of ", bytes.size(), " bytes"));
+  const Waiting waiting(watchdog_, formatted("all-to-all of {} bytes", bytes.size()));
   group_.all_to_all(bytes, out);
 }
 
 void WatchedCollective::broadcast(std::span<std::byte> bytes, int root) {
-  const Waiting waiting(watchdog_, concat("broadcast of ", bytes.size(), " bytes from rank ", root));
+  const Waiting waiting(watchdog_, formatted("broadcast of {} bytes from rank {}", bytes.size(), root));
   group_.broadcast(bytes, root);
 }
 

@@ -26,32 +26,31 @@ struct ImageArray {
 
 std::string shape_text(const std::vector<std::int64_t>& shape) {
   std::string text;
-  for (const std::int64_t extent : shape) text += concat(text.empty() ? "[" : ", ", extent);
+  for (const std::int64_t extent : shape) text += formatted("{}{}", text.empty() ? "[" : ", ", extent);
   return text.empty() ? "[]" : text + "]";
 }
 
 /// Throws DataError unless it has 1 or 3 channels and sizes that images may have.
 ImageArray image_array(const std::vector<std::int64_t>& shape, const std::string& name) {
   if (shape.size() != 3 && shape.size() != 4) {
-    throw DataError(concat(name, " has the shape ", shape_text(shape),
-                           "; images are [n, C, H, W] or [C, H, W]: reshape it"));
+    throw DataError("{} has the shape {}; images are [n, C, H, W] or [C, H, W]: reshape it", name,
+                    shape_text(shape));
   }
   const std::size_t d = shape.size() - 3;
   const ImageArray array{d == 1 ? shape[0] : 1, shape[d], shape[d + 1], shape[d + 2]};
   if (array.channels != 1 && array.channels != 3) {
-    throw DataError(concat(
-        name, " has the shape ", shape_text(shape), " with ", array.channels,
-        " channels; images are [n, C, H, W] or [C, H, W] with C = 1 or 3: move the channels to the front "
-        "(numpy.moveaxis(array, -1, -3)) if they are last"));
+    throw DataError(
+        "{} has the shape {} with {} channels; images are [n, C, H, W] or [C, H, W] with C = 1 or 3: move "
+        "the channels to the front (numpy.moveaxis(array, -1, -3)) if they are last",
+        name, shape_text(shape), array.channels);
   }
   if (array.images < 1 || array.height < 1 || array.width < 1) {
-    throw DataError(concat(name, " has the shape ", shape_text(shape), ", which holds no image"));
+    throw DataError("{} has the shape {}, which holds no image", name, shape_text(shape));
   }
   if (array.images > kMostImages || array.height > kLongestSide || array.width > kLongestSide ||
       array.image_values() > kMostValues) {
-    throw DataError(concat(name, " has the shape ", shape_text(shape), "; at most ", kMostImages,
-                           " images of ", kMostValues, " values and sides of ", kLongestSide,
-                           " are taken: split it"));
+    throw DataError("{} has the shape {}; at most {} images of {} values and sides of {} are taken: split it",
+                    name, shape_text(shape), kMostImages, kMostValues, kLongestSide);
   }
   return array;
 }
@@ -71,7 +70,7 @@ class ArrayImages final : public ImageSource {
         read_(std::move(read)) {
     entries_.reserve(static_cast<std::size_t>(array_.images));
     for (std::int64_t row = 0; row < array_.images; ++row)
-      entries_.push_back({static_cast<std::uint64_t>(row), concat(entry, "[", row, "]"),
+      entries_.push_back({static_cast<std::uint64_t>(row), formatted("{}[{}]", entry, row),
                           static_cast<std::uint32_t>(array_.height),
                           static_cast<std::uint32_t>(array_.width)});
   }
@@ -121,9 +120,9 @@ std::unique_ptr<ImageSource> open_hdf5_array(const Hdf5Name& data) {
       kind == H5T_INTEGER && array->values.value_bytes() == 1 && H5Tget_sign(type) == H5T_SGN_NONE;
   if (kind != H5T_FLOAT && !levels) {
     throw DataError(
-        concat(name,
-               " has numbers of another type than floating point or uint8; convert it, for instance "
-               "with array.astype(numpy.float32)"));
+        "{} has numbers of another type than floating point or uint8; convert it, for instance with "
+        "array.astype(numpy.float32)",
+        name);
   }
   const std::vector<hsize_t>& shape = array->values.shape();
   return std::make_unique<ArrayImages>(

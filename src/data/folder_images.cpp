@@ -34,12 +34,13 @@ Listing list_folder(const std::string& folder) {
       }
     }
   } catch (const fs::filesystem_error& error) {
-    throw IoError(concat("the folder ", folder, " cannot be listed: ", error.what()));
+    throw IoError("the folder {} cannot be listed: {}", folder, error.what());
   }
   if (listing.names.empty()) {
-    throw DataError(concat("the folder ", folder, " has no ", picture_format_names("or"), " file (",
-                           listing.ignored,
-                           " files of other kinds were left out); convert the images to one of them"));
+    throw DataError(
+        "the folder {} has no {} file ({} files of other kinds were left out); convert the images to one of "
+        "them",
+        folder, picture_format_names("or"), listing.ignored);
   }
   std::sort(listing.names.begin(), listing.names.end());
   return listing;

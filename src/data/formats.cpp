@@ -34,8 +34,7 @@ const PictureFormat* find_format(const std::string& path) {
 
 const PictureFormat& format_of(const std::string& path) {
   if (const PictureFormat* format = find_format(path)) return *format;
-  throw DataError(
-      concat(path, " does not end as a picture's name does; ", picture_format_names("and"), " are read"));
+  throw DataError("{} does not end as a picture's name does; {} are read", path, picture_format_names("and"));
 }
 
 }  // namespace
@@ -61,7 +60,7 @@ std::string picture_format_names(const std::string& word) {
 
 std::vector<InputFormat>& input_formats() {
   static std::vector<InputFormat> formats = {
-      {[] { return concat("a folder of ", picture_format_names("or"), " files"); },
+      {[] { return formatted("a folder of {} files", picture_format_names("or")); },
        [](const std::string& data) {
          std::error_code ignored;
          return fs::is_directory(data, ignored);

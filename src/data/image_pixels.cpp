@@ -8,7 +8,7 @@ namespace dwgf {
 
 void require_row(std::int64_t k, std::size_t rows, const std::string& name) {
   if (k >= 0 && k < static_cast<std::int64_t>(rows)) return;
-  throw InternalError(concat("image ", k, " of ", name, ", which has ", rows));
+  throw InternalError("image {} of {}, which has {}", k, name, rows);
 }
 
 void check_pixels(const ImagePixels& pixels, std::int64_t row, const std::string& name) {
@@ -17,17 +17,17 @@ void check_pixels(const ImagePixels& pixels, std::int64_t row, const std::string
     if (std::abs(value) <= 1.0f + 1e-3f) continue;  // false for NaN
     const auto at = static_cast<std::int64_t>(k);
     throw DataError(
-        concat(name, ", row ", row, ", has the value ", value, " in channel ",
-               at / (pixels.height * pixels.width), " at pixel (", at / pixels.width % pixels.height, ", ",
-               at % pixels.width, ") (row, column); pixels are finite and on [-1, 1]: ",
-               std::isfinite(value) ? "scale 0 ... 1 by 2 x - 1, 0 ... 255 by x / 127.5 - 1, or store uint8"
-                                    : "repair or leave out this image"));
+        "{}, row {}, has the value {} in channel {} at pixel ({}, {}) (row, column); pixels are finite and "
+        "on [-1, 1]: {}",
+        name, row, value, at / (pixels.height * pixels.width), at / pixels.width % pixels.height,
+        at % pixels.width,
+        std::isfinite(value) ? "scale 0 ... 1 by 2 x - 1, 0 ... 255 by x / 127.5 - 1, or store uint8"
+                             : "repair or leave out this image");
   }
 }
 
 ImagePixels with_channels(ImagePixels pixels, std::int64_t channels) {
-  if (channels != 1 && channels != 3)
-    throw InternalError(concat("images of ", channels, " channels were asked for"));
+  if (channels != 1 && channels != 3) throw InternalError("images of {} channels were asked for", channels);
   if (pixels.channels == channels) return pixels;
   const auto plane = static_cast<std::size_t>(pixels.height * pixels.width);
   std::vector<float> values(plane * static_cast<std::size_t>(channels));

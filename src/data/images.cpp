@@ -73,13 +73,13 @@ std::unique_ptr<ImageSource> open_images(const std::string& data, Collective& ra
   }
   std::error_code ignored;
   if (std::filesystem::status(data, ignored).type() == std::filesystem::file_type::not_found) {
-    throw NotFoundError(
-        concat("input.data = ", data, " does not exist; it is ", descriptions, "or a file of measurements"));
+    throw NotFoundError("input.data = {} does not exist; it is {}or a file of measurements", data,
+                        descriptions);
   }
-  throw DataError(concat("input.data = ", data, " is not ", descriptions,
-                         "or a file of measurements (attribute dwgf_measurements); of another HDF5 file, the "
-                         "dataset is named too: ",
-                         data, ":/dataset"));
+  throw DataError(
+      "input.data = {} is not {}or a file of measurements (attribute dwgf_measurements); of another HDF5 "
+      "file, the dataset is named too: {}:/dataset",
+      data, descriptions, data);
 }
 
 }  // namespace dwgf

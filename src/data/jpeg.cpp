@@ -15,8 +15,7 @@ namespace {
 constexpr std::int64_t kMostSamples = std::int64_t{1} << 28;
 
 [[noreturn]] void refuse(const std::string& path, const std::string& why) {
-  throw DataError(
-      concat(path, " is not a JPEG file that can be read (", why, "); save it again, as PNG or JPEG"));
+  throw DataError("{} is not a JPEG file that can be read ({}); save it again, as PNG or JPEG", path, why);
 }
 
 std::vector<unsigned char> first_bytes(const PosixFile& file, std::uint64_t most) {
@@ -57,7 +56,7 @@ class Decoder {
 void require_possible(const PictureSize& size, const std::string& path) {
   if (size.height < 1 || size.width < 1 || size.height * size.width * 3 > kMostSamples)
     refuse(path,
-           concat("its size of ", size.height, " x ", size.width, " is 0 or more than this program takes"));
+           formatted("its size of {} x {} is 0 or more than this program takes", size.height, size.width));
 }
 
 }  // namespace

@@ -13,8 +13,10 @@ class Reader {
   Reader(std::string_view text, const std::string& path) : text_(text), path_(path) {}
 
   [[noreturn]] void fail(const std::string& expected) const {
-    throw DataError(concat(path_, " has a damaged .npy header: ", expected, " expected at character ", at_,
-                           " of the header; write it again with numpy.save"));
+    throw DataError(
+        "{} has a damaged .npy header: {} expected at character {} of the header; write it again with "
+        "numpy.save",
+        path_, expected, at_);
   }
   bool take(std::string_view word) {
     skip_blanks();
@@ -23,7 +25,7 @@ class Reader {
     return true;
   }
   void need(std::string_view word) {
-    if (!take(word)) fail(concat("'", word, "'"));
+    if (!take(word)) fail(formatted("'{}'", word));
   }
   std::string text_literal() {
     skip_blanks();
@@ -84,7 +86,7 @@ NpyHeader parse_npy_header(std::string_view text, const std::string& path) {
   reader.need("{");
   while (!reader.take("}")) {
     const std::string key = reader.text_literal();
-    if (!keys.insert(key).second) reader.fail(concat("every key once ('", key, "' is there twice) and not"));
+    if (!keys.insert(key).second) reader.fail(formatted("every key once ('{}' is there twice) and not", key));
     reader.need(":");
     if (key == "descr") {
       header.type = reader.text_literal();

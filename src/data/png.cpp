@@ -27,7 +27,7 @@ std::uint32_t big_endian(const unsigned char* bytes) {
 }
 
 [[noreturn]] void refuse(const std::string& path, const std::string& why) {
-  throw DataError(concat(path, " is not a PNG file that can be read (", why, "); save it again as PNG"));
+  throw DataError("{} is not a PNG file that can be read ({}); save it again as PNG", path, why);
 }
 
 using Context = std::unique_ptr<spng_ctx, void (*)(spng_ctx*)>;
@@ -50,7 +50,7 @@ PictureSize size_from_header(const std::array<unsigned char, kHeaderBytes>& head
   if (size.height < 1 || size.width < 1 || size.height > kLongestSide || size.width > kLongestSide ||
       size.height * size.width > kMostSamples) {
     refuse(path,
-           concat("its size of ", size.height, " x ", size.width, " is 0 or more than this program takes"));
+           formatted("its size of {} x {} is 0 or more than this program takes", size.height, size.width));
   }
   return size;
 }
@@ -85,7 +85,7 @@ Layout layout_of(const spng_ihdr& header, bool transparent) {
 
 PictureSize read_png_size(const std::string& path) {
   const auto file = PosixFile::open_for_reading(path);
-  if (file.size() < kHeaderBytes) refuse(path, concat("it has ", file.size(), " bytes"));
+  if (file.size() < kHeaderBytes) refuse(path, formatted("it has {} bytes", file.size()));
   std::array<unsigned char, kHeaderBytes> head{};
   file.read(0, std::as_writable_bytes(std::span(head)));
   return size_from_header(head, path);
@@ -96,8 +96,8 @@ PngImage read_png(const std::string& path) {
   const auto file = PosixFile::open_for_reading(path);
   // Deflate makes at most 1 byte of 1032, and a sample takes at least 1 bit.
   if (static_cast<std::uint64_t>(size.height * size.width) / 8 > file.size() * 1100) {
-    refuse(path, concat(size.height, " x ", size.width, " pixels cannot be in ", file.size(),
-                        " bytes; it is truncated"));
+    refuse(path, formatted("{} x {} pixels cannot be in {} bytes; it is truncated", size.height, size.width,
+                           file.size()));
   }
   std::vector<std::byte> whole(file.size());
   file.read(0, whole);
@@ -117,7 +117,7 @@ PngImage read_png(const std::string& path) {
   const Layout layout = layout_of(header, !no_colour);
   PngImage image{size.height, size.width, layout.channels, layout.bits, {}};
   const std::int64_t samples = image.height * image.width * image.channels;
-  if (samples > kMostSamples) refuse(path, concat(samples, " samples are more than this program takes"));
+  if (samples > kMostSamples) refuse(path, formatted("{} samples are more than this program takes", samples));
   std::size_t bytes = 0;
   check(spng_decoded_image_size(png.get(), layout.format, &bytes));
   if (bytes != static_cast<std::size_t>(samples * layout.bits / 8))
@@ -146,9 +146,10 @@ ImagePixels read_png_pixels(const std::string& path) {
   for (std::int64_t k = 0; k < plane; ++k) {
     const std::uint16_t* sample = image.samples.data() + k * image.channels;
     if (alpha && sample[colours] != largest) {
-      throw DataError(concat(path, " is transparent at pixel (", k / image.width, ", ", k % image.width,
-                             ") (row, column): alpha ", sample[colours], " of ", largest,
-                             "; save it without an alpha channel, on the background you want"));
+      throw DataError(
+          "{} is transparent at pixel ({}, {}) (row, column): alpha {} of {}; save it without an alpha "
+          "channel, on the background you want",
+          path, k / image.width, k % image.width, sample[colours], largest);
     }
     for (std::int64_t c = 0; c < colours; ++c) {
       pixels.values[static_cast<std::size_t>(c * plane + k)] =
@@ -164,13 +165,13 @@ std::vector<std::byte> encode_png(const PngImage& image) {
   const std::int64_t samples = image.height * image.width * image.channels;
   if (image.height < 1 || image.width < 1 || image.channels < 1 || image.channels > 4 ||
       (image.bits != 8 && image.bits != 16) || samples != static_cast<std::int64_t>(image.samples.size())) {
-    throw InternalError(concat("a PNG of ", image.height, " x ", image.width, " x ", image.channels,
-                               " samples of ", image.bits, " bits from ", image.samples.size(), " samples"));
+    throw InternalError("a PNG of {} x {} x {} samples of {} bits from {} samples", image.height, image.width,
+                        image.channels, image.bits, image.samples.size());
   }
   std::vector<unsigned char> levels;
   for (const std::uint16_t sample : image.samples) {
     if (image.bits == 16) break;
-    if (sample > 255) throw InternalError(concat("sample ", sample, " in a PNG of 8 bits"));
+    if (sample > 255) throw InternalError("sample {} in a PNG of 8 bits", sample);
     levels.push_back(static_cast<unsigned char>(sample));
   }
   const void* begin = image.bits == 16 ? static_cast<const void*>(image.samples.data()) : levels.data();
@@ -190,7 +191,7 @@ std::vector<std::byte> encode_png(const PngImage& image) {
   std::size_t length = 0;
   const std::unique_ptr<void, void (*)(void*)> out(
       error ? nullptr : spng_get_png_buffer(png.get(), &length, &error), std::free);
-  if (error) throw IoError(concat("a PNG cannot be made: libspng says ", spng_strerror(error)));
+  if (error) throw IoError("a PNG cannot be made: libspng says {}", spng_strerror(error));
   const auto* first = static_cast<const std::byte*>(out.get());
   return {first, first + length};
 }

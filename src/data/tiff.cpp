@@ -77,8 +77,10 @@ class TiffFile {
 
   [[noreturn]] void refuse(const std::string& why = {}) const {
     const std::string reason = !why.empty() ? why : message_.text[0] ? message_.text : "it is damaged";
-    throw DataError(concat(path_, " is not a TIFF file that can be read (", reason,
-                           "); save it again as TIFF, one page, 8 or 16 bit or float, grey or RGB"));
+    throw DataError(
+        "{} is not a TIFF file that can be read ({}); save it again as TIFF, one page, 8 or 16 bit or float, "
+        "grey or RGB",
+        path_, reason);
   }
 
  private:
@@ -97,8 +99,8 @@ class TiffFile {
       header_.photometric = header_.channels >= 3 ? PHOTOMETRIC_RGB : PHOTOMETRIC_MINISBLACK;
     if (header_.width < 1 || header_.height < 1 || header_.width > kLongestSide ||
         header_.height > kLongestSide || std::int64_t{header_.width} * header_.height > kMostSamples)
-      refuse(concat("its size of ", header_.height, " x ", header_.width,
-                    " is 0 or more than this program takes"));
+      refuse(formatted("its size of {} x {} is 0 or more than this program takes", header_.height,
+                       header_.width));
   }
 
   void require_what_is_read() {
@@ -110,23 +112,23 @@ class TiffFile {
     const bool grey =
         header_.photometric == PHOTOMETRIC_MINISBLACK || header_.photometric == PHOTOMETRIC_MINISWHITE;
     if (!grey && header_.photometric != PHOTOMETRIC_RGB)
-      refuse(concat("its colours are of kind ", header_.photometric, ", neither grey nor RGB"));
+      refuse(formatted("its colours are of kind {}, neither grey nor RGB", header_.photometric));
     const int colours = grey ? 1 : 3;
     if (header_.channels != colours && header_.channels != colours + 1)
-      refuse(concat("it has ", header_.channels, " samples a pixel"));
+      refuse(formatted("it has {} samples a pixel", header_.channels));
     const bool whole = header_.format == SAMPLEFORMAT_UINT && (header_.bits == 8 || header_.bits == 16);
     const bool floating = header_.format == SAMPLEFORMAT_IEEEFP && (header_.bits == 32 || header_.bits == 64);
     if (!whole && !floating)
-      refuse(concat("its samples are ", header_.bits, " bit of kind ", header_.format,
-                    "; unsigned 8 and 16 bit and floating point are read"));
+      refuse(formatted("its samples are {} bit of kind {}; unsigned 8 and 16 bit and floating point are read",
+                       header_.bits, header_.format));
     std::uint16_t orientation = ORIENTATION_TOPLEFT;
     TIFFGetFieldDefaulted(tiff_, TIFFTAG_ORIENTATION, &orientation);
     if (orientation != ORIENTATION_TOPLEFT) refuse("it is stored turned or mirrored; turn it upright");
     if (!TIFFLastDirectory(tiff_)) refuse("it has several pages; split it");
-    if (samples > kMostSamples) refuse(concat(samples, " samples are more than this program takes"));
+    if (samples > kMostSamples) refuse(formatted("{} samples are more than this program takes", samples));
     // No compression of TIFF's makes more than about 1 byte of 1,100.
     if (static_cast<std::uint64_t>(samples) * header_.bits / 8 > bytes_ * 1100)
-      refuse(concat(samples, " samples cannot be in ", bytes_, " bytes; it is truncated"));
+      refuse(formatted("{} samples cannot be in {} bytes; it is truncated", samples, bytes_));
   }
 
   /// Copies a block of [rows, columns, samples of one plane] to its place.
@@ -225,8 +227,10 @@ ImagePixels read_tiff(const std::string& path) {
     const float opaque = 1;
     const float alpha = value_of(samples, colours * plane + k, header);
     if (header.photometric != PHOTOMETRIC_MINISWHITE && alpha == opaque) continue;
-    throw DataError(concat(path, " has a transparent pixel, (", k / header.width, ", ", k % header.width,
-                           ") (row, column); save it without an alpha channel, on the background you want"));
+    throw DataError(
+        "{} has a transparent pixel, ({}, {}) (row, column); save it without an alpha channel, on the "
+        "background you want",
+        path, k / header.width, k % header.width);
   }
   pixels.values.resize(colours * plane);
   for (std::size_t k = 0; k < pixels.values.size(); ++k) pixels.values[k] = value_of(samples, k, header);

@@ -32,7 +32,7 @@ const std::vector<double>& Diagnostics::named(std::string_view name) const {
   const std::vector<Diagnostic>& rows = diagnostic_rows();
   const auto row =
       std::find_if(rows.begin(), rows.end(), [&](const Diagnostic& one) { return one.name == name; });
-  if (row == rows.end()) throw InternalError(concat("no diagnostic is named ", name));
+  if (row == rows.end()) throw InternalError("no diagnostic is named {}", name);
   return series[static_cast<std::size_t>(row - rows.begin())];
 }
 

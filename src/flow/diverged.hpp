@@ -10,9 +10,10 @@ namespace dwgf {
 
 struct Diverged : Error {
   explicit Diverged(std::int64_t step)
-      : Error(ExitCode::some_images_failed, concat("the flow diverged at step ", step,
-                                                   " (a latent or a gradient is not finite or out of range); "
-                                                   "try a smaller flow.lr or flow.precision = fp64")) {}
+      : Error(ExitCode::some_images_failed,
+              formatted("the flow diverged at step {} (a latent or a gradient is not finite or out of "
+                        "range); try a smaller flow.lr or flow.precision = fp64",
+                        step)) {}
 };
 
 }  // namespace dwgf

@@ -26,16 +26,17 @@ constexpr std::array kRows = {MethodRow{"dwgf", make_dwgf},   MethodRow{"affine"
 const MethodRow& row_of(Method method) {
   const std::string& name = entry_of(method).name;
   const auto row = std::ranges::find(kRows, std::string_view(name), &MethodRow::name);
-  if (row == kRows.end()) throw InternalError(concat("flow.method = ", name, " has no row"));
+  if (row == kRows.end()) throw InternalError("flow.method = {} has no row", name);
   return *row;
 }
 
 void require_fits(Method method, const ForwardOperator& forward) {
   const MethodEntry& entry = entry_of(method);
   if (!entry.linear_only || forward.is_linear()) return;
-  throw UsageError(concat("flow.method = ", entry.name,
-                          " works with linear operators only, and this problem.operator is none; take "
-                          "latent-dps, rlsd or dwgf"));
+  throw UsageError(
+      "flow.method = {} works with linear operators only, and this problem.operator is none; take "
+      "latent-dps, rlsd or dwgf",
+      entry.name);
 }
 
 }  // namespace dwgf

@@ -23,14 +23,14 @@ class Reader {
 
   void take(void* to, std::size_t size) {
     if (size > bytes_.size() - at_) {
-      throw DataError(concat("a snapshot has ", bytes_.size(), " bytes where more belong to this flow"));
+      throw DataError("a snapshot has {} bytes where more belong to this flow", bytes_.size());
     }
     std::memcpy(to, bytes_.data() + at_, size);
     at_ += size;
   }
   void require_end() const {
     if (at_ != bytes_.size())
-      throw DataError(concat("a snapshot has ", bytes_.size(), " bytes where ", at_, " belong to this flow"));
+      throw DataError("a snapshot has {} bytes where {} belong to this flow", bytes_.size(), at_);
   }
 
  private:
@@ -80,7 +80,7 @@ Monitor::State go_on_from(const Snapshot& snapshot, FlowState& state) {
   shared.take(&count, sizeof count);
   shared.take(&records.under_way_step, sizeof records.under_way_step);
   if (count < 0 || count > snapshot.step)
-    throw DataError(concat("a snapshot after step ", snapshot.step, " claims ", count, " records"));
+    throw DataError("a snapshot after step {} claims {} records", snapshot.step, count);
   for (std::vector<double>* series : all_series(records.diagnostics)) {
     series->resize(static_cast<std::size_t>(count));
     shared.take(series->data(), series->size() * sizeof(double));
@@ -88,14 +88,14 @@ Monitor::State go_on_from(const Snapshot& snapshot, FlowState& state) {
   shared.require_end();
 
   if (snapshot.pieces.size() != state.batches.size()) {
-    throw DataError(concat("a snapshot has ", snapshot.pieces.size(), " pieces for the ",
-                           state.batches.size(), " micro-batches of this rank"));
+    throw DataError("a snapshot has {} pieces for the {} micro-batches of this rank", snapshot.pieces.size(),
+                    state.batches.size());
   }
   const auto per_batch = static_cast<std::size_t>(state.share.micro_batch) * Monitor::quantities();
   std::vector<ParticleBatch> batches = state.batches;
   for (std::size_t b = 0; b < batches.size(); ++b) {
     if (snapshot.pieces[b].number != state.share.first_batch + static_cast<std::int64_t>(b))
-      throw DataError(concat("a snapshot has piece ", snapshot.pieces[b].number, " out of its place"));
+      throw DataError("a snapshot has piece {} out of its place", snapshot.pieces[b].number);
     Reader piece(snapshot.pieces[b].bytes);
     for (at::Tensor* tensor : batches[b].tensors()) {
       at::Tensor values = at::empty(tensor->sizes(), at::TensorOptions().dtype(tensor->dtype()));

@@ -43,20 +43,19 @@ std::vector<Box> boxes_of_range(const std::vector<hsize_t>& shape, hsize_t first
 FlatDataset::FlatDataset(hid_t file, const std::string& path, const std::string& file_name)
     : path_(path), file_name_(file_name) {
   prepare_hdf5();
-  const std::string what = concat("examining ", path, " of ", file_name);
+  const std::string what = formatted("examining {} of {}", path, file_name);
   dataset_ = Hdf5Handle(H5Dopen2(file, path.c_str(), H5P_DEFAULT), H5Dclose);
-  if (!dataset_) throw DataError(concat(file_name, " has no readable dataset ", path, ": ", hdf5_message()));
+  if (!dataset_) throw DataError("{} has no readable dataset {}: {}", file_name, path, hdf5_message());
   type_ = handle_of(H5Dget_type(dataset_.id()), H5Tclose, what);
   space_ = handle_of(H5Dget_space(dataset_.id()), H5Sclose, what);
   shape_.resize(static_cast<std::size_t>(checked(H5Sget_simple_extent_ndims(space_.id()), what)));
-  if (shape_.empty()) throw DataError(concat(path, " of ", file_name, " is a single value, not an array"));
+  if (shape_.empty()) throw DataError("{} of {} is a single value, not an array", path, file_name);
   checked(H5Sget_simple_extent_dims(space_.id(), shape_.data(), nullptr), what);
   value_bytes_ = H5Tget_size(type_.id());
   size_ = 1;
   for (const hsize_t extent : shape_) {
     if (extent != 0 && size_ > (hsize_t{1} << 56) / extent) {
-      throw DataError(
-          concat(path, " of ", file_name, " claims a shape beyond all bounds; the file is damaged"));
+      throw DataError("{} of {} claims a shape beyond all bounds; the file is damaged", path, file_name);
     }
     size_ *= extent;
   }
@@ -64,7 +63,7 @@ FlatDataset::FlatDataset(hid_t file, const std::string& path, const std::string&
 
 bool FlatDataset::has_fixed_place() const {
   if (H5Dget_offset(dataset_.id()) != HADDR_UNDEF) return true;
-  const std::string what = concat("examining ", path_, " of ", file_name_);
+  const std::string what = formatted("examining {} of {}", path_, file_name_);
   const auto list = handle_of(H5Dget_create_plist(dataset_.id()), H5Pclose, what);
   if (H5Pget_layout(list.id()) != H5D_CHUNKED || H5Pget_nfilters(list.id()) != 0) return false;
   std::vector<hsize_t> chunk(shape_.size());
@@ -77,12 +76,11 @@ bool FlatDataset::has_fixed_place() const {
 template <class Transfer>
 void FlatDataset::for_each_box(hsize_t first, hsize_t count, const Transfer& transfer) const {
   if (first > size_ || count > size_ - first) {
-    throw InternalError(
-        concat("values ", first, " ... ", first + count, " of ", path_, ", which has ", size_));
+    throw InternalError("values {} ... {} of {}, which has {}", first, first + count, path_, size_);
   }
   hsize_t done = 0;
   for (const Box& box : boxes_of_range(shape_, first, count, kTransferBytes / value_bytes_)) {
-    const std::string what = concat("choosing values of ", path_, " of ", file_name_);
+    const std::string what = formatted("choosing values of {} of {}", path_, file_name_);
     checked(H5Sselect_hyperslab(space_.id(), H5S_SELECT_SET, box.start.data(), nullptr, box.count.data(),
                                 nullptr),
             what);
@@ -98,7 +96,7 @@ void FlatDataset::read(hsize_t first, std::span<std::byte> bytes) const {
   for_each_box(first, bytes.size() / value_bytes_, [&](hid_t memory, hsize_t done) {
     checked(H5Dread(dataset_.id(), type_.id(), memory, space_.id(), H5P_DEFAULT,
                     bytes.data() + done * value_bytes_),
-            concat(path_, " of ", file_name_, " cannot be read"));
+            formatted("{} of {} cannot be read", path_, file_name_));
   });
 }
 
@@ -106,19 +104,19 @@ void FlatDataset::write(hsize_t first, std::span<const std::byte> bytes) {
   for_each_box(first, bytes.size() / value_bytes_, [&](hid_t memory, hsize_t done) {
     checked(H5Dwrite(dataset_.id(), type_.id(), memory, space_.id(), H5P_DEFAULT,
                      bytes.data() + done * value_bytes_),
-            concat(path_, " of ", file_name_, " cannot be written (", bytes.size(), " bytes from value ",
-                   first, " on; is the disk full, or a quota?)"));
+            formatted("{} of {} cannot be written ({} bytes from value {} on; is the disk full, or a quota?)",
+                      path_, file_name_, bytes.size(), first));
   });
 }
 
 std::vector<float> FlatDataset::read_floats(hsize_t first, hsize_t count) const {
   if (!is_plain_number(type_.id()))
-    throw DataError(
-        concat(path_, " of ", file_name_, " has numbers of an unusual type; store it as float32 or uint8"));
+    throw DataError("{} of {} has numbers of an unusual type; store it as float32 or uint8", path_,
+                    file_name_);
   std::vector<float> values(count);
   for_each_box(first, count, [&](hid_t memory, hsize_t done) {
     checked(H5Dread(dataset_.id(), H5T_NATIVE_FLOAT, memory, space_.id(), H5P_DEFAULT, values.data() + done),
-            concat(path_, " of ", file_name_, " cannot be read"));
+            formatted("{} of {} cannot be read", path_, file_name_));
   });
   return values;
 }

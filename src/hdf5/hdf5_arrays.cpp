@@ -14,7 +14,7 @@ struct Hdf5Arrays::Impl {
 
   bool has_attribute(const std::string& name) const {
     return checked(H5Aexists(file.id(), name.c_str()),
-                   concat("looking for the attribute ", name, " of ", path)) > 0;
+                   formatted("looking for the attribute {} of {}", name, path)) > 0;
   }
 };
 
@@ -32,13 +32,13 @@ bool Hdf5Arrays::has(const std::string& dataset) const {
 NumericArray Hdf5Arrays::read(const std::string& dataset) const {
   const FlatDataset data(impl_->file.id(), dataset, impl_->path);
   if (!is_plain_number(data.type())) {
-    throw DataError(concat(impl_->path, ": ", dataset, " does not hold numbers; write it as floating point"));
+    throw DataError("{}: {} does not hold numbers; write it as floating point", impl_->path, dataset);
   }
   NumericArray array{{data.shape().begin(), data.shape().end()}, {}};
   array.values.resize(data.size());
   if (!array.values.empty()) {
     checked(H5Dread(data.id(), H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, array.values.data()),
-            concat("reading ", dataset, " of ", impl_->path));
+            formatted("reading {} of {}", dataset, impl_->path));
   }
   return array;
 }
@@ -46,15 +46,14 @@ NumericArray Hdf5Arrays::read(const std::string& dataset) const {
 std::optional<double> Hdf5Arrays::number(const std::string& name) const {
   if (!impl_->has_attribute(name)) return std::nullopt;
   const std::vector<double> found = read_number_attribute(impl_->file.id(), name, impl_->path);
-  if (found.empty())
-    throw DataError(concat(impl_->path, ": the attribute ", name, " is not a single number"));
+  if (found.empty()) throw DataError("{}: the attribute {} is not a single number", impl_->path, name);
   return found.front();
 }
 
 std::optional<std::string> Hdf5Arrays::text(const std::string& name) const {
   if (!impl_->has_attribute(name)) return std::nullopt;
   const std::optional<std::string> found = read_text_attribute(impl_->file.id(), name, impl_->path);
-  if (!found) throw DataError(concat(impl_->path, ": the attribute ", name, " is not a text"));
+  if (!found) throw DataError("{}: the attribute {} is not a text", impl_->path, name);
   return found;
 }
 

@@ -37,7 +37,7 @@ std::string hdf5_message() {
 }
 
 void throw_hdf5_error(const std::string& what) {
-  throw IoError(concat(what, ": ", hdf5_message()));
+  throw IoError("{}: {}", what, hdf5_message());
 }
 
 Hdf5Handle handle_of(hid_t id, Hdf5Handle::Close close, const std::string& what) {

@@ -15,10 +15,10 @@ Hdf5Handle open_hdf5(const std::string& path, bool cache_chunks) {
     PosixFile::open_for_reading(path);  // says what the system says; HDF5 does not
   } catch (const NotFoundError& error) {
     if (access((path + ".creating").c_str(), F_OK) != 0) throw;
-    throw NotFoundError(
-        concat(error.what(), "; ", path, ".creating is there: its creation is under way or was cut short"));
+    throw NotFoundError("{}; {}.creating is there: its creation is under way or was cut short", error.what(),
+                        path);
   }
-  const std::string what = concat("opening ", path);
+  const std::string what = formatted("opening {}", path);
   const auto access_list = handle_of(H5Pcreate(H5P_FILE_ACCESS), H5Pclose, what);
   checked(H5Pset_sieve_buf_size(access_list.id(), 0), what);
   if (!cache_chunks) checked(H5Pset_cache(access_list.id(), 0, 0, 0, 0.0), what);
@@ -29,16 +29,16 @@ Hdf5Handle open_hdf5(const std::string& path, bool cache_chunks) {
   if (file) return file;
   const std::string reason = hdf5_message();
   if (reason.find("signature not found") != std::string::npos) {
-    throw DataError(concat(path, " is not an HDF5 file (", reason, ")"));
+    throw DataError("{} is not an HDF5 file ({})", path, reason);
   }
   if (reason.find("truncated") != std::string::npos) {
-    throw DataError(concat(path, " is truncated (", reason, "); copy it again from where it came from"));
+    throw DataError("{} is truncated ({}); copy it again from where it came from", path, reason);
   }
-  throw DataError(concat(path, " cannot be opened; it is damaged (", reason, ")"));
+  throw DataError("{} cannot be opened; it is damaged ({})", path, reason);
 }
 
 std::optional<std::string> read_text_attribute(hid_t file, const std::string& name, const std::string& path) {
-  const std::string what = concat("reading the attribute ", name, " of ", path);
+  const std::string what = formatted("reading the attribute {} of {}", name, path);
   const auto attribute = handle_of(H5Aopen(file, name.c_str(), H5P_DEFAULT), H5Aclose, what);
   const auto type = handle_of(H5Aget_type(attribute.id()), H5Tclose, what);
   const auto space = handle_of(H5Aget_space(attribute.id()), H5Sclose, what);
@@ -59,7 +59,7 @@ std::optional<std::string> read_text_attribute(hid_t file, const std::string& na
 
 std::vector<double> read_number_attribute(hid_t object, const std::string& name, const std::string& path,
                                           std::size_t most) {
-  const std::string what = concat("reading the attribute ", name, " of ", path);
+  const std::string what = formatted("reading the attribute {} of {}", name, path);
   const auto attribute = handle_of(H5Aopen(object, name.c_str(), H5P_DEFAULT), H5Aclose, what);
   const auto type = handle_of(H5Aget_type(attribute.id()), H5Tclose, what);
   const auto space = handle_of(H5Aget_space(attribute.id()), H5Sclose, what);

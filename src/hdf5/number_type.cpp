@@ -21,16 +21,16 @@ struct Named {
   std::size_t size;
 };
 constexpr Named kKnown[] = {{NumberType::none, "none", 0},
-                           {NumberType::uint8, "uint8", 1},
-                           {NumberType::float16, "float16", 2},
-                           {NumberType::float32, "float32", 4},
-                           {NumberType::float64, "float64", 8}};
+                            {NumberType::uint8, "uint8", 1},
+                            {NumberType::float16, "float16", 2},
+                            {NumberType::float32, "float32", 4},
+                            {NumberType::float64, "float64", 8}};
 
 const Named& entry(NumberType type) {
   for (const auto& candidate : kKnown) {
     if (candidate.type == type) return candidate;
   }
-  throw InternalError(concat("no number type has the code ", static_cast<int>(type)));
+  throw InternalError("no number type has the code {}", static_cast<int>(type));
 }
 
 std::uint8_t pixel_of(double value) {
@@ -96,7 +96,7 @@ std::vector<std::byte> to_bytes(std::span<const float> values, NumberType type) 
 
 std::vector<float> from_bytes(std::span<const std::byte> bytes, NumberType type) {
   if (type == NumberType::none || bytes.size() % size_of(type) != 0) {
-    throw InternalError(concat(bytes.size(), " bytes are not a whole number of ", name_of(type), " values"));
+    throw InternalError("{} bytes are not a whole number of {} values", bytes.size(), name_of(type));
   }
   switch (type) {
     case NumberType::uint8:

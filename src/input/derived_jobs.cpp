@@ -14,8 +14,8 @@ void take(Settings& job, const std::string& key, const std::string& value, const
   if (!job.given(key)) {
     job.set(key, value, path);
   } else if (!may_differ && job.text(key) != value) {
-    throw UsageError(concat(key, " = '", job.text(key), "', but ", path, " was measured with '", value,
-                            "'; leave the option out"));
+    throw UsageError("{} = '{}', but {} was measured with '{}'; leave the option out", key, job.text(key),
+                     path, value);
   }
 }
 
@@ -26,16 +26,17 @@ void take_measured(Settings& job, const MeasuredWith& file) {
     take(job, "problem.operator", *file.forward, file.path, /*may_differ=*/false);
   } else if (!job.given("problem.operator")) {
     throw UsageError(
-        concat(file.path,
-               " does not say by which operator it was measured (attribute operator); set problem.operator"));
+        "{} does not say by which operator it was measured (attribute operator); set problem.operator",
+        file.path);
   }
   if (file.noise) take(job, "problem.noise", *file.noise, file.path, /*may_differ=*/false);
   if (file.sigma) {
     take(job, "problem.sigma", number_text(*file.sigma), file.path, /*may_differ=*/true);
   } else if (!job.given("problem.sigma")) {
-    throw UsageError(concat(file.path,
-                            " does not say how much noise it has (attribute sigma); set problem.sigma, to "
-                            "'estimate' for an estimate from each image"));
+    throw UsageError(
+        "{} does not say how much noise it has (attribute sigma); set problem.sigma, to 'estimate' for an "
+        "estimate from each image",
+        file.path);
   }
 }
 
@@ -44,8 +45,8 @@ Settings rerun_of(const std::string& path, Settings stored, const Settings& give
   for (const OptionSpec& option : given.command().options) {
     if (!given.given(option.key)) continue;
     if (option.identity || option.key.starts_with("input.")) {
-      throw UsageError(
-          concat(option.key, " cannot be given with --rerun, which takes it from ", path, "; leave it out"));
+      throw UsageError("{} cannot be given with --rerun, which takes it from {}; leave it out", option.key,
+                       path);
     }
     stored.set(option.key, given.text(option.key), "command line");
   }

@@ -53,14 +53,15 @@ std::string help_text(const CommandSpec& command) {
     if (section != current) out << "\n";
     current = section;
     const bool is_flag = option.kind == OptionKind::flag;
-    const std::string head = concat("  --", option.key, is_flag ? "" : " VALUE");
+    const std::string head = formatted("  --{}{}", option.key, is_flag ? "" : " VALUE");
     // A long key has a line of its own, so that the explanations stay in their column.
     out << head << (head.size() < 32 ? std::string(32 - head.size(), ' ') : "\n" + std::string(32, ' '))
         << wrapped(option.help, 32, 110) << "\n";
     if (is_flag) continue;
     const std::string allowed = allowed_values(option);
-    std::string details = concat("default: ", option.default_value.empty() ? "none" : option.default_value);
-    if (!allowed.empty()) details += concat("; allowed: ", allowed);
+    std::string details =
+        formatted("default: {}", option.default_value.empty() ? "none" : option.default_value);
+    if (!allowed.empty()) details += formatted("; allowed: {}", allowed);
     out << std::string(32, ' ') << wrapped(details, 32, 110) << "\n";
   }
   out << "\n  --help                        this text\n";

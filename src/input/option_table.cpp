@@ -194,7 +194,7 @@ std::vector<std::pair<std::string, Method>> method_names() {
 
 std::string method_summaries() {
   std::string text;
-  for (const MethodEntry& entry : method_entries()) text += concat("; ", entry.name, ": ", entry.summary);
+  for (const MethodEntry& entry : method_entries()) text += formatted("; {}: {}", entry.name, entry.summary);
   return text;
 }
 
@@ -591,9 +591,8 @@ std::string unknown_command(const std::string& name) {
   std::vector<std::string> names;
   for (const CommandSpec& command : command_table()) names.push_back(command.name);
   const std::string nearest = nearest_name(name, names);
-  return concat("unknown command '", name, "'",
-                nearest.empty() ? "" : concat("; did you mean '", nearest, "'?"),
-                "; `dwgf --help` lists the commands");
+  return formatted("unknown command '{}'{}; `dwgf --help` lists the commands", name,
+                   nearest.empty() ? "" : formatted("; did you mean '{}'?", nearest));
 }
 
 }  // namespace dwgf

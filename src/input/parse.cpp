@@ -33,9 +33,9 @@ struct CommandLine {
   std::vector<std::string> keys;
   for (const OptionSpec& option : command.options) keys.push_back(option.key);
   const std::string nearest = nearest_name(key, keys);
-  throw UsageError(concat(where, ": unknown option '", key, "'",
-                          nearest.empty() ? concat("; `dwgf ", command.name, " --help` lists them all")
-                                          : concat("; the nearest known one is '", nearest, "'")));
+  throw UsageError("{}: unknown option '{}'{}", where, key,
+                   nearest.empty() ? formatted("; `dwgf {} --help` lists them all", command.name)
+                                   : formatted("; the nearest known one is '{}'", nearest));
 }
 
 bool is_of_kind(const CommandSpec& command, const std::string& key, bool flag) {
@@ -65,7 +65,7 @@ std::vector<Assignment> parse_ini(const std::string& ini, const std::string& nam
   std::istringstream lines(ini);
   std::string line, section;
   for (int number = 1; std::getline(lines, line); ++number) {
-    const std::string where = concat(name, ", line ", number);
+    const std::string where = formatted("{}, line {}", name, number);
     try {
       std::istringstream one(section + "\n" + line);
       const po::parsed_options parsed = po::parse_config_file(one, description, true);
@@ -77,12 +77,11 @@ std::vector<Assignment> parse_ini(const std::string& ini, const std::string& nam
         if (is_retired(key)) continue;
         if (option.unregistered) unknown_key(key, where, command);
         if (!seen.insert(key).second)
-          throw UsageError(concat(where, ": '", key, "' is set twice in this file; keep one of them"));
+          throw UsageError("{}: '{}' is set twice in this file; keep one of them", where, key);
         assignments.push_back({key, option.value.empty() ? "" : option.value.front(), where});
       }
     } catch (const po::error& error) {
-      throw UsageError(
-          concat(where, ": not an INI file of [section] and key = value lines (", error.what(), ")"));
+      throw UsageError("{}: not an INI file of [section] and key = value lines ({})", where, error.what());
     }
   }
   return assignments;
@@ -91,14 +90,13 @@ std::vector<Assignment> parse_ini(const std::string& ini, const std::string& nam
 std::string read_text_file(const std::string& path) {
   std::error_code ignored;
   if (std::filesystem::is_directory(path, ignored)) {
-    throw NotFoundError(concat("--config: '", path, "' is a folder; name an INI file in it"));
+    throw NotFoundError("--config: '{}' is a folder; name an INI file in it", path);
   }
   std::ifstream in(path, std::ios::binary);
-  if (!in)
-    throw NotFoundError(concat("--config: cannot read '", path, "': check the name and the permissions"));
+  if (!in) throw NotFoundError("--config: cannot read '{}': check the name and the permissions", path);
   std::ostringstream text;
   text << in.rdbuf();
-  if (!in.eof() && in.fail()) throw NotFoundError(concat("--config: '", path, "' is not a readable file"));
+  if (!in.eof() && in.fail()) throw NotFoundError("--config: '{}' is not a readable file", path);
   return text.str();
 }
 
@@ -147,8 +145,7 @@ CommandLine parse_command_line(const CommandSpec& command, const std::vector<std
     key.erase(0, key.find_first_not_of('-'));
     unknown_key(key, "command line", command);
   } catch (const po::error& error) {
-    throw UsageError(
-        concat("command line: ", error.what(), "; `dwgf ", command.name, " --help` shows the usage"));
+    throw UsageError("command line: {}; `dwgf {} --help` shows the usage", error.what(), command.name);
   }
   return line;
 }
@@ -198,8 +195,9 @@ void refuse_what_does_not_apply(const Settings& settings, const Settings& before
                                 const std::vector<Assignment>& assignments) {
   for (const auto& [key, value, where] : assignments) {
     if (applies(key, method) || settings.text(key) == before.text(key)) continue;
-    throw UsageError(concat(where, ": ", key, " = '", value, "' has no meaning for flow.method = ", method,
-                            "; leave it out, or take another method"));
+    throw UsageError(
+        "{}: {} = '{}' has no meaning for flow.method = {}; leave it out, or take another method", where, key,
+        value, method);
   }
 }
 
@@ -207,10 +205,11 @@ void require_file_names(const CommandSpec& command, const std::vector<std::strin
   const auto given = static_cast<int>(names.size());
   if (command.more_positionals ? given >= command.positionals : given == command.positionals) return;
   std::string found;
-  for (const std::string& name : names) found += concat(found.empty() ? ": '" : ", '", name, "'");
-  throw UsageError(concat("takes ", command.more_positionals ? "at least " : "", command.positionals,
-                          command.positionals == 1 ? " file name" : " file names", " but got ", given, found,
-                          "; usage: dwgf ", command.name, " ", command.arguments));
+  for (const std::string& name : names) found += formatted("{}{}'", found.empty() ? ": '" : ", '", name);
+  throw UsageError("takes {}{}{} but got {}{}; usage: dwgf {} {}",
+                   command.more_positionals ? "at least " : "", command.positionals,
+                   command.positionals == 1 ? " file name" : " file names", given, found, command.name,
+                   command.arguments);
 }
 
 }  // namespace
@@ -247,8 +246,7 @@ Settings parse_job_text(const std::string& ini) {
     for (const auto& [key, value, where] : assignments) settings.set(key, value, where);
     spell_method(settings, chosen_method(restore, assignments));
   } catch (const UsageError& error) {
-    throw DataError(
-        concat("its job is damaged, or another version of this program wrote it (", error.what(), ")"));
+    throw DataError("its job is damaged, or another version of this program wrote it ({})", error.what());
   }
   return settings;
 }

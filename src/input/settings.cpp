@@ -20,7 +20,7 @@ std::string objection(const OptionSpec& option, const std::string& value) {
     return "";
   } else if (option.kind == OptionKind::choice) {
     const std::string nearest = nearest_name(value, option.choices);
-    return nearest.empty() ? "is not known" : concat("is not known (did you mean '", nearest, "'?)");
+    return nearest.empty() ? "is not known" : formatted("is not known (did you mean '{}'?)", nearest);
   } else if (option.kind == OptionKind::integer) {
     number = parse_integer<std::uint64_t>(value);
     if (!number) return "is not a whole number in range";
@@ -53,14 +53,13 @@ const OptionSpec& Settings::spec(const std::string& key) const {
 void Settings::set_default(const std::string& key, const std::string& value, const std::string& where) {
   const OptionSpec& option = spec(key);
   if (value.find_first_of("#\n\r") != std::string::npos) {
-    throw UsageError(concat(where, ": ", key,
-                            " holds a '#' or a line break, which an INI file cannot carry; leave it out"));
+    throw UsageError("{}: {} holds a '#' or a line break, which an INI file cannot carry; leave it out",
+                     where, key);
   }
   std::string why = objection(option, value);
   if (why.empty() && !option.assign(input_, value)) why = "is not understood";
   if (!why.empty()) {
-    throw UsageError(
-        concat(where, ": ", key, " = '", value, "' ", why, "; allowed: ", allowed_values(option)));
+    throw UsageError("{}: {} = '{}' {}; allowed: {}", where, key, value, why, allowed_values(option));
   }
   values_[key] = {value, false};
 }
@@ -94,7 +93,7 @@ std::string Settings::ini() const {
 std::string Settings::listing() const {
   std::string lines;
   for (const OptionSpec& option : command_->options)
-    lines += concat(option.key, " = ", text(option.key), "\n");
+    lines += formatted("{} = {}\n", option.key, text(option.key));
   return lines;
 }
 
@@ -105,7 +104,7 @@ std::string Settings::identity() const {
     const std::string& value = text(option.key);
     // The methods that flow.integrator can spell are told apart by it alone.
     const bool spelled = option.key == "flow.method" && (value == "affine" || value == "gibbs");
-    lines += concat(option.key, " = ", spelled ? "dwgf" : value, "\n");
+    lines += formatted("{} = {}\n", option.key, spelled ? "dwgf" : value);
   }
   return lines;
 }
@@ -115,7 +114,7 @@ std::vector<std::string> Settings::differences(const Settings& other) const {
   for (const OptionSpec& option : command_->options) {
     const std::string &own = text(option.key), &others = other.text(option.key);
     if (decides(option) && own != others)
-      differing.push_back(concat(option.key, ": '", own, "' here, '", others, "' there"));
+      differing.push_back(formatted("{}: '{}' here, '{}' there", option.key, own, others));
   }
   return differing;
 }

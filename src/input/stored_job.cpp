@@ -7,11 +7,11 @@ namespace dwgf {
 Settings stored_job(const std::string& path, const std::map<std::string, std::string>& attributes) {
   const auto job = attributes.find("job");
   if (job == attributes.end())
-    throw DataError(concat(path, " does not say which job made it (it has no attribute 'job')"));
+    throw DataError("{} does not say which job made it (it has no attribute 'job')", path);
   try {
     return parse_job_text(job->second);
   } catch (const DataError& error) {
-    throw DataError(concat(path, ": ", error.what()));
+    throw DataError("{}: {}", path, error.what());
   }
 }
 

@@ -21,31 +21,32 @@ constexpr std::string_view kBuiltin = "builtin:";
 /// Throws UsageError where the options of the flow do not go together.
 void require_consistent(const FlowOptions& options, const ProblemInput& problem) {
   const auto refuse = [](const std::string& what, const std::string& advice) {
-    throw UsageError(concat(what, "; ", advice));
+    throw UsageError("{}; {}", what, advice);
   };
   const bool affine = options.method == Method::affine, gibbs = options.method == Method::gibbs;
   const bool bayes = options.data.objective == Objective::bayes;
   const InteractionOptions& interaction = options.interaction;
   const bool gaussian = interaction.kind == InteractionKind::gaussian;
-  const std::string method = concat("flow.method = ", entry_of(options.method).name);
+  const std::string method = formatted("flow.method = {}", entry_of(options.method).name);
   if (!bayes && (affine || gibbs)) {
-    refuse(concat(method, " is for the posterior, and flow.objective is reference"),
+    refuse(formatted("{} is for the posterior, and flow.objective is reference", method),
            "set flow.objective = bayes (flow.preset = bayes sets the whole group)");
   }
   if (affine && !(gaussian && interaction.covariance == CovarianceKind::full)) {
-    refuse(concat(method, " needs the ensemble's whole score"),
+    refuse(formatted("{} needs the ensemble's whole score", method),
            "set flow.interaction = gaussian and flow.covariance = full");
   }
   if (affine && options.rate >= 1.0) {
-    refuse(concat("flow.lr = ", options.rate, " is the affine flow's step, which is below 1"),
+    refuse(formatted("flow.lr = {} is the affine flow's step, which is below 1", options.rate),
            "set flow.lr = 0.5");
   }
   if (gibbs && !gaussian) {
-    refuse(concat(method, " takes from the ensemble its covariance alone, and flow.interaction is another"),
-           "set flow.interaction = gaussian");
+    refuse(
+        formatted("{} takes from the ensemble its covariance alone, and flow.interaction is another", method),
+        "set flow.interaction = gaussian");
   }
   if (gibbs && interaction.covariance == CovarianceKind::lowrank) {
-    refuse(concat(method, " has no use for a shrunk covariance"),
+    refuse(formatted("{} has no use for a shrunk covariance", method),
            "set flow.covariance = diagonal, or full with more particles than latent entries");
   }
   if (bayes && problem.noise == "gaussian" && !problem.has_gaussian_likelihood()) {
@@ -83,11 +84,11 @@ at::Tensor read_context(const std::string& path) {
   if (path.empty()) return {};
   const NpyFile array(path);
   if (array.shape().size() != 3 || array.shape()[0] != 1)
-    throw DataError(concat("prior.context: '", path, "' must hold a prompt's embedding, [1, tokens, dim]"));
+    throw DataError("prior.context: '{}' must hold a prompt's embedding, [1, tokens, dim]", path);
   const at::Tensor context =
       at::tensor(at::ArrayRef<float>(array.read(0, array.size()))).reshape(array.shape());
   if (!at::isfinite(context).all().item<bool>())
-    throw DataError(concat("prior.context: '", path, "' holds a value that is not finite; make it again"));
+    throw DataError("prior.context: '{}' holds a value that is not finite; make it again", path);
   return context;
 }
 
@@ -102,10 +103,10 @@ std::string prior_files(const std::string& path) {
   if (!path.starts_with(kBuiltin)) {
     std::error_code ignored;
     if (!fs::is_directory(path, ignored) && !fs::is_regular_file(path, ignored)) {
-      throw NotFoundError(concat(
-          "prior.path: '", path,
-          "' is neither a folder nor a file; give a diffusers directory (unet/, vae/, scheduler/), the "
-          "HDF5 file of a Gaussian mixture, or builtin:fashion"));
+      throw NotFoundError(
+          "prior.path: '{}' is neither a folder nor a file; give a diffusers directory (unet/, vae/, "
+          "scheduler/), the HDF5 file of a Gaussian mixture, or builtin:fashion",
+          path);
     }
     return path;
   }
@@ -118,7 +119,7 @@ std::string prior_files(const std::string& path) {
     const bool plain = !name.empty() && name.find('/') == std::string::npos && name != "." && name != "..";
     if (plain && fs::is_directory(folder / name)) return (folder / name).lexically_normal().string();
   }
-  throw NotFoundError(concat("prior.path: there is no built-in prior '", name, "'; known: builtin:fashion"));
+  throw NotFoundError("prior.path: there is no built-in prior '{}'; known: builtin:fashion", name);
 }
 
 std::unique_ptr<Prior> build_prior(const JobInput& job, const c10::Device& device) {
@@ -127,8 +128,8 @@ std::unique_ptr<Prior> build_prior(const JobInput& job, const c10::Device& devic
   const std::string files = prior_files(path);
   const PriorFamily& family = family_of(files);
   if (!family.takes_prompt && (!prompt.empty() || !context.empty())) {
-    throw UsageError(concat(prompt.empty() ? "prior.context" : "prior.prompt", ": the prior '", path,
-                            "' takes no prompt; leave it out"));
+    throw UsageError("{}: the prior '{}' takes no prompt; leave it out",
+                     prompt.empty() ? "prior.context" : "prior.prompt", path);
   }
   const PriorOptions options{.dtype = job.method.precision == Precision::fp64 ? at::kDouble : at::kFloat,
                              .device = device,
@@ -144,10 +145,10 @@ std::unique_ptr<Prior> build_prior(const JobInput& job, const c10::Device& devic
         "prior.prompt: a prompt's embedding is given too, as prior.context; leave one of them out");
   }
   if (!prompt.empty() && !fs::is_directory(fs::path(files) / "text_encoder")) {
-    throw UsageError(concat("prior.prompt: '", files,
-                            "' has no text_encoder/ to read a prompt with; leave the prompt out, name a "
-                            "prior that has one, or give the prompt's embedding as prior.context = FILE.npy "
-                            "of [1, tokens, dim]"));
+    throw UsageError(
+        "prior.prompt: '{}' has no text_encoder/ to read a prompt with; leave the prompt out, name a prior "
+        "that has one, or give the prompt's embedding as prior.context = FILE.npy of [1, tokens, dim]",
+        files);
   }
   return family.load(files, options);
 }
@@ -165,7 +166,7 @@ std::optional<GaussianImages> image_statistics(const std::string& prior_path) {
     if (tensor.name == "residual") images.residual = stored.view(tensor).to(at::kDouble).clone();
   }
   if (!images.mean.defined() || !images.factor.defined() || !images.residual.defined()) {
-    throw DataError(concat("'", file.string(), "' must hold the tensors mean, factor and residual"));
+    throw DataError("'{}' must hold the tensors mean, factor and residual", file.string());
   }
   return images;
 }

@@ -56,8 +56,8 @@ c10::Device compute_device(Communicator& world, ComputeOn wanted) {
 std::string describe(const c10::Device& device) {
   if (device.is_cpu()) return "the CPU";
   const std::vector<Device> visible = device_backend().visible();
-  return concat("GPU ", static_cast<int>(device.index()), " (",
-                visible.at(static_cast<std::size_t>(device.index())).name, ")");
+  return formatted("GPU {} ({})", static_cast<int>(device.index()),
+                   visible.at(static_cast<std::size_t>(device.index())).name);
 }
 
 TensorGroup::TensorGroup(Communicator& group, const c10::Device& device) {

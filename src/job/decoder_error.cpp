@@ -45,8 +45,7 @@ double measured_on(const std::string& data, const JobInput& job, std::int64_t mo
     pixels += error.numel();
   }
   if (pixels == 0)
-    throw DataError(
-        concat("--decoder-error: the images in '", data, "' have no pixel with |x| < 0.99 to measure on"));
+    throw DataError("--decoder-error: the images in '{}' have no pixel with |x| < 0.99 to measure on", data);
   return std::sqrt(sum / static_cast<double>(pixels));
 }
 
@@ -56,9 +55,10 @@ double decoder_error(const std::string& value, const JobInput& job, std::int64_t
   const std::optional<double> number = parse_double(value);
   if (!number) return measured_on(value, job, images);
   if (*number < 0 || *number > 2)
-    throw UsageError(concat(
-        "--decoder-error = ", value,
-        "; allowed: a standard deviation of 0 ... 2 on the [-1, 1] scale, or images to measure it on"));
+    throw UsageError(
+        "--decoder-error = {}; allowed: a standard deviation of 0 ... 2 on the [-1, 1] scale, or images to "
+        "measure it on",
+        value);
   return *number;
 }
 

@@ -27,8 +27,8 @@ const DegradeInput& checked(const DegradeInput& input) {
     throw UsageError(
         "store.out is not set: name the measurements file to write, for example --store.out y.h5");
   if (is_measurements_file(input.images.data)) {
-    throw UsageError(concat("input.data: '", input.images.data,
-                            "' holds measurements already; `degrade` takes clean images"));
+    throw UsageError("input.data: '{}' holds measurements already; `degrade` takes clean images",
+                     input.images.data);
   }
   return input;
 }
@@ -132,14 +132,14 @@ ExitCode degrade(Communicator& world, const Settings& settings) {
     } catch (const IoError&) {
       throw;
     } catch (const Error& error) {
-      log_rank(LogLevel::info, concat(job->name(row), ": ", error.what()));
+      log_rank(LogLevel::info, formatted("{}: {}", job->name(row), error.what()));
       ++failed[0];
     }
   }
   world.all_reduce_sum(failed);
   throw_on_all<CollectiveError>(world, [&] { writer->publish(); });
   log_job(LogLevel::info,
-          concat(job->count(), " images to ", path, ", ", failed[0], " of them not measured"));
+          formatted("{} images to {}, {} of them not measured", job->count(), path, failed[0]));
   return failed[0] == 0 ? ExitCode::ok : ExitCode::some_images_failed;
 }
 

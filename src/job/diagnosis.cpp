@@ -66,10 +66,10 @@ RankFacts RankFacts::from_json(const std::string& text) {
 }
 
 Finding diagnose_ranks(int found, int hosts, int allocated) {
-  const std::string text =
-      concat(found, found == 1 ? " rank" : " ranks", " on ", hosts, hosts == 1 ? " host" : " hosts");
+  const std::string text = formatted("{}{} on {}{}", found, found == 1 ? " rank" : " ranks", hosts,
+                                     hosts == 1 ? " host" : " hosts");
   if (allocated <= found) return Finding::fine("ranks", text);
-  return Finding::warning("ranks", concat(text, ", but the batch job has ", allocated, " tasks"),
+  return Finding::warning("ranks", formatted("{}, but the batch job has {} tasks", text, allocated),
                           "start it as a step: srun --mpi=pmix dwgf ..., or mpirun");
 }
 
@@ -83,23 +83,26 @@ std::vector<Finding> diagnose_binding(std::span<const RankFacts> ranks, int thre
       for (const int processor : ranks[rank].processors) ++users[processor];
     }
     const std::size_t wanted = members.size() * static_cast<std::size_t>(threads);
-    const std::string what = concat(host, ": ", members.size(), members.size() == 1 ? " rank" : " ranks",
-                                    " of ", threads, threads == 1 ? " thread" : " threads");
+    const std::string what =
+        formatted("{}: {}{} of {}{}", host, members.size(), members.size() == 1 ? " rank" : " ranks", threads,
+                  threads == 1 ? " thread" : " threads");
     if (wanted > users.size()) {
       findings.push_back(Finding::warning(
-          "processors", concat(what, " on ", users.size(), users.size() == 1 ? " processor" : " processors"),
+          "processors",
+          formatted("{} on {}{}", what, users.size(), users.size() == 1 ? " processor" : " processors"),
           "fewer ranks or a smaller run.threads, or more processors: srun --cpus-per-task=" +
               std::to_string(threads) + ", mpirun --bind-to none"));
     } else if (fewest < static_cast<std::size_t>(threads)) {
-      findings.push_back(Finding::warning(
-          "processors",
-          concat(what, ", but some are bound to ", fewest, fewest == 1 ? " processor" : " processors"),
-          "srun --cpus-per-task=" + std::to_string(threads) +
-              ", mpirun --map-by slot:PE=" + std::to_string(threads) + " or --bind-to none"));
+      findings.push_back(Finding::warning("processors",
+                                          formatted("{}, but some are bound to {}{}", what, fewest,
+                                                    fewest == 1 ? " processor" : " processors"),
+                                          "srun --cpus-per-task=" + std::to_string(threads) +
+                                              ", mpirun --map-by slot:PE=" + std::to_string(threads) +
+                                              " or --bind-to none"));
     } else {
-      findings.push_back(Finding::fine(
-          "processors",
-          concat(what, " on ", users.size(), " of ", ranks[members.front()].host_processors, " processors")));
+      findings.push_back(
+          Finding::fine("processors", formatted("{} on {} of {} processors", what, users.size(),
+                                                ranks[members.front()].host_processors)));
     }
   }
   return findings;
@@ -113,10 +116,11 @@ Finding diagnose_clocks(std::span<const RankFacts> ranks) {
   }
   const double skew = ranks[furthest].clock - ranks[0].clock;
   if (std::abs(skew) < 1.0) return Finding::fine("clocks", "less than a second apart");
-  return Finding::warning("clocks",
-                          concat("that of ", ranks[furthest].host, " is ", human_duration(std::abs(skew)),
-                                 skew > 0 ? " ahead of" : " behind", " that of ", ranks[0].host),
-                          "times in logs and of files will not fit together; see to the hosts' NTP");
+  return Finding::warning(
+      "clocks",
+      formatted("that of {} is {}{} that of {}", ranks[furthest].host, human_duration(std::abs(skew)),
+                skew > 0 ? " ahead of" : " behind", ranks[0].host),
+      "times in logs and of files will not fit together; see to the hosts' NTP");
 }
 
 std::vector<Finding> diagnose_libraries(std::span<const RankFacts> ranks) {
@@ -130,25 +134,25 @@ std::vector<Finding> diagnose_libraries(std::span<const RankFacts> ranks) {
       const std::string theirs = other->libraries.size() <= k ? "none" : other->libraries[k].loaded;
       findings.push_back(Finding::problem(
           "libraries",
-          concat(library.name, " is ", library.loaded, " on ", ranks[0].host, ", but ", theirs, " on ",
-                 other->host),
+          formatted("{} is {} on {}, but {} on {}", library.name, library.loaded, ranks[0].host, theirs,
+                    other->host),
           "load the same modules on all hosts; results depend on the versions", ExitCode::usage));
     } else if (series(library.compiled) != series(library.loaded)) {
       findings.push_back(Finding::warning(
           "libraries",
-          concat(library.name, " ", library.loaded, " is loaded, compiled with ", library.compiled),
+          formatted("{} {} is loaded, compiled with {}", library.name, library.loaded, library.compiled),
           "load the module that the program was built with (ldd names the file), or build it again"));
     } else {
-      findings.push_back(Finding::fine("libraries", concat(library.name, " ", library.loaded)));
+      findings.push_back(Finding::fine("libraries", formatted("{} {}", library.name, library.loaded)));
     }
   }
   return findings;
 }
 
 Finding diagnose_space(const std::string& directory, std::uint64_t needed, std::uint64_t free) {
-  const std::string text = concat(directory, " has ", human_bytes(free), " free");
+  const std::string text = formatted("{} has {} free", directory, human_bytes(free));
   if (needed == 0) return Finding::fine("space", text + "; what is needed is known once input.data is set");
-  const std::string both = concat(text, ", the results take ", human_bytes(needed));
+  const std::string both = formatted("{}, the results take {}", text, human_bytes(needed));
   if (needed > free) {
     return Finding::problem("space", both,
                             "another place (store.out), fewer images, or smaller types (store.particles, "
@@ -173,9 +177,9 @@ std::string text_of(std::span<const Finding> findings) {
   };
   std::string all;
   for (const Finding& finding : findings) {
-    all += concat(padded(words[static_cast<int>(finding.level)], 9), padded(finding.topic, 12), finding.text,
-                  "\n");
-    if (!finding.advice.empty()) all += concat(std::string(21, ' '), "-> ", finding.advice, "\n");
+    all += formatted("{}{}{}\n", padded(words[static_cast<int>(finding.level)], 9), padded(finding.topic, 12),
+                     finding.text);
+    if (!finding.advice.empty()) all += formatted("{}-> {}\n", std::string(21, ' '), finding.advice);
   }
   return all;
 }

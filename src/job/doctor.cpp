@@ -83,21 +83,21 @@ fs::path output_directory(const JobInput& job) {
 /// A file that the first rank makes has to be there for all, and all have to be able to write.
 Finding check_directory(Communicator& world, const fs::path& directory) {
   const fs::path token =
-      directory / world.broadcast_text(concat(".dwgf-doctor-", host_name(), "-", getpid()), 0);
+      directory / world.broadcast_text(formatted(".dwgf-doctor-{}-{}", host_name(), getpid()), 0);
   const Finding finding = shared(
-      world, "directory", concat(directory.string(), " is one and the same for all ranks, and writable"),
+      world, "directory", formatted("{} is one and the same for all ranks, and writable", directory.string()),
       "results go to a file system that all hosts share and may write to; set store.out", [&] {
         run_on_root(world, [&] {
           if (!std::ofstream(token)) {
-            throw IoError(concat(directory.string(), " cannot be written on host ", host_name(), ": ",
-                                 std::generic_category().message(errno)));
+            throw IoError("{} cannot be written on host {}: {}", directory.string(), host_name(),
+                          std::generic_category().message(errno));
           }
         });
         if (!fs::exists(token))
-          throw IoError(concat(directory.string(), " is another directory on host ", host_name(),
-                               " than on the first rank's"));
+          throw IoError("{} is another directory on host {} than on the first rank's", directory.string(),
+                        host_name());
         if (access(directory.c_str(), W_OK | X_OK) != 0)
-          throw IoError(concat(directory.string(), " is not writable on host ", host_name()));
+          throw IoError("{} is not writable on host {}", directory.string(), host_name());
       });
   world.barrier();
   std::error_code ignored;
@@ -113,7 +113,7 @@ Finding check_devices(Communicator& world) {
   });
   if (finding.level != Finding::Level::fine) return finding;
   if (visible > 0) {
-    finding.text = concat(visible, " visible to the first rank; one a rank");
+    finding.text = formatted("{} visible to the first rank; one a rank", visible);
   } else if (device_backend().libraries().empty()) {
     finding.text = "this build computes on the CPU";
   } else {
@@ -134,13 +134,12 @@ std::vector<Finding> check_inputs(Communicator& world, const Settings& settings,
     if (!prior.probe) return;
     if (auto doubt = prior.probe()) doubts.push_back(std::move(*doubt));
   };
-  findings.push_back(shared(world, "weights", concat("prior.path = ", input.prior.path, " loads"),
+  findings.push_back(shared(world, "weights", formatted("prior.path = {} loads", input.prior.path),
                             "see the message; every host needs to see the same files", [&] {
                               const std::string directory = prior_files(input.prior.path);
                               if (world.rank() == 0 && !whole_job) look_at(*build_prior(input));
                               if (access(directory.c_str(), R_OK) != 0)
-                                throw NotFoundError(
-                                    concat(directory, " is not readable on host ", host_name()));
+                                throw NotFoundError("{} is not readable on host {}", directory, host_name());
                             }));
   if (whole_job) {
     std::int64_t images = 0;
@@ -154,7 +153,7 @@ std::vector<Finding> check_inputs(Communicator& world, const Settings& settings,
           bytes = static_cast<std::int64_t>(disk_bytes(job.layout("")));
         });
     if (finding.level == Finding::Level::fine)
-      finding.text = concat(images, " images, all options fit together");
+      finding.text = formatted("{} images, all options fit together", images);
     findings.push_back(finding);
   }
   for (const std::string& doubt : doubts)
@@ -181,7 +180,7 @@ ExitCode doctor(Communicator& world, const Settings& settings) {
   add(diagnose_libraries(ranks));
   for (const LibraryVersions& library : device_backend().libraries())
     findings.push_back(Finding::fine(
-        "libraries", concat(library.name, " ", library.loaded, ", compiled with ", library.compiled)));
+        "libraries", formatted("{} {}, compiled with {}", library.name, library.loaded, library.compiled)));
   std::uint64_t needed = 0;
   add(check_inputs(world, settings, needed));
   const fs::path directory = output_directory(settings.as<JobInput>());

@@ -130,8 +130,8 @@ void print_plan(const RestoreJob& job, const GridPlace& place, int ranks) {
               static_cast<long long>(share.batches_per_rank * flow.micro_batch),
               static_cast<long long>(flow.micro_batch));
   const std::vector<Level> levels = flow_levels(*job.prior().path, flow);
-  std::printf("steps               %lld, times %g ... %g\n", static_cast<long long>(steps), levels.front().time,
-              levels[static_cast<std::size_t>(steps - 1)].time);
+  std::printf("steps               %lld, times %g ... %g\n", static_cast<long long>(steps),
+              levels.front().time, levels[static_cast<std::size_t>(steps - 1)].time);
   std::printf("disk                %s\n", human_bytes(disk).c_str());
   std::fflush(stdout);
   print_warnings(job, place);
@@ -168,21 +168,22 @@ void print_warnings(const RestoreJob& job, const GridPlace& place) {
   const double first_time = path.levels(flow.grid).front().time, early = 0.9 * path.first().time;
   if (first_time < early) {
     log_job(LogLevel::warning,
-            concat("flow.grid = ", flow.grid, " starts at t = ", first_time,
-                   ", so the flow never sees the noisiest levels; a grid that divides the model's times less "
-                   "evenly, or a longer one, starts above t = ",
-                   std::ceil(early)));
+            formatted("flow.grid = {} starts at t = {}, so the flow never sees the noisiest levels; a grid "
+                      "that divides the model's times less evenly, or a longer one, starts above t = {}",
+                      flow.grid, first_time, std::ceil(early)));
   }
   const std::int64_t wanted = job.input().layout.ranks_per_image;
   if (wanted > place.group_size && place.group == 0 && place.groups == 1) {
-    log_job(LogLevel::warning, concat("run.ranks_per_image = ", wanted, ", but there are only ",
-                                      place.group_size, " ranks; they share every image"));
+    log_job(LogLevel::warning,
+            formatted("run.ranks_per_image = {}, but there are only {} ranks; they share every image", wanted,
+                      place.group_size));
   }
   const auto threads = static_cast<unsigned>(job.input().layout.threads);
   if (threads > std::thread::hardware_concurrency()) {
-    log_job(LogLevel::warning,
-            concat("run.threads = ", threads, ", but this host has ", std::thread::hardware_concurrency(),
-                   " processors; more threads than that slow it down"));
+    log_job(
+        LogLevel::warning,
+        formatted("run.threads = {}, but this host has {} processors; more threads than that slow it down",
+                  threads, std::thread::hardware_concurrency()));
   }
   const ParticleShare last =
       share_particles(flow.particles, flow.micro_batch, place.group_size - 1, place.group_size);

@@ -51,14 +51,14 @@ void ImageKeeper::begin(FlowState& state, Monitor& monitor) {
         records = go_on_from(checkpoints_.read(step, state.share.first_batch, state.share.batches), found);
       });
     } catch (const Error& error) {
-      context_.progress.tell_people(concat(name_, ": the checkpoint after step ", step, " cannot be used (",
-                                           error.what(), "); going on from ",
-                                           step == steps.back() ? "the start" : "the one before"));
+      context_.progress.tell_people(
+          formatted("{}: the checkpoint after step {} cannot be used ({}); going on from {}", name_, step,
+                    error.what(), step == steps.back() ? "the start" : "the one before"));
       continue;
     }
     state = std::move(found);
     monitor.go_on_from(std::move(records), state);
-    context_.progress.tell_people(concat(name_, ": goes on after step ", state.step));
+    context_.progress.tell_people(formatted("{}: goes on after step {}", name_, state.step));
     return;
   }
 }
@@ -117,7 +117,7 @@ void ImageKeeper::write(const Snapshot& snapshot) {
     checkpoints_.write(snapshot);
   } catch (const Error& error) {
     if (!std::exchange(told_failure_, true))
-      log_rank(LogLevel::warning, concat(name_, ": no checkpoint could be written: ", error.what()));
+      log_rank(LogLevel::warning, formatted("{}: no checkpoint could be written: {}", name_, error.what()));
   }
 }
 

@@ -19,8 +19,8 @@ namespace dwgf {
 namespace {
 
 std::string describe_system(const Communicator& world) {
-  return concat("host ", host_name(), "; ", world.size(), " ranks; ", at::get_cpu_capability(), ", ",
-                at::get_num_threads(), " threads a rank; ", describe_build());
+  return formatted("host {}; {} ranks; {}, {} threads a rank; {}", host_name(), world.size(),
+                   at::get_cpu_capability(), at::get_num_threads(), describe_build());
 }
 
 /// Refuses to go on with a file that another job, prior or data set made.
@@ -31,9 +31,9 @@ void require_same_job(const ResultsFile& results, const RestoreJob& job, const R
                       found.attributes, same_images(found, wanted));
   if (text.empty()) return;
   throw UsageError(
-      concat("store.out: '", results.path(),
-             "' holds the results of a different job; it is left as it is. These differ:", text,
-             "\nName another store.out, or set the options as they were to go on with this one"));
+      "store.out: '{}' holds the results of a different job; it is left as it is. These differ:{}\nName "
+      "another store.out, or set the options as they were to go on with this one",
+      results.path(), text);
 }
 
 /// Looks at a file that is there without touching it; its shards that are missing.
@@ -46,8 +46,7 @@ std::vector<ResultsShard> require_same_job(const std::string& path, const Restor
     std::erase_if(shards, [](const ResultsShard& shard) { return !shard.missing; });
     return shards;
   } catch (const DataError& error) {
-    throw DataError(
-        concat("store.out: ", error.what(), ". The file is left as it is; name another store.out"));
+    throw DataError("store.out: {}. The file is left as it is; name another store.out", error.what());
   }
 }
 
@@ -55,7 +54,7 @@ std::vector<ResultsShard> require_same_job(const std::string& path, const Restor
 std::string who_writes(const std::string& path) {
   const nlohmann::json said = nlohmann::json::parse(look_for_job(path).said, nullptr, false);
   if (!said.is_object() || !said.contains("host") || !said.contains("process")) return "";
-  return concat(". It is process ", said["process"].dump(), " on host ", said["host"].dump());
+  return formatted(". It is process {} on host {}", said["process"].dump(), said["host"].dump());
 }
 
 /// Whether there is anything under this name.
@@ -63,8 +62,7 @@ bool exists(const std::string& path) {
   std::error_code error;
   const std::filesystem::file_type type = std::filesystem::status(path, error).type();
   if (type == std::filesystem::file_type::none)
-    throw IoError(
-        concat("store.out: '", path, "' cannot be looked at (", error.message(), "); name another file"));
+    throw IoError("store.out: '{}' cannot be looked at ({}); name another file", path, error.message());
   return type != std::filesystem::file_type::not_found;
 }
 
@@ -126,9 +124,9 @@ OpenResults open_results(Communicator& world, const RestoreJob& job, int groups)
     try {
       lock = JobLock::acquire(path);
     } catch (const UsageError& error) {
-      throw UsageError(concat("store.out: ", error.what(), who_writes(path)));
+      throw UsageError("store.out: {}{}", error.what(), who_writes(path));
     } catch (const Error& error) {
-      throw Error(error.code(), concat("store.out: ", error.what()));
+      throw Error(error.code(), formatted("store.out: {}", error.what()));
     }
     there = exists(path);
   });

@@ -17,8 +17,7 @@ namespace {
 at::Tensor mask_of_png(const std::string& path) {
   const PngImage image = read_png(path);
   if (image.channels != 1)
-    throw DataError(
-        concat(path, " has ", image.channels, " channels; save the mask as a grey image without alpha"));
+    throw DataError("{} has {} channels; save the mask as a grey image without alpha", path, image.channels);
   std::vector<float> values(image.samples.begin(), image.samples.end());
   return at::tensor(at::ArrayRef<float>(values)).view({image.height, image.width});
 }
@@ -33,7 +32,7 @@ std::string extension_of(const std::string& path) {
 }  // namespace
 
 at::Tensor load_operator_file(const std::string& kind, const std::string& path) {
-  const std::string where = concat("problem.operator: the ", kind, " ");
+  const std::string where = formatted("problem.operator: the {} ", kind);
   try {
     if (kind == "mask" && extension_of(path) == ".png") return mask_of_png(path);
     const NpyFile file(path);

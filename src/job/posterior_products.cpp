@@ -38,7 +38,7 @@ double mean_of(const at::Tensor& row) {
 std::string quantile_name(double probability) {
   char percent[32];
   std::snprintf(percent, sizeof percent, "%.8g", 100.0 * probability);
-  return concat(probability < 0.1 ? "0" : "", percent);
+  return formatted("{}{}", probability < 0.1 ? "0" : "", percent);
 }
 
 std::optional<double> probability_of(const std::string& dataset) {

@@ -20,8 +20,9 @@ MeasurementsFile open_measurements(Settings& job) {
   const auto& spec = file.operator_spec();
   if (spec && spec->find("random") != std::string::npos && depends_on_image(*spec)) {
     throw DataError(
-        concat(file.path(), ": its operator '", *spec,
-               "' draws a mask; a measurements file carries its masks as /operator/mask and `mask:@`"));
+        "{}: its operator '{}' draws a mask; a measurements file carries its masks as /operator/mask and "
+        "`mask:@`",
+        file.path(), *spec);
   }
   take_measured(job, {file.path(), spec, file.noise(), file.sigma()});
   return file;
@@ -33,7 +34,7 @@ void Problems::take_slice(const std::vector<ImageEntry>& all, const char* key, s
                           std::int64_t count, const std::string& data) {
   const auto total = static_cast<std::int64_t>(all.size());
   if (first >= total)
-    throw UsageError(concat(key, " = ", first, " lies behind the last image: '", data, "' has ", total));
+    throw UsageError("{} = {} lies behind the last image: '{}' has {}", key, first, data, total);
   const std::int64_t last = count == 0 ? total : std::min(total, first + count);
   images_.assign(all.begin() + first, all.begin() + last);
   first_ = first;
@@ -74,8 +75,10 @@ CleanImages::CleanImages(const ImagesInput& images, const ProblemInput& problem,
       operators_(
           problem, seed,
           [](const std::string& kind, const std::string& reference, std::int64_t) -> at::Tensor {
-            throw UsageError(concat("problem.operator: '", reference, "' names the ", kind,
-                                    " of a measurements file, and input.data is none; name a file"));
+            throw UsageError(
+                "problem.operator: '{}' names the {} of a measurements file, and input.data is none; name a "
+                "file",
+                reference, kind);
           },
           [](const ArrayUse&) { return false; }) {
   if (problem.estimates_sigma()) {
@@ -145,18 +148,20 @@ at::Tensor MeasuredImages::measurement(std::int64_t k, const ForwardOperator& fo
   const bool fits = measured.shape.size() == shape.size() &&
                     std::equal(shape.begin(), shape.end(), measured.shape.begin(), std::less_equal<>());
   if (!fits) {
-    throw DataError(concat("image '", image(k).name, "': its measurement is ",
-                           at::IntArrayRef(measured.shape), ", but '", operators_.problem().forward,
-                           "' measures ", at::IntArrayRef(shape), " of an image of ", image(k).height, " x ",
-                           image(k).width, "; is it the operator that it was measured with?"));
+    throw DataError(
+        "image '{}': its measurement is {}, but '{}' measures {} of an image of {} x {}; is it the operator "
+        "that it was measured with?",
+        image(k).name, at::IntArrayRef(measured.shape), operators_.problem().forward, at::IntArrayRef(shape),
+        image(k).height, image(k).width);
   }
   at::Tensor y = cut(at::tensor(at::ArrayRef<float>(measured.values)).reshape(measured.shape), shape);
   if (const at::Tensor observed = forward.observed(); observed.defined())
     y = at::where(observed.ne(0), y, at::zeros({}, y.options()));
   if (!at::isfinite(y).all().item<bool>()) {
-    throw DataError(concat("image '", image(k).name,
-                           "': its measurement holds a value that is not finite; an image that could not be "
-                           "measured has NaN there"));
+    throw DataError(
+        "image '{}': its measurement holds a value that is not finite; an image that could not be measured "
+        "has NaN there",
+        image(k).name);
   }
   return y;
 }
@@ -166,7 +171,7 @@ at::Tensor MeasuredImages::truth(std::int64_t k, const ImageShape& shape) const 
   const at::Tensor x = cut(at::tensor(at::ArrayRef<float>(stored.values)).reshape(stored.shape),
                            {shape.channels, shape.height, shape.width});
   if (!at::isfinite(x).all().item<bool>())
-    throw DataError(concat("image '", image(k).name, "': its truth holds a value that is not finite"));
+    throw DataError("image '{}': its truth holds a value that is not finite", image(k).name);
   return x;
 }
 

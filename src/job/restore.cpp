@@ -125,7 +125,7 @@ class Restoration {
         });
         // Once more, from the start: what a faulty processor or device made of it does not come again.
         if (attempt == 2) throw;
-        context_.progress.tell_people(concat(name(row), ": ", error.what(), "; trying once more"));
+        context_.progress.tell_people(formatted("{}: {}; trying once more", name(row), error.what()));
       }
     }
   }
@@ -147,7 +147,7 @@ class Restoration {
     const at::Tensor y = image.y.contiguous();
     const std::uint32_t measured = crc32_of({static_cast<const std::byte*>(y.data_ptr()), y.nbytes()});
     const std::uint64_t identity =
-        fnv1a(concat(job_.settings().identity(), job_.prior().sha256, " ", measured));
+        fnv1a(formatted("{}{} {}", job_.settings().identity(), job_.prior().sha256, measured));
     const FlowOptions& flow = job_.flow();
     return {results_.path(), entry(row).id, identity, 1 + (flow.particles - 1) / flow.micro_batch};
   }
@@ -166,18 +166,19 @@ class Restoration {
 void print_start(const OpenResults& open, const std::vector<ImageEntry>& images) {
   for (const ResultsShard& shard : open.missing) {
     log_job(LogLevel::info,
-            concat(shard.path, " was missing and is made again, with its ", shard.rows, " images"));
+            formatted("{} was missing and is made again, with its {} images", shard.path, shard.rows));
   }
   for (const std::int64_t row : open.damaged) {
-    log_job(LogLevel::info, concat(images[static_cast<std::size_t>(row)].name,
-                                   " does not agree with its checksum and is restored again"));
+    log_job(LogLevel::info, formatted("{} does not agree with its checksum and is restored again",
+                                      images[static_cast<std::size_t>(row)].name));
   }
   if (const std::size_t done = images.size() - open.rows.size())
     log_job(LogLevel::info,
-            concat(done, " of ", images.size(), " images are in ", open.file.path(), " already"));
+            formatted("{} of {} images are in {} already", done, images.size(), open.file.path()));
   if (open.lock && !open.lock->held()) {
-    log_job(LogLevel::warning, concat("the file system of ", open.file.path(),
-                                      " has no locks: see to it yourself that no other job writes there"));
+    log_job(LogLevel::warning,
+            formatted("the file system of {} has no locks: see to it yourself that no other job writes there",
+                      open.file.path()));
   }
 }
 
@@ -296,10 +297,10 @@ Tally restore_images(const Run& run, const RestoreJob& job, OpenResults& open, P
 ExitCode conclude(const Tally& tally, std::size_t images) {
   if (tally.redone > 0) {
     log_job(LogLevel::info,
-            concat(tally.redone,
-                   " network calls left the range of half precision and were redone in fp32, which "
-                   "is slower; the results hold the fp32 values (/diagnostics/redone says where). A wider "
-                   "prior.unet_precision or prior.autoencoder_precision avoids it"));
+            formatted("{} network calls left the range of half precision and were redone in fp32, which is "
+                      "slower; the results hold the fp32 values (/diagnostics/redone says where). A wider "
+                      "prior.unet_precision or prior.autoencoder_precision avoids it",
+                      tally.redone));
   }
   if (tally.stopped) {
     log_job(LogLevel::info, "stopped on request; the same command goes on from there");

@@ -38,12 +38,11 @@ RestoreJob::RestoreJob(const Settings& settings, Communicator& ranks, const c10:
   }
   prior_ = build_prior(input(), device);
 
-  if (const auto channels = problems_->channels();
-      channels && *channels != prior_->geometry.image_channels) {
-    throw DataError(concat("input.data: '", input().images.data, "' holds measurements of images of ",
-                           *channels, " channels, but the prior is of images of ",
-                           prior_->geometry.image_channels,
-                           "; measure them so (degrade has input.channels), or name another prior"));
+  if (const auto channels = problems_->channels(); channels && *channels != prior_->geometry.image_channels) {
+    throw DataError(
+        "input.data: '{}' holds measurements of images of {} channels, but the prior is of images of {}; "
+        "measure them so (degrade has input.channels), or name another prior",
+        input().images.data, *channels, prior_->geometry.image_channels);
   }
 
   // One image that fits is enough to start; none means that the job as a whole is wrong.
@@ -56,7 +55,7 @@ RestoreJob::RestoreJob(const Settings& settings, Communicator& ranks, const c10:
   if (any) return;
   if (error) throw *error;
   problems_->read(0, prior_->geometry.image_channels);  // says why not even the first has a size
-  throw DataError(concat("input.data: no image in '", input().images.data, "' can be read"));
+  throw DataError("input.data: no image in '{}' can be read", input().images.data);
 }
 
 std::vector<std::string> RestoreJob::warnings() const {
@@ -75,7 +74,7 @@ void RestoreJob::require_canvas(const ImageEntry& image) const {
   try {
     prior_->geometry.canvas(image.height, image.width);
   } catch (const DataError& error) {
-    throw DataError(concat("image '", image.name, "': ", error.what()));
+    throw DataError("image '{}': {}", image.name, error.what());
   }
 }
 
@@ -125,10 +124,8 @@ ResultsLayout RestoreJob::layout(const std::string& system) const {
   for (const auto* dataset : {&schema::kTimingCompute, &schema::kTimingWait, &schema::kTimingGroup})
     add(*dataset);
   for (const std::string& name : Diagnostics::names()) add(schema::kDiagnostic, name);
-  layout.attributes = {{"job", settings_.ini()},
-                       {"version", version()},
-                       {"prior_sha256", prior_->sha256},
-                       {"system", system}};
+  layout.attributes = {
+      {"job", settings_.ini()}, {"version", version()}, {"prior_sha256", prior_->sha256}, {"system", system}};
   layout.alignment = input().store.alignment;
   layout.chunk_bytes = input().store.chunk;
   return layout;

@@ -21,8 +21,8 @@ void require_same_job(Communicator& world, const Settings& settings) {
     if (own == first) return;
     const std::vector<std::string> here = split(own, '\n'), there = split(first, '\n');
     const auto differing = std::mismatch(here.begin(), here.end(), there.begin(), there.end());
-    throw UsageError(concat("started with ", *differing.first, ", but rank 0 with ", *differing.second,
-                            "; start all ranks with the same options"));
+    throw UsageError("started with {}, but rank 0 with {}; start all ranks with the same options",
+                     *differing.first, *differing.second);
   });
 }
 

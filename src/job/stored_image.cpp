@@ -30,7 +30,7 @@ std::optional<GaussianImages> statistics_of(const JobInput& job) {
 }
 
 [[noreturn]] void refuse(const ResultsFile& file, const std::string& what) {
-  throw DataError(concat(file.path(), ": ", what, "; it is damaged or was made by another program"));
+  throw DataError("{}: {}; it is damaged or was made by another program", file.path(), what);
 }
 
 /// That it has the datasets which every results file has, and no image that is larger than them (one that
@@ -38,14 +38,14 @@ std::optional<GaussianImages> statistics_of(const JobInput& job) {
 void require_images(const ResultsFile& file) {
   for (const char* name :
        {schema::kPosteriorMean.path, schema::kPosteriorStd.path, schema::kMeasurement.path})
-    if (!file.layout().find(name)) refuse(file, concat("has no ", name));
+    if (!file.layout().find(name)) refuse(file, formatted("has no {}", name));
   const std::vector<std::int64_t>& largest = file.layout().find(schema::kPosteriorMean.path)->row_shape;
   if (largest.size() != 3)
-    refuse(file, concat(schema::kPosteriorMean.path, " has no images [channels, height, width]"));
+    refuse(file, formatted("{} has no images [channels, height, width]", schema::kPosteriorMean.path));
   for (const ImageEntry& image : file.layout().images) {
     if (image.height <= largest[1] && image.width <= largest[2]) continue;
-    refuse(file, concat("image ", image.id, " is said to be ", image.height, " x ", image.width,
-                        ", where the largest is ", largest[1], " x ", largest[2]));
+    refuse(file, formatted("image {} is said to be {} x {}, where the largest is {} x {}", image.id,
+                           image.height, image.width, largest[1], largest[2]));
   }
 }
 
@@ -77,9 +77,9 @@ std::shared_ptr<const ForwardOperator> StoredImages::build_forward(std::int64_t 
     if (const DatasetLayout* own = file_.layout().find(schema::kProblemArray.named(name)))
       return as_tensor(FloatArray{own->row_shape, file_.read_floats(own->path, row)});
     if (!file_.layout().constants.contains(name)) {
-      throw DataError(concat(file_.path(), " does not carry the operator's ", kind, " (",
-                             schema::kOperatorArray.named(name),
-                             "); it is damaged or was made by another version"));
+      throw DataError(
+          "{} does not carry the operator's {} ({}); it is damaged or was made by another version",
+          file_.path(), kind, schema::kOperatorArray.named(name));
     }
     return as_tensor(file_.read_constant(name));
   };
@@ -87,7 +87,7 @@ std::shared_ptr<const ForwardOperator> StoredImages::build_forward(std::int64_t 
   try {
     return make_operator(carried_spec(spec, /*drawn=*/false), context);
   } catch (const UsageError& error) {
-    refuse(file_, concat("its operator '", spec, "' is none (", error.what(), ")"));
+    refuse(file_, formatted("its operator '{}' is none ({})", spec, error.what()));
   }
 }
 
@@ -102,8 +102,8 @@ bool StoredImages::one_operator() const {
 double StoredImages::sigma(std::int64_t row) const {
   if (const std::optional<double> stored = scalar(schema::kSigma.path, row)) return *stored;
   if (input().problem.estimates_sigma()) {
-    refuse(file_, concat("problem.sigma was estimated, but the estimates (", schema::kSigma.path,
-                         ") are not there"));
+    refuse(file_, formatted("problem.sigma was estimated, but the estimates ({}) are not there",
+                            schema::kSigma.path));
   }
   return input().problem.given_sigma();
 }
@@ -141,8 +141,8 @@ std::map<std::string, bool> StoredImages::carried_arrays() const {
 ImageProblem StoredImages::problem(std::int64_t row) const {
   const ImageEntry& entry = file_.layout().images[static_cast<std::size_t>(row)];
   if (file_.state(row) != ImageState::committed)
-    throw DataError(concat("image '", entry.name, "' is not committed in ", file_.path(),
-                           ", so that there is nothing to do over again"));
+    throw DataError("image '{}' is not committed in {}, so that there is nothing to do over again",
+                    entry.name, file_.path());
   ImageProblem problem;
   problem.forward = forward_for(row);
   problem.shape = {file_.layout().find(schema::kPosteriorMean.path)->row_shape[0], entry.height, entry.width};
@@ -171,7 +171,7 @@ at::Tensor StoredImages::array(const std::string& dataset, std::int64_t row, at:
   const bool fits = stored.size() >= shape.size() &&
                     std::equal(shape.begin(), shape.end(),
                                stored.end() - static_cast<std::ptrdiff_t>(shape.size()), std::less_equal<>());
-  if (!fits) refuse(file_, concat(dataset, " has rows of ", stored, ", where ", shape, " is needed"));
+  if (!fits) refuse(file_, formatted("{} has rows of {}, where {} is needed", dataset, stored, shape));
   return cut(array(dataset, row), shape);  // [..., shape]
 }
 
@@ -213,7 +213,7 @@ StoredImage StoredImages::read(std::int64_t row) {
   if (statistics_ && forward->is_linear() && image.mean.numel() <= kLargestLinearMmse &&
       statistics_->mean.sizes() == image.mean.sizes()) {
     const std::string& spec = input().problem.forward;
-    const std::string key = one_operator() ? spec : concat(spec, " ", entry.id);
+    const std::string key = one_operator() ? spec : formatted("{} {}", spec, entry.id);
     if (!linear_mmse_ || key != linear_mmse_key_) {
       linear_mmse_.emplace(*statistics_, forward, sigma(row));
       linear_mmse_key_ = key;

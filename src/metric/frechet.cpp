@@ -31,11 +31,13 @@ FeatureSums::FeatureSums(std::int64_t dimension)
 
 void FeatureSums::add(const at::Tensor& features) {
   if (features.dim() != 2 || features.size(1) != dimension_)
-    throw InternalError(concat("features ", features.sizes(), " where [B, ", dimension_, "] are needed"));
+    throw InternalError("features {} where [B, {}] are needed", features.sizes(), dimension_);
   const at::Tensor wide = features.to(at::kCPU, at::kDouble);
   if (!wide.abs().lt(kLargest).all().item<bool>()) {
-    throw DataError(concat("a feature is not finite, or not below ", kLargest,
-                           " in size; these weights are not those of the network that FID is defined by"));
+    throw DataError(
+        "a feature is not finite, or not below {} in size; these weights are not those of the network that "
+        "FID is defined by",
+        kLargest);
   }
   for (std::int64_t first = 0; first < wide.size(0); first += kBlock) {
     const at::Tensor whole =

@@ -18,8 +18,8 @@ constexpr std::int64_t kWindow = 2 * kRadius + 1;
 /// Both as [C, H, W] doubles on the host, clipped to [-1, 1].
 std::pair<at::Tensor, at::Tensor> prepare(const at::Tensor& x, const at::Tensor& truth) {
   if (x.dim() != 3 || x.sizes() != truth.sizes())
-    throw InternalError(
-        concat("image quality of shapes ", x.sizes(), " and ", truth.sizes(), ": two [C, H, W] are needed"));
+    throw InternalError("image quality of shapes {} and {}: two [C, H, W] are needed", x.sizes(),
+                        truth.sizes());
   const auto clipped = [](const at::Tensor& image) {
     return image.detach().to(at::kCPU, at::kDouble).clamp(-1, 1).contiguous();
   };

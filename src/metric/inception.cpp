@@ -156,8 +156,7 @@ at::Tensor Inception::block_e(const std::string& name, const at::Tensor& x, bool
 
 at::Tensor Inception::operator()(const at::Tensor& images) const {
   if (images.dim() != 4 || (images.size(1) != 1 && images.size(1) != 3))
-    throw InternalError(
-        concat("Inception of images ", images.sizes(), ": [B, C, H, W] of 1 or 3 channels are needed"));
+    throw InternalError("Inception of images {}: [B, C, H, W] of 1 or 3 channels are needed", images.sizes());
   const at::NoGradGuard no_grad;
   at::Tensor h = prepared(images);
   for (const char* name : {"Conv2d_1a_3x3", "Conv2d_2a_3x3", "Conv2d_2b_3x3"}) h = apply(name, h);

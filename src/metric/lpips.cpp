@@ -50,14 +50,15 @@ Lpips::Lpips(const NamedTensors& weights) {
   smallest_ = alex ? 31 : 16;
   int head = 0;
   for (const Plan& plan : alex ? kAlexNet : kVgg16) {
-    const std::string name = concat("features.", plan.index);
+    const std::string name = formatted("features.{}", plan.index);
     Layer layer{take_weight(weights, name + ".weight", {plan.out, plan.in, plan.kernel, plan.kernel}),
                 take_weight(weights, name + ".bias", {plan.out}),
                 plan.stride,
                 plan.padding,
                 plan.pooling,
                 {}};
-    if (plan.counts) layer.head = take_weight(weights, concat("lin", head++, ".weight"), {1, plan.out, 1, 1});
+    if (plan.counts)
+      layer.head = take_weight(weights, formatted("lin{}.weight", head++), {1, plan.out, 1, 1});
     layers_.push_back(std::move(layer));
   }
 }
@@ -75,8 +76,8 @@ std::vector<at::Tensor> Lpips::features(const at::Tensor& image) const {
 
 double Lpips::operator()(const at::Tensor& x, const at::Tensor& truth) const {
   if (x.dim() != 3 || x.sizes() != truth.sizes() || (x.size(0) != 1 && x.size(0) != 3)) {
-    throw InternalError(concat("LPIPS of shapes ", x.sizes(), " and ", truth.sizes(),
-                               ": two [C, H, W] of 1 or 3 channels are needed"));
+    throw InternalError("LPIPS of shapes {} and {}: two [C, H, W] of 1 or 3 channels are needed", x.sizes(),
+                        truth.sizes());
   }
   const bool finite = at::isfinite(x).all().item<bool>() && at::isfinite(truth).all().item<bool>();
   if (!finite || x.size(1) < smallest_ || x.size(2) < smallest_)

@@ -15,8 +15,7 @@ void expect_batch(const at::Tensor& tensor, at::IntArrayRef shape, const char* w
   const bool fits =
       tensor.dim() == static_cast<std::int64_t>(shape.size()) + 1 && tensor.sizes().slice(1) == shape;
   if (!fits)
-    throw InternalError(
-        concat(what, " of shape ", tensor.sizes(), " where a batch of ", shape, " is expected"));
+    throw InternalError("{} of shape {} where a batch of {} is expected", what, tensor.sizes(), shape);
 }
 
 void expect_batch(const at::Tensor& x, const ImageShape& shape, const char* what) {

@@ -71,8 +71,8 @@ std::shared_ptr<const ForwardOperator> make_bicubic(const OperatorArguments& arg
   const std::int64_t factor = arguments.integer(0, "the factor", 1),
                      smaller = std::min(shape.height, shape.width);
   if (factor > smaller)
-    arguments.refuse(concat("the factor ", factor, " leaves nothing of the image of ", to_text(shape)),
-                     concat("it can be ", smaller, " at most"));
+    arguments.refuse(formatted("the factor {} leaves nothing of the image of {}", factor, to_text(shape)),
+                     formatted("it can be {} at most", smaller));
   return std::make_shared<BicubicDownsampling>(shape, factor);
 }
 

@@ -25,9 +25,9 @@ void require_kernel_fits(const OperatorArguments& arguments, Border border, std:
   };
   const bool tall = height > most(image.height);
   if (!tall && width <= most(image.width)) return;
-  arguments.refuse(concat("a kernel of size ", tall ? height : width, " is too large for an image of ",
-                          to_text(image), " with this border"),
-                   concat("size can be ", most(tall ? image.height : image.width), " at most"));
+  arguments.refuse(formatted("a kernel of size {} is too large for an image of {} with this border",
+                             tall ? height : width, to_text(image)),
+                   formatted("size can be {} at most", most(tall ? image.height : image.width)));
 }
 
 }  // namespace dwgf

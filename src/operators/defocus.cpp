@@ -33,8 +33,8 @@ std::shared_ptr<const ForwardOperator> make_defocus(const OperatorArguments& arg
   const Border border = parse_border(arguments, 1);
   constexpr double largest = 2047;
   if (!(radius > 0 && radius <= largest))
-    arguments.refuse(concat("the radius is ", radius),
-                     concat("it must be above 0 and at most ", largest, " pixels"));
+    arguments.refuse(formatted("the radius is {}", radius),
+                     formatted("it must be above 0 and at most {} pixels", largest));
   const at::Tensor kernel = disc_kernel(radius);
   require_kernel_fits(arguments, border, kernel.size(0), kernel.size(1), context.image_shape);
   return std::make_shared<KernelBlur>(context.image_shape, kernel, border);

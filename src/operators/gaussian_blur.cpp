@@ -84,8 +84,8 @@ std::shared_ptr<const ForwardOperator> make_gaussian_blur(const OperatorArgument
   const double std = arguments.number(1, "std");
   const Border border = parse_border(arguments, 2);
   if (size % 2 == 0)
-    arguments.refuse(concat("size ", size, " is even"), "a kernel with a centre needs an odd size");
-  if (!(std > 0)) arguments.refuse(concat("std is ", std), "it must be above 0 (in pixels)");
+    arguments.refuse(formatted("size {} is even", size), "a kernel with a centre needs an odd size");
+  if (!(std > 0)) arguments.refuse(formatted("std is {}", std), "it must be above 0 (in pixels)");
 
   require_kernel_fits(arguments, border, size, size, shape);
   return std::make_shared<GaussianBlur>(shape, gaussian_kernel(size, std), border);

@@ -50,7 +50,7 @@ std::shared_ptr<const ForwardOperator> make_grey(const OperatorArguments& argume
                                                  const OperatorContext& context) {
   const std::int64_t channels = context.image_shape.channels;
   if (channels != 3)
-    arguments.refuse(concat("the image has ", channels, channels == 1 ? " channel" : " channels"),
+    arguments.refuse(formatted("the image has {}{}", channels, channels == 1 ? " channel" : " channels"),
                      "only images of 3 channels (red, green, blue) can turn grey");
   return std::make_shared<Grey>(context.image_shape);
 }

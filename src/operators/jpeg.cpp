@@ -149,7 +149,7 @@ class Jpeg final : public ForwardOperator {
 std::shared_ptr<const ForwardOperator> make_jpeg(const OperatorArguments& arguments,
                                                  const OperatorContext& context) {
   const std::int64_t quality = arguments.integer(0, "quality", 1);
-  if (quality > 100) arguments.refuse(concat("quality is ", quality), "it can be 100 at most");
+  if (quality > 100) arguments.refuse(formatted("quality is {}", quality), "it can be 100 at most");
   return std::make_shared<Jpeg>(context.image_shape, quality);
 }
 

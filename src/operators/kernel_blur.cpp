@@ -61,7 +61,7 @@ std::shared_ptr<const ForwardOperator> make_kernel_blur(const OperatorArguments&
   const Border border = parse_border(arguments, 1);
   at::Tensor kernel = load_array(arguments, context, "kernel");
   if (kernel.dim() != 2 || kernel.size(0) % 2 == 0 || kernel.size(1) % 2 == 0) {
-    arguments.refuse(concat("the kernel has the shape ", kernel.sizes()),
+    arguments.refuse(formatted("the kernel has the shape {}", kernel.sizes()),
                      "it must be [height, width], both odd; add a row or a column of zeros");
   }
   require_kernel_fits(arguments, border, kernel.size(0), kernel.size(1), context.image_shape);
@@ -74,9 +74,10 @@ std::shared_ptr<const ForwardOperator> make_motion_blur(const OperatorArguments&
   const double angle = arguments.number(1, "the angle");
   const Border border = parse_border(arguments, 2);
   if (size % 2 == 0)
-    arguments.refuse(concat("size ", size, " is even"), "a kernel with a centre needs an odd size");
+    arguments.refuse(formatted("size {} is even", size), "a kernel with a centre needs an odd size");
   constexpr std::int64_t longest = 4095;
-  if (size > longest) arguments.refuse(concat("size is ", size), concat("it can be ", longest, " at most"));
+  if (size > longest)
+    arguments.refuse(formatted("size is {}", size), formatted("it can be {} at most", longest));
   require_kernel_fits(arguments, border, size, size, context.image_shape);
   return std::make_shared<KernelBlur>(context.image_shape, motion_kernel(size, angle), border);
 }

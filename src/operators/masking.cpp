@@ -33,9 +33,9 @@ std::shared_ptr<const ForwardOperator> make_box_inpainting(const OperatorArgumen
   // Subtracting first: a sum of two given numbers could overflow.
   const auto inside = [&](const char* what, std::int64_t first, std::int64_t count, std::int64_t size) {
     if (first < size && count <= size - first) return;
-    arguments.refuse(concat("the box leaves the image: ", count, " ", what, " from ", what, " ", first,
-                            ", where there are ", size),
-                     concat("keep it inside the image of ", to_text(shape)));
+    arguments.refuse(formatted("the box leaves the image: {} {} from {} {}, where there are {}", count, what,
+                               what, first, size),
+                     formatted("keep it inside the image of {}", to_text(shape)));
   };
   inside("rows", top, height, shape.height);
   inside("columns", left, width, shape.width);
@@ -53,7 +53,7 @@ std::shared_ptr<const ForwardOperator> make_random_inpainting(const OperatorArgu
   const ImageShape& shape = context.image_shape;
   const double fraction = arguments.number(0, "the missing fraction");
   if (!(fraction >= 0 && fraction < 1))
-    arguments.refuse(concat("the missing fraction is ", fraction), "it must be at least 0 and below 1");
+    arguments.refuse(formatted("the missing fraction is {}", fraction), "it must be at least 0 and below 1");
 
   at::Tensor uniforms = at::empty({shape.channels, shape.height, shape.width}, at::kDouble);
   fill_uniforms(
@@ -62,7 +62,7 @@ std::shared_ptr<const ForwardOperator> make_random_inpainting(const OperatorArgu
   const at::Tensor observed = uniforms.ge(fraction);  // [C, H, W]
   if (!observed.any().item<bool>())
     arguments.refuse(
-        concat("no pixel of the ", to_text(shape), " image of identity ", context.image, " is observed"),
+        formatted("no pixel of the {} image of identity {} is observed", to_text(shape), context.image),
         "lower the missing fraction");
   if (context.on_array) context.on_array("mask", observed);
   return std::make_shared<Masking>(observed);
@@ -74,8 +74,9 @@ at::Tensor load_mask(const OperatorArguments& arguments, const OperatorContext& 
   const std::array<std::int64_t, 3> whole{shape.channels, shape.height, shape.width};
   const at::IntArrayRef sizes(whole);
   if (mask.sizes() != sizes && mask.sizes() != sizes.slice(1))
-    arguments.refuse(concat("the mask has the shape ", mask.sizes()),
-                     concat("for images of ", to_text(shape), " it must be ", sizes.slice(1), " or ", sizes));
+    arguments.refuse(
+        formatted("the mask has the shape {}", mask.sizes()),
+        formatted("for images of {} it must be {} or {}", to_text(shape), sizes.slice(1), sizes));
   const at::Tensor observed = mask.ne(0).to(at::kFloat).expand(sizes).contiguous();  // [C, H, W]
   if (!observed.any().item<bool>()) arguments.refuse("the mask is 0 everywhere", "nothing would be observed");
   return observed;

@@ -92,9 +92,9 @@ std::shared_ptr<const ForwardOperator> make_matrix_operator(const OperatorArgume
   const at::Tensor matrix = load_array(arguments, context, "matrix");
   if (matrix.dim() != 2 || matrix.size(0) < 1 ||
       matrix.size(1) != image.channels * image.height * image.width) {
-    arguments.refuse(concat("the matrix has the shape ", matrix.sizes()),
-                     concat("for images of ", to_text(image), " it must be [m, ",
-                            image.channels * image.height * image.width, "]"));
+    arguments.refuse(formatted("the matrix has the shape {}", matrix.sizes()),
+                     formatted("for images of {} it must be [m, {}]", to_text(image),
+                               image.channels * image.height * image.width));
   }
   return std::make_shared<MatrixOperator>(image, matrix);
 }

@@ -171,15 +171,15 @@ class QuantisedNoise final : public MaskedNoise {
 };
 
 [[noreturn]] void refuse(const std::string& spec, const std::string& why, const std::string& advice) {
-  throw UsageError(concat("problem.noise: '", spec, "': ", why, "; ", advice));
+  throw UsageError("problem.noise: '{}': {}; {}", spec, why, advice);
 }
 
 double positive_number(const std::string& spec, const std::string& text, const char* name) {
   constexpr double most = 1e9;
   const std::optional<double> value = parse_double(trim(text));
   if (!value || !(*value > 0 && *value <= most))
-    refuse(spec, concat(name, " is '", trim(text), "'"),
-           concat("it must be a number above 0, ", most, " at most"));
+    refuse(spec, formatted("{} is '{}'", name, trim(text)),
+           formatted("it must be a number above 0, {} at most", most));
   return *value;
 }
 
@@ -201,7 +201,7 @@ std::unique_ptr<NoiseModel> make_noise_model(const std::string& spec, double sig
   if (name == "uniform") {
     const double step = positive_number(spec, argument, "the step");
     if (!(sigma > 0))
-      refuse(spec, concat("it rounds after noise of problem.sigma, which is ", sigma),
+      refuse(spec, formatted("it rounds after noise of problem.sigma, which is {}", sigma),
              "give a sigma above 0, or round without noise by the operator `quantise`");
     return std::make_unique<QuantisedNoise>(forward, step, sigma);
   }

@@ -16,8 +16,8 @@ OperatorArguments::OperatorArguments(std::string stage, std::string usage, std::
 
 void OperatorArguments::expect_count(std::size_t least, std::size_t most) const {
   if (count() >= least && count() <= most) return;
-  const std::string allowed = least == most ? concat(least) : concat(least, " to ", most);
-  refuse(concat("found ", count(), count() == 1 ? " argument" : " arguments", " where ", allowed, " can be"),
+  const std::string allowed = least == most ? formatted("{}", least) : formatted("{} to {}", least, most);
+  refuse(formatted("found {}{} where {} can be", count(), count() == 1 ? " argument" : " arguments", allowed),
          "write `" + usage_ + "`");
 }
 
@@ -28,14 +28,15 @@ const std::string& OperatorArguments::text(std::size_t index) const {
 
 std::int64_t OperatorArguments::integer(std::size_t index, const char* name, std::int64_t least) const {
   const std::optional<std::int64_t> value = parse_int64(text(index));
-  if (!value) refuse(concat(name, " '", text(index), "' is not an integer"), "write `" + usage_ + "`");
-  if (*value < least) refuse(concat(name, " is ", *value), concat("it must be at least ", least));
+  if (!value) refuse(formatted("{} '{}' is not an integer", name, text(index)), "write `" + usage_ + "`");
+  if (*value < least) refuse(formatted("{} is {}", name, *value), formatted("it must be at least {}", least));
   return *value;
 }
 
 double OperatorArguments::number(std::size_t index, const char* name) const {
   const std::optional<double> value = parse_double(text(index));
-  if (!value) refuse(concat(name, " '", text(index), "' is not a finite number"), "write `" + usage_ + "`");
+  if (!value)
+    refuse(formatted("{} '{}' is not a finite number", name, text(index)), "write `" + usage_ + "`");
   return *value;
 }
 
@@ -44,9 +45,9 @@ std::int64_t OperatorArguments::dividing_factor(std::size_t index, const ImageSh
   if (shape.height % factor == 0 && shape.width % factor == 0) return factor;
   const bool rows = shape.height % factor != 0;
   const std::int64_t common = std::gcd(shape.height, shape.width);
-  refuse(concat("the factor ", factor, " does not divide the ", rows ? "height " : "width ",
-                rows ? shape.height : shape.width, " of the image of ", to_text(shape)),
-         concat("it must be a divisor of ", common));
+  refuse(formatted("the factor {} does not divide the {}{} of the image of {}", factor,
+                   rows ? "height " : "width ", rows ? shape.height : shape.width, to_text(shape)),
+         formatted("it must be a divisor of {}", common));
 }
 
 void OperatorArguments::refuse(const std::string& reason, const std::string& advice) const {
@@ -54,7 +55,7 @@ void OperatorArguments::refuse(const std::string& reason, const std::string& adv
 }
 
 std::string to_text(const ImageShape& shape) {
-  return concat(shape.channels, " x ", shape.height, " x ", shape.width);
+  return formatted("{} x {} x {}", shape.channels, shape.height, shape.width);
 }
 
 }  // namespace dwgf

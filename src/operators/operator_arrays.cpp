@@ -44,7 +44,7 @@ class Names {
  public:
   std::string next(const std::string& kind) {
     const int number = ++used_[kind];
-    return number == 1 ? kind : concat(kind, number);
+    return number == 1 ? kind : formatted("{}{}", kind, number);
   }
 
  private:
@@ -61,8 +61,8 @@ at::Tensor load_array(const OperatorArguments& arguments, const OperatorContext&
     throw InternalError("an operator takes the " + kind + " " + reference + ", and nothing can load it");
   const at::Tensor array = context.load_array(kind, reference).to(at::kCPU, at::kDouble);
   if (!at::isfinite(array).all().item<bool>()) {
-    throw DataError(concat("problem.operator: the ", kind, " '", reference,
-                           "' holds a value that is not finite; make it again"));
+    throw DataError("problem.operator: the {} '{}' holds a value that is not finite; make it again", kind,
+                    reference);
   }
   if (context.on_array) context.on_array(kind, array);
   return array;
@@ -104,9 +104,10 @@ std::string array_name(const std::string& kind, const std::string& reference) {
       number.empty() || (number.size() < 3 && number.find_first_not_of("0123456789") == std::string::npos &&
                          number.front() != '0' && number != "1");
   if (reference.front() != '@' || !digits) {
-    throw UsageError(concat("problem.operator: '", reference,
-                            "' is no array of the measurements file; write @ for /operator/", kind,
-                            ", @2 for /operator/", kind, "2, and so on"));
+    throw UsageError(
+        "problem.operator: '{}' is no array of the measurements file; write @ for /operator/{}, @2 for "
+        "/operator/{}2, and so on",
+        reference, kind, kind);
   }
   return kind + number;
 }

@@ -69,7 +69,7 @@ std::shared_ptr<const ForwardOperator> make_phase_retrieval(const OperatorArgume
   constexpr double most = 32;
   const double oversample = arguments.count() > 0 ? arguments.number(0, "oversample") : 2.0;
   if (!(oversample >= 0 && oversample <= most))
-    arguments.refuse(concat("oversample is ", oversample), concat("it must be in 0 ... ", most));
+    arguments.refuse(formatted("oversample is {}", oversample), formatted("it must be in 0 ... {}", most));
   const auto padding =
       static_cast<std::int64_t>(oversample / 8 * static_cast<double>(context.image_shape.width));
   return std::make_shared<PhaseRetrieval>(context.image_shape, padding);

@@ -49,7 +49,8 @@ std::shared_ptr<const ForwardOperator> make_quantise(const OperatorArguments& ar
                                                      const OperatorContext& context) {
   constexpr std::int64_t most = 65536;
   const std::int64_t levels = arguments.integer(0, "levels", 2);
-  if (levels > most) arguments.refuse(concat("levels is ", levels), concat("it can be ", most, " at most"));
+  if (levels > most)
+    arguments.refuse(formatted("levels is {}", levels), formatted("it can be {} at most", most));
   return std::make_shared<Quantise>(context.image_shape, levels);
 }
 

@@ -171,7 +171,8 @@ std::shared_ptr<const ForwardOperator> make_radon(const OperatorArguments& argum
                                                   const OperatorContext& context) {
   constexpr std::int64_t most = 65535;
   const std::int64_t views = arguments.integer(0, "views", 1);
-  if (views > most) arguments.refuse(concat("views is ", views), concat("it can be ", most, " at most"));
+  if (views > most)
+    arguments.refuse(formatted("views is {}", views), formatted("it can be {} at most", most));
   return std::make_shared<Radon>(context.image_shape, views);
 }
 

@@ -50,22 +50,21 @@ at::Tensor betas_of(const DdpmScheduleConfig& config) {
 
 void check(const DdpmScheduleConfig& config) {
   if (config.train_steps < 3 || config.train_steps > kMostSteps) {
-    throw DataError(
-        concat("noise schedule: ", config.train_steps, " training steps; allowed: 3 ... ", kMostSteps));
+    throw DataError("noise schedule: {} training steps; allowed: 3 ... {}", config.train_steps, kMostSteps);
   }
   if (!config.trained_betas.empty()) {
     if (static_cast<std::int64_t>(config.trained_betas.size()) != config.train_steps) {
-      throw DataError(concat("noise schedule: ", config.trained_betas.size(), " trained betas for ",
-                             config.train_steps, " training steps"));
+      throw DataError("noise schedule: {} trained betas for {} training steps", config.trained_betas.size(),
+                      config.train_steps);
     }
   } else if (!(config.beta_start > 0.0 && config.beta_start < 1.0 && config.beta_end > 0.0 &&
                config.beta_end < 1.0)) {
-    throw DataError(concat("noise schedule: beta_start ", config.beta_start, ", beta_end ", config.beta_end,
-                           "; allowed: above 0 and below 1"));
+    throw DataError("noise schedule: beta_start {}, beta_end {}; allowed: above 0 and below 1",
+                    config.beta_start, config.beta_end);
   }
   if (config.steps_offset < 0 || config.steps_offset >= config.train_steps) {
-    throw DataError(concat("noise schedule: steps_offset ", config.steps_offset, "; allowed: 0 ... ",
-                           config.train_steps - 1));
+    throw DataError("noise schedule: steps_offset {}; allowed: 0 ... {}", config.steps_offset,
+                    config.train_steps - 1);
   }
 }
 
@@ -81,14 +80,15 @@ DdpmSchedule::DdpmSchedule(DdpmScheduleConfig config) : config_(std::move(config
   for (std::int64_t t = 0; t < config_.train_steps; ++t) {
     if (beta[t] > 0.0F && beta[t] < 1.0F && alpha_bar_[t] > 0.0F) continue;
     throw DataError(
-        concat("noise schedule: beta is ", beta[t], " and the signal left is ", alpha_bar_[t], " at time ", t,
-               "; betas between 0 and 1 that leave some signal are allowed (zero terminal SNR is not)"));
+        "noise schedule: beta is {} and the signal left is {} at time {}; betas between 0 and 1 that leave "
+        "some signal are allowed (zero terminal SNR is not)",
+        beta[t], alpha_bar_[t], t);
   }
 }
 
 double DdpmSchedule::alpha_bar(std::int64_t time) const {
   if (time < 0 || time >= train_steps()) {
-    throw InternalError(concat("noise schedule: time ", time, " is outside 0 ... ", train_steps() - 1));
+    throw InternalError("noise schedule: time {} is outside 0 ... {}", time, train_steps() - 1);
   }
   return alpha_bar_[time];
 }
@@ -100,17 +100,17 @@ Level DdpmSchedule::level(std::int64_t time) const {
 
 std::vector<std::int64_t> DdpmSchedule::times(std::int64_t grid) const {
   if (grid < 2 || grid >= train_steps()) {
-    throw UsageError(
-        concat("a time grid of ", grid, " times; allowed for this prior: 2 ... ", train_steps() - 1));
+    throw UsageError("a time grid of {} times; allowed for this prior: 2 ... {}", grid, train_steps() - 1);
   }
   std::vector<std::int64_t> times(grid - 1);
   for (std::int64_t k = 0; k < grid - 1; ++k) {
     times[k] = (grid - 1 - k) * (train_steps() / grid) + config_.steps_offset;
   }
   if (times.front() >= train_steps()) {
-    throw UsageError(concat("a time grid of ", grid, " times would start at t = ", times.front(),
-                            ", beyond the prior's last, ", train_steps() - 1, " (its steps_offset is ",
-                            config_.steps_offset, "); choose a shorter grid"));
+    throw UsageError(
+        "a time grid of {} times would start at t = {}, beyond the prior's last, {} (its steps_offset is "
+        "{}); choose a shorter grid",
+        grid, times.front(), train_steps() - 1, config_.steps_offset);
   }
   return times;
 }

@@ -5,14 +5,13 @@ namespace dwgf {
 
 Canvas PriorGeometry::canvas(std::int64_t image_height, std::int64_t image_width) const {
   if (image_height < 1 || image_width < 1) {
-    throw DataError(
-        concat("an image of ", image_height, " x ", image_width, " pixels has nothing to restore"));
+    throw DataError("an image of {} x {} pixels has nothing to restore", image_height, image_width);
   }
   if (only) {
     if (image_height == only->height && image_width == only->width) return *only;
-    throw DataError(concat("an image of ", image_height, " x ", image_width,
-                           " pixels, but this prior is defined for ", only->height, " x ", only->width,
-                           " alone; crop or resample it"));
+    throw DataError(
+        "an image of {} x {} pixels, but this prior is defined for {} x {} alone; crop or resample it",
+        image_height, image_width, only->height, only->width);
   }
   const std::int64_t h = (image_height + factor - 1) / factor;
   const std::int64_t w = (image_width + factor - 1) / factor;

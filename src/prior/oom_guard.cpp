@@ -18,11 +18,11 @@ std::optional<std::string> shortage_of_memory(const std::exception& error, std::
   std::smatch found;
   const bool told = std::regex_search(text, found, asked);
   if (!told && !dynamic_cast<const std::bad_alloc*>(&error)) return std::nullopt;
-  const std::string needed = told ? concat(found[1].str(), " more were needed") : "no more could be had";
+  const std::string needed = told ? formatted("{} more were needed", found[1].str()) : "no more could be had";
   const std::string advice =
-      micro_batch > 1 ? concat("flow.micro_batch = ", micro_batch / 2, " in place of ", micro_batch)
+      micro_batch > 1 ? formatted("flow.micro_batch = {} in place of {}", micro_batch / 2, micro_batch)
                       : std::string("fewer ranks on this host (flow.micro_batch is 1 already)");
-  return concat("out of memory: ", needed, "; try ", advice);
+  return formatted("out of memory: {}; try {}", needed, advice);
 }
 
 namespace {

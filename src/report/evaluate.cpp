@@ -208,13 +208,13 @@ class CsvPrinter final : public Printer {
     std::string head = "id,name";
     for (const QualityMetric& metric : evaluator_.quality())
       for (const Scores::Column& column : Scores::columns())
-        head += concat(",", metric.name, "_", column.name);
+        head += formatted(",{}_{}", metric.name, column.name);
     for (const PosteriorMetric& metric : evaluator_.posterior()) head += "," + metric.name;
     std::printf("%s\n", head.c_str());
   }
 
   void image(const ImageEvaluation& image) override {
-    std::string line = concat(image.id, ",", csv_field(image.name));
+    std::string line = formatted("{},{}", image.id, csv_field(image.name));
     for (const Scores& scores : image.quality)
       for (const Scores::Column& column : Scores::columns()) line += "," + csv_field(scores.*column.field);
     for (const auto& value : image.posterior)

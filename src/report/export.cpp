@@ -64,7 +64,7 @@ class Exporter {
     std::error_code error;
     fs::create_directories(folder_, error);
     if (error || !fs::is_directory(folder_)) {
-      throw IoError(concat("--to: cannot make the folder '", folder_.string(), "' (", error.message(), ")"));
+      throw IoError("--to: cannot make the folder '{}' ({})", folder_.string(), error.message());
     }
   }
 
@@ -91,9 +91,8 @@ class Exporter {
   fs::path free_path(const std::string& name) const {
     const fs::path path = folder_ / name;
     if (!overwrite_ && fs::exists(path)) {
-      throw IoError(
-          concat("'", path.string(),
-                 "' is there already and is left as it is; name another folder, or give --overwrite"));
+      throw IoError("'{}' is there already and is left as it is; name another folder, or give --overwrite",
+                    path.string());
     }
     return path;
   }
@@ -131,10 +130,10 @@ ExitCode export_command(const Settings& settings) {
          {shown(image.truth), measured, shown(image.baseline), shown(image.mean), shown_std(image.std)}});
   }
   if (written == 0)
-    throw DataError(concat("'", stored.file().path(),
-                           "' holds no committed image yet; `dwgf status` says how far it is"));
+    throw DataError("'{}' holds no committed image yet; `dwgf status` says how far it is",
+                    stored.file().path());
   const std::string sheet = rows.empty() ? "" : exporter.write_sheet(contact_sheet(headings, rows));
-  log_job(LogLevel::info, concat(written, " images to ", exporter.folder().string()));
+  log_job(LogLevel::info, formatted("{} images to {}", written, exporter.folder().string()));
   if (!sheet.empty()) std::printf("%s\n", sheet.c_str());
   return ExitCode::ok;
 }

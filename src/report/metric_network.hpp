@@ -19,7 +19,7 @@ std::shared_ptr<const Network> load_metric_network(const std::string& option, co
   try {
     return std::make_shared<const Network>(read_named_tensors(path));
   } catch (const DataError& error) {
-    throw DataError(concat("--", option, " ", path, ": ", error.what()));
+    throw DataError("--{} {}: {}", option, path, error.what());
   }
 }
 

@@ -36,10 +36,10 @@ std::string target_of(const std::vector<std::string>& files, const std::string& 
   std::error_code ignored;
   for (const std::string& file : files) {
     if (target == file || fs::equivalent(target, file, ignored))
-      throw UsageError(concat("--to '", target, "' is one of the results files; name another file"));
+      throw UsageError("--to '{}' is one of the results files; name another file", target);
   }
   if (fs::is_directory(target, ignored))
-    throw UsageError(concat("--to '", target, "' is a folder; name the file to write"));
+    throw UsageError("--to '{}' is a folder; name the file to write", target);
   return target;
 }
 
@@ -50,8 +50,8 @@ void write_page(const std::string& target, const std::string& page) {
     const int error = errno;
     std::error_code ignored;
     fs::remove(aside, ignored);
-    throw IoError(concat("'", target, "' cannot be written (", std::strerror(error),
-                         "); name another file by --to, or make room"));
+    throw IoError("'{}' cannot be written ({}); name another file by --to, or make room", target,
+                  std::strerror(error));
   };
   errno = 0;
   std::ofstream out(aside, std::ios::binary);

@@ -128,7 +128,7 @@ std::vector<Picture> ensemble_pictures(const StoredImage& image, const Posterior
   }
   for (std::int64_t i = 0;
        image.particles.defined() && i < std::min(kParticlesShown, image.particles.size(0)); ++i)
-    pictures.add_on_scale(concat("particle ", i + 1), image.particles[i]);
+    pictures.add_on_scale(formatted("particle {}", i + 1), image.particles[i]);
   return pictures.take();
 }
 

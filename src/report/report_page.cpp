@@ -46,7 +46,7 @@ std::string percent(double share) {
 }
 
 std::string counted(std::int64_t count, const char* one, const char* many) {
-  return concat(count, " ", count == 1 ? one : many);
+  return formatted("{} {}", count, count == 1 ? one : many);
 }
 
 bool alone(const All& all) {
@@ -66,11 +66,11 @@ std::string attribute(const ReportData& data, const std::string& name) {
 /// "of 3 images" or what was sampled.
 std::string sampled(const ReportData& data) {
   if (data.summary.images() == data.done) return counted(data.done, "image", "images");
-  return concat(data.summary.images(), " of ", data.done, " images, evenly spaced");
+  return formatted("{} of {} images, evenly spaced", data.summary.images(), data.done);
 }
 
 std::string of_problem(const ReportData& data) {
-  return concat(data.words.forward, ", sigma ", data.words.sigma);
+  return formatted("{}, sigma {}", data.words.forward, data.words.sigma);
 }
 
 // --- Tables and plots ---
@@ -156,9 +156,9 @@ List summary_of_one(const All& all) {
     rows.push_back(quality_row(data, title_of(data, column), c, column.field == &Scores::mean));
   }
   return {
-      table("quality", concat("Quality of the estimates, means over ", sampled(data), "; -: does not apply"),
+      table("quality", formatted("Quality of the estimates, means over {}; -: does not apply", sampled(data)),
             heads, rows),
-      table("posterior", concat("The posterior, means over ", sampled(data), "; coverage over pixels"),
+      table("posterior", formatted("The posterior, means over {}; coverage over pixels", sampled(data)),
             {"metric", "value"}, posterior_rows(all))};
 }
 
@@ -174,7 +174,7 @@ Row compared(const ReportData& data, const std::string& head, std::size_t column
     if (is_headline(data.posterior[m]))
       row.cells.push_back(ours ? number(data.summary.posterior(m), data.posterior[m].digits) : "-");
   }
-  row.cells.push_back(concat(data.summary.images()));
+  row.cells.push_back(formatted("{}", data.summary.images()));
   row.note = of_problem(data);
   return row;
 }
@@ -256,12 +256,12 @@ Fields options(const ReportData& data) {
 std::string about_intervals(const ReportData& data) {
   const PosteriorContext& context = data.context;
   const double attainable = attainable_level(context.particles, context.lower, context.upper);
-  std::string text = concat(100 * context.level(), " % intervals");
+  std::string text = formatted("{} % intervals", 100 * context.level());
   if (attainable < context.level() - 1e-9)
-    text += concat(", of which ", counted(context.particles, "particle", "particles"), " alone can reach ",
-                   percent(attainable), " at most");
+    text += formatted(", of which {} alone can reach {} at most",
+                      counted(context.particles, "particle", "particles"), percent(attainable));
   if (context.decoder_error > 0)
-    text += concat(", widened for a decoder's error of ", number(context.decoder_error, 4));
+    text += formatted(", widened for a decoder's error of {}", number(context.decoder_error, 4));
   return text;
 }
 
@@ -292,8 +292,8 @@ Value coverage(const All& all) {
     PlotSeries series{alone(all) ? "observed" : data.label, {}, {}, true, true};
     for (const auto& [nominal, observed] : data.coverage) {
       series.points.push_back({100 * nominal, 100 * observed});
-      plot.description += concat(of(data), number(100 * nominal, 0), " % nominal, ",
-                                 number(100 * observed, 1), " % observed. ");
+      plot.description += formatted("{}{} % nominal, {} % observed. ", of(data), number(100 * nominal, 0),
+                                    number(100 * observed, 1));
     }
     plot.series.push_back(series);
     fewest = std::min(fewest, data.context.particles);
@@ -314,7 +314,7 @@ Value coverage(const All& all) {
 std::string facts(const ReportData& data, const ImageEvaluation& image) {
   std::string text;
   const auto add = [&](const std::string& title, double value, int digits) {
-    text += concat(text.empty() ? "" : ", ", title, " ", number(value, digits));
+    text += formatted("{}{} {}", text.empty() ? "" : ", ", title, number(value, digits));
   };
   for (std::size_t m = 0; m < image.quality.size(); ++m)
     if (const auto& value = image.quality[m].mean) add(data.quality[m].title, *value, data.quality[m].digits);
@@ -331,8 +331,8 @@ Fields pictures_of(const ReportData& data, const ShownImage& shown) {
   List pictures;
   for (const Picture& picture : shown.pictures) {
     const std::string alt =
-        concat(picture.caption, " of ", shown.evaluation.name, data.label.empty() ? "" : ", results ",
-               data.label, ", ", picture.width, " x ", picture.height, " pixels");
+        formatted("{} of {}{}{}, {} x {} pixels", picture.caption, shown.evaluation.name,
+                  data.label.empty() ? "" : ", results ", data.label, picture.width, picture.height);
     pictures.push_back(Fields{{"uri", picture.uri},
                               {"alt", alt},
                               {"small", std::max(picture.height, picture.width) < 128},
@@ -350,8 +350,8 @@ List shown_images(const All& all) {
         if (own.evaluation.id == shown.evaluation.id) results.push_back(pictures_of(data, own));
     }
     const std::string& name = shown.evaluation.name;
-    images.push_back(Fields{{"name", name.empty() ? concat("row ", shown.row) : name},
-                            {"row", concat(shown.row)},
+    images.push_back(Fields{{"name", name.empty() ? formatted("row {}", shown.row) : name},
+                            {"row", formatted("{}", shown.row)},
                             {"why", if_any(shown.why)},
                             {"results", results}});
   }
@@ -376,7 +376,7 @@ List curves(const All& all, const std::string& name, const std::string& title, c
       }
       if (!series.points.empty())
         plot.description +=
-            concat(of(data), "from ", curve.median.front(), " to ", curve.median.back(), ". ");
+            formatted("{}from {} to {}. ", of(data), curve.median.front(), curve.median.back());
     }
     plot.series.push_back(series);
   }
@@ -406,9 +406,10 @@ Value groups(const All& all) {
     for (const auto& [group, timing] : data.groups) {
       if (rows.size() == 64) break;
       const auto images = static_cast<double>(timing.images);
-      rows.push_back({concat(data.label, alone(all) ? "" : ", ", "group ", group),
-                      {concat(timing.images), number(timing.seconds / images, 2), number(timing.slowest, 2),
-                       percent(timing.seconds > 0 ? timing.waited / timing.seconds : 0.0)}});
+      rows.push_back(
+          {formatted("{}{}group {}", data.label, alone(all) ? "" : ", ", group),
+           {formatted("{}", timing.images), number(timing.seconds / images, 2), number(timing.slowest, 2),
+            percent(timing.seconds > 0 ? timing.waited / timing.seconds : 0.0)}});
     }
   }
   return table_if_any("groups",
@@ -423,7 +424,7 @@ List seconds_by_row(const All& all) {
   for (const ReportData& data : all) {
     plot.series.push_back({data.label, data.seconds_by_row, {}, false, true});
     if (!data.slowest.empty())
-      plot.description += concat(of(data), "slowest ", number(data.slowest.front().value, 2), " s. ");
+      plot.description += formatted("{}slowest {} s. ", of(data), number(data.slowest.front().value, 2));
   }
   return plots(plot);
 }
@@ -432,7 +433,7 @@ Value ranked(const std::string& id, const std::string& caption, const std::strin
              const std::vector<RankedImage>& images, int digits) {
   std::vector<Row> rows;
   for (const RankedImage& image : images)
-    rows.push_back({concat("row ", image.row), {image.name, number(image.value, digits)}});
+    rows.push_back({formatted("row {}", image.row), {image.name, number(image.value, digits)}});
   return table_if_any(id, caption, {"image", "name", unit}, rows, {0});
 }
 
@@ -442,8 +443,8 @@ Value failures(const ReportData& data) {
   for (const auto& [name, reason] : data.failures) rows.push_back({name, {reason}});
   const bool cut = data.failed > static_cast<std::int64_t>(rows.size());
   return table("failures-" + data.label,
-               concat(of(data), counted(data.failed, "image", "images"), " failed",
-                      cut ? concat("; the first ", rows.size()) : ""),
+               formatted("{}{} failed{}", of(data), counted(data.failed, "image", "images"),
+                         cut ? formatted("; the first {}", rows.size()) : ""),
                {"image", "reason"}, rows, {0});
 }
 
@@ -456,11 +457,11 @@ Fields result(const ReportData& data) {
       {"of", of(data)},
       {"heading", data.label.empty() ? "Job" : data.label},
       {"images", counted(data.total, "image", "images")},
-      {"total", concat(data.total)},
-      {"done", concat(data.done)},
-      {"failed", concat(data.failed)},
+      {"total", formatted("{}", data.total)},
+      {"done", formatted("{}", data.done)},
+      {"failed", formatted("{}", data.failed)},
       {"any_failed", data.failed > 0},
-      {"left", concat(left)},
+      {"left", formatted("{}", left)},
       {"undone", if_any(left > 0 ? counted(left, "image is", "images are") : "")},
       {"partly", data.summary.images() < data.done},
       {"sampled", sampled(data)},
@@ -476,13 +477,13 @@ Fields result(const ReportData& data) {
       {"preset", job.preset},
       {"particles", counted(data.job.as<JobInput>().method.options.particles, "particle", "particles")},
       {"interaction", job.interaction},
-      {"steps", concat(data.steps.empty() ? 0 : data.steps.back() + 1)},
+      {"steps", formatted("{}", data.steps.empty() ? 0 : data.steps.back() + 1)},
       {"precision", job.precision},
       {"seed", job.seed},
       {"options", options(data)},
       {"slowest",
        ranked("slowest-" + data.label, of(data) + "The slowest images", "seconds", data.slowest, 2)},
-      {"worst", ranked("worst-" + data.label, concat(of(data), "The worst images, by ", data.worst_by),
+      {"worst", ranked("worst-" + data.label, formatted("{}The worst images, by {}", of(data), data.worst_by),
                        "value", data.worst, 3)},
       {"failures", failures(data)},
       {"path", data.path},
@@ -496,7 +497,7 @@ Fields result(const ReportData& data) {
 std::string title(const All& all) {
   const std::string& path = all.front().path;
   return alone(all) ? "Results: " + path.substr(path.find_last_of('/') + 1)
-                    : concat("Comparison of ", all.size(), " results");
+                    : formatted("Comparison of {} results", all.size());
 }
 
 }  // namespace

@@ -55,14 +55,14 @@ void fit(Axis& axis, const std::vector<double>& at) {
 }
 
 std::string line(double x1, double y1, double x2, double y2, const char* style) {
-  return concat("<line class=\"", style, "\" x1=\"", coordinate(x1), "\" y1=\"", coordinate(y1), "\" x2=\"",
-                coordinate(x2), "\" y2=\"", coordinate(y2), "\"/>");
+  return formatted("<line class=\"{}\" x1=\"{}\" y1=\"{}\" x2=\"{}\" y2=\"{}\"/>", style, coordinate(x1),
+                   coordinate(y1), coordinate(x2), coordinate(y2));
 }
 
 std::string label(double x, double y, const char* anchor, const std::string& text,
                   const std::string& more = "") {
-  return concat("<text x=\"", coordinate(x), "\" y=\"", coordinate(y), "\" text-anchor=\"", anchor, "\"",
-                more, ">", escaped(text), "</text>");
+  return formatted("<text x=\"{}\" y=\"{}\" text-anchor=\"{}\"{}>{}</text>", coordinate(x), coordinate(y),
+                   anchor, more, escaped(text));
 }
 
 std::string tick_text(double value, bool logarithmic) {
@@ -72,8 +72,10 @@ std::string tick_text(double value, bool logarithmic) {
 }
 
 std::string drawn(const PlotSeries& series, std::size_t number, const Axis& x, const Axis& y) {
-  const std::string style = concat("series-", number % 6);
-  const auto place = [&](double a, double b) { return concat(coordinate(x(a)), ",", coordinate(y(b)), " "); };
+  const std::string style = formatted("series-{}", number % 6);
+  const auto place = [&](double a, double b) {
+    return formatted("{},{} ", coordinate(x(a)), coordinate(y(b)));
+  };
   const auto shown = [&](double a, double b) {
     return std::isfinite(a) && std::isfinite(b) && (!y.logarithmic || b > 0);
   };
@@ -84,16 +86,16 @@ std::string drawn(const PlotSeries& series, std::size_t number, const Axis& x, c
     upper += place(a, series.band[k].second);
     lower = place(a, series.band[k].first) + lower;
   }
-  if (!upper.empty()) out += concat("<polygon class=\"band ", style, "\" points=\"", upper, lower, "\"/>");
+  if (!upper.empty()) out += formatted("<polygon class=\"band {}\" points=\"{}{}\"/>", style, upper, lower);
   for (const auto& [a, b] : series.points) {
     if (!shown(a, b)) continue;
     path += place(a, b);
     if (series.marks)
-      out += concat("<circle class=\"mark ", style, "\" cx=\"", coordinate(x(a)), "\" cy=\"",
-                    coordinate(y(b)), "\" r=\"", series.line ? "3" : "2.5", "\"/>");
+      out += formatted("<circle class=\"mark {}\" cx=\"{}\" cy=\"{}\" r=\"{}\"/>", style, coordinate(x(a)),
+                       coordinate(y(b)), series.line ? "3" : "2.5");
   }
   if (series.line && !path.empty())
-    out += concat("<polyline class=\"curve ", style, "\" points=\"", path, "\"/>");
+    out += formatted("<polyline class=\"curve {}\" points=\"{}\"/>", style, path);
   return out;
 }
 
@@ -147,14 +149,14 @@ std::string legend(const Plot& plot) {
   for (std::size_t k = 0; k < plot.series.size(); ++k) {
     const PlotSeries& series = plot.series[k];
     if (series.name.empty()) continue;
-    const std::string style = concat("series-", k % 6);
-    items +=
-        concat("<li><svg class=\"key\" viewBox=\"0 0 28 10\" aria-hidden=\"true\">",
-               series.line ? concat("<polyline class=\"curve ", style, "\" points=\"0,5 28,5\"/>") : "",
-               series.marks ? concat("<circle class=\"mark ", style, "\" cx=\"14\" cy=\"5\" r=\"3\"/>") : "",
-               "</svg> ", escaped(series.name), "</li>");
+    const std::string style = formatted("series-{}", k % 6);
+    items += formatted(
+        "<li><svg class=\"key\" viewBox=\"0 0 28 10\" aria-hidden=\"true\">{}{}</svg> {}</li>",
+        series.line ? formatted("<polyline class=\"curve {}\" points=\"0,5 28,5\"/>", style) : "",
+        series.marks ? formatted("<circle class=\"mark {}\" cx=\"14\" cy=\"5\" r=\"3\"/>", style) : "",
+        escaped(series.name));
   }
-  return items.empty() ? "" : concat("<ul class=\"legend\">", items, "</ul>");
+  return items.empty() ? "" : formatted("<ul class=\"legend\">{}</ul>", items);
 }
 
 }  // namespace
@@ -184,11 +186,11 @@ std::string svg_of(const Plot& plot) {
   const std::optional<Axes> axes = axes_of(plot);
   if (!axes) return "";
   const Axis &x = axes->x, &y = axes->y;
-  const std::string id = concat("plot-", std::hash<std::string>{}(plot.title) % 1000000007);
-  std::string out =
-      concat("<svg class=\"plot\" viewBox=\"0 0 ", kWidth, " ", kHeight, "\" role=\"img\" aria-labelledby=\"",
-             id, "-t ", id, "-d\"><title id=\"", id, "-t\">", escaped(plot.title), "</title><desc id=\"", id,
-             "-d\">", escaped(plot.description), "</desc>");
+  const std::string id = formatted("plot-{}", std::hash<std::string>{}(plot.title) % 1000000007);
+  std::string out = formatted(
+      "<svg class=\"plot\" viewBox=\"0 0 {} {}\" role=\"img\" aria-labelledby=\"{}-t {}-d\"><title "
+      "id=\"{}-t\">{}</title><desc id=\"{}-d\">{}</desc>",
+      kWidth, kHeight, id, id, id, escaped(plot.title), id, escaped(plot.description));
   for (const double at : axes->y_ticks) {
     const double place = y.begin + (at - y.low) / (y.high - y.low) * (y.end - y.begin);
     out += line(kLeft, place, kRight, place, "grid");
@@ -208,7 +210,7 @@ std::string svg_of(const Plot& plot) {
   for (std::size_t k = 0; k < plot.series.size(); ++k) out += drawn(plot.series[k], k, x, y);
   out += label((kLeft + kRight) / 2, kHeight - 6, "middle", plot.x_label);
   const double middle = (kTop + kBottom) / 2;
-  out += label(11, middle, "middle", plot.y_label, concat(" transform=\"rotate(-90 11 ", middle, ")\""));
+  out += label(11, middle, "middle", plot.y_label, formatted(" transform=\"rotate(-90 11 {})\"", middle));
   return out + "</svg>" + legend(plot);
 }
 

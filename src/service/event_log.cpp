@@ -40,8 +40,8 @@ EventLog::EventLog(const std::string& path, int rank, std::string host)
     name.replace(at, 2, std::to_string(rank));
   descriptor_ = ::open(name.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
   if (descriptor_ < 0) {
-    throw IoError(concat("log.file: '", name, "' cannot be opened on host ", host_, ": ",
-                         std::generic_category().message(errno), "; name a file in a folder that is there"));
+    throw IoError("log.file: '{}' cannot be opened on host {}: {}; name a file in a folder that is there",
+                  name, host_, std::generic_category().message(errno));
   }
 }
 

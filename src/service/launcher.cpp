@@ -56,9 +56,9 @@ std::string launcher_identity() {
   if (const std::string job = variable("SLURM_JOB_ID"); !job.empty()) {
     text = "Slurm job " + job;
     if (const std::string array = variable("SLURM_ARRAY_JOB_ID"); !array.empty())
-      text += concat(" (task ", variable("SLURM_ARRAY_TASK_ID"), " of array ", array, ")");
+      text += formatted(" (task {} of array {})", variable("SLURM_ARRAY_TASK_ID"), array);
     if (const std::string restarts = variable("SLURM_RESTART_COUNT"); !restarts.empty())
-      text += concat(", restart ", restarts);
+      text += formatted(", restart {}", restarts);
     text += ", ";
   }
   if (!variable("OMPI_COMM_WORLD_SIZE").empty() && variable("SLURM_STEP_NUM_TASKS").empty())

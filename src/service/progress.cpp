@@ -157,16 +157,16 @@ void Progress::print(bool last) {
   }
   const double seconds = std::chrono::duration<double>(now - start_).count();
   const double total = static_cast<double>(images_) * static_cast<double>(steps_per_image_);
-  std::string line = concat("restore: ", all.images, " of ", images_, " images");
-  if (all.failed) line += concat(" (", all.failed, " failed)");
+  std::string line = formatted("restore: {} of {} images", all.images, images_);
+  if (all.failed) line += formatted(" ({} failed)", all.failed);
   if (last) {
-    line += concat(" in ", human_duration(seconds));
+    line += formatted(" in {}", human_duration(seconds));
   } else if (all.steps > 0) {
     const double rate = static_cast<double>(all.steps) / seconds;
     char text[96];
     std::snprintf(text, sizeof text, ", %.0f %%, %.3g steps/s",
                   100.0 * static_cast<double>(all.steps) / total, rate);
-    line += concat(text, ", ", human_duration((total - static_cast<double>(all.steps)) / rate), " left");
+    line += formatted("{}, {} left", text, human_duration((total - static_cast<double>(all.steps)) / rate));
   }
   if (terminal_) {
     std::fprintf(stderr, "\r\033[K%s%s", line.c_str(), last ? "\n" : "");

@@ -85,11 +85,11 @@ class Part {
     const Header known;
     take(std::as_writable_bytes(std::span(&header, 1)));
     if (std::memcmp(header.magic, known.magic, sizeof known.magic) != 0)
-      throw DataError(concat(path, " is not a checkpoint"));
+      throw DataError("{} is not a checkpoint", path);
     if (header.crc32 != crc32_of(std::span(bytes_).subspan(kCheckedFrom)))
-      throw DataError(concat(path, " is damaged (its checksum is wrong)"));
+      throw DataError("{} is damaged (its checksum is wrong)", path);
     if (header.job != job || header.image != name.image || header.step != name.step)
-      throw DataError(concat(path, " belongs to another job"));
+      throw DataError("{} belongs to another job", path);
     snapshot.step = header.step;
     snapshot.shared.resize(bounded(header.shared_bytes));
     take(snapshot.shared);
@@ -106,7 +106,7 @@ class Part {
  private:
   std::size_t bounded(std::int64_t size) const {
     if (size < 0 || static_cast<std::uint64_t>(size) > bytes_.size() - at_)
-      throw DataError(concat(path_, " is damaged (it ends too early)"));
+      throw DataError("{} is damaged (it ends too early)", path_);
     return static_cast<std::size_t>(size);
   }
   void take(std::span<std::byte> out) {
@@ -150,7 +150,7 @@ void Checkpoints::write(const Snapshot& snapshot) {
   std::memcpy(bytes.data() + offsetof(Header, crc32), &crc, sizeof crc);
 
   if (mkdir(folder_.c_str(), 0777) != 0 && errno != EEXIST)
-    throw IoError(concat("the folder ", folder_, " for checkpoints cannot be made: ", system_text(errno)));
+    throw IoError("the folder {} for checkpoints cannot be made: {}", folder_, system_text(errno));
   const std::string path =
       (fs::path(folder_) / Name{image_, snapshot.step, snapshot.pieces.front().number}.text()).string();
   replace_file(path, {bytes});
@@ -193,12 +193,11 @@ Snapshot Checkpoints::read(std::int64_t step, std::int64_t first, std::int64_t c
         pieces.try_emplace(piece.number, std::move(piece.bytes));
     }
   }
-  if (snapshot.shared.empty()) throw DataError(concat("no file in ", folder_, " is of step ", step));
+  if (snapshot.shared.empty()) throw DataError("no file in {} is of step {}", folder_, step);
   for (std::int64_t number = first; number < first + count; ++number) {
     const auto piece = pieces.find(number);
     if (piece == pieces.end())
-      throw DataError(
-          concat("no file in ", folder_, " has piece ", number, " of ", pieces_, " of step ", step));
+      throw DataError("no file in {} has piece {} of {} of step {}", folder_, number, pieces_, step);
     snapshot.pieces.push_back({number, std::move(piece->second)});
   }
   return snapshot;

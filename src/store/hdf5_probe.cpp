@@ -168,7 +168,7 @@ void require_survivable(const std::string& path, const std::string& program) {
   posix_spawnattr_destroy(&attributes);
   posix_spawn_file_actions_destroy(&files);
   if (error != 0)
-    throw IoError(concat(path, " cannot be examined in a process of its own: ", system_text(error)));
+    throw IoError("{} cannot be examined in a process of its own: {}", path, system_text(error));
 
   int status = 0;
   while (waitpid(child, &status, 0) != child) {
@@ -176,12 +176,11 @@ void require_survivable(const std::string& path, const std::string& program) {
   }
   if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return;
   const int signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
-  const std::string how = signal ? std::string(strsignal(signal)) : concat("exit code ", WEXITSTATUS(status));
-  throw DataError(concat(path,
-                         signal == SIGXCPU || signal == SIGKILL
-                             ? " keeps the HDF5 library busy without end"
-                             : " makes the HDF5 library crash (" + how + ")",
-                         ": it is damaged; copy it again from where it came from, or write it anew"));
+  const std::string how =
+      signal ? std::string(strsignal(signal)) : formatted("exit code {}", WEXITSTATUS(status));
+  throw DataError("{}{}: it is damaged; copy it again from where it came from, or write it anew", path,
+                  signal == SIGXCPU || signal == SIGKILL ? " keeps the HDF5 library busy without end"
+                                                         : " makes the HDF5 library crash (" + how + ")");
 }
 
 }  // namespace dwgf

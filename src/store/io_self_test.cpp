@@ -24,7 +24,7 @@ void check(int code, const std::string& what) {
   char text[MPI_MAX_ERROR_STRING] = "";
   int length = 0;
   MPI_Error_string(code, text, &length);
-  throw IoError(concat(what, ": MPI-IO says: ", text));
+  throw IoError("{}: MPI-IO says: {}", what, text);
 }
 
 std::byte expected(std::size_t offset) {
@@ -37,7 +37,7 @@ class TestFile {
  public:
   TestFile(const std::string& path, MPI_Comm comm) : path_(path) {
     check(MPI_File_open(comm, path.c_str(), MPI_MODE_RDWR | MPI_MODE_CREATE, MPI_INFO_NULL, &file_),
-          concat("creating ", path));
+          formatted("creating {}", path));
   }
   ~TestFile() {
     if (file_ != MPI_FILE_NULL) MPI_File_close(&file_);
@@ -50,23 +50,25 @@ class TestFile {
     for (std::size_t k = 0; k < kPieceBytes; ++k) bytes[k] = expected(number * kPieceBytes + k);
     check(MPI_File_write_at(file_, static_cast<MPI_Offset>(number * kPieceBytes), bytes.data(),
                             static_cast<int>(kPieceBytes), MPI_BYTE, MPI_STATUS_IGNORE),
-          concat("writing ", path_, " (is the disk full, or a quota? ", kPieces * kPieceBytes,
-                 " bytes a rank are needed)"));
+          formatted("writing {} (is the disk full, or a quota? {} bytes a rank are needed)", path_,
+                    kPieces * kPieceBytes));
   }
   void compare(std::size_t number) {
     std::vector<std::byte> bytes(kPieceBytes);
     check(MPI_File_read_at(file_, static_cast<MPI_Offset>(number * kPieceBytes), bytes.data(),
                            static_cast<int>(kPieceBytes), MPI_BYTE, MPI_STATUS_IGNORE),
-          concat("reading ", path_));
+          formatted("reading {}", path_));
     for (std::size_t k = 0; k < kPieceBytes; ++k) {
       const std::size_t offset = number * kPieceBytes + k;
       if (bytes[k] == expected(offset)) continue;
-      throw IoError(concat("MPI-IO does not give back what was written: byte ", offset, " of ", path_,
-                           " is wrong, though no call failed. Choose another implementation of MPI-IO (Open "
-                           "MPI: OMPI_MCA_io=romio321 or ompio) or another file system (store.out)"));
+      throw IoError(
+          "MPI-IO does not give back what was written: byte {} of {} is wrong, though no call failed. Choose "
+          "another implementation of MPI-IO (Open MPI: OMPI_MCA_io=romio321 or ompio) or another file system "
+          "(store.out)",
+          offset, path_);
     }
   }
-  void sync() { check(MPI_File_sync(file_), concat("synchronising ", path_)); }
+  void sync() { check(MPI_File_sync(file_), formatted("synchronising {}", path_)); }
 
  private:
   std::string path_;

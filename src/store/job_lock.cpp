@@ -51,15 +51,14 @@ JobLock JobLock::acquire(const std::string& results_path) {
   lock.path_ = lock_path(results_path);
   for (;;) {
     lock.descriptor_ = open(lock.path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-    if (lock.descriptor_ < 0)
-      throw IoError(concat("the lock ", lock.path_, " cannot be made: ", system_text(errno)));
+    if (lock.descriptor_ < 0) throw IoError("the lock {} cannot be made: {}", lock.path_, system_text(errno));
     struct flock wanted = whole_file(F_WRLCK);
     if (fcntl(lock.descriptor_, F_OFD_SETLK, &wanted) != 0) {
       if (errno != EAGAIN && errno != EACCES) return lock;  // a file system without locks
       close(std::exchange(lock.descriptor_, -1));
-      throw UsageError(concat("'", results_path,
-                              "' is being written by another job; wait for its end, stop it, or name another "
-                              "file"));
+      throw UsageError(
+          "'{}' is being written by another job; wait for its end, stop it, or name another file",
+          results_path);
     }
     // Whoever held it before may have removed the file after this one was opened.
     lock.held_ = same_file(lock.descriptor_, lock.path_);

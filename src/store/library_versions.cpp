@@ -14,17 +14,17 @@ namespace dwgf {
 std::vector<LibraryVersions> file_libraries() {
   unsigned major = 0, minor = 0, release = 0;
   H5get_libversion(&major, &minor, &release);
-  return {{"HDF5", concat(H5_VERS_MAJOR, ".", H5_VERS_MINOR, ".", H5_VERS_RELEASE),
-           concat(major, ".", minor, ".", release)},
+  return {{"HDF5", formatted("{}.{}.{}", H5_VERS_MAJOR, H5_VERS_MINOR, H5_VERS_RELEASE),
+           formatted("{}.{}.{}", major, minor, release)},
           {"zlib", ZLIB_VERSION, zlibVersion()},
-          {"libspng", concat(SPNG_VERSION_MAJOR, ".", SPNG_VERSION_MINOR, ".", SPNG_VERSION_PATCH),
+          {"libspng", formatted("{}.{}.{}", SPNG_VERSION_MAJOR, SPNG_VERSION_MINOR, SPNG_VERSION_PATCH),
            spng_version_string()}};
 }
 
 std::string describe_build() {
   const BuildInfo build = build_info();
-  return concat("revision ", build.revision, "; ", build.compiler, "; ", mpi_library().loaded, "; HDF5 ",
-                file_libraries().front().loaded, "; LibTorch ", build.torch);
+  return formatted("revision {}; {}; {}; HDF5 {}; LibTorch {}", build.revision, build.compiler,
+                   mpi_library().loaded, file_libraries().front().loaded, build.torch);
 }
 
 bool any_hdf5_file_is_open() {

@@ -25,14 +25,14 @@ std::vector<double> numbers(hid_t file, const std::string& name, const std::stri
   constexpr std::size_t longest = 16;
   std::vector<double> values = read_number_attribute(file, name, path, longest);
   if (values.empty())
-    throw DataError(concat(path, ": the attribute ", name, " is not a number or a short list of them"));
+    throw DataError("{}: the attribute {} is not a number or a short list of them", path, name);
   return values;
 }
 
 std::optional<std::string> text(hid_t file, const std::string& name, const std::string& path) {
   if (!has_attribute(file, name.c_str())) return std::nullopt;
   auto value = read_text_attribute(file, name, path);
-  if (!value) throw DataError(concat(path, ": the attribute ", name, " is not a text"));
+  if (!value) throw DataError("{}: the attribute {} is not a text", path, name);
   return value;
 }
 
@@ -40,11 +40,11 @@ std::optional<std::string> text(hid_t file, const std::string& name, const std::
 class Numbers {
  public:
   Numbers(hid_t file, const std::string& name, const std::string& path)
-      : data_(file, name, path), what_(concat(path, ": ", name)) {
+      : data_(file, name, path), what_(formatted("{}: {}", path, name)) {
     const H5T_class_t kind = H5Tget_class(data_.type());
     flags_ = kind == H5T_ENUM;
     if (kind != H5T_FLOAT && kind != H5T_INTEGER && !flags_)
-      throw DataError(concat(what_, " does not hold numbers; write it as float32"));
+      throw DataError("{} does not hold numbers; write it as float32", what_);
   }
 
   std::vector<std::int64_t> shape() const { return {data_.shape().begin(), data_.shape().end()}; }
@@ -64,8 +64,7 @@ class Numbers {
 
   std::vector<float> read(hsize_t first, hsize_t count) const {
     if (count > kMostValues)
-      throw DataError(
-          concat(what_, " has ", count, " values to read at once; ", kMostValues, " are taken at most"));
+      throw DataError("{} has {} values to read at once; {} are taken at most", what_, count, kMostValues);
     if (!flags_) return data_.read_floats(first, count);
     std::vector<std::byte> bytes(count * data_.value_bytes());
     data_.read(first, bytes);
@@ -88,10 +87,10 @@ std::vector<Value> column(hid_t file, const std::string& name, hid_t type, hsize
   const FlatDataset data(file, name, path);
   if (data.shape() != std::vector<hsize_t>{images} || H5Tget_class(data.type()) != H5T_INTEGER ||
       !is_plain_number(data.type()))
-    throw DataError(concat(path, ": ", name, " is not one integer for each of the ", images, " images"));
+    throw DataError("{}: {} is not one integer for each of the {} images", path, name, images);
   std::vector<Value> values(images);
   checked(H5Dread(data.id(), type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()),
-          concat("reading ", name, " of ", path));
+          formatted("reading {} of {}", name, path));
   return values;
 }
 
@@ -100,8 +99,8 @@ std::vector<std::string> names(hid_t file, hsize_t images, const std::string& pa
   if (!has_link(file, name)) return {};
   const FlatDataset data(file, name, path);
   if (data.shape() != std::vector<hsize_t>{images} || H5Tget_class(data.type()) != H5T_STRING)
-    throw DataError(concat(path, ": ", name, " is not one text for each of the ", images, " images"));
-  const std::string what = concat("reading ", name, " of ", path);
+    throw DataError("{}: {} is not one text for each of the {} images", path, name, images);
+  const std::string what = formatted("reading {} of {}", name, path);
   std::vector<std::string> texts(images);
   if (H5Tis_variable_str(data.type()) > 0) {
     std::vector<char*> pointers(images, nullptr);
@@ -122,7 +121,7 @@ std::vector<std::string> names(hid_t file, hsize_t images, const std::string& pa
 
 std::string shape_text(const std::vector<std::int64_t>& shape) {
   std::string list;
-  for (const std::int64_t extent : shape) list += concat(list.empty() ? "[" : ", ", extent);
+  for (const std::int64_t extent : shape) list += formatted("{}{}", list.empty() ? "[" : ", ", extent);
   return list + "]";
 }
 
@@ -162,23 +161,22 @@ void MeasurementsFile::Impl::read_shape() {
     image_shape = truth->shape();
     image_shape.erase(image_shape.begin());
   } else {
-    throw DataError(
-        concat(path, ": the attribute image_shape is missing; write the images' [C, H, W] there"));
+    throw DataError("{}: the attribute image_shape is missing; write the images' [C, H, W] there", path);
   }
   constexpr std::int64_t longest_side = 1 << 16;
   const bool good = image_shape.size() == 3 && (image_shape[0] == 1 || image_shape[0] == 3) &&
                     std::all_of(image_shape.begin(), image_shape.end(),
                                 [](std::int64_t extent) { return extent >= 1 && extent <= longest_side; });
   if (!good) {
-    throw DataError(concat(path, ": the images' shape is ", shape_text(image_shape),
-                           "; it must be [C, H, W] with C = 1 or 3"));
+    throw DataError("{}: the images' shape is {}; it must be [C, H, W] with C = 1 or 3", path,
+                    shape_text(image_shape));
   }
   if (truth) {
     std::vector<std::int64_t> wanted = image_shape;
     wanted.insert(wanted.begin(), images());
     if (truth->shape() != wanted)
-      throw DataError(concat(path, ": ", schema::kTruth.path, " is ", shape_text(truth->shape()),
-                             "; it must be ", shape_text(wanted)));
+      throw DataError("{}: {} is {}; it must be {}", path, schema::kTruth.path, shape_text(truth->shape()),
+                      shape_text(wanted));
   }
 }
 
@@ -192,12 +190,12 @@ void MeasurementsFile::Impl::read_entries() {
   const auto titles = names(file.id(), count, path);
   const std::string base = std::filesystem::path(path).filename().string();
   for (std::size_t k = 0; k < count; ++k) {
-    ImageEntry entry{ids.empty() ? k : ids[k], titles.empty() ? concat(base, "[", k, "]") : titles[k],
+    ImageEntry entry{ids.empty() ? k : ids[k], titles.empty() ? formatted("{}[{}]", base, k) : titles[k],
                      heights.empty() ? static_cast<std::uint32_t>(image_shape[1]) : heights[k],
                      widths.empty() ? static_cast<std::uint32_t>(image_shape[2]) : widths[k]};
     if (entry.height > image_shape[1] || entry.width > image_shape[2]) {
-      throw DataError(concat(path, ": image ", k, " is ", entry.height, " x ", entry.width,
-                             ", larger than image_shape ", shape_text(image_shape), " says"));
+      throw DataError("{}: image {} is {} x {}, larger than image_shape {} says", path, k, entry.height,
+                      entry.width, shape_text(image_shape));
     }
     entries.push_back(std::move(entry));
   }
@@ -207,19 +205,18 @@ MeasurementsFile::MeasurementsFile(const std::string& path)
     : impl_(new Impl{path, open_hdf5(path), nullptr, nullptr, {}, {}, {}, {}, {}}) {
   const hid_t file = impl_->file.id();
   if (!has_attribute(file, kMark))
-    throw DataError(concat(path, " is not a measurements file (it has no attribute ", kMark, ")"));
+    throw DataError("{} is not a measurements file (it has no attribute {})", path, kMark);
   if (const auto format = numbers(file, kMark, path); format != std::vector<double>{kKnownFormat}) {
-    throw DataError(
-        concat(path, " has measurements format ", format.front(), ", but this program knows ", kKnownFormat));
+    throw DataError("{} has measurements format {}, but this program knows {}", path, format.front(),
+                    kKnownFormat);
   }
   if (!has_link(file, schema::kMeasurement.path))
-    throw DataError(
-        concat(path, " has no dataset ", schema::kMeasurement.path, ", [n, ...] of what was measured"));
+    throw DataError("{} has no dataset {}, [n, ...] of what was measured", path, schema::kMeasurement.path);
   impl_->y = std::make_unique<Numbers>(file, schema::kMeasurement.path, path);
   if (const auto shape = impl_->y->shape();
       shape.size() < 2 || *std::min_element(shape.begin(), shape.end()) < 1) {
-    throw DataError(concat(path, ": ", schema::kMeasurement.path, " is ", shape_text(shape),
-                           "; it must be [n, ...], one row an image"));
+    throw DataError("{}: {} is {}; it must be [n, ...], one row an image", path, schema::kMeasurement.path,
+                    shape_text(shape));
   }
   if (has_link(file, schema::kTruth.path))
     impl_->truth = std::make_unique<Numbers>(file, schema::kTruth.path, path);
@@ -230,8 +227,7 @@ MeasurementsFile::MeasurementsFile(const std::string& path)
   if (has_attribute(file, "sigma")) {
     impl_->sigma = numbers(file, "sigma", path).front();
     if (!(*impl_->sigma >= 0 && *impl_->sigma < 1e6))
-      throw DataError(
-          concat(path, ": sigma is ", *impl_->sigma, "; it must be a standard deviation, 0 or more"));
+      throw DataError("{}: sigma is {}; it must be a standard deviation, 0 or more", path, *impl_->sigma);
   }
 }
 
@@ -277,18 +273,18 @@ bool MeasurementsFile::is_per_image(const std::string& kind, const std::string& 
   const bool row_each = kind != "matrix" && (shape.size() == 3 || (kind == "mask" && shape.size() == 4)) &&
                         shape.front() == impl_->images();
   if (row_each) return true;
-  throw DataError(concat(impl_->path, ": ", schema::kOperatorArray.named(name), " is ", shape_text(shape),
-                         "; a ", kind,
-                         kind == "matrix" ? " is [m, C H W]"
-                         : kind == "mask" ? " is [H, W] for all images, or [n, H, W] or [n, C, H, W]"
-                                          : " is [h, w] for all images, or [n, h, w]",
-                         ", with n = ", impl_->images(), " images"));
+  throw DataError("{}: {} is {}; a {}{}, with n = {} images", impl_->path, schema::kOperatorArray.named(name),
+                  shape_text(shape), kind,
+                  kind == "matrix" ? " is [m, C H W]"
+                  : kind == "mask" ? " is [H, W] for all images, or [n, H, W] or [n, C, H, W]"
+                                   : " is [h, w] for all images, or [n, h, w]",
+                  impl_->images());
 }
 
 FloatArray MeasurementsFile::array(const std::string& kind, const std::string& name, std::int64_t k) const {
   if (!has_array(name)) {
-    throw DataError(concat(impl_->path, " has no dataset ", schema::kOperatorArray.named(name),
-                           ", which its operator '", impl_->spec.value_or(""), "' uses"));
+    throw DataError("{} has no dataset {}, which its operator '{}' uses", impl_->path,
+                    schema::kOperatorArray.named(name), impl_->spec.value_or(""));
   }
   const Numbers data(impl_->file.id(), schema::kOperatorArray.named(name), impl_->path);
   return is_per_image(kind, name) ? data.row(k) : data.whole();

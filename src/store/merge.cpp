@@ -51,9 +51,9 @@ struct MergedRow {
 void widen(DatasetLayout& dataset, const DatasetLayout& other, const std::string& path) {
   if (other.type != dataset.type || other.row_shape.size() != dataset.row_shape.size()) {
     throw DataError(
-        concat(dataset.path, " of ", path,
-               " has another type or number of axes than in the files before it; merge the results "
-               "of one job only"));
+        "{} of {} has another type or number of axes than in the files before it; merge the results of one "
+        "job only",
+        dataset.path, path);
   }
   for (std::size_t d = 0; d < dataset.row_shape.size(); ++d)
     dataset.row_shape[d] = std::max(dataset.row_shape[d], other.row_shape[d]);
@@ -66,8 +66,9 @@ void widen(RowLayout& whole, const RowLayout& slice, const std::string& path) {
     const auto found = std::find_if(whole.datasets.begin(), whole.datasets.end(),
                                     [&](const DatasetLayout& dataset) { return dataset.path == other.path; });
     if (found == whole.datasets.end() || whole.datasets.size() != slice.datasets.size()) {
-      throw DataError(concat(path, " has other datasets than the files before it (", other.path,
-                             "); merge the results of one job only"));
+      throw DataError(
+          "{} has other datasets than the files before it ({}); merge the results of one job only", path,
+          other.path);
     }
     widen(*found, other, path);
   }
@@ -161,10 +162,11 @@ class Merge {
       const auto [at, is_new] = rows_.try_emplace(row, MergedRow{layout.images[k], {}});
       const ImageEntry &known = at->second.image, &image = layout.images[k];
       if (image.id != known.id || image.height != known.height || image.width != known.width) {
-        throw DataError(concat("row ", row, " of the data set is '", image.name, "' (", image.height, " x ",
-                               image.width, ") in ", slice.path(), ", but '", known.name, "' (", known.height,
-                               " x ", known.width, ") in ", slices_[at->second.candidates.front().slice].path,
-                               "; the data set changed between them"));
+        throw DataError(
+            "row {} of the data set is '{}' ({} x {}) in {}, but '{}' ({} x {}) in {}; the data set changed "
+            "between them",
+            row, image.name, image.height, image.width, slice.path(), known.name, known.height, known.width,
+            slices_[at->second.candidates.front().slice].path);
       }
       at->second.candidates.push_back({index, static_cast<std::int64_t>(k), states[k]});
     }
@@ -178,8 +180,10 @@ class Merge {
     };
     const std::map<std::string, FloatArray>& first = whole_.constants;
     if (std::equal(constants.begin(), constants.end(), first.begin(), first.end(), same)) return;
-    throw DataError(concat(path, " was measured by another operator (mask, kernel or matrix) than ",
-                           slices_.front().path, "; merge the results of one job only"));
+    throw DataError(
+        "{} was measured by another operator (mask, kernel or matrix) than {}; merge the results of one job "
+        "only",
+        path, slices_.front().path);
   }
 
   ResultsLayout layout(const std::map<std::string, std::string>& attributes) const {
@@ -232,10 +236,10 @@ class Merge {
         }
         for (const auto& [dataset, own] : *bytes) {
           if (!schema::is_reproducible(dataset) || own == reference->at(dataset)) continue;
-          throw DataError(concat("row ", row, " ('", merged.image.name, "') has different results in ",
-                                 reference_path, " and in ", slices_[candidate.slice].path, ": ", dataset,
-                                 " differs. They come from different kinds of processor or versions; leave "
-                                 "one of the two out"));
+          throw DataError(
+              "row {} ('{}') has different results in {} and in {}: {} differs. They come from different "
+              "kinds of processor or versions; leave one of the two out",
+              row, merged.image.name, reference_path, slices_[candidate.slice].path, dataset);
         }
       }
     }

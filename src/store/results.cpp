@@ -15,8 +15,8 @@ namespace {
 
 ImageState state_from(std::uint8_t code, std::int64_t row, const std::string& path) {
   if (code <= static_cast<std::uint8_t>(ImageState::failed)) return static_cast<ImageState>(code);
-  throw DataError(concat(schema::kImageState.path, " of ", path, " has ", int{code}, " in row ", row,
-                         "; 0, 1 and 2 are known: the file is damaged"));
+  throw DataError("{} of {} has {} in row {}; 0, 1 and 2 are known: the file is damaged",
+                  schema::kImageState.path, path, int{code}, row);
 }
 
 }  // namespace
@@ -50,24 +50,23 @@ ResultsFile::Impl::Part& ResultsFile::Impl::part_of(std::int64_t row) {
 ResultsFile::Impl::Place ResultsFile::Impl::place(const std::string& name, std::int64_t row) {
   Part& part = part_of(row);
   if (!part.shard.problem.empty()) {
-    throw DataError(
-        concat("row ", row, " of ", path, " lies in ", part.shard.path, ", which ", part.shard.problem));
+    throw DataError("row {} of {} lies in {}, which {}", row, path, part.shard.path, part.shard.problem);
   }
   return {part.file.dataset(name), static_cast<hsize_t>(row - part.shard.first)};
 }
 
 const DatasetLayout& ResultsFile::Impl::described(const std::string& name) const {
   if (const auto* found = layout.find(name)) return *found;
-  throw InternalError(concat(path, " has no dataset ", name));
+  throw InternalError("{} has no dataset {}", path, name);
 }
 
 void ResultsFile::Impl::require_row(std::int64_t row) const {
   if (row >= 0 && row < static_cast<std::int64_t>(layout.images.size())) return;
-  throw InternalError(concat("row ", row, " of ", path, ", which has ", layout.images.size(), " images"));
+  throw InternalError("row {} of {}, which has {} images", row, path, layout.images.size());
 }
 
 void ResultsFile::Impl::require_writable() const {
-  if (!group) throw InternalError(concat(path, " was opened for reading"));
+  if (!group) throw InternalError("{} was opened for reading", path);
 }
 
 template <class Value>
@@ -143,8 +142,8 @@ void ResultsFile::write(const std::string& dataset, std::int64_t row, std::int64
   const auto count = static_cast<std::int64_t>(bytes.size() / size_of(described.type));
   if (bytes.size() % size_of(described.type) != 0 || offset < 0 || offset > values ||
       count > values - offset) {
-    throw InternalError(concat(bytes.size(), " bytes from value ", offset, " on do not fit the rows of ",
-                               dataset, ", which have ", values, " values of ", name_of(described.type)));
+    throw InternalError("{} bytes from value {} on do not fit the rows of {}, which have {} values of {}",
+                        bytes.size(), offset, dataset, values, name_of(described.type));
   }
   const Impl::Place at = impl_->place(dataset, row);
   at.dataset.write(at.row * static_cast<hsize_t>(values) + static_cast<hsize_t>(offset), bytes);
@@ -231,7 +230,7 @@ void ResultsFile::close() {
     const auto close = [&] { part.file.close(part.shard.path); };
     impl.group ? throw_on_all(*impl.group, close) : close();
   }
-  impl.master.close(concat("closing ", impl.path));
+  impl.master.close(formatted("closing {}", impl.path));
 }
 
 }  // namespace dwgf

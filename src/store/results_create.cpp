@@ -30,11 +30,10 @@ void require_sensible(const ResultsLayout& layout) {
   std::set<std::string> paths;
   for (const auto& dataset : layout.datasets) {
     if (dataset.type == NumberType::none)
-      throw InternalError(concat(dataset.path, " of type 'none' is to be left out"));
+      throw InternalError("{} of type 'none' is to be left out", dataset.path);
     if (dataset.path.size() < 2 || dataset.path[0] != '/' || schema::is_record(dataset.path) ||
         !paths.insert(dataset.path).second) {
-      throw InternalError(
-          concat("'", dataset.path, "' cannot be a dataset of a results file, or is named twice"));
+      throw InternalError("'{}' cannot be a dataset of a results file, or is named twice", dataset.path);
     }
     dataset.row_bytes();  // throws if beyond all bounds
   }
@@ -48,35 +47,35 @@ void require_space(const std::string& path, const ResultsLayout& layout) {
   const std::uint64_t largest = needed / std::max<std::uint64_t>(1, planned_shards(path, layout).size());
   rlimit limit{};
   if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY && largest > limit.rlim_cur) {
-    throw IoError(concat(
-        "the results file ", path, " needs ", largest, " bytes, but files here are limited to ",
-        limit.rlim_cur,
-        " (ulimit -f, or the batch system); raise the limit, or choose more files (store.shards), fewer "
-        "images or smaller types (store.particles, store.latents)"));
+    throw IoError(
+        "the results file {} needs {} bytes, but files here are limited to {} (ulimit -f, or the batch "
+        "system); raise the limit, or choose more files (store.shards), fewer images or smaller types "
+        "(store.particles, store.latents)",
+        path, largest, limit.rlim_cur);
   }
   const std::uint64_t available = std::uint64_t{system.f_bavail} * system.f_frsize;
   if (needed <= available) return;
-  throw IoError(concat("the results file ", path, " needs ", needed, " bytes, but ", directory, " has ",
-                       available,
-                       " bytes free; choose another place (store.out), fewer images or smaller types "
-                       "(store.particles, store.latents)"));
+  throw IoError(
+      "the results file {} needs {} bytes, but {} has {} bytes free; choose another place (store.out), fewer "
+      "images or smaller types (store.particles, store.latents)",
+      path, needed, directory, available);
 }
 
 /// Takes the space on the disk: a quota or a full disk is then told before any work is done, and by the
 /// system's own words. Nothing where the file system cannot.
 void reserve(const std::string& path, std::uint64_t bytes) {
   const int descriptor = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-  if (descriptor < 0) throw IoError(concat("creating ", path, ": ", system_text(errno)));
+  if (descriptor < 0) throw IoError("creating {}: {}", path, system_text(errno));
   int error = 0;
   // posix_fallocate would write into every block where the system call is not known.
   while ((error = fallocate(descriptor, 0, 0, static_cast<off_t>(bytes)) == 0 ? 0 : errno) == EINTR) {
   }
   ::close(descriptor);
   if (error == 0 || error == EOPNOTSUPP || error == ENOSYS || error == EINVAL) return;
-  throw IoError(concat("the results file ", path, " needs ", bytes, " bytes in ", directory_of(path), ": ",
-                       system_text(error),
-                       "; make space, choose another place (store.out), fewer images or smaller types "
-                       "(store.particles, store.latents)"));
+  throw IoError(
+      "the results file {} needs {} bytes in {}: {}; make space, choose another place (store.out), fewer "
+      "images or smaller types (store.particles, store.latents)",
+      path, bytes, directory_of(path), system_text(error));
 }
 
 }  // namespace
@@ -85,14 +84,18 @@ void require_place_for_results(const std::string& path) {
   const std::string directory = directory_of(path);
   std::error_code ignored;
   if (!fs::exists(directory, ignored)) {
-    throw IoError(concat("the directory ", directory, " for the results file does not exist on host ",
-                         host_name(), "; create it (mkdir -p ", directory, ") or change store.out"));
+    throw IoError(
+        "the directory {} for the results file does not exist on host {}; create it (mkdir -p {}) or change "
+        "store.out",
+        directory, host_name(), directory);
   }
   if (!fs::is_directory(directory, ignored))
-    throw IoError(concat(directory, " is not a directory; change store.out"));
+    throw IoError("{} is not a directory; change store.out", directory);
   if (access(directory.c_str(), W_OK | X_OK) != 0) {
-    throw IoError(concat("the directory ", directory, " for the results file is not writable on host ",
-                         host_name(), " (", system_text(errno), "); change store.out or its permissions"));
+    throw IoError(
+        "the directory {} for the results file is not writable on host {} ({}); change store.out or its "
+        "permissions",
+        directory, host_name(), system_text(errno));
   }
 }
 
@@ -146,9 +149,10 @@ void clear_leftovers(const std::string& folder, const std::map<std::string, Resu
       filled = true;
     }
     if (filled) {
-      throw IoError(concat(path,
-                           " is there already, but not a shard of the results file that is to be made; "
-                           "move its folder away, or name another store.out"));
+      throw IoError(
+          "{} is there already, but not a shard of the results file that is to be made; move its folder "
+          "away, or name another store.out",
+          path);
     }
     if (!own) fs::remove(path);
   }
@@ -166,7 +170,7 @@ void create_files(const std::string& path, const ResultsLayout& layout) {
     fs::create_directory(folder);
     clear_leftovers(folder, shards);
   } catch (const fs::filesystem_error& error) {
-    throw IoError(concat("the folder of shards ", folder, ": ", error.code().message()));
+    throw IoError("the folder of shards {}: {}", folder, error.code().message());
   }
   for (const auto& [shard, own] : shards) {
     std::error_code ignored;

@@ -14,8 +14,7 @@ std::int64_t DatasetLayout::row_values() const {
   std::int64_t values = 1;
   for (const std::int64_t extent : row_shape) {
     if (extent < 1 || values > (std::int64_t{1} << 48) / extent) {
-      throw InternalError(
-          concat("the rows of ", path, " have an extent of ", extent, " or are larger than any disk"));
+      throw InternalError("the rows of {} have an extent of {} or are larger than any disk", path, extent);
     }
     values *= extent;
   }

@@ -35,15 +35,15 @@ std::vector<std::string> dataset_paths(hid_t file, const std::string& path) {
     }
   };
   if (H5Lvisit(file, H5_INDEX_NAME, H5_ITER_INC, visit, &found) < 0) {
-    throw DataError(concat("the structure of ", path, " cannot be read: ", hdf5_message()));
+    throw DataError("the structure of {} cannot be read: {}", path, hdf5_message());
   }
   if (!found.other.empty())
-    throw DataError(concat(path, " has a link, ", found.other, ", which no results file has"));
+    throw DataError("{} has a link, {}, which no results file has", path, found.other);
 
   std::vector<std::string> datasets;
   for (const auto& name : found.hard) {
     const Hdf5Handle object(H5Oopen(file, name.c_str(), H5P_DEFAULT), H5Oclose);
-    if (!object) throw DataError(concat(name, " of ", path, " cannot be opened: ", hdf5_message()));
+    if (!object) throw DataError("{} of {} cannot be opened: {}", name, path, hdf5_message());
     if (H5Iget_type(object.id()) == H5I_DATASET) datasets.push_back(name);
   }
   return datasets;
@@ -60,7 +60,7 @@ std::map<std::string, std::string> text_attributes(hid_t file, const std::string
     }
   };
   if (H5Aiterate2(file, H5_INDEX_NAME, H5_ITER_INC, nullptr, visit, &names) < 0) {
-    throw DataError(concat("the attributes of ", path, " cannot be read: ", hdf5_message()));
+    throw DataError("the attributes of {} cannot be read: {}", path, hdf5_message());
   }
   std::map<std::string, std::string> texts;
   for (const auto& name : names) {
@@ -71,15 +71,15 @@ std::map<std::string, std::string> text_attributes(hid_t file, const std::string
 
 void check_format(hid_t file, const std::string& path) {
   if (H5Aexists(file, "dwgf_format") <= 0) {
-    throw DataError(
-        concat(path, " is an HDF5 file, but not a results file (it has no attribute dwgf_format)"));
+    throw DataError("{} is an HDF5 file, but not a results file (it has no attribute dwgf_format)", path);
   }
   const std::vector<double> found = read_number_attribute(file, "dwgf_format", path);
-  if (found.empty()) throw DataError(concat("the attribute dwgf_format of ", path, " is not a number"));
+  if (found.empty()) throw DataError("the attribute dwgf_format of {} is not a number", path);
   const double format = found.front();
   if (format != kResultsFormat) {
-    throw DataError(concat(path, " has results format ", format, ", but this program knows ", kResultsFormat,
-                           "; use the version of the program that wrote it"));
+    throw DataError(
+        "{} has results format {}, but this program knows {}; use the version of the program that wrote it",
+        path, format, kResultsFormat);
   }
 }
 
@@ -90,14 +90,15 @@ hsize_t check_records(hid_t file, const std::string& path) {
     const FlatDataset dataset(file, record->path, path);
     if (record == schema::kRecords[0]) images = dataset.size();
     if (dataset.shape().size() != 1 || dataset.size() != images || images == 0) {
-      throw DataError(concat(record->path, " of ", path, " has ", dataset.size(), " values along ",
-                             dataset.shape().size(), " axes, but ", images,
-                             " images are in the file; it is damaged or was made by another program"));
+      throw DataError(
+          "{} of {} has {} values along {} axes, but {} images are in the file; it is damaged or was made by "
+          "another program",
+          record->path, path, dataset.size(), dataset.shape().size(), images);
     }
     if (H5Tequal(dataset.type(), record_type(record->type).id()) <= 0) {
-      throw DataError(concat(record->path, " of ", path,
-                             " has another type than a results file has; it is damaged or was "
-                             "made by another program"));
+      throw DataError(
+          "{} of {} has another type than a results file has; it is damaged or was made by another program",
+          record->path, path);
     }
   }
   return images;
@@ -133,14 +134,14 @@ std::vector<ImageEntry> read_images(hid_t file, hsize_t images, const std::strin
 DatasetLayout read_dataset_layout(const FlatDataset& dataset, hsize_t images, const std::string& path) {
   const auto type = number_type_of(dataset.type());
   if (!type) {
-    throw DataError(concat(dataset.path(), " of ", path,
-                           " has a type that no results file has; it is damaged or was made "
-                           "by another program"));
+    throw DataError(
+        "{} of {} has a type that no results file has; it is damaged or was made by another program",
+        dataset.path(), path);
   }
   if (dataset.shape().front() != images || dataset.size() == 0) {
-    throw DataError(concat(dataset.path(), " of ", path, " has ", dataset.shape().front(), " rows of ",
-                           dataset.size() / std::max<hsize_t>(dataset.shape().front(), 1), " values for ",
-                           images, " images"));
+    throw DataError("{} of {} has {} rows of {} values for {} images", dataset.path(), path,
+                    dataset.shape().front(), dataset.size() / std::max<hsize_t>(dataset.shape().front(), 1),
+                    images);
   }
   DatasetLayout layout{dataset.path(), *type, {}};
   for (std::size_t d = 1; d < dataset.shape().size(); ++d) {
@@ -180,9 +181,10 @@ void require_fixed_places(const std::map<std::string, std::unique_ptr<FlatDatase
                           const std::string& path) {
   for (const auto& [name, dataset] : datasets) {
     if (dataset->has_fixed_place()) continue;
-    throw DataError(concat(name, " of ", path,
-                           " is stored in compressed or separate pieces, which cannot be written "
-                           "safely while ranks may be killed; go on with the file as this program wrote it"));
+    throw DataError(
+        "{} of {} is stored in compressed or separate pieces, which cannot be written safely while ranks may "
+        "be killed; go on with the file as this program wrote it",
+        name, path);
   }
 }
 
@@ -230,7 +232,7 @@ std::unique_ptr<ResultsFile::Impl> ResultsFile::Impl::open_serially(const std::s
       part.shard.problem = "is missing";
       part.shard.missing = true;
     } catch (const Error& error) {
-      part.shard.problem = concat("cannot be read: ", error.what());
+      part.shard.problem = formatted("cannot be read: {}", error.what());
     }
   }
   return impl;
@@ -250,9 +252,10 @@ ResultsFile ResultsFile::open_for_writing(const std::string& path, const Communi
     impl->durability = durability;
     for (Impl::Part& part : impl->parts) {
       if (!part.shard.problem.empty()) {
-        throw DataError(concat(part.shard.path, ", a shard of ", path, ", ", part.shard.problem,
-                               ". Put the right one back, or remove it: its ", part.shard.rows,
-                               " images are then restored again"));
+        throw DataError(
+            "{}, a shard of {}, {}. Put the right one back, or remove it: its {} images are then restored "
+            "again",
+            part.shard.path, path, part.shard.problem, part.shard.rows);
       }
       require_fixed_places(part.file.datasets(), part.shard.path);
       part.sync_file = PosixFile::open_for_writing(part.shard.path);

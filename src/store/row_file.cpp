@@ -21,7 +21,7 @@ Hdf5Handle parallel_access(MPI_Comm comm, const std::string& what) {
 }
 
 Hdf5Handle create_file(const std::string& path, const RowFilePlan& plan) {
-  const std::string what = concat("creating ", path);
+  const std::string what = formatted("creating {}", path);
   prepare_hdf5();
   if (!plan.shards.empty())
     return handle_of(H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT), H5Fclose, what);
@@ -53,7 +53,7 @@ struct Placement {
 // What is in no shard reads as "not done" and NaN.
 void place_virtually(hid_t create_list, const std::string& path, hid_t type,
                      const std::vector<hsize_t>& shape, const std::vector<ShardPlace>& shards) {
-  const std::string what = concat("creating ", path);
+  const std::string what = formatted("creating {}", path);
   map_onto_shards(create_list, path, shape, shards);
   const float nan = std::numeric_limits<float>::quiet_NaN();
   if (H5Tget_class(type) == H5T_FLOAT) checked(H5Pset_fill_value(create_list, H5T_NATIVE_FLOAT, &nan), what);
@@ -61,7 +61,7 @@ void place_virtually(hid_t create_list, const std::string& path, hid_t type,
 
 void create_dataset(hid_t file, const std::string& path, hid_t type, const std::vector<hsize_t>& shape,
                     const Placement& placement = {}) {
-  const std::string what = concat("creating ", path);
+  const std::string what = formatted("creating {}", path);
   const auto create_list = handle_of(H5Pcreate(H5P_DATASET_CREATE), H5Pclose, what);
   if (placement.shards) {
     place_virtually(create_list.id(), path, type, shape, *placement.shards);
@@ -85,7 +85,7 @@ void create_dataset(hid_t file, const std::string& path, hid_t type, const std::
 
 /// A number, or a list of so many.
 void write_attribute(hid_t file, const std::string& name, hid_t type, const void* value, hsize_t list = 0) {
-  const std::string what = concat("writing the attribute ", name);
+  const std::string what = formatted("writing the attribute {}", name);
   const auto space =
       handle_of(list > 0 ? H5Screate_simple(1, &list, nullptr) : H5Screate(H5S_SCALAR), H5Sclose, what);
   const auto attribute =
@@ -172,12 +172,12 @@ void create_row_file(const std::string& path, const RowFilePlan& plan) {
   write_attributes(file.id(), plan);
   write_constants_and_records(file.id(), plan, path);
   // With the MPI-IO driver this is also an fsync.
-  if (plan.shards.empty()) checked(H5Fflush(file.id(), H5F_SCOPE_GLOBAL), concat("writing ", path));
-  file.close(concat("closing ", path));
+  if (plan.shards.empty()) checked(H5Fflush(file.id(), H5F_SCOPE_GLOBAL), formatted("writing {}", path));
+  file.close(formatted("closing {}", path));
 }
 
 RowFile RowFile::open_for_writing(const std::string& path, MPI_Comm comm) {
-  const std::string what = concat("opening ", path, " for writing");
+  const std::string what = formatted("opening {} for writing", path);
   const auto access_list = parallel_access(comm, what);
   return RowFile(handle_of(H5Fopen(path.c_str(), H5F_ACC_RDWR, access_list.id()), H5Fclose, what));
 }
@@ -193,13 +193,13 @@ void RowFile::open_datasets(std::span<const schema::Dataset* const> records,
 
 FlatDataset& RowFile::dataset(const std::string& name) const {
   const auto found = datasets_.find(name);
-  if (found == datasets_.end()) throw InternalError(concat("the file of rows has no dataset ", name));
+  if (found == datasets_.end()) throw InternalError("the file of rows has no dataset {}", name);
   return *found->second;
 }
 
 void RowFile::close(const std::string& path) {
   datasets_.clear();
-  file_.close(concat("closing ", path));
+  file_.close(formatted("closing {}", path));
 }
 
 void RowFile::abandon() {

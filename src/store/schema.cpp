@@ -61,7 +61,7 @@ DatasetLayout Extents::layout(const Dataset& dataset, const std::string& name, N
     case Row::records:
       return {path, type, {records}};
     default:
-      throw InternalError(concat("the rows of ", path, " have no shape that follows from the job"));
+      throw InternalError("the rows of {} have no shape that follows from the job", path);
   }
 }
 

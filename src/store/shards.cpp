@@ -54,7 +54,7 @@ std::vector<ShardPlace> planned_shards(const std::string& path, const ResultsLay
   for (std::int64_t k = 0; k < count; ++k) {
     const std::int64_t first = images / count * k + std::min(k, images % count);
     const std::int64_t rows = images / count + (k < images % count);
-    places.push_back({concat(folder, "/", k, ".h5"), first, rows});
+    places.push_back({formatted("{}/{}.h5", folder, k), first, rows});
   }
   return places;
 }
@@ -74,7 +74,7 @@ ResultsLayout layout_of_shard(const ResultsLayout& whole, const ShardPlace& plac
   layout.images.assign(begin, begin + place.rows);
   layout.datasets = whole.datasets;
   layout.attributes = whole.attributes;
-  layout.attributes["shard"] = concat(number, " of ", count);
+  layout.attributes["shard"] = formatted("{} of {}", number, count);
   layout.alignment = whole.alignment;
   layout.chunk_bytes = whole.chunk_bytes;
   return layout;
@@ -85,21 +85,21 @@ std::string why_foreign(const ResultsLayout& found, const ResultsLayout& wanted)
     const auto theirs = found.attributes.find(name), ours = wanted.attributes.find(name);
     const bool has = theirs != found.attributes.end(), needs = ours != wanted.attributes.end();
     if (has != needs || (has && theirs->second != ours->second))
-      return concat("is of another results file: its attribute '", name, "' differs");
+      return formatted("is of another results file: its attribute '{}' differs", name);
   }
   if (!same_images(found, wanted)) return "is of another results file: it has other images";
   if (found.datasets.size() != wanted.datasets.size()) return "has other datasets than the others";
   for (const DatasetLayout& dataset : wanted.datasets) {
     const DatasetLayout* same = found.find(dataset.path);
     if (!same || same->type != dataset.type || same->row_shape != dataset.row_shape)
-      return concat("has another ", dataset.path, " than the others");
+      return formatted("has another {} than the others", dataset.path);
   }
   return {};
 }
 
 void map_onto_shards(hid_t create_list, const std::string& dataset, const std::vector<hsize_t>& shape,
                      const std::vector<ShardPlace>& places) {
-  const std::string what = concat("mapping ", dataset, " onto shards");
+  const std::string what = formatted("mapping {} onto shards", dataset);
   const auto whole =
       handle_of(H5Screate_simple(static_cast<int>(shape.size()), shape.data(), nullptr), H5Sclose, what);
   for (const ShardPlace& place : places) {
@@ -116,7 +116,7 @@ void map_onto_shards(hid_t create_list, const std::string& dataset, const std::v
 }
 
 std::vector<ShardPlace> read_shards(hid_t file, const std::string& path, hsize_t images) {
-  const std::string what = concat("reading the shards of ", path);
+  const std::string what = formatted("reading the shards of {}", path);
   const auto dataset = handle_of(H5Dopen2(file, schema::kImageState.path, H5P_DEFAULT), H5Dclose, what);
   const auto list = handle_of(H5Dget_create_plist(dataset.id()), H5Pclose, what);
   std::vector<ShardPlace> places;
@@ -131,14 +131,15 @@ std::vector<ShardPlace> read_shards(hid_t file, const std::string& path, hsize_t
     const std::string name = source_file(list.id(), k, what);
     if (H5Sget_simple_extent_ndims(space.id()) != 1 || H5Sget_select_bounds(space.id(), &first, &last) < 0 ||
         first != static_cast<hsize_t>(next) || last < first || last >= images || !stays_below(name)) {
-      throw DataError(concat(path, " maps its rows onto '", name,
-                             "' as no results file does; it is damaged or was made by another program"));
+      throw DataError(
+          "{} maps its rows onto '{}' as no results file does; it is damaged or was made by another program",
+          path, name);
     }
     places.push_back({name, next, static_cast<std::int64_t>(last - first) + 1});
     next = static_cast<std::int64_t>(last) + 1;
   }
   if (next != static_cast<std::int64_t>(images))
-    throw DataError(concat(path, " has ", images, " images, but shards for ", next, "; it is damaged"));
+    throw DataError("{} has {} images, but shards for {}; it is damaged", path, images, next);
   return places;
 }
 

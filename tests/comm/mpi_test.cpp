@@ -182,11 +182,11 @@ TEST(Agree, EveryRankThrowsTheErrorOfTheFirstThatFailed) {
   for (int failing = 0; failing < world.size(); ++failing) {
     const std::string text = error_text([&] {
       throw_on_all(world, [&] {
-        if (world.rank() >= failing) throw DataError(concat("bad ", world.rank(), " \xC3\xA4"));
+        if (world.rank() >= failing) throw DataError("bad {} \xC3\xA4", world.rank());
       });
     });
-    const std::string where = failing == 0 ? "" : concat("rank ", failing, ": ");
-    EXPECT_EQ(text, concat(where, "bad ", failing, " \xC3\xA4"));
+    const std::string where = failing == 0 ? "" : formatted("rank {}: ", failing);
+    EXPECT_EQ(text, formatted("{}bad {} \xC3\xA4", where, failing));
   }
   EXPECT_THROW(run_on_root(world, [] { throw IoError("x"); }), IoError);
   EXPECT_THROW(run_on_root(world, [] { throw NotFoundError("x"); }), NotFoundError);

@@ -32,9 +32,9 @@ ResultsBits bits_of(const fs::path& path) {
     for (const DatasetLayout& dataset : results.layout().datasets) {
       if (!dataset.path.starts_with("/timing/")) own[dataset.path] = results.read(dataset.path, row);
     }
-    own["/image"] = bytes_of(concat(image.name, " ", image.height, " x ", image.width, ", state ",
-                                    int(results.state(row)), ", crc ", results.stored_crc32(row), ", '",
-                                    results.reason(row), "'"));
+    own["/image"] =
+        bytes_of(formatted("{} {} x {}, state {}, crc {}, '{}'", image.name, image.height, image.width,
+                           int(results.state(row)), results.stored_crc32(row), results.reason(row)));
     EXPECT_EQ(results.stored_crc32(row), results.compute_crc32(row)) << path << ", image " << k;
   }
   return bits;
@@ -52,16 +52,16 @@ ResultsBits bits_of_all(const std::vector<fs::path>& paths) {
 std::string difference(const ResultsBits& found, const ResultsBits& expected) {
   for (const auto& [id, bits] : expected) {
     const auto image = found.find(id);
-    if (image == found.end()) return concat("image ", id, " is missing");
+    if (image == found.end()) return formatted("image {} is missing", id);
     for (const auto& [path, bytes] : bits) {
       const auto dataset = image->second.find(path);
-      if (dataset == image->second.end()) return concat("image ", id, " has no ", path);
+      if (dataset == image->second.end()) return formatted("image {} has no {}", id, path);
       if (dataset->second == bytes) continue;
       std::size_t at = 0;
       while (at < std::min(bytes.size(), dataset->second.size()) && bytes[at] == dataset->second[at]) ++at;
-      return concat("image ", id, ": ", path, " differs from byte ", at, " of ", bytes.size(), " on");
+      return formatted("image {}: {} differs from byte {} of {} on", id, path, at, bytes.size());
     }
-    if (image->second.size() != bits.size()) return concat("image ", id, " has more datasets than expected");
+    if (image->second.size() != bits.size()) return formatted("image {} has more datasets than expected", id);
   }
   return found.size() == expected.size() ? "" : "there are more images than expected";
 }

@@ -13,7 +13,6 @@
 #include <dwgf/operators/noise.hpp>
 #include <dwgf/prior/families/stable_diffusion.hpp>
 
-
 namespace dwgf {
 namespace {
 
@@ -137,7 +136,7 @@ TEST_F(BaselinesTest, GiveTheSameBitsOnAllRanksAsOnOne) {
   for (const GoldenCase& golden : golden_cases()) {
     if (golden.spec != "mean:4") continue;
     for (const std::int64_t micro_batch : {1, 2}) {
-      SCOPED_TRACE(concat(golden.name, ", micro-batches of ", micro_batch));
+      SCOPED_TRACE(formatted("{}, micro-batches of {}", golden.name, micro_batch));
       FlowOptions options = options_of(golden);
       options.steps = 2;
       options.particles = 5;

@@ -120,8 +120,8 @@ TEST_F(SnapshotTest, OfAnyStepGoesOnWithTheSameBitsOnAnyLayout) {
                           Case{InteractionKind::none, 3, 4}, Case{InteractionKind::none, 1, 2, Method::rlsd},
                           Case{InteractionKind::none, 1, 2, Method::psld},
                           Case{InteractionKind::none, 3, 4, Method::latent_dps}}) {
-    SCOPED_TRACE(concat("method ", static_cast<int>(one.method), " after step ", one.step, ", records every ",
-                        one.record_every));
+    SCOPED_TRACE(formatted("method {} after step {}, records every {}", static_cast<int>(one.method),
+                           one.step, one.record_every));
     const FlowOptions flow = options(one.kind, one.record_every, one.method);
     const std::int64_t slots =
         share_particles(flow.particles, flow.micro_batch, world.rank(), world.size()).batches_per_rank;

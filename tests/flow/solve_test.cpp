@@ -11,7 +11,6 @@
 #include <dwgf/operators/noise.hpp>
 #include <dwgf/prior/families/stable_diffusion.hpp>
 
-
 namespace dwgf {
 namespace {
 

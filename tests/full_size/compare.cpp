@@ -43,7 +43,9 @@ void report(const std::string& name, const at::Tensor& got, const at::Tensor& ex
 void compare_networks(const Prior& prior, const Tensors& t) {
   const at::Tensor& z = t.at("z");
   for (const char* time : {"999", "500", "1"})
-    report(concat("unet.", time), prior.noise(z, dynamic_cast<const DdpmSchedule&>(*prior.path).level(std::stol(time))), t.at(concat("unet.", time)));
+    report(formatted("unet.{}", time),
+           prior.noise(z, dynamic_cast<const DdpmSchedule&>(*prior.path).level(std::stol(time))),
+           t.at(formatted("unet.{}", time)));
   const Vjp decoded = prior.codec->decode_vjp(z);
   report("decoded", decoded.value, t.at("decoded"));
   report("gradient", decoded.pull(t.at("cotangent")), t.at("gradient"));
@@ -74,8 +76,7 @@ void compare_first_gradient(const Prior& prior, const Tensors& networks, const T
   std::vector<at::Tensor> gradients;
   for (std::size_t b = 0; b < state.batches.size(); ++b) {
     const ParticleBatch& batch = state.batches[b];
-    const NoisedBatch noised =
-        add_noise(batch, level, {options.seed, 0, 0, 0, Purpose::noising});
+    const NoisedBatch noised = add_noise(batch, level, {options.seed, 0, 0, 0, Purpose::noising});
     const at::Tensor predicted = prior.noise(noised.z_t, level);
     const InteractionScore score = interaction->score(state, b, noised);
     gradients.push_back(data_term.gradient(batch.z, batch.first, 0).gradient +
@@ -94,8 +95,7 @@ int main(int argc, char** argv) {
   try {
     at::set_num_threads(static_cast<int>(std::thread::hardware_concurrency()));
     const Tensors networks = read(argv[2]), flow = read(argv[3]);
-    PriorOptions options{.context = networks.at("context"),
-                                   .decoder_gradient = DecoderGradient::plain};
+    PriorOptions options{.context = networks.at("context"), .decoder_gradient = DecoderGradient::plain};
     {
       const auto prior = load_stable_diffusion(argv[1], options);
       compare_networks(*prior, networks);

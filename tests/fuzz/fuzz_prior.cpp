@@ -60,11 +60,11 @@ void read_within_limits(const std::string& path, const std::function<void()>& re
     refusal = error;
   }
   const double seconds = static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC;
-  if (seconds > kMostSeconds) throw std::runtime_error(concat("took ", seconds, " s"));
+  if (seconds > kMostSeconds) throw std::runtime_error(formatted("took {} s", seconds));
 #if defined(__SANITIZE_ADDRESS__)
   const std::int64_t allocated = most_held - before;
   if (allocated > static_cast<std::int64_t>(std::filesystem::file_size(path)) + kMostHeld)
-    throw std::runtime_error(concat("held ", allocated, " bytes"));
+    throw std::runtime_error(formatted("held {} bytes", allocated));
 #endif
   if (refusal && refusal->code() == ExitCode::internal) throw std::runtime_error(refusal->what());
   if (refusal) throw *refusal;

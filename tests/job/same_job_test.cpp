@@ -27,7 +27,7 @@ TEST(SameJob, AnotherOnTheLastRankIsNamedWithRankAndKey) {
     EXPECT_EQ(error.code(), ExitCode::usage);
     const std::string text = error.what();
     for (const std::string& part :
-         {concat("rank ", world.size() - 1), std::string("flow.seed = 2"), std::string("flow.seed = 1")})
+         {formatted("rank {}", world.size() - 1), std::string("flow.seed = 2"), std::string("flow.seed = 1")})
       EXPECT_NE(text.find(part), std::string::npos) << text;
   }
 }

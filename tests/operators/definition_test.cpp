@@ -68,8 +68,9 @@ TEST_F(Definition, OfRadonIsScikitImagesForASmoothImage) {
   const auto size = expected["size"].get<std::int64_t>(), views = expected["views"].get<std::int64_t>();
   const auto detectors = expected["detectors"].get<std::int64_t>();
   const at::Tensor image = tensor_of(expected["x"], {1, size, size});
-  const at::Tensor found = make_operator(concat("radon:", views), {{1, size, size}})->apply(image)[0][0] *
-                           static_cast<double>(size);
+  const at::Tensor found =
+      make_operator(formatted("radon:{}", views), {{1, size, size}})->apply(image)[0][0] *
+      static_cast<double>(size);
   const at::Tensor theirs = tensor_of(expected["y"], {views, detectors})[0];
   const std::int64_t margin = (found.size(1) - detectors) / 2;
   const at::Tensor ours = found.narrow(1, margin, detectors);
@@ -170,7 +171,7 @@ TEST(OperatorArrays, AreReportedAsTheyAreUsed) {
   std::vector<std::string> kinds;
   OperatorContext context{.image_shape = {1, 8, 8}, .load_array = array_of};
   context.on_array = [&](const std::string& kind, const at::Tensor& array) {
-    kinds.push_back(concat(kind, array.sizes()));
+    kinds.push_back(formatted("{}{}", kind, array.sizes()));
   };
   make_operator("random:0.2 | kernel:3x5 | mask:8x8 | matrix:4x64", context);
   EXPECT_EQ(kinds,

@@ -27,7 +27,7 @@ TEST(Noise, HasItsMeanAndVariance) {
     EXPECT_NEAR(gaussian.std().item<double>(), 0.2, 0.2 * 0.06);
     for (const double peak : {3.0, 40.0, 1e5}) {
       // Variance of 2 k / peak is 4 l / peak^2 = 2 (level + 1) / peak.
-      const at::Tensor counts = draw(concat("poisson:", peak), 0.05, level);
+      const at::Tensor counts = draw(formatted("poisson:{}", peak), 0.05, level);
       const double std = std::sqrt(2 * (level + 1) / peak);
       EXPECT_NEAR(counts.mean().item<double>(), level, 4 * std / std::sqrt(count)) << peak;
       EXPECT_NEAR(counts.std().item<double>(), std, std * 0.08) << peak;

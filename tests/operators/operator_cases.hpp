@@ -95,13 +95,13 @@ inline std::vector<OperatorCase> linear_cases() {
                                "mean:3 | radon:3"}) {
         cases.push_back({spec, shape});
       }
-      const std::string plane = concat(shape.height, "x", shape.width),
-                        whole = concat(shape.channels, "x", plane);
+      const std::string plane = formatted("{}x{}", shape.height, shape.width),
+                        whole = formatted("{}x{}", shape.channels, plane);
       for (const std::string& spec :
            {"mask:" + plane, "mask:" + whole, "fourier:" + plane, "fourier:" + whole,
             "mask:" + whole + " | kernel:3x3 | fourier:" + plane,
-            concat("matrix:17x", shape.channels * shape.height * shape.width),
-            concat("mean:3 | matrix:5x", shape.channels * shape.height * shape.width / 9)}) {
+            formatted("matrix:17x{}", shape.channels * shape.height * shape.width),
+            formatted("mean:3 | matrix:5x{}", shape.channels * shape.height * shape.width / 9)}) {
         cases.push_back({spec, shape});
       }
     }

@@ -114,9 +114,9 @@ TEST(TrivialInverse, ZeroFilledInverseIsExactWithoutAMask) {
 TEST(TrivialInverse, LeastSquaresIsThePseudoInverse) {
   const ImageShape shape{1, 5, 6};
   for (const std::int64_t rows : {12, 30, 50}) {
-    const auto forward = make({concat("matrix:", rows, "x30"), shape});
+    const auto forward = make({formatted("matrix:{}x30", rows), shape});
     const at::Tensor y = normals(2, {rows}, 3);
-    const at::Tensor expected = at::mm(y, at::pinverse(array_of("matrix", concat(rows, "x30"))).t());
+    const at::Tensor expected = at::mm(y, at::pinverse(array_of("matrix", formatted("{}x30", rows))).t());
     EXPECT_LT(largest_difference(forward->trivial_inverse(y, 0).flatten(1), expected), 1e-5) << rows;
   }
 }

@@ -52,7 +52,7 @@ TEST(NetworkFormat, NormsAndTheirActivationFollowTheirEquation) {
   for (const auto& [shape, groups] : std::vector<std::pair<std::vector<std::int64_t>, std::int64_t>>{
            {{3, 16, 9, 7}, 8}, {{1, 6, 5, 3}, 2}, {{2, 48, 8, 8}, 16}, {{1, 32, 80, 70}, 4}}) {
     for (const double mean : {0.0, 300.0}) {
-      SCOPED_TRACE(concat(shape[1], " channels about ", mean));
+      SCOPED_TRACE(formatted("{} channels about {}", shape[1], mean));
       GroupNorm norm(groups, shape[1], 1e-6, at::TensorOptions(at::kFloat)),
           exact(groups, shape[1], 1e-6, at::TensorOptions(at::kDouble));
       randomise_alike(exact, norm);

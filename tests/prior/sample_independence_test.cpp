@@ -75,7 +75,7 @@ TEST(StableDiffusion, ASampleDependsOnNeitherPlaceNorNeighbours) {
   for (const auto type : {at::kFloat, at::kDouble}) {
     const auto golden = test::read_all(test::data("sd1.safetensors"));
     for (const std::int64_t count : {1, 4, 8}) {
-      SCOPED_TRACE(concat(type, " batch of ", count));
+      SCOPED_TRACE(formatted("{} batch of {}", type, count));
       expect_independent_everywhere(
           *load_stable_diffusion(test::data("sd1"), {.dtype = type, .context = golden.at("context")}), count,
           8);

@@ -26,9 +26,9 @@ std::string type_text(Type type) {
     case Type::float32:
       return "float32";
     case Type::name:
-      return concat("UTF-8 of ", schema::kNameBytes, " bytes");
+      return formatted("UTF-8 of {} bytes", schema::kNameBytes);
     case Type::reason:
-      return concat("UTF-8 of ", schema::kReasonBytes, " bytes");
+      return formatted("UTF-8 of {} bytes", schema::kReasonBytes);
     case Type::stored:
       return "as asked for";
   }

@@ -84,7 +84,7 @@ TEST(Shards, TheWholeReadsLikeASingleFile) {
   const std::string single = written("single.h5", sharded(7, 1));
   EXPECT_FALSE(fs::exists(single + ".shards"));
   for (const std::int64_t shards : {2, 3, 7, 100}) {
-    const std::string path = written(concat("of", shards, ".h5"), sharded(7, shards));
+    const std::string path = written(formatted("of{}.h5", shards), sharded(7, shards));
     world().barrier();
     std::optional<ResultsFile> file = ResultsFile::open_for_reading(path);
     const auto files = file->shards();
@@ -234,7 +234,7 @@ TEST(Chunks, HoldTheSameBytesAndAreAllAllocatedAtOnce) {
   const std::string single = written("contiguous.h5", sharded(7, 1));
   for (const std::uint64_t bytes : {1u, 100u, 1000u, 1000000u}) {
     const std::string path =
-        written(concat("chunks", bytes, ".h5"), sharded(7, bytes == 100u ? 2 : 1, bytes));
+        written(formatted("chunks{}.h5", bytes), sharded(7, bytes == 100u ? 2 : 1, bytes));
     world().barrier();
     expect_reads_like(path, single);
     auto file = ResultsFile::open_for_writing(path, world());

@@ -39,7 +39,7 @@ double seconds_since(Clock::time_point start) {
 ResultsLayout layout_of(std::int64_t images, std::int64_t size) {
   ResultsLayout layout;
   for (std::int64_t k = 0; k < images; ++k)
-    layout.images.push_back({static_cast<std::uint64_t>(k), concat("folder/picture-", k, ".png"),
+    layout.images.push_back({static_cast<std::uint64_t>(k), formatted("folder/picture-{}.png", k),
                              static_cast<std::uint32_t>(size), static_cast<std::uint32_t>(size)});
   for (const char* path : {"/posterior/mean", "/posterior/std", "/measurement/y", "/truth/x"})
     layout.datasets.push_back({path, NumberType::float32, {3, size, size}});

@@ -2,9 +2,11 @@
 /// the class of the error decides the exit code. Only `main` turns an error into the end of the job.
 #pragma once
 
-#include <sstream>
 #include <stdexcept>
 #include <string>
+#include <type_traits>
+
+#include <dwgf/base/format.hpp>
 
 namespace dwgf {
 
@@ -32,29 +34,45 @@ class Error : public std::runtime_error {
 
 struct UsageError : Error {
   explicit UsageError(const std::string& message) : Error(ExitCode::usage, message) {}
+  template <class... Values>
+  requires(sizeof...(Values) > 0) explicit UsageError(FormatText<std::type_identity_t<Values>...> text,
+                                                      const Values&... values)
+      : UsageError(formatted(text, values...)) {}
 };
 struct DataError : Error {
   explicit DataError(const std::string& message) : Error(ExitCode::bad_data, message) {}
+  template <class... Values>
+  requires(sizeof...(Values) > 0) explicit DataError(FormatText<std::type_identity_t<Values>...> text,
+                                                     const Values&... values)
+      : DataError(formatted(text, values...)) {}
 };
 struct NotFoundError : Error {
   explicit NotFoundError(const std::string& message) : Error(ExitCode::not_found, message) {}
+  template <class... Values>
+  requires(sizeof...(Values) > 0) explicit NotFoundError(FormatText<std::type_identity_t<Values>...> text,
+                                                         const Values&... values)
+      : NotFoundError(formatted(text, values...)) {}
 };
 struct InternalError : Error {
   explicit InternalError(const std::string& message) : Error(ExitCode::internal, message) {}
+  template <class... Values>
+  requires(sizeof...(Values) > 0) explicit InternalError(FormatText<std::type_identity_t<Values>...> text,
+                                                         const Values&... values)
+      : InternalError(formatted(text, values...)) {}
 };
 struct RankError : Error {
   explicit RankError(const std::string& message) : Error(ExitCode::rank_failed, message) {}
+  template <class... Values>
+  requires(sizeof...(Values) > 0) explicit RankError(FormatText<std::type_identity_t<Values>...> text,
+                                                     const Values&... values)
+      : RankError(formatted(text, values...)) {}
 };
 struct IoError : Error {
   explicit IoError(const std::string& message) : Error(ExitCode::io, message) {}
+  template <class... Values>
+  requires(sizeof...(Values) > 0) explicit IoError(FormatText<std::type_identity_t<Values>...> text,
+                                                   const Values&... values)
+      : IoError(formatted(text, values...)) {}
 };
-
-/// Everything streamable, one after the other, as one string.
-template <class... Parts>
-std::string concat(const Parts&... parts) {
-  std::ostringstream out;
-  (out << ... << parts);
-  return out.str();
-}
 
 }  // namespace dwgf

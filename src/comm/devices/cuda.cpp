@@ -22,10 +22,10 @@ std::string text_of(const cudaUUID_t& uuid) {
 }
 
 std::string cuda_version(int code) {
-  return concat(code / 1000, ".", code % 1000 / 10);
+  return formatted("{}.{}", code / 1000, code % 1000 / 10);
 }
 std::string nccl_version(int code) {
-  return concat(code / 10000, ".", code % 10000 / 100, ".", code % 100);
+  return formatted("{}.{}.{}", code / 10000, code % 10000 / 100, code % 100);
 }
 
 class Cuda final : public DeviceBackend {
@@ -43,7 +43,7 @@ class Cuda final : public DeviceBackend {
     std::vector<Device> devices;
     for (int index = 0; index < count; ++index) {
       cudaDeviceProp properties{};
-      check_cuda(cudaGetDeviceProperties(&properties, index), concat("asking for GPU ", index));
+      check_cuda(cudaGetDeviceProperties(&properties, index), formatted("asking for GPU {}", index));
       devices.push_back({index, properties.name, text_of(properties.uuid)});
     }
     return devices;

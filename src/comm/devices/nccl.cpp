@@ -46,7 +46,7 @@ struct NcclCollective::Impl {
       : rank(group.rank()), size(group.size()), compute_stream(std::move(compute)), patience(patience) {
     ncclUniqueId id{};
     throw_on_all(group, [&] {
-      check_cuda(cudaSetDevice(device), concat("choosing GPU ", device));
+      check_cuda(cudaSetDevice(device), formatted("choosing GPU {}", device));
       if (rank == 0) check(ncclGetUniqueId(&id), "making NCCL's id");
     });
     group.broadcast(std::as_writable_bytes(std::span(&id, 1)), 0);
@@ -94,12 +94,11 @@ struct NcclCollective::Impl {
 
   [[noreturn]] void fail(ncclResult_t code, const std::string& what) {
     const char* detail = comm && !aborted ? ncclGetLastError(comm) : "";
-    const std::string text =
-        concat(what, " in a group of ", size, size == 1 ? " rank" : " ranks", " failed on rank ", rank, " (",
-               host_name(), "): NCCL says \"", ncclGetErrorString(code), detail && *detail ? ": " : "",
-               detail ? detail : "",
-               "\". Another rank may have failed first: look for the earliest message; "
-               "NCCL_DEBUG=INFO tells more");
+    const std::string text = formatted(
+        "{} in a group of {}{} failed on rank {} ({}): NCCL says \"{}{}{}\". Another rank may have failed "
+        "first: look for the earliest message; NCCL_DEBUG=INFO tells more",
+        what, size, size == 1 ? " rank" : " ranks", rank, host_name(), ncclGetErrorString(code),
+        detail && *detail ? ": " : "", detail ? detail : "");
     abort();
     throw RankError(text);
   }
@@ -111,7 +110,7 @@ struct NcclCollective::Impl {
 
   /// What went wrong since the last look, on any rank.
   ncclResult_t state(const std::string& what) {
-    if (aborted) throw RankError(concat(what, ": this group's NCCL communicator was given up"));
+    if (aborted) throw RankError("{}: this group's NCCL communicator was given up", what);
     ncclResult_t result = ncclSuccess;
     const ncclResult_t code = ncclCommGetAsyncError(comm, &result);
     if (code != ncclSuccess) fail(code, what);
@@ -126,10 +125,9 @@ struct NcclCollective::Impl {
       if (Clock::now() > end) {
         abort();
         throw RankError(
-            concat(what, " in a group of ", size, " ranks took longer than ", patience, " s on rank ", rank,
-                   " (", host_name(),
-                   "); is there a network between the nodes that NCCL can use (NCCL_SOCKET_IFNAME, "
-                   "NCCL_DEBUG=INFO)?"));
+            "{} in a group of {} ranks took longer than {} s on rank {} ({}); is there a network between the "
+            "nodes that NCCL can use (NCCL_SOCKET_IFNAME, NCCL_DEBUG=INFO)?",
+            what, size, patience, rank, host_name());
       }
       std::this_thread::sleep_for(kPollPause);
     }
@@ -142,7 +140,7 @@ struct NcclCollective::Impl {
     cudaPointerAttributes attributes{};
     check_cuda(cudaPointerGetAttributes(&attributes, pointer), what);
     if (attributes.type == cudaMemoryTypeDevice) return;
-    throw InternalError(concat(what, ": its buffer is not device memory; host data goes by MPI"));
+    throw InternalError("{}: its buffer is not device memory; host data goes by MPI", what);
   }
 
   int rank, size;
@@ -233,9 +231,9 @@ void NcclCollective::abort() {
 
 std::unique_ptr<PendingCollective> NcclCollective::start_all_gather(std::span<const std::byte> bytes,
                                                                     std::span<std::byte> out) {
-  const std::string what = concat("all-gather of ", bytes.size(), " bytes");
+  const std::string what = formatted("all-gather of {} bytes", bytes.size());
   if (out.size() != bytes.size() * static_cast<std::size_t>(size()))
-    throw InternalError(concat(what, " in a group of ", size(), " into ", out.size(), " bytes"));
+    throw InternalError("{} in a group of {} into {} bytes", what, size(), out.size());
   Impl::require_device_memory(bytes.data(), bytes.size(), what);
   Impl::require_device_memory(out.data(), out.size(), what);
   return launch(impl_, what, [&] {
@@ -244,7 +242,7 @@ std::unique_ptr<PendingCollective> NcclCollective::start_all_gather(std::span<co
 }
 
 std::unique_ptr<PendingCollective> NcclCollective::start_all_reduce_sum(std::span<std::int64_t> values) {
-  const std::string what = concat("sum of ", values.size(), " numbers");
+  const std::string what = formatted("sum of {} numbers", values.size());
   Impl::require_device_memory(values.data(), values.size_bytes(), what);
   return launch(impl_, what, [&] {
     return ncclAllReduce(values.data(), values.data(), values.size(), ncclInt64, ncclSum, impl_->comm,
@@ -253,7 +251,7 @@ std::unique_ptr<PendingCollective> NcclCollective::start_all_reduce_sum(std::spa
 }
 
 std::unique_ptr<PendingCollective> NcclCollective::start_all_reduce_max(std::span<std::int64_t> values) {
-  const std::string what = concat("maximum of ", values.size(), " numbers");
+  const std::string what = formatted("maximum of {} numbers", values.size());
   Impl::require_device_memory(values.data(), values.size_bytes(), what);
   return launch(impl_, what, [&] {
     return ncclAllReduce(values.data(), values.data(), values.size(), ncclInt64, ncclMax, impl_->comm,
@@ -262,12 +260,12 @@ std::unique_ptr<PendingCollective> NcclCollective::start_all_reduce_max(std::spa
 }
 
 void NcclCollective::all_to_all(std::span<const std::byte> bytes, std::span<std::byte>) {
-  throw InternalError(concat("all-to-all of ", bytes.size(),
-                             " bytes on the device: host data goes by MPI, and no other asks"));
+  throw InternalError("all-to-all of {} bytes on the device: host data goes by MPI, and no other asks",
+                      bytes.size());
 }
 
 void NcclCollective::broadcast(std::span<std::byte> bytes, int root) {
-  const std::string what = concat("broadcast of ", bytes.size(), " bytes");
+  const std::string what = formatted("broadcast of {} bytes", bytes.size());
   Impl::require_device_memory(bytes.data(), bytes.size(), what);
   const auto pending = launch(impl_, what, [&] {
     return ncclBroadcast(bytes.data(), bytes.data(), bytes.size(), ncclInt8, root, impl_->comm,

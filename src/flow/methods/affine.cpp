@@ -91,10 +91,10 @@ class Affine final : public GradientFlow {
 std::unique_ptr<FlowMethod> make_affine(const MethodSetup& setup) {
   const std::int64_t entries = setup.start.latent_elements();
   if (setup.options.particles <= entries) {
-    throw UsageError(concat(
-        "flow.method = affine moves particles by their own covariance and needs more of them than a "
-        "latent has entries: flow.particles is ",
-        setup.options.particles, ", entries are ", entries, "; take more particles, or flow.method = gibbs"));
+    throw UsageError(
+        "flow.method = affine moves particles by their own covariance and needs more of them than a latent "
+        "has entries: flow.particles is {}, entries are {}; take more particles, or flow.method = gibbs",
+        setup.options.particles, entries);
   }
   return std::make_unique<Affine>(setup);
 }

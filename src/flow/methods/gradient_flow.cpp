@@ -22,7 +22,8 @@ void GradientFlow::step(FlowState& state, StepRecords& records) {
   const double weight = setup_.options.weight, beta = tempering(state.step, level.noise);
   const std::vector<PredictedBatch> predicted = predict(
       state, setup_, level, *interaction_,
-      [&](const ParticleBatch& batch, const DrawAddress& noise) { return place(batch, level, noise); }, records);
+      [&](const ParticleBatch& batch, const DrawAddress& noise) { return place(batch, level, noise); },
+      records);
   std::vector<at::Tensor> gradients;  // [M, c, h, w] of each batch
   for (std::size_t b = 0; b < state.batches.size(); ++b) {
     records.enter(b);

@@ -28,7 +28,8 @@ class GradientFlow : public FlowMethod {
 
  private:
   /// Where the prior's and the ensemble's scores are taken. `noise`: of its draws, whose particle is the batch's.
-  virtual NoisedBatch place(const ParticleBatch& batch, const Level& level, const DrawAddress& noise) const = 0;
+  virtual NoisedBatch place(const ParticleBatch& batch, const Level& level,
+                            const DrawAddress& noise) const = 0;
   /// beta of the likelihood in step `step`, whose level has the noise `s`.
   virtual double tempering(std::int64_t step, double s) const = 0;
   /// Moves all batches of the rank against their gradients [M, c, h, w]; may be collective.

@@ -43,8 +43,7 @@ class GuidedSampling final : public FlowMethod {
       const at::Tensor z0 = clean_estimate(batch.z, predicted.value, level);  // [M, c, h, w]
 
       const GuidanceGradient at_clean = guidance_->gradient(z0);
-      const at::Tensor guided =
-          clean_estimate(at_clean.gradient, predicted.pull(at_clean.gradient), level);
+      const at::Tensor guided = clean_estimate(at_clean.gradient, predicted.pull(at_clean.gradient), level);
 
       at::Tensor fresh;
       if (sigma > 0.0) {

@@ -17,7 +17,7 @@ class LatentDps final : public Guidance {
   GuidanceGradient gradient(const at::Tensor& z0) const override {
     const Vjp decoded = problem_.prior.codec->decode_vjp(z0);
     const at::Tensor seen = cut_to_image(decoded.value, problem_.image_shape);  // [M, C, H, W]
-    const at::Tensor missed = problem_.forward.apply(seen) - y_;            // [M, ...]
+    const at::Tensor missed = problem_.forward.apply(seen) - y_;                // [M, ...]
     const at::Tensor cotangent = problem_.forward.pull_back(seen, weight_ * unit_vectors(missed));
     return {decoded.pull(put_on_canvas(cotangent, decoded.value)), misfit_of(missed, problem_.forward)};
   }

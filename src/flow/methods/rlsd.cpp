@@ -54,9 +54,7 @@ class Rlsd final : public FlowMethod {
     const Level& level = levels_[static_cast<std::size_t>(state.step)];
     const std::vector<PredictedBatch> predicted = predict(
         state, setup_, level, *interaction_,
-        [&](const ParticleBatch& batch, const DrawAddress& noise) {
-          return add_noise(batch, level, noise);
-        },
+        [&](const ParticleBatch& batch, const DrawAddress& noise) { return add_noise(batch, level, noise); },
         records);
     for (std::size_t b = 0; b < state.batches.size(); ++b) {
       records.enter(b);

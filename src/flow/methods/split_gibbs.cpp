@@ -116,15 +116,14 @@ class DataSampler {
     for (std::int64_t k = 0; k < directions_; ++k) {
       const Vjp decoded = problem_.prior.codec->decode_vjp(step.z);
       const at::Tensor seen = cut_to_image(decoded.value, problem_.image_shape);  // [M, C, H, W]
-      const at::Tensor measured = problem_.forward.apply(seen);               // a [M, ...]
+      const at::Tensor measured = problem_.forward.apply(seen);                   // a [M, ...]
       if (k == 0) {
         information = noise_.information(measured);                           // F [M, ...]
         perturbation = information.sqrt() * normals_like(measured, address);  // F^(1/2) n1
       }
       const at::Tensor pull =
           perturbation - noise_.log_likelihood_gradient(measured, problem_.y);  // [M, ...]
-      step.data_gradient =
-          decoded.pull(put_on_canvas(problem_.forward.pull_back(seen, pull), decoded.value));
+      step.data_gradient = decoded.pull(put_on_canvas(problem_.forward.pull_back(seen, pull), decoded.value));
       step.prior_gradient = covariance.times(step.z - centre, -1.0);
       step.misfit = misfit_of(measured - y_, problem_.forward);
 
@@ -155,7 +154,8 @@ class DataSampler {
     const double entries = static_cast<double>(z.numel() / z.size(0));
     const at::Tensor length = dot_products(direction, direction).sqrt().clamp_min(kTiny);
     const at::Tensor trial = (kTrialStep * scale * std::sqrt(entries)) / length;  // [M, 1, 1, 1]
-    const at::Tensor seen = cut_to_image(problem_.prior.codec->decode(z + trial * direction), problem_.image_shape);
+    const at::Tensor seen =
+        cut_to_image(problem_.prior.codec->decode(z + trial * direction), problem_.image_shape);
     std::vector<std::int64_t> per_sample(static_cast<std::size_t>(measured.dim()), 1);
     per_sample[0] = -1;
     return (problem_.forward.apply(seen) - measured) / trial.view(per_sample);
@@ -221,9 +221,10 @@ std::unique_ptr<FlowMethod> make_gibbs(const MethodSetup& setup) {
   if (covariance == CovarianceKind::lowrank)
     throw UsageError("flow.method = gibbs has no use for flow.covariance = lowrank; take diagonal or full");
   if (covariance == CovarianceKind::full && particles <= entries) {
-    throw UsageError(concat("flow.covariance = full takes a covariance of ", entries, " latent entries from ",
-                            particles,
-                            " particles; take more particles than entries, or flow.covariance = diagonal"));
+    throw UsageError(
+        "flow.covariance = full takes a covariance of {} latent entries from {} particles; take more "
+        "particles than entries, or flow.covariance = diagonal",
+        entries, particles);
   }
   return std::make_unique<SplitGibbs>(setup);
 }

@@ -54,11 +54,11 @@ LinearMmse::LinearMmse(const GaussianImages& images, std::shared_ptr<const Forwa
     throw UsageError(
         "linear MMSE: the operator is not linear; the estimate exists for linear operators only");
   if (images.mean.numel() > kMostValues) {
-    throw UsageError(concat("linear MMSE: an image has ", images.mean.numel(), " values, where ", kMostValues,
-                            " can be at most; use smaller images"));
+    throw UsageError("linear MMSE: an image has {} values, where {} can be at most; use smaller images",
+                     images.mean.numel(), kMostValues);
   }
   if (!(sigma >= 0))
-    throw UsageError(concat("problem.sigma: ", sigma, " is not a standard deviation; it must be >= 0"));
+    throw UsageError("problem.sigma: {} is not a standard deviation; it must be >= 0", sigma);
 
   const at::NoGradGuard no_gradients;
   mean_ = images.mean.to(at::kCPU, at::kDouble);  // [C, H, W]

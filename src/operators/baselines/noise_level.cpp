@@ -38,9 +38,10 @@ double estimate_noise_level(const at::Tensor& y, const ForwardOperator& forward)
   }
   const std::int64_t count = differences.defined() ? differences.numel() : 0;
   if (count < least_differences) {
-    throw DataError(concat("problem.sigma: 'estimate' needs ", least_differences,
-                           " observed squares of 3 x 3 pixels, and this measurement has ", count,
-                           "; give the noise's standard deviation"));
+    throw DataError(
+        "problem.sigma: 'estimate' needs {} observed squares of 3 x 3 pixels, and this measurement has {}; "
+        "give the noise's standard deviation",
+        least_differences, count);
   }
   return differences.abs().median().item<double>() / median_of_normal;
 }

@@ -18,7 +18,7 @@ namespace dwgf {
 namespace {
 
 [[noreturn]] void refuse(const char* part, const std::string& found, const std::string& wanted) {
-  throw DataError(concat("prior: the mixture's ", part, " ", found, "; ", wanted));
+  throw DataError("prior: the mixture's {} {}; {}", part, found, wanted);
 }
 
 void require(bool good, const char* part, const std::string& found, const std::string& wanted) {
@@ -26,7 +26,7 @@ void require(bool good, const char* part, const std::string& found, const std::s
 }
 
 std::string shape_of(const at::Tensor& tensor) {
-  return tensor.defined() ? concat("have the shape ", tensor.sizes()) : "are not there";
+  return tensor.defined() ? formatted("have the shape {}", tensor.sizes()) : "are not there";
 }
 
 void require_finite(const at::Tensor& tensor, const char* part) {
@@ -49,7 +49,7 @@ Components components_of(const GaussianMixture& mixture) {
   const std::int64_t count = means.size(0), d = means.numel() / count;
   const at::Tensor& weights = mixture.weights;
   require(weights.defined() && weights.dim() == 1 && weights.size(0) == count, "weights", shape_of(weights),
-          concat("one for each of the ", count, " components is needed"));
+          formatted("one for each of the {} components is needed", count));
   require_finite(weights, "weights");
   require_finite(means, "means");
   require(weights.gt(0).all().item<bool>(), "weights", "are not all positive",
@@ -63,7 +63,7 @@ Components components_of(const GaussianMixture& mixture) {
     components.variances = covariances.reshape({count, d});
   } else {
     require(covariances.sizes() == at::IntArrayRef({count, d, d}), "covariances", shape_of(covariances),
-            concat("[", count, ", ", d, ", ", d, "] or that of the means is needed"));
+            formatted("[{}, {}, {}] or that of the means is needed", count, d, d));
     require(at::allclose(covariances, covariances.transpose(1, 2), 1e-8, 1e-12), "covariances",
             "are not symmetric", "a covariance is");
     std::tie(components.variances, components.axes) = at::linalg_eigh(covariances);
@@ -78,7 +78,7 @@ std::string sha256_of(const std::vector<at::Tensor>& tensors) {
   for (const at::Tensor& tensor : tensors) {
     if (!tensor.defined()) continue;
     const at::Tensor dense = tensor.contiguous();
-    const std::string shape = concat(dense.sizes());
+    const std::string shape = formatted("{}", dense.sizes());
     hash.update(std::as_bytes(std::span(shape)));
     hash.update({static_cast<const std::byte*>(dense.const_data_ptr()), dense.nbytes()});
   }
@@ -168,7 +168,7 @@ void check_decoder(const GaussianMixture& mixture) {
   require_finite(offset, "offset");
   const std::int64_t d = mixture.means.numel() / mixture.means.size(0);
   require(decoder.sizes() == at::IntArrayRef({offset.numel(), d}), "decoder", shape_of(decoder),
-          concat("[", offset.numel(), ", ", d, "] is needed: pixels by latents"));
+          formatted("[{}, {}] is needed: pixels by latents", offset.numel(), d));
   require_finite(decoder, "decoder");
 }
 
@@ -206,8 +206,7 @@ DdpmScheduleConfig schedule_of(const Hdf5Arrays& file) {
   config.beta_end = file.number("beta_end").value_or(config.beta_end);
   const std::string kind = file.text("beta_schedule").value_or("scaled_linear");
   if (kind != "linear" && kind != "scaled_linear") {
-    throw DataError(
-        concat(file.path(), ": beta_schedule is '", kind, "'; known are linear and scaled_linear"));
+    throw DataError("{}: beta_schedule is '{}'; known are linear and scaled_linear", file.path(), kind);
   }
   config.beta_schedule = kind == "linear" ? BetaSchedule::linear : BetaSchedule::scaled_linear;
   return config;
@@ -241,7 +240,7 @@ std::unique_ptr<Prior> load_gaussian_mixture(const std::string& path, const Prio
   try {
     return make_gaussian_mixture(mixture, at::TensorOptions(options.dtype).device(options.device));
   } catch (const DataError& error) {
-    throw DataError(concat(path, ": ", error.what()));
+    throw DataError("{}: {}", path, error.what());
   }
 }
 

@@ -22,9 +22,10 @@ const PriorFamily& family_of(const std::string& path, std::span<const PriorFamil
   for (const PriorFamily& family : families) {
     if (family.recognises(path)) return family;
   }
-  throw NotFoundError(concat("prior: '", path,
-                             "' is neither a folder nor a file; give a diffusers directory (unet/, vae/, "
-                             "scheduler/) or the HDF5 file of a Gaussian mixture"));
+  throw NotFoundError(
+      "prior: '{}' is neither a folder nor a file; give a diffusers directory (unet/, vae/, scheduler/) or "
+      "the HDF5 file of a Gaussian mixture",
+      path);
 }
 
 std::unique_ptr<Prior> load_prior(const std::string& path, const PriorOptions& options) {

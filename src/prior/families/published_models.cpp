@@ -44,24 +44,27 @@ std::vector<std::string> published_model_warnings(const UNetConfig& unet,
   const auto model = published(unet);
   if (!model) return {};
   std::vector<std::string> warnings;
-  const std::string looks = concat("the prior's U-Net has the shape of ", model->name);
+  const std::string looks = formatted("the prior's U-Net has the shape of {}", model->name);
   if (schedule.prediction != model->prediction) {
-    warnings.push_back(concat(looks, ", which predicts ", name_of(model->prediction),
-                              ", but its scheduler_config.json says prediction_type = ",
-                              name_of(schedule.prediction), "; is the scheduler of another model?"));
+    warnings.push_back(
+        formatted("{}, which predicts {}, but its scheduler_config.json says prediction_type = {}; is the "
+                  "scheduler of another model?",
+                  looks, name_of(model->prediction), name_of(schedule.prediction)));
   }
   if (!near(autoencoder.scaling_factor, 0.18215)) {
-    warnings.push_back(concat(looks, ", whose latents are scaled by 0.18215, but vae/config.json says ",
-                              autoencoder.scaling_factor, "; is the autoencoder of another model?"));
+    warnings.push_back(
+        formatted("{}, whose latents are scaled by 0.18215, but vae/config.json says {}; is the autoencoder "
+                  "of another model?",
+                  looks, autoencoder.scaling_factor));
   }
   const bool betas =
       schedule.trained_betas.empty() && schedule.beta_schedule == BetaSchedule::scaled_linear &&
       near(schedule.beta_start, 0.00085) && near(schedule.beta_end, 0.012) && schedule.train_steps == 1000;
   if (!betas) {
     warnings.push_back(
-        concat(looks,
-               ", trained with scaled_linear betas from 0.00085 to 0.012 over 1000 "
-               "steps, but its scheduler_config.json says otherwise; are keys missing in it?"));
+        formatted("{}, trained with scaled_linear betas from 0.00085 to 0.012 over 1000 steps, but its "
+                  "scheduler_config.json says otherwise; are keys missing in it?",
+                  looks));
   }
   return warnings;
 }
@@ -71,16 +74,18 @@ std::optional<std::string> prediction_warning(PredictionType claimed, double cor
   if (noise_level < 0.99) return std::nullopt;
   const bool gives_noise_back = correlation > 0.9;
   if (claimed == PredictionType::v_prediction && gives_noise_back) {
-    return concat("the prior's U-Net gives back the noise it is shown at its last time (correlation ",
-                  correlation,
-                  "), as one that predicts epsilon does, but its scheduler_config.json says "
-                  "prediction_type = v_prediction; is the scheduler of another model?");
+    return formatted(
+        "the prior's U-Net gives back the noise it is shown at its last time (correlation {}), as one that "
+        "predicts epsilon does, but its scheduler_config.json says prediction_type = v_prediction; is the "
+        "scheduler of another model?",
+        correlation);
   }
   if (claimed == PredictionType::epsilon && !(correlation > 0.5)) {
-    return concat("the prior's U-Net does not give back the noise it is shown at its last time (correlation ",
-                  correlation,
-                  ", where one that predicts epsilon is near 1), but its scheduler_config.json "
-                  "says prediction_type = epsilon; does it predict v, or are its weights not trained?");
+    return formatted(
+        "the prior's U-Net does not give back the noise it is shown at its last time (correlation {}, where "
+        "one that predicts epsilon is near 1), but its scheduler_config.json says prediction_type = epsilon; "
+        "does it predict v, or are its weights not trained?",
+        correlation);
   }
   return std::nullopt;
 }

@@ -62,9 +62,10 @@ Loader::Loader(const fs::path& directory, const PriorOptions& options)
       autoencoder_(read_autoencoder_config(directory / "vae" / "config.json")),
       unet_(read_unet_config(directory / "unet" / "config.json")) {
   if (unet_.latent_channels != autoencoder_.latent_channels) {
-    throw DataError(concat("prior: the U-Net in ", directory.string(), " works on ", unet_.latent_channels,
-                           " latent channels but its autoencoder on ", autoencoder_.latent_channels,
-                           "; take both from one model"));
+    throw DataError(
+        "prior: the U-Net in {} works on {} latent channels but its autoencoder on {}; take both from one "
+        "model",
+        directory.string(), unet_.latent_channels, autoencoder_.latent_channels);
   }
   std::error_code ignored;
   has_text_encoder_ = fs::is_directory(directory / "text_encoder", ignored);
@@ -72,9 +73,9 @@ Loader::Loader(const fs::path& directory, const PriorOptions& options)
     throw UsageError("prior: a prompt and a prompt's embedding were given; give one of them");
   if (!options.prompt.empty() && !has_text_encoder_) {
     throw NotFoundError(
-        concat("prior: there is no folder ", (directory / "text_encoder").string(),
-               ", so the prompt cannot be encoded; fetch text_encoder/ and tokenizer/ too, give "
-               "the prompt's embedding, or leave the prompt out"));
+        "prior: there is no folder {}, so the prompt cannot be encoded; fetch text_encoder/ and tokenizer/ "
+        "too, give the prompt's embedding, or leave the prompt out",
+        (directory / "text_encoder").string());
   }
 }
 
@@ -84,19 +85,20 @@ Conditioning Loader::conditioning(const std::optional<Weights>& text, FileHashes
   if (text) {
     const TextEncoderConfig config = read_text_encoder_config(text->folder() / "config.json");
     if (config.channels != channels) {
-      throw DataError(concat("prior: the text encoder in ", text->folder().string(), " makes embeddings of ",
-                             config.channels, " channels (its hidden_size), but the U-Net in ",
-                             directory_.string(), " needs ", channels,
-                             " (its cross_attention_dim); take both from one model"));
+      throw DataError(
+          "prior: the text encoder in {} makes embeddings of {} channels (its hidden_size), but the U-Net in "
+          "{} needs {} (its cross_attention_dim); take both from one model",
+          text->folder().string(), config.channels, directory_.string(), channels);
     }
     // Run once, so that half precision would save nothing.
     context = encode_prompt(directory_, config, *text, options_.prompt, tensors_, hashes);
   }
   if (!context.defined()) return {.tokens = at::zeros({1, 1, channels}, tensors_)};
   if (context.dim() != 3 || context.size(0) != 1 || context.size(1) < 1 || context.size(2) != channels) {
-    throw DataError(concat("prior: the prompt's embedding has the shape ", context.sizes(),
-                           ", but the U-Net in ", directory_.string(), " needs [1, tokens, ", channels,
-                           "]: it was made by another model's text encoder"));
+    throw DataError(
+        "prior: the prompt's embedding has the shape {}, but the U-Net in {} needs [1, tokens, {}]: it was "
+        "made by another model's text encoder",
+        context.sizes(), directory_.string(), channels);
   }
   return {.tokens = context.detach().to(options_.device)};
 }
@@ -130,10 +132,9 @@ std::vector<std::string> Loader::warnings() const {
        {std::pair("U-Net", unet_precision_), {"autoencoder", autoencoder_precision_}}) {
     if (precision.type == at::kHalf && options_.device.is_cpu()) {
       warnings.push_back(
-          concat("the ", network,
-                 " computes in fp16, which is slow on CPUs (20 times slower than "
-                 "fp32 where it was measured: most have no arithmetic for it); bf16 or fp32 is "
-                 "faster"));
+          formatted("the {} computes in fp16, which is slow on CPUs (20 times slower than fp32 where it was "
+                    "measured: most have no arithmetic for it); bf16 or fp32 is faster",
+                    network));
     }
   }
   return warnings;
@@ -215,8 +216,9 @@ bool is_stable_diffusion(const std::string& directory) {
 std::unique_ptr<Prior> load_stable_diffusion(const std::string& directory, const PriorOptions& options) {
   return guarded_load(directory, [&] {
     if (!is_stable_diffusion(directory)) {
-      throw NotFoundError(concat("prior: no such directory: ", directory,
-                                 "; name a diffusers directory with unet/, vae/ and scheduler/"));
+      throw NotFoundError(
+          "prior: no such directory: {}; name a diffusers directory with unet/, vae/ and scheduler/",
+          directory);
     }
     return Loader(directory, options).load();
   });

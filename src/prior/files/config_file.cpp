@@ -17,7 +17,7 @@ std::string either(const std::vector<std::string>& allowed) {
 }
 
 std::string range(auto least, auto most) {
-  return concat(least, " ... ", most);
+  return formatted("{} ... {}", least, most);
 }
 
 }  // namespace
@@ -29,7 +29,7 @@ ConfigFile::ConfigFile(const std::filesystem::path& file, std::initializer_list<
 }
 
 void ConfigFile::fail(const char* key, const std::string& found, const std::string& allowed) const {
-  throw DataError(concat("prior: ", file_.string(), ": '", key, "' is ", found, "; supported: ", allowed));
+  throw DataError("prior: {}: '{}' is {}; supported: {}", file_.string(), key, found, allowed);
 }
 
 nlohmann::json ConfigFile::value(const char* key) const {
@@ -52,7 +52,7 @@ std::int64_t ConfigFile::integer_of(const char* key, const nlohmann::json& found
   if (found.is_number()) number = found.get<double>();
   if (!(number >= static_cast<double>(least) && number <= static_cast<double>(most)) ||
       number != std::floor(number)) {
-    fail(key, brief(found), concat("whole numbers ", range(least, most)));
+    fail(key, brief(found), formatted("whole numbers {}", range(least, most)));
   }
   return static_cast<std::int64_t>(number);
 }
@@ -66,7 +66,8 @@ double ConfigFile::real(const char* key, double missing, double least, double mo
   const auto found = value(key);
   if (found.is_null()) return missing;
   const double number = found.is_number() ? found.get<double>() : std::nan("");
-  if (!(number >= least && number <= most)) fail(key, brief(found), concat("numbers ", range(least, most)));
+  if (!(number >= least && number <= most))
+    fail(key, brief(found), formatted("numbers {}", range(least, most)));
   return number;
 }
 
@@ -92,7 +93,7 @@ std::vector<std::int64_t> ConfigFile::integers(const char* key, std::int64_t mis
   const auto found = value(key);
   if (!found.is_array()) return std::vector<std::int64_t>(count, integer(key, missing, least, most));
   if (found.size() != count)
-    fail(key, brief(found), concat("one number, or one for each of the ", count, " levels"));
+    fail(key, brief(found), formatted("one number, or one for each of the {} levels", count));
   return list(key, {}, count, least, most);
 }
 
@@ -101,7 +102,7 @@ std::vector<std::int64_t> ConfigFile::list(const char* key, const std::vector<st
   const auto found = value(key);
   if (found.is_null()) return missing;
   if (!found.is_array() || found.empty() || found.size() > longest) {
-    fail(key, brief(found), concat("lists of 1 ... ", longest, " whole numbers"));
+    fail(key, brief(found), formatted("lists of 1 ... {} whole numbers", longest));
   }
   std::vector<std::int64_t> out;
   for (const auto& item : found) out.push_back(integer_of(key, item, least, most));
@@ -123,7 +124,7 @@ std::vector<std::string> ConfigFile::texts(const char* key, const std::vector<st
     }
   }
   if (out.size() != count)
-    fail(key, concat("a list of ", out.size()), concat("one for each of the ", count, " levels"));
+    fail(key, formatted("a list of {}", out.size()), formatted("one for each of the {} levels", count));
   return out;
 }
 
@@ -131,7 +132,7 @@ std::vector<float> ConfigFile::reals(const char* key, std::size_t longest) const
   const auto found = value(key);
   if (found.is_null()) return {};
   if (!found.is_array() || found.empty() || found.size() > longest) {
-    fail(key, brief(found), concat("lists of 1 ... ", longest, " numbers"));
+    fail(key, brief(found), formatted("lists of 1 ... {} numbers", longest));
   }
   std::vector<float> out;
   for (const auto& item : found) {
@@ -148,7 +149,7 @@ void ConfigFile::require(const char* key, const nlohmann::json& only) const {
 
 void ConfigFile::check_divides(const char* key, std::int64_t divisor, std::int64_t channels) const {
   if (channels % divisor != 0)
-    fail(key, concat(divisor), concat("divisors of the number of channels, ", channels));
+    fail(key, formatted("{}", divisor), formatted("divisors of the number of channels, {}", channels));
 }
 
 std::string config_class(const std::filesystem::path& path) {

@@ -50,8 +50,8 @@ std::string brief(const nlohmann::json& value) {
 
 nlohmann::json parse_json_object(std::string_view text, const std::string& where) {
   if (nesting(text) > kMostNesting) {
-    throw DataError(concat(where, " is nested more than ", kMostNesting,
-                           " levels deep, so it is not what it claims to be"));
+    throw DataError("{} is nested more than {} levels deep, so it is not what it claims to be", where,
+                    kMostNesting);
   }
   std::set<std::string> keys;
   std::string repeated;
@@ -66,12 +66,11 @@ nlohmann::json parse_json_object(std::string_view text, const std::string& where
   try {
     parsed = nlohmann::json::parse(text.begin(), text.end(), watch_keys);
   } catch (const nlohmann::json::exception& error) {
-    throw DataError(concat(where, " is not valid JSON (", shortened(error.what(), 200),
-                           "); the file may be damaged: fetch it again"));
+    throw DataError("{} is not valid JSON ({}); the file may be damaged: fetch it again", where,
+                    shortened(error.what(), 200));
   }
-  if (!parsed.is_object()) throw DataError(concat(where, " is not a JSON object, but ", brief(parsed)));
-  if (!repeated.empty())
-    throw DataError(concat(where, " has the key '", shortened(repeated), "' more than once"));
+  if (!parsed.is_object()) throw DataError("{} is not a JSON object, but {}", where, brief(parsed));
+  if (!repeated.empty()) throw DataError("{} has the key '{}' more than once", where, shortened(repeated));
   return parsed;
 }
 
@@ -79,8 +78,8 @@ nlohmann::json read_json_object(const std::filesystem::path& file) {
   const MappedFile mapped(file);
   const auto bytes = mapped.bytes();
   if (bytes.size() > kMostBytes) {
-    throw DataError(concat(file.string(), " has ", bytes.size(),
-                           " bytes, too many for a configuration (at most ", kMostBytes, ")"));
+    throw DataError("{} has {} bytes, too many for a configuration (at most {})", file.string(), bytes.size(),
+                    kMostBytes);
   }
   return parse_json_object({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, file.string());
 }

@@ -30,15 +30,15 @@ MappedFile::MappedFile(const std::filesystem::path& path) {
   const Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
   if (file.value < 0) {
     const std::string reason = std::strerror(errno);
-    if (errno == ENOENT || errno == ENOTDIR) throw NotFoundError(concat("no such file: ", path.string()));
-    throw IoError(concat("cannot open ", path.string(), " (", reason, ")"));
+    if (errno == ENOENT || errno == ENOTDIR) throw NotFoundError("no such file: {}", path.string());
+    throw IoError("cannot open {} ({})", path.string(), reason);
   }
   struct stat status {};
   if (::fstat(file.value, &status) != 0)
-    throw IoError(concat("cannot examine ", path.string(), " (", std::strerror(errno), ")"));
-  if (!S_ISREG(status.st_mode)) throw DataError(concat(path.string(), " is not a regular file"));
+    throw IoError("cannot examine {} ({})", path.string(), std::strerror(errno));
+  if (!S_ISREG(status.st_mode)) throw DataError("{} is not a regular file", path.string());
   size_ = static_cast<std::size_t>(status.st_size);
-  if (size_ == 0) throw DataError(concat(path.string(), " is empty; fetch it again"));
+  if (size_ == 0) throw DataError("{} is empty; fetch it again", path.string());
   std::error_code ignored;
   identity_ = {.path = std::filesystem::canonical(path, ignored).string(),
                .device = status.st_dev,
@@ -48,7 +48,7 @@ MappedFile::MappedFile(const std::filesystem::path& path) {
                .changed = nanoseconds(status.st_ctim)};
   void* const address = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, file.value, 0);
   if (address == MAP_FAILED)
-    throw IoError(concat("cannot map ", path.string(), " into memory (", std::strerror(errno), ")"));
+    throw IoError("cannot map {} into memory ({})", path.string(), std::strerror(errno));
   data_ = static_cast<const std::byte*>(address);
 }
 

@@ -53,33 +53,33 @@ class HeaderReader {
           "download the file");
     }
     if (bytes_.size() < kLengthBytes)
-      fail("has only ", bytes_.size(), " bytes, fewer than any safetensors file; fetch it again");
+      fail("has only {} bytes, fewer than any safetensors file; fetch it again", bytes_.size());
     std::uint64_t length = 0;
     std::memcpy(&length, bytes_.data(), kLengthBytes);
     if (length > kMostHeaderBytes) {
-      fail("claims a header of ", length, " bytes (at most ", kMostHeaderBytes,
-           " are allowed), so it is not a safetensors file");
+      fail("claims a header of {} bytes (at most {} are allowed), so it is not a safetensors file", length,
+           kMostHeaderBytes);
     }
     if (length > bytes_.size() - kLengthBytes) {
-      fail("claims a header of ", length, " bytes but has only ", bytes_.size(),
-           " in all: it is cut short; fetch it again");
+      fail("claims a header of {} bytes but has only {} in all: it is cut short; fetch it again", length,
+           bytes_.size());
     }
     return {reinterpret_cast<const char*>(bytes_.data()) + kLengthBytes, static_cast<std::size_t>(length)};
   }
 
   StoredTensor tensor(const std::string& name, const nlohmann::json& entry) const {
-    if (!entry.is_object()) fail_tensor(name, "is described by ", brief(entry), ", not by an object");
+    if (!entry.is_object()) fail_tensor(name, "is described by {}, not by an object", brief(entry));
     for (const char* key : {"dtype", "shape", "data_offsets"}) {
-      if (!entry.contains(key)) fail_tensor(name, "has no '", key, "'");
+      if (!entry.contains(key)) fail_tensor(name, "has no '{}'", key);
     }
     if (entry.size() != 3)
-      fail_tensor(name, "has other keys than dtype, shape and data_offsets: ", brief(entry));
+      fail_tensor(name, "has other keys than dtype, shape and data_offsets: {}", brief(entry));
     StoredTensor out;
     out.name = name;
-    if (!entry["dtype"].is_string()) fail_tensor(name, "has the type ", brief(entry["dtype"]));
+    if (!entry["dtype"].is_string()) fail_tensor(name, "has the type {}", brief(entry["dtype"]));
     out.dtype = entry["dtype"].get<std::string>();
     const auto bits = bits_of(out.dtype);
-    if (!bits) fail_tensor(name, "has the type '", shortened(out.dtype), "', which the format does not have");
+    if (!bits) fail_tensor(name, "has the type '{}', which the format does not have", shortened(out.dtype));
 
     const std::uint64_t bytes = read_shape(entry["shape"], *bits, out);
     read_offsets(entry["data_offsets"], bytes, out);
@@ -91,48 +91,51 @@ class HeaderReader {
     std::uint64_t position = 0;
     for (const auto& tensor : tensors) {
       if (tensor.begin < position)
-        fail_tensor(tensor.name, "overlaps the tensor before it, at byte ", tensor.begin, " of the data");
+        fail_tensor(tensor.name, "overlaps the tensor before it, at byte {} of the data", tensor.begin);
       if (tensor.begin > position)
-        fail_tensor(tensor.name, "leaves a hole before it, of ", tensor.begin - position, " bytes");
+        fail_tensor(tensor.name, "leaves a hole before it, of {} bytes", tensor.begin - position);
       position = tensor.end;
       if (position > data_bytes) {
-        fail_tensor(tensor.name, "ends at byte ", position, " of the data, but there are only ", data_bytes,
-                    ": the file is cut short; fetch it again");
+        fail_tensor(
+            tensor.name,
+            "ends at byte {} of the data, but there are only {}: the file is cut short; fetch it again",
+            position, data_bytes);
       }
     }
     if (position != data_bytes)
-      fail("has ", data_bytes - position, " bytes behind its last tensor; fetch it again");
+      fail("has {} bytes behind its last tensor; fetch it again", data_bytes - position);
   }
 
-  template <class... Parts>
-  [[noreturn]] void fail(const Parts&... parts) const {
-    throw DataError(concat("weights: ", path_.string(), " ", parts...));
+  template <class... Values>
+  [[noreturn]] void fail(FormatText<std::type_identity_t<Values>...> text, const Values&... values) const {
+    throw DataError("weights: {} {}", path_.string(), formatted(text, values...));
   }
-  template <class... Parts>
-  [[noreturn]] void fail_tensor(const std::string& name, const Parts&... parts) const {
-    fail("is damaged or not a safetensors file: tensor '", shortened(name), "' ", parts...);
+  template <class... Values>
+  [[noreturn]] void fail_tensor(const std::string& name, FormatText<std::type_identity_t<Values>...> text,
+                                const Values&... values) const {
+    fail("is damaged or not a safetensors file: tensor '{}' {}", shortened(name), formatted(text, values...));
   }
 
  private:
   /// Sets the shape; the tensor's bytes.
   std::uint64_t read_shape(const nlohmann::json& shape, std::uint64_t element_bits, StoredTensor& out) const {
     if (!shape.is_array() || shape.size() > kMostDimensions)
-      fail_tensor(out.name, "has the shape ", brief(shape));
+      fail_tensor(out.name, "has the shape {}", brief(shape));
     // Zeros are left out of the product, as they would hide an overflow of the others, which LibTorch
     // multiplies too.
     std::uint64_t bits = element_bits;
     bool empty = false;
     for (const auto& item : shape) {
       std::uint64_t extent = 0;
-      if (!take_whole(item, extent)) fail_tensor(out.name, "has the shape ", brief(shape));
+      if (!take_whole(item, extent)) fail_tensor(out.name, "has the shape {}", brief(shape));
       empty = empty || extent == 0;
       if (__builtin_mul_overflow(bits, std::max<std::uint64_t>(extent, 1), &bits) || bits > kMostBits) {
-        fail_tensor(out.name, "has the shape ", brief(shape), ", larger than any memory");
+        fail_tensor(out.name, "has the shape {}, larger than any memory", brief(shape));
       }
       out.shape.push_back(static_cast<std::int64_t>(extent));
     }
     if (empty) return 0;
-    if (bits % 8 != 0) fail_tensor(out.name, "does not fill whole bytes: ", out.dtype, " ", brief(shape));
+    if (bits % 8 != 0) fail_tensor(out.name, "does not fill whole bytes: {} {}", out.dtype, brief(shape));
     return bits / 8;
   }
 
@@ -140,10 +143,10 @@ class HeaderReader {
     const bool pair = offsets.is_array() && offsets.size() == 2;
     if (!pair || !take_whole(offsets[0], out.begin) || !take_whole(offsets[1], out.end) ||
         out.begin > out.end) {
-      fail_tensor(out.name, "has the offsets ", brief(offsets), ", not [begin, end]");
+      fail_tensor(out.name, "has the offsets {}, not [begin, end]", brief(offsets));
     }
     if (out.end - out.begin != bytes) {
-      fail_tensor(out.name, "needs ", bytes, " bytes but its offsets hold ", out.end - out.begin);
+      fail_tensor(out.name, "needs {} bytes but its offsets hold {}", bytes, out.end - out.begin);
     }
   }
 
@@ -157,13 +160,14 @@ SafetensorsFile::SafetensorsFile(const std::filesystem::path& path) : path_(path
   const HeaderReader reader(path_, file_.bytes());
   const std::string_view header = reader.header();
   data_begin_ = kLengthBytes + header.size();
-  const nlohmann::json entries = parse_json_object(header, concat("weights: the header of ", path_.string()));
+  const nlohmann::json entries =
+      parse_json_object(header, formatted("weights: the header of {}", path_.string()));
   for (const auto& [name, entry] : entries.items()) {
     if (name == "__metadata__") {
-      if (!entry.is_object()) reader.fail("has metadata that are not an object but ", brief(entry));
+      if (!entry.is_object()) reader.fail("has metadata that are not an object but {}", brief(entry));
       for (const auto& [key, value] : entry.items()) {
         if (!value.is_string())
-          reader.fail("has metadata that are not text: '", shortened(key), "' is ", brief(value));
+          reader.fail("has metadata that are not text: '{}' is {}", shortened(key), brief(value));
         metadata_[key] = value.get<std::string>();
       }
     } else {
@@ -180,9 +184,10 @@ at::Tensor SafetensorsFile::view(const StoredTensor& tensor) const {
       {"F64", at::kDouble}, {"F32", at::kFloat}, {"F16", at::kHalf}, {"BF16", at::kBFloat16}};
   const auto type = types.find(tensor.dtype);
   if (type == types.end()) {
-    throw DataError(concat("weights: tensor '", shortened(tensor.name), "' in ", path_.string(),
-                           " has the type ", tensor.dtype,
-                           "; weights may be F64, F32, F16 or BF16 (quantised models are not supported)"));
+    throw DataError(
+        "weights: tensor '{}' in {} has the type {}; weights may be F64, F32, F16 or BF16 (quantised models "
+        "are not supported)",
+        shortened(tensor.name), path_.string(), tensor.dtype);
   }
   const auto options = at::TensorOptions(type->second).device(at::kCPU);
   const std::size_t size = tensor.end - tensor.begin;

@@ -33,8 +33,8 @@ DdpmScheduleConfig read_scheduler_config(const std::filesystem::path& path) {
   // With trained betas diffusers takes their number for abar, whatever num_train_timesteps says.
   if (!config.trained_betas.empty() &&
       config.train_steps != static_cast<std::int64_t>(config.trained_betas.size())) {
-    file.fail("trained_betas", concat("a list of ", config.trained_betas.size()),
-              concat("num_train_timesteps of them, ", config.train_steps));
+    file.fail("trained_betas", formatted("a list of {}", config.trained_betas.size()),
+              formatted("num_train_timesteps of them, {}", config.train_steps));
   }
   config.steps_offset = file.integer("steps_offset", 0, 0, config.train_steps - 1);
   config.prediction = file.text("prediction_type", "epsilon", {"epsilon", "v_prediction"}) == "epsilon"

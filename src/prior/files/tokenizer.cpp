@@ -39,8 +39,9 @@ void check_utf8(std::string_view text) {
     const auto length = utf8proc_iterate(reinterpret_cast<const utf8proc_uint8_t*>(text.data()) + at,
                                          static_cast<utf8proc_ssize_t>(text.size() - at), &character);
     if (length <= 0) {
-      throw UsageError(concat("prior.prompt is not valid UTF-8 (byte ", at + 1, " of ", text.size(),
-                              "); save the file, or set the terminal, as UTF-8"));
+      throw UsageError(
+          "prior.prompt is not valid UTF-8 (byte {} of {}); save the file, or set the terminal, as UTF-8",
+          at + 1, text.size());
     }
     at += static_cast<std::size_t>(length);
   }
@@ -81,8 +82,7 @@ std::string normalize(std::string_view text) {
                                  static_cast<utf8proc_ssize_t>(text.size()), &raw,
                                  static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_COMPOSE));
   const std::unique_ptr<utf8proc_uint8_t, decltype(&std::free)> owner(raw, &std::free);
-  if (size < 0)
-    throw InternalError(concat("prior: the prompt cannot be normalised (", utf8proc_errmsg(size), ")"));
+  if (size < 0) throw InternalError("prior: the prompt cannot be normalised ({})", utf8proc_errmsg(size));
   std::string_view rest(reinterpret_cast<const char*>(raw), static_cast<std::size_t>(size));
   std::string out;
   bool after_space = false;

@@ -35,13 +35,12 @@ json value(const json& object, const char* key) {
 
 void read_vocabulary(const json& content, const fs::path& file, TokenizerFiles& out) {
   if (!content.is_object() || content.empty())
-    throw DataError(
-        concat("prior: ", file.string(), " has no vocabulary of tokens to numbers; fetch it again"));
+    throw DataError("prior: {} has no vocabulary of tokens to numbers; fetch it again", file.string());
   for (const auto& [symbol, number] : content.items()) {
     if (!number.is_number_integer() || !(number.get<double>() >= 0 && number.get<double>() < kMostTokens)) {
-      throw DataError(concat("prior: ", file.string(), ": token '", shortened(symbol), "' has the number ",
-                             brief(number), "; supported: whole numbers 0 ... ",
-                             static_cast<std::int64_t>(kMostTokens) - 1));
+      throw DataError("prior: {}: token '{}' has the number {}; supported: whole numbers 0 ... {}",
+                      file.string(), shortened(symbol), brief(number),
+                      static_cast<std::int64_t>(kMostTokens) - 1);
     }
     out.vocabulary.emplace(symbol, number.get<std::int64_t>());
   }
@@ -51,10 +50,11 @@ void add_merge(const std::string& left, const std::string& right, const fs::path
                TokenizerFiles& out) {
   for (const auto& symbol : {left, right, left + right}) {
     if (out.vocabulary.contains(symbol)) continue;
-    throw DataError(concat("prior: ", file.string(), ": merge ", position, " ('", shortened(left), "' with '",
-                           shortened(right), "') needs the token '", shortened(symbol), "', which ",
-                           out.vocabulary_file.string(),
-                           " does not have; fetch both again, of one revision"));
+    throw DataError(
+        "prior: {}: merge {} ('{}' with '{}') needs the token '{}', which {} does not have; fetch both "
+        "again, of one revision",
+        file.string(), position, shortened(left), shortened(right), shortened(symbol),
+        out.vocabulary_file.string());
   }
   out.merges.emplace_back(left, right);
 }
@@ -81,8 +81,8 @@ void read_merges_file(const fs::path& file, TokenizerFiles& out) {
     if (line.starts_with("#version")) continue;
     std::string left, right;
     if (!split_merge(line, left, right)) {
-      throw DataError(concat("prior: ", file.string(), ": line ", number, " is '", shortened(line),
-                             "', not two tokens with a blank between; fetch it again"));
+      throw DataError("prior: {}: line {} is '{}', not two tokens with a blank between; fetch it again",
+                      file.string(), number, shortened(line));
     }
     add_merge(left, right, file, number, out);
   }
@@ -90,8 +90,7 @@ void read_merges_file(const fs::path& file, TokenizerFiles& out) {
 
 void read_merges_list(const json& merges, const fs::path& file, TokenizerFiles& out) {
   if (!merges.is_array())
-    throw DataError(
-        concat("prior: ", file.string(), " has no list of merges ('model': 'merges'); fetch it again"));
+    throw DataError("prior: {} has no list of merges ('model': 'merges'); fetch it again", file.string());
   for (std::size_t i = 0; i < merges.size(); ++i) {
     const json& merge = merges[i];
     std::string left, right;
@@ -104,8 +103,8 @@ void read_merges_list(const json& merges, const fs::path& file, TokenizerFiles& 
       good = true;
     }
     if (!good) {
-      throw DataError(concat("prior: ", file.string(), ": merge ", i + 1, " is ", brief(merge),
-                             ", not two tokens; fetch it again"));
+      throw DataError("prior: {}: merge {} is {}, not two tokens; fetch it again", file.string(), i + 1,
+                      brief(merge));
     }
     add_merge(left, right, file, i + 1, out);
   }
@@ -130,12 +129,13 @@ Described describe(const json& found, const std::string& name, const fs::path& f
     for (const char* flag : {"lstrip", "rstrip", "single_word"}) {
       if (value(found, flag) != json(true)) continue;
       throw DataError(
-          concat("prior: ", file.string(), ": '", name, "' has '", flag,
-                 "' true; supported: false; use the tokenizer that the model was published with"));
+          "prior: {}: '{}' has '{}' true; supported: false; use the tokenizer that the model was published "
+          "with",
+          file.string(), name, flag);
     }
   } else {
-    throw DataError(concat("prior: ", file.string(), ": '", name, "' is ", brief(found),
-                           "; supported: a text, or an object with a text 'content'"));
+    throw DataError("prior: {}: '{}' is {}; supported: a text, or an object with a text 'content'",
+                    file.string(), name, brief(found));
   }
   return out;
 }
@@ -184,8 +184,7 @@ void read_special_tokens(const fs::path& folder, const json& config, const json&
     const json found = value(named, key);
     if (found.is_null() || found.empty()) continue;
     if (!found.is_array())
-      throw DataError(concat("prior: ", origin_of(key).string(), ": '", key, "' is ", brief(found),
-                             "; supported: a list"));
+      throw DataError("prior: {}: '{}' is {}; supported: a list", origin_of(key).string(), key, brief(found));
     for (const auto& token : found) candidates.push_back(describe(token, key, origin_of(key)));
     break;
   }
@@ -214,10 +213,10 @@ void read_special_tokens(const fs::path& folder, const json& config, const json&
   for (const auto& one : all) {
     if (one.token.content.empty()) continue;
     if (!out.vocabulary.contains(one.token.content)) {
-      throw DataError(concat("prior: the special token '", shortened(one.token.content),
-                             "' of the tokenizer in ", folder.string(), " is not in the vocabulary ",
-                             out.vocabulary_file.string(),
-                             "; fetch the folder again, whole and from one revision"));
+      throw DataError(
+          "prior: the special token '{}' of the tokenizer in {} is not in the vocabulary {}; fetch the "
+          "folder again, whole and from one revision",
+          shortened(one.token.content), folder.string(), out.vocabulary_file.string());
     }
     const auto same = std::ranges::find(out.special, one.token.content, &SpecialToken::content);
     if (same == out.special.end()) {
@@ -228,8 +227,7 @@ void read_special_tokens(const fs::path& folder, const json& config, const json&
   }
   for (const auto& [key, content] : contents) {
     if (!content.empty()) continue;
-    throw DataError(
-        concat("prior: ", origin_of(key.c_str()).string(), ": '", key, "' is empty; give the token's text"));
+    throw DataError("prior: {}: '{}' is empty; give the token's text", origin_of(key.c_str()).string(), key);
   }
   out.bos = contents.at("bos_token");
   out.eos = contents.at("eos_token");
@@ -243,8 +241,8 @@ std::optional<std::int64_t> read_max_length(const json& config, const fs::path& 
   const double number = found.is_number() ? found.get<double>() : 0.0;
   if (!(number >= 2.0) ||
       (number < kMostMaxLength && number != static_cast<double>(static_cast<std::int64_t>(number)))) {
-    throw DataError(concat("prior: ", file.string(), ": 'model_max_length' is ", brief(found),
-                           "; supported: whole numbers of at least 2"));
+    throw DataError("prior: {}: 'model_max_length' is {}; supported: whole numbers of at least 2",
+                    file.string(), brief(found));
   }
   if (number >= kMostMaxLength) return std::nullopt;
   return static_cast<std::int64_t>(number);
@@ -256,9 +254,9 @@ TokenizerFiles read_tokenizer_files(const fs::path& folder) {
   std::error_code ignored;
   if (!fs::is_directory(folder, ignored)) {
     throw NotFoundError(
-        concat("prior: there is no folder ", folder.string(),
-               ", so the prompt cannot be read; fetch the prior's tokenizer/ too, or give the "
-               "prompt's embedding instead"));
+        "prior: there is no folder {}, so the prompt cannot be read; fetch the prior's tokenizer/ too, or "
+        "give the prompt's embedding instead",
+        folder.string());
   }
   TokenizerFiles out;
   json config = json::object(), added_tokens = json::array();
@@ -279,22 +277,21 @@ TokenizerFiles read_tokenizer_files(const fs::path& folder) {
     const json model = value(content, "model");
     if (!model.is_object() || value(model, "type") == json("Unigram") ||
         value(model, "type") == json("WordPiece"))
-      throw DataError(concat("prior: ", whole.string(),
-                             ": 'model' is not of the type BPE, so it is not CLIP's tokenizer"));
+      throw DataError("prior: {}: 'model' is not of the type BPE, so it is not CLIP's tokenizer",
+                      whole.string());
     read_vocabulary(value(model, "vocab"), whole, out);
     read_merges_list(value(model, "merges"), whole, out);
     if (value(content, "added_tokens").is_array()) added_tokens = content.at("added_tokens");
     const json padding = value(content, "padding");
     if (padding.is_object() && value(padding, "direction") == json("Left"))
-      throw DataError(
-          concat("prior: ", whole.string(), ": 'padding' has the direction Left; supported: Right"));
+      throw DataError("prior: {}: 'padding' has the direction Left; supported: Right", whole.string());
   } else {
     out.vocabulary_file = folder / "vocab.json";
     for (const char* name : {"vocab.json", "merges.txt"}) {
       if (fs::exists(folder / name, ignored)) continue;
-      throw NotFoundError(concat("prior: no such file: ", (folder / name).string(), " (nor ",
-                                 whole.filename().string(),
-                                 "), so the prompt cannot be read; fetch the whole folder"));
+      throw NotFoundError(
+          "prior: no such file: {} (nor {}), so the prompt cannot be read; fetch the whole folder",
+          (folder / name).string(), whole.filename().string());
     }
     read_vocabulary(read_json_object(out.vocabulary_file), out.vocabulary_file, out);
     read_merges_file(folder / "merges.txt", out);

@@ -22,14 +22,15 @@ namespace fs = std::filesystem;
 std::vector<std::string> file_names(const fs::path& folder) {
   std::error_code error;
   if (!fs::is_directory(folder, error)) {
-    throw NotFoundError(concat("prior: there is no folder ", folder.string(),
-                               "; a prior is a diffusers directory with unet/, vae/ and scheduler/"));
+    throw NotFoundError(
+        "prior: there is no folder {}; a prior is a diffusers directory with unet/, vae/ and scheduler/",
+        folder.string());
   }
   std::vector<std::string> names;
   for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
     names.push_back(it->path().filename().string());
   }
-  if (error) throw IoError(concat("prior: cannot list ", folder.string(), " (", error.message(), ")"));
+  if (error) throw IoError("prior: cannot list {} ({})", folder.string(), error.message());
   std::ranges::sort(names);
   return names;
 }
@@ -55,8 +56,9 @@ std::string choose(const std::vector<std::string>& names, const std::string& pla
     if (name.find(".fp16.") != std::string::npos) return name;
   }
   if (variants.size() > 1) {
-    throw DataError(concat("prior: ", folder.string(), " has several variants of the weights and no ", plain,
-                           ": ", join(variants), "; keep the one that is wanted"));
+    throw DataError(
+        "prior: {} has several variants of the weights and no {}: {}; keep the one that is wanted",
+        folder.string(), plain, join(variants));
   }
   return variants.empty() ? "" : variants.front();
 }
@@ -67,13 +69,15 @@ std::string choose(const std::vector<std::string>& names, const std::string& pla
     for (const char* suffix : {".bin", ".ckpt", ".pt", ".pth", ".msgpack"}) {
       if (!name.ends_with(suffix)) continue;
       throw DataError(
-          concat("prior: ", folder.string(), " holds its weights as ", shortened(name),
-                 " only (pickled files can run code and are not read); convert them once with Python: "
-                 "DiffusionPipeline.from_pretrained(DIR).save_pretrained(NEW_DIR, safe_serialization=True)"));
+          "prior: {} holds its weights as {} only (pickled files can run code and are not read); convert "
+          "them once with Python: DiffusionPipeline.from_pretrained(DIR).save_pretrained(NEW_DIR, "
+          "safe_serialization=True)",
+          folder.string(), shortened(name));
     }
   }
-  throw NotFoundError(concat("prior: no such file: ", (folder / (stem + ".safetensors")).string(),
-                             " (nor a variant of it, nor an index of shards); fetch the whole directory"));
+  throw NotFoundError(
+      "prior: no such file: {} (nor a variant of it, nor an index of shards); fetch the whole directory",
+      (folder / (stem + ".safetensors")).string());
 }
 
 /// The files that an index names, by name; checked to be plain names. Which tensor it places where is not
@@ -83,15 +87,15 @@ std::set<std::string> indexed_files(const fs::path& index) {
   const nlohmann::json content = read_json_object(index);
   const auto map = content.find("weight_map");
   if (map == content.end() || !map->is_object() || map->empty()) {
-    throw DataError(
-        concat("prior: ", index.string(), " has no 'weight_map' of tensors to files; fetch it again"));
+    throw DataError("prior: {} has no 'weight_map' of tensors to files; fetch it again", index.string());
   }
   std::set<std::string> files;
   for (const auto& [tensor, file] : map->items()) {
     const auto name = file.is_string() ? file.get<std::string>() : std::string();
     if (name.empty() || fs::path(name).filename().string() != name || !name.ends_with(".safetensors")) {
-      throw DataError(concat("prior: ", index.string(), " places tensor '", shortened(tensor), "' in ",
-                             brief(file), "; a name of a .safetensors file beside the index is allowed"));
+      throw DataError(
+          "prior: {} places tensor '{}' in {}; a name of a .safetensors file beside the index is allowed",
+          index.string(), shortened(tensor), brief(file));
     }
     files.insert(name);
   }
@@ -114,8 +118,8 @@ Weights::Weights(const fs::path& folder, const std::string& stem) : folder_(fold
   for (const auto& file : files_) {
     for (const auto& tensor : file.tensors()) {
       if (seen.insert(tensor.name).second) continue;
-      throw DataError(concat("prior: tensor '", shortened(tensor.name), "' is in two of the files in ",
-                             folder.string(), "; fetch them again"));
+      throw DataError("prior: tensor '{}' is in two of the files in {}; fetch them again",
+                      shortened(tensor.name), folder.string());
     }
   }
 }
@@ -138,7 +142,7 @@ struct Listing {
   }
   std::string text(const char* title) const {
     if (count == 0) return "";
-    return concat("; ", count, " ", title, ": ", join(first), count > kMostListed ? ", ..." : "");
+    return formatted("; {} {}: {}{}", count, title, join(first), count > kMostListed ? ", ..." : "");
   }
 };
 
@@ -157,9 +161,10 @@ void fill(const at::Tensor& parameter, const SafetensorsFile& file, const Stored
     return std::isfinite(stored.sum(wide).item<double>()) || at::isfinite(stored).all().item<bool>();
   };
   if (!finite()) {
-    throw DataError(concat("prior: tensor '", shortened(tensor.name), "' in ", file.path().string(),
-                           " has values that are not finite (NaN or infinity: a damaged file, or a training "
-                           "that failed); fetch it again"));
+    throw DataError(
+        "prior: tensor '{}' in {} has values that are not finite (NaN or infinity: a damaged file, or a "
+        "training that failed); fetch it again",
+        shortened(tensor.name), file.path().string());
   }
   parameter.copy_(stored.view(parameter.sizes()));
 }
@@ -186,7 +191,7 @@ void load_parameters(torch::nn::Module& module, const Weights& weights, const Na
       }
       if (!serves(stored.shape, found->second.sizes())) {
         mismatched.add(
-            concat(stored.name, " is ", at::IntArrayRef(stored.shape), ", not ", found->second.sizes()));
+            formatted("{} is {}, not {}", stored.name, at::IntArrayRef(stored.shape), found->second.sizes()));
       }
       only_checked = only_checked && found->second.is_meta();
       wanted.emplace(stored.name, found->second);
@@ -195,10 +200,11 @@ void load_parameters(torch::nn::Module& module, const Weights& weights, const Na
   }
   for (const auto& item : parameters) missing.add(item.first);
   if (missing.count + unexpected.count + mismatched.count > 0) {
-    throw DataError(concat("prior: the weights in ", weights.folder().string(),
-                           " do not belong to its config.json", missing.text("missing"),
-                           unexpected.text("unexpected"), mismatched.text("of another shape"),
-                           "; fetch the directory again, whole and from one revision"));
+    throw DataError(
+        "prior: the weights in {} do not belong to its config.json{}{}{}; fetch the directory again, whole "
+        "and from one revision",
+        weights.folder().string(), missing.text("missing"), unexpected.text("unexpected"),
+        mismatched.text("of another shape"));
   }
   for (const auto& file : weights.files()) {
     std::optional<Sha256> hash;

@@ -56,9 +56,10 @@ void AutoencoderCodec::check_images(const at::Tensor& x) const {
   require_samples(x, config_.image_channels, tensors_, "images");
   const std::int64_t factor = config_.factor();
   if (x.size(2) % factor != 0 || x.size(3) % factor != 0) {
-    throw DataError(concat("prior: an image of ", x.size(2), " x ", x.size(3),
-                           " pixels; this prior takes multiples of ", factor,
-                           " in both directions: crop or pad it"));
+    throw DataError(
+        "prior: an image of {} x {} pixels; this prior takes multiples of {} in both directions: crop or pad "
+        "it",
+        x.size(2), x.size(3), factor);
   }
 }
 

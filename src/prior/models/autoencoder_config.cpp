@@ -18,7 +18,8 @@ AutoencoderConfig read_autoencoder_config(const std::filesystem::path& path) {
   config.image_channels = file.integer("in_channels", 3, 1, kMostLatentChannels);
   if (const auto out = file.integer("out_channels", 3, 1, kMostLatentChannels);
       out != config.image_channels) {
-    file.fail("in_channels", concat(config.image_channels, " where out_channels is ", out), "equal ones");
+    file.fail("in_channels", formatted("{} where out_channels is {}", config.image_channels, out),
+              "equal ones");
   }
   config.latent_channels = file.integer("latent_channels", 4, 1, kMostLatentChannels);
   config.channels = file.list("block_out_channels", {64}, kMostLevels, 1, kMostChannels);

@@ -142,17 +142,18 @@ at::Tensor encode_prompt(const std::filesystem::path& directory, const TextEncod
                          FileHashes& hashes) {
   const Tokenizer tokenizer(directory / "tokenizer");
   if (tokenizer.vocabulary_size() != config.vocabulary) {
-    throw DataError(concat("prior: the tokenizer's vocabulary ", tokenizer.vocabulary_file().string(),
-                           " has ", tokenizer.vocabulary_size(), " tokens, but the text encoder in ",
-                           weights.folder().string(), " was trained on ", config.vocabulary,
-                           " (its vocab_size); take both from one model"));
+    throw DataError(
+        "prior: the tokenizer's vocabulary {} has {} tokens, but the text encoder in {} was trained on {} "
+        "(its vocab_size); take both from one model",
+        tokenizer.vocabulary_file().string(), tokenizer.vocabulary_size(), weights.folder().string(),
+        config.vocabulary);
   }
   const std::int64_t length = tokenizer.max_length().value_or(config.positions);
   if (length > config.positions) {
-    throw DataError(concat("prior: the tokenizer in ", (directory / "tokenizer").string(), " makes ", length,
-                           " tokens (its model_max_length), but the text encoder in ",
-                           weights.folder().string(), " takes ", config.positions,
-                           " at most (its max_position_embeddings); take both from one model"));
+    throw DataError(
+        "prior: the tokenizer in {} makes {} tokens (its model_max_length), but the text encoder in {} takes "
+        "{} at most (its max_position_embeddings); take both from one model",
+        (directory / "tokenizer").string(), length, weights.folder().string(), config.positions);
   }
   const auto numbers = tokenizer.encode(prompt, length);
   const at::NoGradGuard no_grad;

@@ -57,7 +57,7 @@ void refuse_other_unconditional_unets(const ConfigFile& file) {
 void read_time_embedding(const ConfigFile& file, UNetConfig& config) {
   const std::int64_t first = config.levels.front().channels;
   if (first % 2 != 0)
-    file.fail("block_out_channels", concat("odd at the first level: ", first), "even numbers");
+    file.fail("block_out_channels", formatted("odd at the first level: {}", first), "even numbers");
   config.cosine_first = file.boolean("flip_sin_to_cos", true);
   config.frequency_shift = file.integer("freq_shift", 0, 0, first / 2 - 1);
   config.time_channels = file.integer("time_embedding_dim", 4 * first, 1, 8 * kMostChannels);
@@ -81,7 +81,7 @@ UNetConfig read_unet_config(const std::filesystem::path& path) {
   config.latent_channels = file.integer("in_channels", 4, 1, kMostLatentChannels);
   if (const auto out = file.integer("out_channels", 4, 1, kMostLatentChannels);
       out != config.latent_channels) {
-    file.fail("in_channels", concat(config.latent_channels, " where out_channels is ", out),
+    file.fail("in_channels", formatted("{} where out_channels is {}", config.latent_channels, out),
               "equal ones (inpainting and depth models take further inputs)");
   }
   config.sample_size = file.integers("sample_size", 0, 2, 0, kMostChannels).front();
@@ -132,7 +132,7 @@ UNetConfig read_unconditional_unet_config(const std::filesystem::path& path) {
   config.latent_channels = file.integer("in_channels", 3, 1, kMostLatentChannels);
   const auto out = file.integer("out_channels", 3, 1, 2 * kMostLatentChannels);
   if (out != config.latent_channels && out != 2 * config.latent_channels) {
-    file.fail("out_channels", concat(out, " where in_channels is ", config.latent_channels),
+    file.fail("out_channels", formatted("{} where in_channels is {}", out, config.latent_channels),
               "as many, or twice as many (a learned variance)");
   }
   config.learned_variance = out != config.latent_channels;

@@ -16,12 +16,13 @@ void require_samples(const at::Tensor& tensor, std::int64_t channels, const at::
                     tensor.numel() > 0 && tensor.scalar_type() == tensors.dtype().toScalarType() &&
                     tensor.device().type() == tensors.device().type();
   if (!good)
-    throw InternalError(concat("prior: ", what, " must be [B, ", channels,
-                               ", height, width] in the prior's type, on its device"));
+    throw InternalError("prior: {} must be [B, {}, height, width] in the prior's type, on its device", what,
+                        channels);
 }
 
 UNetDenoiser::UNetDenoiser(std::shared_ptr<const UNet> unet, const UNetConfig& config,
-                           PredictionType prediction, const at::TensorOptions& tensors, NetworkPrecision precision)
+                           PredictionType prediction, const at::TensorOptions& tensors,
+                           NetworkPrecision precision)
     : unet_(std::move(unet)),
       latent_channels_(config.latent_channels),
       context_channels_(config.context_channels),

@@ -14,10 +14,10 @@ namespace dwgf {
 inline void check_cuda(cudaError_t code, const std::string& what) {
   if (code == cudaSuccess) return;
   cudaGetLastError();  // an error that is told must not be found again by the next call
-  throw RankError(concat(what, " failed on host ", host_name(), ": CUDA says \"", cudaGetErrorString(code),
-                         "\" (code ", static_cast<int>(code),
-                         "). If another rank failed first, look for the earliest message; else look at the "
-                         "device (nvidia-smi)"));
+  throw RankError(
+      "{} failed on host {}: CUDA says \"{}\" (code {}). If another rank failed first, look for the earliest "
+      "message; else look at the device (nvidia-smi)",
+      what, host_name(), cudaGetErrorString(code), static_cast<int>(code));
 }
 
 }  // namespace dwgf
