@@ -8,6 +8,7 @@
 
 #include "base/log.hpp"
 #include "comm/throw_on_all.hpp"
+#include "flow/tensor_bytes.hpp"
 #include "job/problems.hpp"
 #include "job/tensors.hpp"
 #include "service/launcher.hpp"
@@ -17,10 +18,6 @@
 namespace dwgf {
 
 namespace {
-
-std::span<const std::byte> bytes_of(const at::Tensor& values) {
-  return std::as_bytes(std::span(values.data_ptr<float>(), static_cast<std::size_t>(values.numel())));
-}
 
 const DegradeInput& checked(const DegradeInput& input) {
   if (input.out.empty())

@@ -1,4 +1,5 @@
-/// A method as small as one can be, that shows what adding one takes: plain gradient descent on the data term,
+/// A method as small as one can be, that shows what adding one takes: plain gradient descent on the data
+/// term,
 ///
 ///   z <- z - rate J_D^T c        (terms/data_term.hpp)
 ///

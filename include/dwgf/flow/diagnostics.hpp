@@ -1,5 +1,5 @@
-/// What is recorded of a flow: a row a quantity, one value a record. The two of the ensemble are NaN where its
-/// sums left the range of fixed point (fixed_point.hpp).
+/// What is recorded of a flow: a row a quantity, one value a record. The two of the ensemble are NaN where
+/// its sums left the range of fixed point (fixed_point.hpp).
 #pragma once
 
 #include <string>

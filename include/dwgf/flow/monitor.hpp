@@ -22,8 +22,8 @@
 
 namespace dwgf {
 
-/// What a method knows of one micro-batch in a step, by the names of diagnostic_rows(): float64 [M] where the row
-/// is a mean, [M, ...] where it is a root mean square.
+/// What a method knows of one micro-batch in a step, by the names of diagnostic_rows(): float64 [M] where the
+/// row is a mean, [M, ...] where it is a root mean square.
 using BatchValues = std::map<std::string_view, at::Tensor>;
 
 /// The steps (from 0) that are recorded: every record_every-th, and the last.

@@ -28,10 +28,10 @@ struct RankGroup {
   Collective& tensors;
 };
 
-/// Solves by options.method. Every rank of `group` calls this for the same problem and gets its own particles'
-/// end. Order of collectives in a step: the method's, then the monitor's, then the observer's. Throws UsageError
-/// where the method does not work with the operator or with these options, and Diverged on all ranks of the
-/// group alike.
+/// Solves by options.method. Every rank of `group` calls this for the same problem and gets its own
+/// particles' end. Order of collectives in a step: the method's, then the monitor's, then the observer's.
+/// Throws UsageError where the method does not work with the operator or with these options, and Diverged on
+/// all ranks of the group alike.
 Solution solve(const Problem& problem, const FlowOptions& options, const RankGroup& group,
                FlowObserver& observer);
 /// On host memory.

@@ -36,9 +36,10 @@
 
 namespace dwgf {
 
-/// Collective in a step, beside the interaction's: all-gathers positions and gradients. N d^2 multiply-adds on
-/// every rank, which all compute the same. Takes the ensemble's score from `gaussian` with the full covariance and
-/// the objective `bayes`, whatever the options say. Throws UsageError where a latent has N entries or more.
+/// Collective in a step, beside the interaction's: all-gathers positions and gradients. N d^2 multiply-adds
+/// on every rank, which all compute the same. Takes the ensemble's score from `gaussian` with the full
+/// covariance and the objective `bayes`, whatever the options say. Throws UsageError where a latent has N
+/// entries or more.
 /// @pre options.rate, tau, is above 0 and below 1; problem.noise is there
 std::unique_ptr<FlowMethod> make_affine(const MethodSetup& setup);
 

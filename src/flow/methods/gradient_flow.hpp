@@ -1,5 +1,5 @@
-/// Diffusion-regularised Wasserstein gradient flow (arXiv 2509.19276). A step at a level of the grid: particles
-/// are placed at z_t, and each moves against
+/// Diffusion-regularised Wasserstein gradient flow (arXiv 2509.19276). A step at a level of the grid:
+/// particles are placed at z_t, and each moves against
 ///
 ///   g = J_D^T c + g_R        (terms/data_term.hpp, terms/regulariser.hpp, terms/interaction.hpp)
 ///
@@ -27,7 +27,8 @@ class GradientFlow : public FlowMethod {
   const MethodSetup& setup() const { return setup_; }
 
  private:
-  /// Where the prior's and the ensemble's scores are taken. `noise`: of its draws, whose particle is the batch's.
+  /// Where the prior's and the ensemble's scores are taken. `noise`: of its draws, whose particle is the
+  /// batch's.
   virtual NoisedBatch place(const ParticleBatch& batch, const Level& level,
                             const DrawAddress& noise) const = 0;
   /// beta of the likelihood in step `step`, whose level has the noise `s`.

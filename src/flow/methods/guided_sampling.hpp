@@ -18,8 +18,8 @@
 
 namespace dwgf {
 
-/// Recorded as `data_gradient` is grad_{z_t} L, as `prior_gradient` the unguided step z' - z_t. Throws UsageError
-/// where options.stall is not 0: a sampler that stops early has no result.
+/// Recorded as `data_gradient` is grad_{z_t} L, as `prior_gradient` the unguided step z' - z_t. Throws
+/// UsageError where options.stall is not 0: a sampler that stops early has no result.
 std::unique_ptr<FlowMethod> guided_sampling(const MethodSetup& setup, std::unique_ptr<Guidance> guidance);
 
 }  // namespace dwgf

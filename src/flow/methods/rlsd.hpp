@@ -24,8 +24,9 @@
 
 namespace dwgf {
 
-/// options.weight is w_t, interaction.repulsion gamma, rate that of z, and those of RlsdOptions. Recorded are the
-/// misfit of x, as `data_gradient` J_D^T (D(z) - x) / Dim, and as `prior_gradient` the second term of g_z.
+/// options.weight is w_t, interaction.repulsion gamma, rate that of z, and those of RlsdOptions. Recorded are
+/// the misfit of x, as `data_gradient` J_D^T (D(z) - x) / Dim, and as `prior_gradient` the second term of
+/// g_z.
 std::unique_ptr<FlowMethod> make_rlsd(const MethodSetup& setup);
 
 }  // namespace dwgf

@@ -1,5 +1,5 @@
-/// A step's first half: every micro-batch is noised and the prior asked, while the exchange of the interaction is
-/// under way.
+/// A step's first half: every micro-batch is noised and the prior asked, while the exchange of the
+/// interaction is under way.
 #pragma once
 
 #include <cstdint>
