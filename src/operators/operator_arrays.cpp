@@ -105,8 +105,8 @@ std::string array_name(const std::string& kind, const std::string& reference) {
                          number.front() != '0' && number != "1");
   if (reference.front() != '@' || !digits) {
     throw UsageError(
-        "problem.operator: '{}' is no array of the measurements file; write @ for /operator/{}, @2 for "
-        "/operator/{}2, and so on",
+        "problem.operator: '{}' is no array of the measurements file; write @ for /operator/{}, "
+        "@2 for /operator/{}2, and so on",
         reference, kind, kind);
   }
   return kind + number;
