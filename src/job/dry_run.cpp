@@ -130,8 +130,8 @@ void print_plan(const RestoreJob& job, const GridPlace& place, int ranks) {
               static_cast<long long>(share.batches_per_rank * flow.micro_batch),
               static_cast<long long>(flow.micro_batch));
   const std::vector<Level> levels = flow_levels(*job.prior().path, flow);
-  std::printf("steps               %lld, times %g ... %g\n", static_cast<long long>(steps), levels.front().time,
-              levels[static_cast<std::size_t>(steps - 1)].time);
+  std::printf("steps               %lld, times %g ... %g\n", static_cast<long long>(steps),
+              levels.front().time, levels[static_cast<std::size_t>(steps - 1)].time);
   std::printf("disk                %s\n", human_bytes(disk).c_str());
   std::fflush(stdout);
   print_warnings(job, place);

@@ -45,8 +45,8 @@ std::unique_ptr<Prior> load(const fs::path& directory, const PriorOptions& optio
   prior->denoiser = load_half<Denoiser>(
       weights, {options.unet_type.value_or(options.dtype), options.unet_tf32}, options.dtype, hashes,
       prior->retries,
-      [config, prediction = path->config().prediction, tensors](const Weights& stored, NetworkPrecision precision,
-                                                                FileHashes& seen) {
+      [config, prediction = path->config().prediction, tensors](
+          const Weights& stored, NetworkPrecision precision, FileHashes& seen) {
         auto unet =
             load_model<UNet>(config, stored, current_attention_name, tensors.dtype(precision.type), seen);
         return std::make_shared<UNetDenoiser>(std::move(unet), config, prediction, tensors, precision);

@@ -21,7 +21,8 @@ void require_samples(const at::Tensor& tensor, std::int64_t channels, const at::
 }
 
 UNetDenoiser::UNetDenoiser(std::shared_ptr<const UNet> unet, const UNetConfig& config,
-                           PredictionType prediction, const at::TensorOptions& tensors, NetworkPrecision precision)
+                           PredictionType prediction, const at::TensorOptions& tensors,
+                           NetworkPrecision precision)
     : unet_(std::move(unet)),
       latent_channels_(config.latent_channels),
       context_channels_(config.context_channels),
