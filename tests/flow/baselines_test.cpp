@@ -131,6 +131,20 @@ TEST_F(BaselinesTest, AgreeWithTheIndependentReference) {
   }
 }
 
+TEST_F(BaselinesTest, TakeFurtherStepsAtTheLastLevel) {
+  Communicator world = Communicator::world();
+  for (const Method method : {Method::psld, Method::latent_dps, Method::rlsd}) {
+    const GoldenCase further{"further steps", method};
+    FlowOptions options = options_of(further);
+    options.grid = 3;
+    options.steps = 0;
+    options.settle = 2;
+    const Run result = run(further, options, world);
+    EXPECT_EQ(result.diagnostics.named("misfit").size(), 4u);
+    EXPECT_TRUE(at::isfinite(result.z).all().item<bool>());
+  }
+}
+
 TEST_F(BaselinesTest, GiveTheSameBitsOnAllRanksAsOnOne) {
   Communicator world = Communicator::world();
   for (const GoldenCase& golden : golden_cases()) {

@@ -4,6 +4,8 @@
 
 #include <ATen/ATen.h>
 
+#include <dwgf/flow/times.hpp>
+
 #include "flow/canvas.hpp"
 #include "flow/draws.hpp"
 #include "flow/methods/adam.hpp"
@@ -36,11 +38,19 @@ InteractionOptions repulsion_of(const FlowOptions& options) {
   return {.kind = strength > 0.0 ? InteractionKind::repulsion : InteractionKind::none, .repulsion = strength};
 }
 
+/// The levels that the steps begin at; further ones, if asked for, are the last.
+std::vector<Level> levels_of(const MethodSetup& setup) {
+  const NoisePath& path = *setup.problem.prior.path;
+  std::vector<Level> levels = path.levels(setup.options.grid);
+  levels.resize(static_cast<std::size_t>(step_count(setup.options)), path.last());
+  return levels;
+}
+
 class Rlsd final : public FlowMethod {
  public:
   explicit Rlsd(const MethodSetup& setup)
       : setup_(setup),
-        levels_(setup.problem.prior.path->levels(setup.options.grid)),
+        levels_(levels_of(setup)),
         y_(setup.problem.measurement()),
         interaction_(make_interaction(repulsion_of(setup.options), setup.group)),
         latent_adam_(setup.options.rate, kSecondBeta),
