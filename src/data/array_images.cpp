@@ -1,4 +1,5 @@
-// Images that are rows of one array, [n, C, H, W] or [C, H, W]: of a .npy file, or of a dataset of an HDF5 file.
+// Images that are rows of one array, [n, C, H, W] or [C, H, W]: of a .npy file, or of a dataset of an HDF5
+// file.
 #include <filesystem>
 #include <functional>
 

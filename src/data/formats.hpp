@@ -42,7 +42,8 @@ struct Hdf5Name {
   std::string file, dataset;
 };
 
-/// The parts of `FILE.h5:/dataset`; nothing where `data` is the name of a file or folder, or has no such form.
+/// The parts of `FILE.h5:/dataset`; nothing where `data` is the name of a file or folder, or has no such
+/// form.
 std::optional<Hdf5Name> hdf5_name(const std::string& data);
 
 }  // namespace dwgf

@@ -50,7 +50,8 @@ struct CommandSpec {
 const std::vector<CommandSpec>& command_table();
 const CommandSpec* find_command(const std::string& name);
 
-/// Whether jobs of earlier versions name this key, which nothing reads any more. INI texts may go on naming it.
+/// Whether jobs of earlier versions name this key, which nothing reads any more. INI texts may go on naming
+/// it.
 bool is_retired(const std::string& key);
 
 /// Whether jobs of earlier versions name this key, which nothing reads any more. INI texts may go on naming

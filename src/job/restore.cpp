@@ -20,9 +20,9 @@
 #include "comm/watchdog.hpp"
 #include "comm/work_queue.hpp"
 #include "flow/diverged.hpp"
+#include "job/checkpoint_observer.hpp"
 #include "job/compute_device.hpp"
 #include "job/dry_run.hpp"
-#include "job/image_keeper.hpp"
 #include "job/image_writer.hpp"
 #include "job/open_results.hpp"
 #include "job/restore_job.hpp"
@@ -52,7 +52,7 @@ struct Outcome {
 class Restoration {
  public:
   Restoration(const RestoreJob& job, ResultsFile& results, Communicator& group, TensorGroup& tensors,
-              EventLog& log, KeeperContext context, int group_number)
+              EventLog& log, CheckpointContext context, int group_number)
       : job_(job),
         results_(results),
         group_(group),
@@ -105,7 +105,7 @@ class Restoration {
     for (int attempt = 1;; ++attempt) {
       context_.watchdog.enter("computing");
       const auto waited_before = context_.watchdog.waited();
-      ImageKeeper keeper(context_, watched_, name(row), checkpoints(row, image));
+      CheckpointObserver keeper(context_, watched_, name(row), checkpoints(row, image));
       try {
         const Solution solution = solved(problem, keeper);
         if (!solution.complete) return false;
@@ -132,7 +132,7 @@ class Restoration {
 
   /// Memory that a rank of its own does not find costs its image only; the others of a group would wait for
   /// it. (Where the prior lacks it, which takes by far the most, all go on: see OomGuard.)
-  Solution solved(const Problem& problem, ImageKeeper& keeper) {
+  Solution solved(const Problem& problem, CheckpointObserver& keeper) {
     try {
       return solve(problem, job_.flow(), tensors_.with(watched_), keeper);
     } catch (const std::exception& error) {
@@ -158,7 +158,7 @@ class Restoration {
   TensorGroup& tensors_;
   WatchedCollective watched_;
   EventLog& log_;
-  KeeperContext context_;
+  CheckpointContext context_;
   double waited_ = 0.0, writing_ = 0.0;  // by this rank, of the last image that was solved [s]
   int group_number_;
 };

@@ -29,7 +29,8 @@ std::vector<ArrayUse> array_uses(const std::string& spec);
 /// of the dataset that carries it: `random:0.5 | kernel:k.npy` becomes `mask:@ | kernel:@`.
 std::string carried_spec(const std::string& spec, bool drawn);
 
-/// Returns the name of a measurements file's array, "mask2" for kind "mask" and "@2". Throws UsageError for a reference that is none.
+/// Returns the name of a measurements file's array, "mask2" for kind "mask" and "@2". Throws UsageError for a
+/// reference that is none.
 std::string array_name(const std::string& kind, const std::string& reference);
 
 }  // namespace dwgf

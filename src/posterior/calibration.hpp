@@ -9,8 +9,8 @@ namespace dwgf {
 
 /// The quantile at position p (N + 1) of the sorted values, counted from 1, linear between neighbours, the
 /// first or last value beyond them: for N exchangeable values and another one of their kind, the other lies
-/// below position k with probability k / (N + 1), between whole positions about so. @pre not empty, 0 < p < 1;
-/// sorted, which is not checked
+/// below position k with probability k / (N + 1), between whole positions about so. @pre not empty, 0 < p <
+/// 1; sorted, which is not checked
 double ensemble_quantile(std::span<const float> sorted, double p);
 
 /// The share of exchangeable values that fall between the quantiles at `lower` and `upper` of N of them:

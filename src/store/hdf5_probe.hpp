@@ -17,9 +17,9 @@ inline constexpr const char* kProbeArgument = "__probe_hdf5";
 /// also where the file is refused in words: the reader itself will say so.
 int answer_probe(const std::string& path) noexcept;
 
-/// Starts `program`, an executable file, to probe `path` and waits for its end. Throws DataError if that process does not
-/// end in order (the library crashed, or the limits of `answer_probe` were met). Does nothing for what is not
-/// an HDF5 file.
+/// Starts `program`, an executable file, to probe `path` and waits for its end. Throws DataError if that
+/// process does not end in order (the library crashed, or the limits of `answer_probe` were met). Does
+/// nothing for what is not an HDF5 file.
 /// @pre the main function of `program` begins with what `kProbeArgument` says
 void require_survivable(const std::string& path, const std::string& program);
 

@@ -1,4 +1,5 @@
-// What the program of commit ee71882 wrote (tests/data/ee71882) is read, verified, evaluated and gone on with.
+// What the program of commit ee71882 wrote (tests/data/ee71882) is read, verified, evaluated and gone on
+// with.
 #include <chrono>
 #include <fstream>
 

@@ -1,5 +1,5 @@
 // What the ranks of one image exchange, in the program's order, with the computing left to the caller: the
-// flow's loop (flow/solve, flow/interaction, flow/monitor), the votes between steps (run/image_keeper) and
+// flow's loop (flow/solve, flow/interaction, flow/monitor), the votes between steps (run/checkpoint_observer) and
 // the end of an image (run/image_writer). Without LibTorch, so that it also runs in a simulator. The
 // published objective; stored quantiles and other posterior products are left out.
 // tests/flow/schedule_test.cpp compares it, call by call, with what `solve` does.
@@ -21,9 +21,9 @@ namespace dwgf {
 struct ImageShapeOfWork {
   std::string interaction = "mixture";  ///< or gaussian, repulsion, none
   std::int64_t particles = 4, micro_batch = 1;
-  std::int64_t latent_values = 4 * 64 * 64;    ///< d
-  std::int64_t image_values = 3 * 512 * 512;   ///< C H W
-  std::int64_t value_bytes = 4;                ///< of a latent's value
+  std::int64_t latent_values = 4 * 64 * 64;   ///< d
+  std::int64_t image_values = 3 * 512 * 512;  ///< C H W
+  std::int64_t value_bytes = 4;               ///< of a latent's value
   std::int64_t record_every = 1;
   bool votes = true;  ///< about stopping and checkpoints, after every step
 };
@@ -44,8 +44,13 @@ class ImageSchedule {
   using Payload = std::function<std::byte*(std::size_t bytes)>;
 
   /// `tensors` carries what lies on a device, `host` the numbers of the host, as in the flow.
-  ImageSchedule(const ImageShapeOfWork& shape, Collective& host, Collective& tensors, Compute compute, Payload payload)
-      : shape_(shape), host_(host), tensors_(tensors), compute_(std::move(compute)), payload_(std::move(payload)),
+  ImageSchedule(const ImageShapeOfWork& shape, Collective& host, Collective& tensors, Compute compute,
+                Payload payload)
+      : shape_(shape),
+        host_(host),
+        tensors_(tensors),
+        compute_(std::move(compute)),
+        payload_(std::move(payload)),
         share_(share_particles(shape.particles, shape.micro_batch, host.rank(), host.size())) {}
 
   void step(std::int64_t step) {

@@ -1,6 +1,6 @@
-/// Sentences with values in them: `formatted("a snapshot has {} bytes", n)`. Every `{}` is replaced by the next
-/// value, as an output stream writes it; `{{` and `}}` stand for themselves. That there are as many values as
-/// places is checked at compile time.
+/// Sentences with values in them: `formatted("a snapshot has {} bytes", n)`. Every `{}` is replaced by the
+/// next value, as an output stream writes it; `{{` and `}}` stand for themselves. That there are as many
+/// values as places is checked at compile time.
 #pragma once
 
 #include <cstddef>
@@ -12,8 +12,8 @@
 
 namespace dwgf {
 
-/// The number of `{}` in `text`. Does not compile at compile time, and throws at run time, where a brace stands
-/// alone.
+/// Returns the number of `{}` in `text`. Throws where a brace stands alone; in a constant expression, which is
+/// how literals are checked, that does not compile.
 constexpr std::size_t count_places(std::string_view text) {
   std::size_t places = 0;
   for (std::size_t i = 0; i < text.size(); ++i) {

@@ -1,5 +1,5 @@
 // What is kept of an image that is being worked on, on one rank, with real signals.
-#include "job/image_keeper.hpp"
+#include "job/checkpoint_observer.hpp"
 
 #include <chrono>
 #include <filesystem>
@@ -52,7 +52,7 @@ class Keeper : public testing::Test {
   Watchdog watchdog_{{}, Watchdog::Seconds(0)};
   FlowState state_ = initial_state(share_particles(1, 1, 0, 1), {1, 2, 2}, 0, image, at::kFloat);
   Monitor monitor_{FlowOptions{}, last_step, self_};
-  ImageKeeper keeper_{
+  CheckpointObserver keeper_{
       {signals_, stop_flag_, progress_, watchdog_}, self_, "an image", Checkpoints(results_, image, job, 1)};
 };
 

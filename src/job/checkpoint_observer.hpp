@@ -25,7 +25,7 @@
 namespace dwgf {
 
 /// What all images of a run share.
-struct KeeperContext {
+struct CheckpointContext {
   ScopedSignals& signals;
   StopFlag& stop_flag;
   Progress& progress;
@@ -33,12 +33,12 @@ struct KeeperContext {
   double checkpoint_seconds = 0.0;  ///< 0: only when asked
 };
 
-class ImageKeeper final : public FlowObserver {
+class CheckpointObserver final : public FlowObserver {
  public:
   /// @param name  the image's, for messages; @param checkpoints  of this image
   /// @pre the group and what the context refers to outlive it; one at a time.
-  ImageKeeper(KeeperContext context, Collective& group, std::string name, Checkpoints checkpoints);
-  ~ImageKeeper() override;
+  CheckpointObserver(CheckpointContext context, Collective& group, std::string name, Checkpoints checkpoints);
+  ~CheckpointObserver() override;
 
   void begin(FlowState& state, Monitor& monitor) override;
   bool at_step_boundary(const FlowState& state, const Monitor& monitor) override;
@@ -56,7 +56,7 @@ class ImageKeeper final : public FlowObserver {
   void write_on_termination();
   void write(const Snapshot& snapshot);
 
-  KeeperContext context_;
+  CheckpointContext context_;
   Collective& group_;
   std::string name_;
 

@@ -1,4 +1,4 @@
-#include "job/image_keeper.hpp"
+#include "job/checkpoint_observer.hpp"
 
 #include <cstdio>
 #include <utility>
@@ -25,7 +25,8 @@ std::vector<std::int64_t> broadcast_list(std::vector<std::int64_t> list, Collect
 
 }  // namespace
 
-ImageKeeper::ImageKeeper(KeeperContext context, Collective& group, std::string name, Checkpoints checkpoints)
+CheckpointObserver::CheckpointObserver(CheckpointContext context, Collective& group, std::string name,
+                                       Checkpoints checkpoints)
     : context_(context),
       group_(group),
       name_(std::move(name)),
@@ -34,11 +35,11 @@ ImageKeeper::ImageKeeper(KeeperContext context, Collective& group, std::string n
   context_.signals.on_terminate([this] { write_on_termination(); });
 }
 
-ImageKeeper::~ImageKeeper() {
+CheckpointObserver::~CheckpointObserver() {
   context_.signals.on_terminate({});
 }
 
-void ImageKeeper::begin(FlowState& state, Monitor& monitor) {
+void CheckpointObserver::begin(FlowState& state, Monitor& monitor) {
   context_.watchdog.at(name_, 0);
   std::vector<std::int64_t> steps;
   if (group_.rank() == 0) steps = checkpoints_.steps();
@@ -63,7 +64,7 @@ void ImageKeeper::begin(FlowState& state, Monitor& monitor) {
   }
 }
 
-bool ImageKeeper::at_step_boundary(const FlowState& state, const Monitor& monitor) {
+bool CheckpointObserver::at_step_boundary(const FlowState& state, const Monitor& monitor) {
   context_.progress.step_done();
   context_.watchdog.at(name_, state.step);
   std::int64_t outcome[votes] = {0, 0};
@@ -83,7 +84,7 @@ bool ImageKeeper::at_step_boundary(const FlowState& state, const Monitor& monito
   return true;
 }
 
-void ImageKeeper::start_vote() {
+void CheckpointObserver::start_vote() {
   const std::int64_t requests = context_.signals.checkpoints_requested();
   const bool asked = std::exchange(requests_seen_, requests) != requests;
   const std::chrono::duration<double> since = Clock::now() - written_;
@@ -95,7 +96,7 @@ void ImageKeeper::start_vote() {
   pending_ = group_.start_all_reduce_max(vote_);
 }
 
-void ImageKeeper::write_newest() {
+void CheckpointObserver::write_newest() {
   written_ = Clock::now();
   const std::lock_guard lock(mutex_);
   write(*newest_);
@@ -104,7 +105,7 @@ void ImageKeeper::write_newest() {
 
 // Older ones stay from here on: these are of other steps than those of ranks that heard of it earlier or
 // later, or are killed before they have written any.
-void ImageKeeper::write_on_termination() {
+void CheckpointObserver::write_on_termination() {
   const std::lock_guard lock(mutex_);
   terminating_ = true;
   if (before_) write(*before_);
@@ -112,7 +113,7 @@ void ImageKeeper::write_on_termination() {
 }
 
 // A checkpoint that cannot be written costs the work since the last one, and no more: the job goes on.
-void ImageKeeper::write(const Snapshot& snapshot) {
+void CheckpointObserver::write(const Snapshot& snapshot) {
   try {
     checkpoints_.write(snapshot);
   } catch (const Error& error) {
@@ -121,7 +122,7 @@ void ImageKeeper::write(const Snapshot& snapshot) {
   }
 }
 
-void ImageKeeper::finish() {
+void CheckpointObserver::finish() {
   context_.signals.on_terminate({});
   if (group_.rank() == 0) checkpoints_.remove();
 }
