@@ -159,10 +159,11 @@ def drawing(root):
     top = max(height.values())
     light = {"app", *ALLOWED["app"]}  # without LibTorch, on the left
     for floor in range(top + 1):
-        for rooms, first in ((light, 85), (ALLOWED.keys() - light, 505)):
+        # Floors are shifted against each other, so that an arrow past a room does not seem to end there.
+        for rooms, first in ((light, 85 + 75 * (floor % 2)), (ALLOWED.keys() - light, 640 + 45 * (2 * floor % 5))):
             for k, room in enumerate(room for room in ALLOWED if room in rooms and height[room] == floor):
                 place[room] = first + k * (width + 25), 20 + (top - floor) * row
-    place["base"] = 370, place["base"][1]
+    place["base"] = 440, place["base"][1]
     boxes, arrows = [], []
     for room, (x, y) in place.items():
         boxes.append(f'<rect x="{x - width // 2}" y="{y}" width="{width}" height="44" rx="6" fill="{"#eef3fa" if room in light else "#fdf3e7"}"/>'
