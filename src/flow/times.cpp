@@ -15,4 +15,10 @@ std::vector<Level> flow_levels(const NoisePath& path, const FlowOptions& options
   return levels;
 }
 
+std::vector<Level> evenly_spaced_levels(const NoisePath& path, const FlowOptions& options) {
+  std::vector<Level> levels = path.levels(options.grid);
+  levels.resize(static_cast<std::size_t>(step_count(options)), path.last());
+  return levels;
+}
+
 }  // namespace dwgf

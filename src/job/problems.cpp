@@ -69,6 +69,16 @@ SpecifiedOperators::Built SpecifiedOperators::build(const ImageEntry& image, std
   return built;
 }
 
+ImageProblem SpecifiedOperators::unmeasured(const ImageEntry& image, std::int64_t row,
+                                            std::int64_t channels) const {
+  Built built = build(image, row, channels);
+  ImageProblem problem;
+  problem.shape = {channels, image.height, image.width};
+  problem.forward = std::move(built.forward);
+  problem.arrays = std::move(built.arrays);
+  return problem;
+}
+
 CleanImages::CleanImages(const ImagesInput& images, const ProblemInput& problem, std::uint64_t seed,
                          Communicator& ranks)
     : source_(open_images(images.data, ranks)),
@@ -96,12 +106,8 @@ std::shared_ptr<const ForwardOperator> CleanImages::forward(std::int64_t k, std:
 ImageProblem CleanImages::read(std::int64_t k, std::int64_t channels) const {
   // Before the operator: where the size of an image is not known, this says why.
   const ImagePixels pixels = source_->read(row(k), channels);
-  SpecifiedOperators::Built built = operators_.build(image(k), row(k), channels);
   const ProblemInput& asked = operators_.problem();
-  ImageProblem problem;
-  problem.shape = {channels, image(k).height, image(k).width};
-  problem.forward = built.forward;
-  problem.arrays = std::move(built.arrays);
+  ImageProblem problem = operators_.unmeasured(image(k), row(k), channels);
   problem.sigma = asked.given_sigma();
   problem.truth = as_tensor(pixels);
   problem.y = measure(*problem.forward, *make_noise_model(asked.noise, problem.sigma, *problem.forward),
@@ -129,12 +135,8 @@ std::shared_ptr<const ForwardOperator> MeasuredImages::forward(std::int64_t k, s
 }
 
 ImageProblem MeasuredImages::read(std::int64_t k, std::int64_t channels) const {
-  SpecifiedOperators::Built built = operators_.build(image(k), row(k), channels);
   const ProblemInput& asked = operators_.problem();
-  ImageProblem problem;
-  problem.shape = {channels, image(k).height, image(k).width};
-  problem.forward = built.forward;
-  problem.arrays = std::move(built.arrays);
+  ImageProblem problem = operators_.unmeasured(image(k), row(k), channels);
   problem.y = measurement(k, *problem.forward);
   problem.sigma =
       asked.estimates_sigma() ? estimate_noise_level(problem.y, *problem.forward) : asked.given_sigma();

@@ -78,6 +78,8 @@ class SpecifiedOperators {
   std::uint64_t seed() const { return seed_; }
   const std::vector<CarriedArray>& arrays() const { return arrays_; }
   Built build(const ImageEntry& image, std::int64_t row, std::int64_t channels) const;
+  /// The image's problem before its measurement is known: shape, operator and the operator's arrays.
+  ImageProblem unmeasured(const ImageEntry& image, std::int64_t row, std::int64_t channels) const;
 
  private:
   ProblemInput problem_;

@@ -1,7 +1,7 @@
 // What the ranks of one image exchange, in the program's order, with the computing left to the caller: the
-// flow's loop (flow/solve, flow/interaction, flow/monitor), the votes between steps (run/checkpoint_observer) and
-// the end of an image (run/image_writer). Without LibTorch, so that it also runs in a simulator. The
-// published objective; stored quantiles and other posterior products are left out.
+// flow's loop (flow/solve, flow/terms/interaction, flow/monitor), the votes between steps
+// (job/checkpoint_observer) and the end of an image (job/image_writer). Without LibTorch, so that it also
+// runs in a simulator. The published objective; stored quantiles and other posterior products are left out.
 // tests/flow/schedule_test.cpp compares it, call by call, with what `solve` does.
 #pragma once
 

@@ -12,8 +12,8 @@
 
 namespace dwgf {
 
-/// Returns the number of `{}` in `text`. Throws where a brace stands alone; in a constant expression, which is
-/// how literals are checked, that does not compile.
+/// Returns the number of `{}` in `text`. Throws where a brace stands alone; in a constant expression, which
+/// is how literals are checked, that does not compile.
 constexpr std::size_t count_places(std::string_view text) {
   std::size_t places = 0;
   for (std::size_t i = 0; i < text.size(); ++i) {

@@ -15,4 +15,7 @@ std::int64_t step_count(const FlowOptions& options);
 /// The level of every step: the grid's, then `settle` times the path's last.
 std::vector<Level> flow_levels(const NoisePath& path, const FlowOptions& options);
 
+/// The level of every step of the methods that take the grid evenly spaced, whatever `spacing` says.
+std::vector<Level> evenly_spaced_levels(const NoisePath& path, const FlowOptions& options);
+
 }  // namespace dwgf

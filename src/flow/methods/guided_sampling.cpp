@@ -17,8 +17,7 @@ namespace {
 
 /// The levels that the steps begin at, and the clean one.
 std::vector<Level> noise_levels(const NoisePath& path, const FlowOptions& options) {
-  std::vector<Level> levels = path.levels(options.grid);
-  levels.resize(static_cast<std::size_t>(step_count(options)), path.last());
+  std::vector<Level> levels = evenly_spaced_levels(path, options);
   levels.push_back({1.0, 0.0});
   return levels;
 }

@@ -38,19 +38,11 @@ InteractionOptions repulsion_of(const FlowOptions& options) {
   return {.kind = strength > 0.0 ? InteractionKind::repulsion : InteractionKind::none, .repulsion = strength};
 }
 
-/// The levels that the steps begin at; further ones, if asked for, are the last.
-std::vector<Level> levels_of(const MethodSetup& setup) {
-  const NoisePath& path = *setup.problem.prior.path;
-  std::vector<Level> levels = path.levels(setup.options.grid);
-  levels.resize(static_cast<std::size_t>(step_count(setup.options)), path.last());
-  return levels;
-}
-
 class Rlsd final : public FlowMethod {
  public:
   explicit Rlsd(const MethodSetup& setup)
       : setup_(setup),
-        levels_(levels_of(setup)),
+        levels_(evenly_spaced_levels(*setup.problem.prior.path, setup.options)),
         y_(setup.problem.measurement()),
         interaction_(make_interaction(repulsion_of(setup.options), setup.group)),
         latent_adam_(setup.options.rate, kSecondBeta),
