@@ -1,0 +1,97 @@
+/// What the tests of this layer share: the small prior on any device, a problem, and the jobs that have to
+/// run there, as users name them.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+#include <support/guarded_device.hpp>
+
+#include <dwgf/flow/solve.hpp>
+#include <dwgf/operators/noise.hpp>
+#include <dwgf/prior/families/known_families.hpp>
+
+#include "input/settings.hpp"
+#include "job/build.hpp"
+
+namespace dwgf::test {
+
+struct DeviceCase {
+  std::string name;
+  std::vector<std::string> options;  ///< of `restore`, over those of options_of
+  std::string prior = "sd1";         ///< of tests/data
+};
+
+/// Every preset, every interaction, every method.
+inline std::vector<DeviceCase> device_cases() {
+  return {{"paper", {}},
+          {"fast", {"--flow.preset", "fast"}},
+          {"bayes", {"--flow.preset", "bayes"}},
+          {"sampled code", {"--flow.encode", "sample"}},
+          {"gaussian", {"--flow.interaction", "gaussian"}},
+          {"full covariance", {"--flow.interaction", "gaussian", "--flow.covariance", "full"}},
+          {"lowrank covariance", {"--flow.interaction", "gaussian", "--flow.covariance", "lowrank"}},
+          {"no interaction", {"--flow.interaction", "none"}},
+          // More particles than a latent has entries.
+          {"affine", {"--flow.method", "affine", "--flow.particles", "15"}, "mixture.h5"},
+          {"rlsd", {"--flow.method", "rlsd"}},
+          {"psld", {"--flow.method", "psld"}},
+          {"latent-dps", {"--flow.method", "latent-dps"}}};
+}
+
+/// Three particles in two micro-batches, so that one is padded.
+inline FlowOptions options_of(const DeviceCase& one, std::int64_t steps) {
+  std::vector<std::string> words = {"--flow.particles", "3",  "--flow.micro_batch", "2",
+                                    "--flow.grid",      "20", "--flow.steps",       std::to_string(steps)};
+  words.insert(words.end(), one.options.begin(), one.options.end());
+  return flow_options(parse_settings(*find_command("restore"), words).as<JobInput>());
+}
+
+inline std::unique_ptr<Prior> small_prior(const c10::Device& device, at::ScalarType type,
+                                          const std::string& name = "sd1") {
+  PriorOptions options;
+  options.dtype = type;
+  options.device = device;
+  return load_prior(std::string(DWGF_TEST_DATA) + "/prior/" + name, options);
+}
+
+/// Waves on [-1, 1], the same on every machine.
+inline at::Tensor waves(at::IntArrayRef shape, at::ScalarType type, double frequency = 0.37) {
+  std::int64_t count = 1;
+  for (const std::int64_t size : shape) count *= size;
+  return (frequency * at::arange(count, at::kDouble).square().fmod(1009.0)).sin().reshape(shape).to(type);
+}
+
+/// An image that the prior takes, averaged over squares where it is large enough, with noise.
+struct SmallProblem {
+  explicit SmallProblem(const Prior& prior) : prior(prior) {
+    if (const auto& only = prior.geometry.only)
+      shape = {prior.geometry.image_channels, only->height, only->width};
+    forward = make_operator(shape.height % 4 == 0 ? "mean:4" : "identity", {shape, 1, 3});
+    noise = make_noise_model("gaussian", 0.05, *forward);
+    y = measure(*forward, *noise, waves({shape.channels, shape.height, shape.width}, at::kFloat), 1, 3);
+  }
+
+  Problem problem() const { return {prior, *forward, y, shape, 3, noise.get()}; }
+
+  const Prior& prior;
+  ImageShape shape{3, 32, 32};
+  std::shared_ptr<const ForwardOperator> forward;
+  std::unique_ptr<NoiseModel> noise;
+  at::Tensor y;
+};
+
+/// |a - b| over |b|, in float64 on the host.
+inline double relative_difference(const at::Tensor& a, const at::Tensor& b) {
+  EXPECT_EQ(a.sizes(), b.sizes());
+  if (a.sizes() != b.sizes()) return INFINITY;
+  const at::Tensor expected = b.cpu().to(at::kDouble);
+  const double scale = expected.norm().item<double>();
+  return (a.cpu().to(at::kDouble) - expected).norm().item<double>() / (scale > 0.0 ? scale : 1.0);
+}
+
+}  // namespace dwgf::test
