@@ -166,7 +166,7 @@ bool counted_as_view(const c10::OperatorHandle& op) {
   const std::string name = c10::toString(op.operator_name());
   if (views) {
     count_view();
-  } else {
+  } else if (op.operator_name().name != "aten::_local_scalar_dense") {  // that is item(): a copy to the host
     count_operator(name);
   }
   if (numbers || sized_by_values.contains(op.operator_name().name)) count_sync(name);
