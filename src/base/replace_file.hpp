@@ -1,4 +1,4 @@
-/// Files that are complete or not there. Private to `store`.
+/// Files that are complete or not there.
 #pragma once
 
 #include <cstddef>

@@ -117,10 +117,7 @@ std::vector<std::int64_t> DdpmSchedule::times(std::int64_t grid) const {
 
 std::vector<std::int64_t> DdpmSchedule::evenly_in_noise(std::int64_t first, std::int64_t last,
                                                         std::size_t count) const {
-  const auto log_ratio = [&](std::int64_t time) {
-    const Level at = level(time);
-    return std::log(at.noise / at.signal);
-  };
+  const auto log_ratio = [&](std::int64_t time) { return dwgf::log_ratio(level(time)); };
   std::vector<std::int64_t> spaced;
   std::int64_t time = first;
   for (std::size_t k = 0; k < count; ++k) {
@@ -139,6 +136,14 @@ std::vector<Level> DdpmSchedule::levels(std::int64_t grid, Spacing spacing) cons
   std::vector<Level> levels;
   for (const std::int64_t time : at) levels.push_back(level(time));
   return levels;
+}
+
+Level DdpmSchedule::nearest(double wanted) const {
+  std::int64_t best = 1;
+  for (std::int64_t time = 2; time < train_steps(); ++time) {
+    if (std::abs(log_ratio(level(time)) - wanted) < std::abs(log_ratio(level(best)) - wanted)) best = time;
+  }
+  return level(best);
 }
 
 }  // namespace dwgf

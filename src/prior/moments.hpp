@@ -48,9 +48,11 @@ class Cells {
   at::Tensor of_images(const at::Tensor& x) const;
 
  private:
+  at::Tensor image_cells(const at::Tensor& x) const;
+
   PriorGeometry geometry_;
   Canvas canvas_;
-  bool grid_;  // H' = f h, W' = f w
+  std::int64_t pixels_;  // f; 0 where H', W' are not f h, f w
   std::int64_t latent_values_, image_values_, rows_, columns_;
 };
 
@@ -102,6 +104,7 @@ class PriorMoments {
   JointCovariance at(double log_ratio) const;
   JointCovariance prior() const;
   const at::Tensor& mean() const { return mean_; }
+  const JointMoments& covariance() const { return covariance_; }
   const std::vector<AtLevel>& levels() const { return levels_; }
   /// What the file says of how it was made: `prior_sha256`, `images`, `source`, ...
   const std::map<std::string, std::string>& about() const { return about_; }

@@ -56,6 +56,8 @@ class DdpmSchedule final : public NoisePath {
   Level last() const override { return level(config_.steps_offset); }
   Level first() const override { return level(train_steps() - 1); }
   Level nearly_clean() const override { return level(1); }
+  /// Of all times.
+  Level nearest(double log_ratio) const override;
 
  private:
   DdpmScheduleConfig config_;

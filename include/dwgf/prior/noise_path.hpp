@@ -1,7 +1,7 @@
 /// The forward noising process of a prior, z = a z_0 + s eps from almost pure noise to an almost clean
 /// latent, and the levels on it that a flow visits. A diffusion model has a table of levels
-/// (ddpm_schedule.hpp), flow matching the line a = 1 - s; adding a path means implementing the four functions
-/// below.
+/// (ddpm_schedule.hpp), flow matching the line a = 1 - s; adding a path means implementing the first
+/// three functions below.
 #pragma once
 
 #include <cstdint>
@@ -20,6 +20,9 @@ struct Level {
   bool operator==(const Level&) const = default;
 };
 
+/// log(s / a), how noisy a level is.
+double log_ratio(const Level& level);
+
 class NoisePath {
  public:
   virtual ~NoisePath() = default;
@@ -34,6 +37,8 @@ class NoisePath {
   virtual Level first() const = 0;
   /// The level at which the denoiser's score is taken for the score of clean latents.
   virtual Level nearly_clean() const { return last(); }
+  /// The level whose log(s / a) is nearest to this one: of levels(999), where a path knows no better.
+  virtual Level nearest(double log_ratio) const;
 };
 
 }  // namespace dwgf

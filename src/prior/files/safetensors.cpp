@@ -10,6 +10,7 @@
 
 #include <dwgf/base/error.hpp>
 
+#include "base/replace_file.hpp"
 #include "prior/files/json_file.hpp"
 
 namespace dwgf {
@@ -200,6 +201,29 @@ at::Tensor SafetensorsFile::view(const StoredTensor& tensor) const {
     return aligned;
   }
   return at::from_blob(data, tensor.shape, options);
+}
+
+void write_safetensors(const std::filesystem::path& path,
+                       const std::vector<std::pair<std::string, at::Tensor>>& tensors,
+                       const std::map<std::string, std::string>& metadata) {
+  nlohmann::json header = nlohmann::json::object();
+  if (!metadata.empty()) header["__metadata__"] = metadata;
+  std::vector<std::byte> data;
+  for (const auto& [name, tensor] : tensors) {
+    const char* const dtype = tensor.scalar_type() == at::kHalf     ? "F16"
+                              : tensor.scalar_type() == at::kDouble ? "F64"
+                                                                    : "F32";
+    const auto* const begin = static_cast<const std::byte*>(tensor.const_data_ptr());
+    header[name] = {{"dtype", dtype},
+                    {"shape", tensor.sizes().vec()},
+                    {"data_offsets", {data.size(), data.size() + tensor.nbytes()}}};
+    data.insert(data.end(), begin, begin + tensor.nbytes());
+  }
+  std::string text = header.dump();
+  // The data begin at a multiple of 8 bytes, as the format's own writer has it.
+  text.resize((text.size() + kLengthBytes - 1) / kLengthBytes * kLengthBytes, ' ');
+  const std::uint64_t length = text.size();
+  replace_file(path.string(), {std::as_bytes(std::span(&length, 1)), std::as_bytes(std::span(text)), data});
 }
 
 }  // namespace dwgf

@@ -15,6 +15,7 @@
 #include <map>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <ATen/core/Tensor.h>
@@ -61,5 +62,11 @@ class SafetensorsFile {
   std::vector<StoredTensor> tensors_;
   std::map<std::string, std::string> metadata_;
 };
+
+/// Writes tensors of the CPU, contiguous, of F64, F32 or F16, in the order given; a file that is there is
+/// replaced at once or not at all. Throws IoError.
+void write_safetensors(const std::filesystem::path& path,
+                       const std::vector<std::pair<std::string, at::Tensor>>& tensors,
+                       const std::map<std::string, std::string>& metadata);
 
 }  // namespace dwgf
