@@ -45,6 +45,8 @@ def reference(options):
     from torch.utils.flop_counter import FlopCounterMode
 
     torch.set_num_threads(options.threads)
+    device = torch.device(options.device)
+    on_gpu = device.type == "cuda"
     torch.manual_seed(0)
     begin = time.perf_counter()
     dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[options.precision]
@@ -54,11 +56,15 @@ def reference(options):
     vae = AutoencoderKL.from_pretrained(options.prior, subfolder="vae",
                                         torch_dtype=dtype).eval().requires_grad_(published)
     alpha_bar = DDIMScheduler.from_pretrained(options.prior, subfolder="scheduler").alphas_cumprod.double()
+    networks = {"device": device, "memory_format": torch.channels_last} if on_gpu else {"device": device}
+    unet, vae = unet.to(**networks), vae.to(**networks)
+    if options.compile:
+        unet, vae.decode, vae.encode = (torch.compile(call) for call in (unet, vae.decode, vae.encode))
     factor, scale = 2 ** (len(vae.config.block_out_channels) - 1), vae.config.scaling_factor
     height, width = options.size
-    z = torch.randn(n, unet.config.in_channels, height // factor, width // factor, requires_grad=True)
-    context = torch.zeros(n, 1, unet.config.cross_attention_dim, dtype=dtype)
-    y = torch.rand(1, vae.config.in_channels, height // 4, width // 4)
+    z = torch.randn(n, unet.config.in_channels, height // factor, width // factor, device=device, requires_grad=True)
+    context = torch.zeros(n, 1, unet.config.cross_attention_dim, dtype=dtype, device=device)
+    y = torch.rand(1, vae.config.in_channels, height // 4, width // 4, device=device)
     adam, kept = torch.optim.Adam([z], lr=1.0), []
 
     def decode(latents):
@@ -83,7 +89,7 @@ def reference(options):
         x = decode(z)
         noisy = x + 0.01 * torch.randn_like(x)
         with torch.no_grad():
-            consistent = decode(scale * vae.encode(noisy.to(dtype)).latent_dist.sample().float())
+            consistent = x if options.no_consistency else decode(scale * vae.encode(noisy.to(dtype)).latent_dist.sample().float())
         if published:
             kept.append(x.detach().clone())
             residual = F.avg_pool2d(noisy, 4) - y
@@ -101,15 +107,19 @@ def reference(options):
         adam.step()
 
     print(f"{time.perf_counter() - begin:.9g}", flush=True)
-    for k, line in enumerate(sys.stdin):
-        if line.startswith("count"):  # the arithmetic of a step
+    for k, line in enumerate(range(options.turns) if options.turns else sys.stdin):
+        if str(line).startswith("count"):  # the arithmetic of a step
             with FlopCounterMode(display=False) as counter:
                 step(k)
             print(counter.get_total_flops(), 0, 0, flush=True)
             continue
         begin, computed = time.perf_counter(), time.process_time()
         step(k)
-        print(f"{time.perf_counter() - begin:.9g} {time.process_time() - computed:.9g} {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss}", flush=True)
+        if on_gpu:
+            torch.cuda.synchronize()
+        peak = (torch.cuda.max_memory_allocated() // 1024 if on_gpu
+                else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+        print(f"{time.perf_counter() - begin:.9g} {time.process_time() - computed:.9g} {peak}", flush=True)
 
 
 class Opponent:
@@ -164,6 +174,10 @@ def main():
     parser.add_argument("--consistency-every", type=int, default=1)
     parser.add_argument("--only", default="abcd", help="opponents to run, such as bc")
     parser.add_argument("--reference", choices=["a", "b"], help=argparse.SUPPRESS)
+    # Of a reference that is started by itself, as tools/check-gpu does.
+    for name, more in {"--device": {"default": "cpu"}, "--compile": {"action": "store_true"},
+                       "--no-consistency": {"action": "store_true"}, "--turns": {"type": int, "default": 0}}.items():
+        parser.add_argument(name, help=argparse.SUPPRESS, **more)
     parser.add_argument("--make", type=Path, metavar="DIR",
                         help="make a directory of Stable Diffusion's shapes, and stop")
     options = parser.parse_args()
