@@ -1,5 +1,6 @@
 #include "tensor_commands.hpp"
 
+#include "job/calibrate.hpp"
 #include "job/degrade.hpp"
 #include "job/doctor.hpp"
 #include "job/rerun.hpp"
@@ -19,6 +20,9 @@ ExitCode run_restore(const CommandCall& call) {
 ExitCode run_degrade(const CommandCall& call) {
   return degrade(*call.mpi, call.settings);
 }
+ExitCode run_calibrate(const CommandCall& call) {
+  return calibrate(*call.mpi, call.settings, *call.signals);
+}
 ExitCode run_doctor(const CommandCall& call) {
   return doctor(*call.mpi, call.settings);
 }
@@ -32,9 +36,10 @@ ExitCode run_export(const CommandCall& call) {
   return export_command(call.settings);
 }
 
-constexpr TensorCommand kRows[] = {{"restore", run_restore}, {"degrade", run_degrade},
-                                   {"doctor", run_doctor},   {"evaluate", run_evaluate},
-                                   {"report", run_report},   {"export", run_export}};
+constexpr TensorCommand kRows[] = {
+    {"restore", run_restore}, {"degrade", run_degrade},   {"calibrate-prior", run_calibrate},
+    {"doctor", run_doctor},   {"evaluate", run_evaluate}, {"report", run_report},
+    {"export", run_export}};
 
 }  // namespace
 

@@ -35,7 +35,7 @@ def printed(program, *arguments):
 
 def options_of(program):
     """command -> its options, as --help has them."""
-    commands = re.findall(r"^  ([a-z]+) ", printed(program, "--help"), re.M)
+    commands = re.findall(r"^  ([a-z-]+) ", printed(program, "--help"), re.M)
     return {command: {key for key in re.findall(r"^  --([\w.-]+)", printed(program, command, "--help"),
                                                 re.M)} | {"config"}
             for command in commands}
@@ -95,7 +95,7 @@ def commands(text, table):
     for piece in code(text):
         for line in piece.splitlines():
             line = line.split(" # ")[0]
-            for command, rest in re.findall(r"(?:^|[ /])dwgf ([a-z]+)\b([^|;&]*)", line):
+            for command, rest in re.findall(r"(?:^|[ /])dwgf ([a-z][a-z-]*)\b([^|;&]*)", line):
                 if command not in table:
                     yield f"dwgf has no command {command}"
                     continue

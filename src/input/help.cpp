@@ -32,8 +32,8 @@ std::string help_text() {
          "usage: dwgf COMMAND [--config FILE]... [--section.key value]...\n"
          "       mpirun -np 4 dwgf restore --config jobs/quickstart.ini\n\ncommands:\n";
   for (const CommandSpec& command : command_table()) {
-    out << "  " << command.name << std::string(12 - command.name.size(), ' ')
-        << wrapped(command.summary, 14, 100) << "\n";
+    out << "  " << command.name << std::string(17 - command.name.size(), ' ')
+        << wrapped(command.summary, 19, 105) << "\n";
   }
   out << "\n`dwgf COMMAND --help` explains a command; `dwgf --version` prints the version.\n";
   return out.str();

@@ -52,6 +52,7 @@ struct PriorInput {
   std::optional<Precision> unet_precision;  ///< nothing: that of the flow
   std::optional<Precision> autoencoder_precision;
   DecoderMemory decoder_gradient = DecoderMemory::automatic;
+  std::string moments;  ///< a file of the prior's moments; empty: beside the prior, if there
 };
 
 struct MethodInput {
@@ -115,6 +116,34 @@ struct DegradeInput {
   std::uint64_t seed = 0;
   std::string out;
   bool stores_truth = true;
+};
+
+enum class MomentForm { automatic, full, shift_invariant };
+
+/// Of `calibrate-prior`.
+struct CalibrateInput {
+  ImagesInput images;
+  PriorInput prior;
+  MethodInput method;                            ///< its precision alone
+  LayoutInput layout{.checkpoint_seconds = 60};  ///< of it device, threads and that time
+  std::string to;                                ///< empty: moments.safetensors beside the prior
+  std::int64_t samples = 0, size = 0;
+  std::uint64_t seed = 0;
+  std::int64_t batch = 64;
+  MomentForm form = MomentForm::automatic;
+  std::int64_t rank = 256, radius = 8;
+  double mix = 0.3;
+  /// log(s / a), ascending: of Stable Diffusion's times 10, 40, 120, 250, 400, 550, 700 and 850
+  std::vector<double> levels = {-2.32, -1.614, -0.945, -0.363, 0.152, 0.651, 1.204, 1.868};
+
+  /// The job whose prior this is.
+  JobInput job() const {
+    JobInput job;
+    job.prior = prior;
+    job.method = method;
+    job.layout = layout;
+    return job;
+  }
 };
 
 /// What both `evaluate` and `report` measure with.

@@ -1,6 +1,7 @@
 #include "input/option_table.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <sstream>
 
 #include <dwgf/base/error.hpp>
@@ -77,6 +78,17 @@ std::optional<std::vector<double>> parse_quantiles(const std::string& text) {
   return probabilities;
 }
 
+std::optional<std::vector<double>> parse_levels(const std::string& text) {
+  std::vector<double> levels;
+  for (const std::string& word : split(text, ',')) {
+    const std::optional<double> level = parse_double(trim(word));
+    if (!level || !(std::abs(*level) <= 50) || (!levels.empty() && *level <= levels.back()))
+      return std::nullopt;
+    levels.push_back(*level);
+  }
+  return levels;
+}
+
 using Options = std::vector<OptionSpec>;
 
 Options joined(Options first, const Options& more) {
@@ -84,25 +96,31 @@ Options joined(Options first, const Options& more) {
   return first;
 }
 
-/// What `restore` and `degrade` both take: which images, and what is done to them.
+/// Which images.
 template <class Input>
-Options problem_options() {
+Options images_options(const std::string& also = "") {
   const Section<Input, ImagesInput> images("input.",
                                            [](Input& input) -> ImagesInput& { return input.images; });
-  const Section<Input, ProblemInput> problem("problem.",
-                                             [](Input& input) -> ProblemInput& { return input.problem; });
   return {
-      may_name_hdf5(
-          images.text("data", &ImagesInput::data,
-                      "images: a folder of PNG, JPEG and TIFF files, a .npy [n, C, H, W], or "
-                      "FILE.h5:/dataset, float32 on "
-                      "[-1, 1] or uint8; or the file of measurements that `degrade` or h5py wrote")),
+      may_name_hdf5(images.text("data", &ImagesInput::data,
+                                "images: a folder of PNG, JPEG and TIFF files, a .npy [n, C, H, W], or "
+                                "FILE.h5:/dataset, float32 on "
+                                "[-1, 1] or uint8" +
+                                    also)),
       images.integer("first", &ImagesInput::first, 0, kLargestRow,
                      "first image of the slice to work on [row]"),
       // Not part of the identity: the list of images itself is compared.
       layout(
           images.integer("count", &ImagesInput::count, 0, kLargestRow, "images in the slice; 0: to the end")),
+  };
+}
 
+/// What `restore` and `degrade` both take: which images, and what is done to them.
+template <class Input>
+Options problem_options() {
+  const Section<Input, ProblemInput> problem("problem.",
+                                             [](Input& input) -> ProblemInput& { return input.problem; });
+  const Options more = {
       problem.text("operator", &ProblemInput::forward,
                    "forward operator, as `name:arguments`, composed by ` | `; see --help-operators"),
       or_word("estimate",
@@ -116,6 +134,7 @@ Options problem_options() {
           "gaussian; poisson:peak, photon counts with so many at white; uniform:step, rounded to steps after "
           "gaussian noise"),
   };
+  return joined(images_options<Input>("; or the file of measurements that `degrade` or h5py wrote"), more);
 }
 
 template <class Input>
@@ -149,8 +168,23 @@ Options degrade_options() {
                 });
 }
 
+/// Number formats of the networks.
+template <class Input>
+OptionSpec precision_option(const std::string& help) {
+  const Section<Input, MethodInput> method("flow.",
+                                           [](Input& input) -> MethodInput& { return input.method; });
+  return method.template choice<Precision>("precision", &MethodInput::precision,
+                                           {{"fp64", Precision::fp64},
+                                            {"fp32", Precision::fp32},
+                                            {"tf32", Precision::tf32},
+                                            {"bf16", Precision::bf16},
+                                            {"fp16", Precision::fp16}},
+                                           help);
+}
+
+template <class Input>
 Options prior_options() {
-  const Section<JobInput, PriorInput> prior("prior.", [](JobInput& job) -> PriorInput& { return job.prior; });
+  const Section<Input, PriorInput> prior("prior.", [](Input& input) -> PriorInput& { return input.prior; });
   const std::vector<std::pair<std::string, std::optional<Precision>>> precisions = {
       {"flow", std::nullopt},    {"fp64", Precision::fp64}, {"fp32", Precision::fp32},
       {"tf32", Precision::tf32}, {"bf16", Precision::bf16}, {"fp16", Precision::fp16}};
@@ -169,7 +203,7 @@ Options prior_options() {
                    "number format of the U-Net; flow: as flow.precision"),
       prior.choice("autoencoder_precision", &PriorInput::autoencoder_precision, precisions,
                    "number format of the autoencoder; flow: as flow.precision"),
-      prior.choice<DecoderMemory>(
+      prior.template choice<DecoderMemory>(
           "decoder_gradient", &PriorInput::decoder_gradient,
           {{"auto", DecoderMemory::automatic},
            {"plain", DecoderMemory::plain},
@@ -284,8 +318,6 @@ Options term_options() {
 
 /// Of the methods to compare with, and of all kernels.
 Options sampler_options() {
-  const Section<JobInput, MethodInput> method("flow.",
-                                              [](JobInput& job) -> MethodInput& { return job.method; });
   const Section<JobInput, FlowOptions> flow("flow.",
                                             [](JobInput& job) -> FlowOptions& { return job.method.options; });
   const auto guidance = flow_part<GuidanceOptions, &FlowOptions::guidance>();
@@ -302,13 +334,7 @@ Options sampler_options() {
       rlsd.real("image_lr", &RlsdOptions::image_rate, 1e-12, 1e6, "Adam's rate for the images of rlsd"),
       flow.integer("micro_batch", &FlowOptions::micro_batch, 1, 65536,
                    "samples in every network call, exactly; part of a result's identity"),
-      method.choice<Precision>(
-          "precision", &MethodInput::precision,
-          {{"fp64", Precision::fp64},
-           {"fp32", Precision::fp32},
-           {"tf32", Precision::tf32},
-           {"bf16", Precision::bf16},
-           {"fp16", Precision::fp16}},
+      precision_option<JobInput>(
           "number format of the networks; particles, Adam and all sums of the flow are fp64 with fp64, else "
           "fp32; what overflows in bf16 or fp16 is redone in fp32 and counted in /diagnostics/redone; tf32 "
           "is "
@@ -317,17 +343,25 @@ Options sampler_options() {
   };
 }
 
-Options layout_options() {
-  const Section<JobInput, LayoutInput> run("run.", [](JobInput& job) -> LayoutInput& { return job.layout; });
-  const Section<JobInput> log("log.", [](JobInput& job) -> JobInput& { return job; });
+/// Where a rank computes, and by how many threads.
+template <class Input>
+Options device_options() {
+  const Section<Input, LayoutInput> run("run.", [](Input& input) -> LayoutInput& { return input.layout; });
   return {
-      layout(run.integer("ranks_per_image", &LayoutInput::ranks_per_image, 1, kLargestCount,
-                         "ranks that share one image's particles")),
-      layout(run.choice<ComputeOn>(
+      layout(run.template choice<ComputeOn>(
           "device", &LayoutInput::device,
           {{"cpu", ComputeOn::cpu}, {"cuda", ComputeOn::cuda}, {"auto", ComputeOn::automatic}},
           "where the networks and the flow run; auto: on GPUs where this build and every rank have one")),
       run.integer("threads", &LayoutInput::threads, 1, 4096, "threads a rank; part of a result's identity"),
+  };
+}
+
+Options layout_options() {
+  const Section<JobInput, LayoutInput> run("run.", [](JobInput& job) -> LayoutInput& { return job.layout; });
+  const Section<JobInput> log("log.", [](JobInput& job) -> JobInput& { return job; });
+  const Options ranks = {layout(run.integer("ranks_per_image", &LayoutInput::ranks_per_image, 1,
+                                            kLargestCount, "ranks that share one image's particles"))};
+  const Options more = {
 
       layout(run.real("watchdog_minutes", &LayoutInput::watchdog_minutes, 0, 1e6,
                       "a step, or waiting for other ranks, that takes longer ends the job with exit code 71 "
@@ -339,6 +373,7 @@ Options layout_options() {
           "file", &JobInput::log_file,
           "a file that every rank appends its events to, a JSON object a line; %r in it becomes the rank")),
   };
+  return joined(joined(ranks, device_options<JobInput>()), more);
 }
 
 Options store_options() {
@@ -392,11 +427,19 @@ Options store_options() {
   };
 }
 
+/// What `calibrate-prior` writes, for those that read it.
+Options moments_options() {
+  const Section<JobInput, PriorInput> prior("prior.", [](JobInput& job) -> PriorInput& { return job.prior; });
+  return {prior.text("moments", &PriorInput::moments,
+                     "the file of the prior's moments that `calibrate-prior` wrote; by default "
+                     "moments.safetensors in the prior's folder")};
+}
+
 Options restore_options() {
   const Section<JobInput> job = plain<JobInput>();
   Options options = problem_options<JobInput>();
-  for (const auto& section : {prior_options(), course_options(), term_options(), sampler_options(),
-                              layout_options(), store_options()})
+  for (const auto& section : {prior_options<JobInput>(), moments_options(), course_options(), term_options(),
+                              sampler_options(), layout_options(), store_options()})
     options = joined(std::move(options), section);
   return joined(
       std::move(options),
@@ -439,6 +482,43 @@ Options judge_options() {
                         "weights of AlexNet or VGG16 with LPIPS's heads, a safetensors file by "
                         "tools/convert_metric_weights.py; without it LPIPS is not computed")),
   };
+}
+
+Options calibrate_options() {
+  const Section<CalibrateInput> own = plain<CalibrateInput>();
+  const Section<CalibrateInput, LayoutInput> run(
+      "run.", [](CalibrateInput& input) -> LayoutInput& { return input.layout; });
+  const Options more = {
+      precision_option<CalibrateInput>("number format of the networks; all sums are exact"),
+      layout(
+          run.real("checkpoint_seconds", &LayoutInput::checkpoint_seconds, 0, 1e9,
+                   "time between checkpoints of the sums, FILE.part-RANK [s]; 0: only when it is stopped")),
+      layout(own.text("to", &CalibrateInput::to,
+                      "the file to write; by default moments.safetensors in the prior's folder")),
+      own.integer("samples", &CalibrateInput::samples, 0, kLargestCount,
+                  "in place of input.data: so many samples of the prior's own"),
+      own.integer("size", &CalibrateInput::size, 0, 65536, "height and width of these samples [pixels]"),
+      own.integer("seed", &CalibrateInput::seed, 0, kLargestSeed, "seed of every random number, 64 bits"),
+      own.integer("batch", &CalibrateInput::batch, 1, 65536, "images in every network call, exactly"),
+      own.choice<MomentForm>(
+          "form", &CalibrateInput::form,
+          {{"auto", MomentForm::automatic},
+           {"full", MomentForm::full},
+           {"shift-invariant", MomentForm::shift_invariant}},
+          "full: how every entry of one size of images goes with every other; shift-invariant: the same "
+          "everywhere, for images of any size; auto: full where all images are of one size and have, with "
+          "their latents, at most 4096 entries"),
+      own.integer("rank", &CalibrateInput::rank, 1, 4096, "eigenvectors kept of full moments"),
+      own.real("mix", &CalibrateInput::mix, 0, 0.99,
+               "share of the shift-invariant correlations in full moments"),
+      own.integer("radius", &CalibrateInput::radius, 0, 64,
+                  "how far shift-invariant correlations are looked for [latent pixels]"),
+      of_form("ascending numbers, such as -2.3,-0.9,0.2,1.9",
+              own.row(OptionKind::text, "levels", &CalibrateInput::levels,
+                      "noise levels to measure at, log(noise / signal); each becomes the prior's nearest",
+                      parse_levels, "-2.32,-1.614,-0.945,-0.363,0.152,0.651,1.204,1.868"))};
+  return joined(joined(images_options<CalibrateInput>(), prior_options<CalibrateInput>()),
+                joined(device_options<CalibrateInput>(), more));
 }
 
 Options evaluate_options() {
@@ -487,6 +567,10 @@ const std::vector<CommandSpec>& command_table() {
       {"degrade", "[--config FILE]... [--section.key value]...",
        "clean images, an operator and noise -> a measurements file that carries the operator with it",
        DegradeInput{}, degrade_options()},
+      {"calibrate-prior", "[--config FILE]... [--section.key value]...",
+       "measure a prior's moments, once, for flow.method = kalman: images, or the prior's own samples -> how "
+       "the errors of its clean estimate go together at every noise level",
+       CalibrateInput{}, calibrate_options()},
       {"evaluate", "RESULTS",
        "how close the images are to the truth, the trivial baseline and linear MMSE beside them, and whether "
        "their spread can be trusted",

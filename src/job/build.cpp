@@ -123,7 +123,7 @@ std::string prior_files(const std::string& path) {
 }
 
 std::unique_ptr<Prior> build_prior(const JobInput& job, const c10::Device& device) {
-  const auto& [path, prompt, context, unet_precision, autoencoder_precision, memory] = job.prior;
+  const auto& [path, prompt, context, unet_precision, autoencoder_precision, memory, moments] = job.prior;
   const Precision unet = job.unet_precision(), autoencoder = job.autoencoder_precision();
   const std::string files = prior_files(path);
   const PriorFamily& family = family_of(files);
@@ -151,6 +151,28 @@ std::unique_ptr<Prior> build_prior(const JobInput& job, const c10::Device& devic
         files);
   }
   return family.load(files, options);
+}
+
+std::string moments_file(const std::string& prior_path) {
+  const std::string files = prior_files(prior_path);
+  std::error_code ignored;
+  return fs::is_directory(files, ignored) ? (fs::path(files) / "moments.safetensors").string()
+                                          : files + ".moments.safetensors";
+}
+
+std::optional<PriorMoments> prior_moments(const PriorInput& input, const std::string& prior_sha256) {
+  const std::string file = input.moments.empty() ? moments_file(input.path) : input.moments;
+  std::error_code ignored;
+  if (input.moments.empty() && !fs::exists(file, ignored)) return std::nullopt;
+  PriorMoments moments = read_moments(file);
+  const auto measured = moments.about().find("prior_sha256");
+  if (measured == moments.about().end() || measured->second != prior_sha256) {
+    throw DataError(
+        "prior.moments: '{}' was measured of another prior than '{}' (their weights differ); measure this "
+        "one's with `dwgf calibrate-prior`, and name the file as prior.moments",
+        file, input.path);
+  }
+  return moments;
 }
 
 std::optional<GaussianImages> image_statistics(const std::string& prior_path) {

@@ -13,6 +13,7 @@
 
 #include "input/job_input.hpp"
 #include "operators/baselines/linear_mmse.hpp"
+#include "prior/moments.hpp"
 
 namespace dwgf {
 
@@ -26,6 +27,16 @@ std::string prior_files(const std::string& path);
 /// The prior that the job names, on this device.
 std::unique_ptr<Prior> build_prior(const JobInput& job,
                                    const c10::Device& device = c10::Device(c10::DeviceType::CPU));
+
+/// Where the moments of the prior that `prior.path` names lie if no other file is named: moments.safetensors
+/// in its folder, or FILE.moments.safetensors beside its file. Throws NotFoundError where there is no such
+/// prior.
+std::string moments_file(const std::string& prior_path);
+
+/// The moments that `prior.moments` names, or those of moments_file() where they are there, else nothing.
+/// Throws DataError where they were measured of another prior than the one of these weights, and as
+/// read_moments does.
+std::optional<PriorMoments> prior_moments(const PriorInput& input, const std::string& prior_sha256);
 
 /// statistics.safetensors of the prior's directory, or nothing where there is none.
 std::optional<GaussianImages> image_statistics(const std::string& prior_path);

@@ -25,7 +25,8 @@ constexpr std::size_t kMessage = 6;  // group, images, failed, steps, finished, 
 }  // namespace
 
 Progress::Progress(Communicator& world, int groups, int group, bool leader, std::int64_t images,
-                   std::int64_t steps_per_image, std::function<void(const std::string&)> publish)
+                   std::int64_t steps_per_image, std::function<void(const std::string&)> publish,
+                   ProgressWords words)
     : world_(world),
       group_(group),
       leader_(leader),
@@ -35,7 +36,8 @@ Progress::Progress(Communicator& world, int groups, int group, bool leader, std:
       groups_(world.rank() == 0 ? static_cast<std::size_t>(groups) : 0),
       publish_(std::move(publish)),
       started_(std::time(nullptr)),
-      terminal_(isatty(STDERR_FILENO) == 1) {
+      terminal_(isatty(STDERR_FILENO) == 1),
+      words_(std::move(words)) {
   told_ = printed_ = start_;
   mine_.rank = world.rank();
   if (leader_) tell(true);  // so that one that never ends its first step is known
@@ -58,16 +60,17 @@ void Progress::image_done(bool failed) {
 void Progress::tell_failure(const std::string& image, const std::string& reason) {
   constexpr int shown = 20;
   if (++told_failures_ > shown) return;
-  std::fprintf(stderr, "%srestore: failed: %s: %s\n", terminal_ ? "\r\033[K" : "", image.c_str(),
-               reason.c_str());
+  std::fprintf(stderr, "%s%s: failed: %s: %s\n", terminal_ ? "\r\033[K" : "", words_.command.c_str(),
+               image.c_str(), reason.c_str());
   if (told_failures_ == shown) {
-    std::fprintf(stderr,
-                 "restore: further failures are counted, and in the results file with their reasons\n");
+    std::fprintf(stderr, "%s: further failures are counted, and in the results file with their reasons\n",
+                 words_.command.c_str());
   }
 }
 
 void Progress::tell_people(const std::string& line) {
-  if (leader_) std::fprintf(stderr, "%srestore: %s\n", terminal_ ? "\r\033[K" : "", line.c_str());
+  if (leader_)
+    std::fprintf(stderr, "%s%s: %s\n", terminal_ ? "\r\033[K" : "", words_.command.c_str(), line.c_str());
 }
 
 void Progress::tell(bool now) {
@@ -157,7 +160,7 @@ void Progress::print(bool last) {
   }
   const double seconds = std::chrono::duration<double>(now - start_).count();
   const double total = static_cast<double>(images_) * static_cast<double>(steps_per_image_);
-  std::string line = formatted("restore: {} of {} images", all.images, images_);
+  std::string line = formatted("{}: {} of {} {}", words_.command, all.images, images_, words_.things);
   if (all.failed) line += formatted(" ({} failed)", all.failed);
   if (last) {
     line += formatted(" in {}", human_duration(seconds));

@@ -12,12 +12,18 @@
 
 namespace dwgf {
 
+/// What the line says: "restore: 3 of 10 images".
+struct ProgressWords {
+  std::string command = "restore", things = "images";
+};
+
 class Progress {
  public:
   /// @param images  to do in this run; @param steps_per_image  steps of one image
   /// @param publish  called on rank 0 every few seconds with the JSON object
   Progress(Communicator& world, int groups, int group, bool leader, std::int64_t images,
-           std::int64_t steps_per_image, std::function<void(const std::string&)> publish = {});
+           std::int64_t steps_per_image, std::function<void(const std::string&)> publish = {},
+           ProgressWords words = {});
 
   /// On a leader: one more step of the image at hand is done. Other ranks do nothing.
   void step_done();
@@ -60,6 +66,7 @@ class Progress {
   Clock::time_point published_{};
   std::int64_t started_ = 0;  // seconds since 1970
   bool terminal_;
+  ProgressWords words_;
   int told_failures_ = 0;
   std::int64_t heard_ = 0;
 };
