@@ -510,7 +510,7 @@ Options calibrate_options() {
           "their latents, at most 4096 entries"),
       own.integer("rank", &CalibrateInput::rank, 1, 4096, "eigenvectors kept of full moments"),
       own.real("mix", &CalibrateInput::mix, 0, 0.99,
-               "share of the shift-invariant correlations in full moments"),
+               "share of full moments that their eigenvectors leave to shift-invariant correlations"),
       own.integer("radius", &CalibrateInput::radius, 0, 64,
                   "how far shift-invariant correlations are looked for [latent pixels]"),
       of_form("ascending numbers, such as -2.3,-0.9,0.2,1.9",

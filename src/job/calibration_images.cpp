@@ -1,6 +1,7 @@
 #include "job/calibration_images.hpp"
 
 #include <algorithm>
+#include <filesystem>
 #include <tuple>
 
 #include <ATen/ATen.h>
@@ -22,6 +23,15 @@ void add_blocks(std::vector<CalibrationBlock>& blocks, const Canvas& canvas, std
                 std::int64_t count, std::int64_t batch) {
   for (std::int64_t done = 0; done < count; done += batch)
     blocks.push_back({canvas, first + done, std::min(batch, count - done)});
+}
+
+/// The name of a file, or of a dataset in one, without the folder that it happens to lie in.
+std::string name_of(const std::string& data) {
+  const std::size_t dataset = data.find(":/");
+  const std::string file = data.substr(0, dataset);
+  const std::size_t last = file.find_last_not_of('/');
+  const std::string name = std::filesystem::path(file.substr(0, last + 1)).filename().string();
+  return dataset == std::string::npos ? name : name + data.substr(dataset);
 }
 
 /// Given images, those of one size after another.
@@ -64,11 +74,11 @@ class GivenImages final : public CalibrationImages {
 
   std::string source() const override {
     return formatted("rows {} to {} of {}", *std::ranges::min_element(rows_),
-                     *std::ranges::max_element(rows_), data_);
+                     *std::ranges::max_element(rows_), name_of(data_));
   }
 
   std::string identity() const override {
-    std::string text = data_;
+    std::string text = name_of(data_);
     for (const std::int64_t row : rows_) text += formatted(" {}:{}", row, entry(row).id);
     return text;
   }

@@ -11,6 +11,9 @@ namespace dwgf {
 
 namespace {
 
+/// The share of the variance that rounding may leave of nothing.
+constexpr double kNothing = 1e-5;
+
 /// As the file will hold it.
 at::Tensor rounded(const at::Tensor& values) {
   return values.to(at::kHalf).to(at::kDouble);
@@ -31,10 +34,12 @@ JointMoments fit_full(const at::Tensor& second, const MomentShape& shape, const 
   const at::Tensor factor = vectors.narrow(1, n - rank, rank).flip({1}) * (leading * (1 - fit.mix)).sqrt();
   JointMoments moments;
   moments.factor = rounded(factor).view({q, h, w, rank});
-  at::Tensor left = second.diagonal().view({q, h, w}) - moments.factor.square().sum(3);
-  if (fit.mix > 0) {
-    moments.scale = rounded((second.diagonal() * fit.mix).clamp_min(0.0).sqrt()).view({q, h, w});
-    moments.root = rounded(convolution_root(shift_average(second, shape), fit.radius, fit.dropped).kernel);
+  const at::Tensor rows = moments.factor.flatten(0, 2);
+  const at::Tensor rest = second - at::matmul(rows, rows.t());  // [Q h w, Q h w]
+  at::Tensor left = rest.diagonal().view({q, h, w});
+  if (left.sum().item<double>() > kNothing * second.trace().item<double>()) {
+    moments.scale = rounded(left.clamp_min(0.0).sqrt());
+    moments.root = rounded(convolution_root(shift_average(rest, shape), fit.radius, fit.dropped).kernel);
     left = left - moments.scale.square() * variances(moments.root);
   }
   moments.variance = left.clamp_min(0.0);

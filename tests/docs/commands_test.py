@@ -41,7 +41,7 @@ ELSEWHERE = [
     (r"tools/(train_prior|check_full_size|make_\w+|convert_\w+|flow_reference)\.py",
      "needs Python's torch; makes what the tests compare with"),
     (r"tools/(tables|calibrate|exact-posteriors|curve)\b", "the test `studies`, in a short form"),
-    (r"tools/(bench|fuzz|torture|mini-slurm|check-torch|format)\b", "takes minutes to hours"),
+    (r"tools/(bench|fuzz|torture|mini-slurm|check-torch|format|fashion-moments)\b", "takes minutes to hours"),
     (r"jobs/paper/", "needs real weights, and images of 512 x 512"),
     (r"--(lpips|fid) ", "needs the metrics' published weights; the tests have random ones"),
     (r"spack |apptainer ", "needs Spack or Apptainer: untested, and said so"),
