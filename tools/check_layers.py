@@ -41,7 +41,7 @@ CONFINED = {
     r'#include\s*<(png|spng|turbojpeg|jpeglib|tiffio)\.h>': {"data", "store/library_versions"},
     # datasets of results files
     r'^[^/]*"/(image|posterior|particles|truth|measurement|diagnostics|problem|operator|timing)/': {"store/schema"},
-    r'\bgetenv\b|\bsetenv\b': {"service", "comm/device"},
+    r'\bgetenv\b|\bsetenv\b': {"service", "comm/cuda"},
     r'#include\s*<(ATen|torch|c10)/': {"prior", "operators", "metric", "flow", "posterior", "job", "report"},
 }
 

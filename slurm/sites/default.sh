@@ -9,7 +9,9 @@ dwgf_launcher=(srun --mpi=pmix)
 
 # GPUs: what sbatch and the launcher are told. Empty where the job computes on CPUs.
 dwgf_sbatch_gpus=()                     # e.g. (--gpus-per-node=4)
-dwgf_launcher_gpus=()                   # e.g. (--gpus-per-task=1)
+# Every rank of a node should see all of its GPUs and takes one of its own: --gpus-per-task=1 hides the others from
+# it, and then NCCL finds no path between GPUs of one node (https://github.com/NVIDIA/nccl/issues/1066).
+dwgf_launcher_gpus=()                   # e.g. (--gpus-per-node=4 --gpu-bind=none), with --ntasks-per-node=4
 
 # The program, from the folder that jobs are submitted in.
 dwgf_program=build/dwgf

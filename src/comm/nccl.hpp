@@ -38,6 +38,8 @@ class NcclCollective final : public Collective {
   void all_to_all(std::span<const std::byte> bytes, std::span<std::byte> out) override;
   void broadcast(std::span<std::byte> bytes, int root) override;
   void barrier() override;
+  /// Also asks NCCL for an error of another rank, which gives the communicator up as abort() does.
+  std::optional<std::string> under_way() override;
 
   /// Gives up everything under way on this rank; from any thread, a watchdog's too. Operations after it throw
   /// RankError.

@@ -43,18 +43,42 @@ std::string Watchdog::phase() const {
   return phase_;
 }
 
+void Watchdog::ask(Collective& group) {
+  const std::lock_guard lock(asked_mutex_);
+  asked_.push_back(&group);
+}
+
+void Watchdog::forget(Collective& group) {
+  const std::lock_guard lock(asked_mutex_);
+  asked_.erase(std::find(asked_.begin(), asked_.end(), &group));
+}
+
+std::optional<std::string> Watchdog::device_waits_in() const {
+  const std::lock_guard lock(asked_mutex_);
+  for (Collective* group : asked_) {
+    try {
+      if (auto operation = group->under_way()) return operation;
+    } catch (const Error&) {  // a device that has failed is told of by whoever waits for it
+    }
+  }
+  return std::nullopt;
+}
+
 std::optional<std::string> Watchdog::complaint(Clock::time_point now) const {
+  const std::optional<std::string> device = device_waits_in();
   const std::lock_guard lock(mutex_);
   if (resting_ || limit_ <= Seconds(0)) return std::nullopt;
-  const Seconds patience = waits_ ? std::min(limit_ / 10, Seconds(10)) : Seconds(0);
+  const bool waits = waits_ || device;
+  const Seconds patience = waits ? std::min(limit_ / 10, Seconds(10)) : Seconds(0);
   const Seconds taken = now - since_;
   if (taken <= limit_ + patience) return std::nullopt;
   std::string text = formatted("[rank {} of {} on {}] no progress for {} in: {}", identity_.rank,
                                identity_.size, identity_.host, human_duration(taken.count()), phase_);
+  if (device) text += formatted(" (the device in: {})", *device);
   if (!image_.empty()) text += formatted("; image '{}'", image_);
   if (step_ >= 0) text += formatted(", step {}", step_);
-  text += waits_ ? ". It waits for other ranks: one of them hangs, or the network between them does"
-                 : ". The device, the file system or this host hangs, or the limit is too short";
+  text += waits ? ". It waits for other ranks: one of them hangs, or the network between them does"
+                : ". The device, the file system or this host hangs, or the limit is too short";
   return formatted(
       "{} (run.watchdog_minutes = {}). All ranks are ended; the same command goes on with what is missing",
       text, limit_.count() / 60);

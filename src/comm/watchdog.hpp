@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include <dwgf/comm/collective.hpp>
 
@@ -40,6 +41,11 @@ class Watchdog {
   /// No limit until the next `enter`: this rank has nothing left to do.
   void rest();
 
+  /// From now on `group` is asked as well whether this rank's device waits for other ranks, in whatever phase
+  /// its host is; until `forget`, which returns when it is not being asked any more.
+  void ask(Collective& group);
+  void forget(Collective& group);
+
   /// What to say if the limit is exceeded at `now`: rank, host, phase, image, step, time, what to do.
   std::optional<std::string> complaint(Clock::time_point now) const;
   /// The time this rank has spent in phases that wait for other ranks, those that have ended.
@@ -48,6 +54,8 @@ class Watchdog {
   std::string phase() const;
 
  private:
+  std::optional<std::string> device_waits_in() const;
+
   const RankIdentity identity_;
   const Seconds limit_;
   mutable std::mutex mutex_;
@@ -57,6 +65,8 @@ class Watchdog {
   bool waits_ = false;
   Seconds waited_{0};
   bool resting_ = false;
+  mutable std::mutex asked_mutex_;
+  std::vector<Collective*> asked_;
   Clock::time_point since_ = Clock::now();
 };
 
@@ -77,10 +87,16 @@ class WatchdogThread {
   std::thread thread_;
 };
 
-/// A group whose waiting the watchdog sees: every wait for the others is a phase of its own.
+/// A group whose waiting the watchdog sees: every wait of the host for the others is a phase of its own, and
+/// of the device's waits it is told when it asks.
 class WatchedCollective final : public Collective {
  public:
-  WatchedCollective(Collective& group, Watchdog& watchdog) : group_(group), watchdog_(watchdog) {}
+  WatchedCollective(Collective& group, Watchdog& watchdog) : group_(group), watchdog_(watchdog) {
+    watchdog_.ask(group_);
+  }
+  ~WatchedCollective() override { watchdog_.forget(group_); }
+  WatchedCollective(const WatchedCollective&) = delete;
+  WatchedCollective& operator=(const WatchedCollective&) = delete;
 
   int rank() const override { return group_.rank(); }
   int size() const override { return group_.size(); }
@@ -91,6 +107,7 @@ class WatchedCollective final : public Collective {
   void all_to_all(std::span<const std::byte> bytes, std::span<std::byte> out) override;
   void broadcast(std::span<std::byte> bytes, int root) override;
   void barrier() override;
+  std::optional<std::string> under_way() override { return group_.under_way(); }
 
  private:
   Collective& group_;

@@ -69,12 +69,18 @@ struct MethodInput {
   Method integrator = Method::dwgf;  ///< another spelling of options.method, with which it agrees
 };
 
-enum class ComputeOn { cpu, cuda, automatic };
+/// `device`: of the kind that this build knows (comm/device.hpp).
+enum class ComputeOn { cpu, device, automatic };
+
+/// How the tensors of ranks that share an image are exchanged where they compute on GPUs: directly, through
+/// the host's memory, or directly where that can be.
+enum class ExchangeBy { automatic, nccl, host };
 
 /// How the work is laid out over ranks and devices. Nothing of it but `threads` decides what a result is.
 struct LayoutInput {
   std::int64_t ranks_per_image = 1;
   ComputeOn device = ComputeOn::automatic;
+  ExchangeBy exchange = ExchangeBy::automatic;
   std::int64_t threads = 1;         ///< a rank
   double watchdog_minutes = 30;     ///< 0: never
   double checkpoint_seconds = 300;  ///< 0: only when a signal asks for one

@@ -350,7 +350,7 @@ Options device_options() {
   return {
       layout(run.template choice<ComputeOn>(
           "device", &LayoutInput::device,
-          {{"cpu", ComputeOn::cpu}, {"cuda", ComputeOn::cuda}, {"auto", ComputeOn::automatic}},
+          {{"cpu", ComputeOn::cpu}, {"cuda", ComputeOn::device}, {"auto", ComputeOn::automatic}},
           "where the networks and the flow run; auto: on GPUs where this build and every rank have one")),
       run.integer("threads", &LayoutInput::threads, 1, 4096, "threads a rank; part of a result's identity"),
   };
@@ -362,7 +362,12 @@ Options layout_options() {
   const Options ranks = {layout(run.integer("ranks_per_image", &LayoutInput::ranks_per_image, 1,
                                             kLargestCount, "ranks that share one image's particles"))};
   const Options more = {
-
+      layout(run.choice<ExchangeBy>(
+          "exchange", &LayoutInput::exchange,
+          {{"auto", ExchangeBy::automatic}, {"nccl", ExchangeBy::nccl}, {"host", ExchangeBy::host}},
+          "how ranks on GPUs that share an image exchange tensors: nccl, directly; host, through the host's "
+          "memory, also where ranks share a GPU or have slices of one; auto: nccl where every rank has a GPU "
+          "of its own")),
       layout(run.real("watchdog_minutes", &LayoutInput::watchdog_minutes, 0, 1e6,
                       "a step, or waiting for other ranks, that takes longer ends the job with exit code 71 "
                       "[minutes]; 0: never")),

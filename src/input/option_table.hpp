@@ -54,10 +54,6 @@ const CommandSpec* find_command(const std::string& name);
 /// it.
 bool is_retired(const std::string& key);
 
-/// Whether jobs of earlier versions name this key, which nothing reads any more. INI texts may go on naming
-/// it.
-bool is_retired(const std::string& key);
-
 /// What a preset sets: pairs of key and value.
 std::vector<std::pair<std::string, std::string>> preset_values(const std::string& preset);
 

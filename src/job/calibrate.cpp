@@ -325,7 +325,7 @@ ExitCode calibrate(Communicator& world, const Settings& settings, ScopedSignals&
   require_same_job(world, settings);
   const CalibrateInput& input = settings.as<CalibrateInput>();
   at::set_num_threads(static_cast<int>(input.layout.threads));
-  const c10::Device device = compute_device(world, input.layout.device);
+  const c10::Device device = compute_device(world, input.layout.device, ExchangeBy::automatic).device;
   std::string file;
   std::unique_ptr<Prior> prior;
   std::optional<Calibration> calibration;

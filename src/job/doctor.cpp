@@ -107,13 +107,16 @@ Finding check_directory(Communicator& world, const fs::path& directory) {
 
 Finding check_devices(Communicator& world) {
   std::size_t visible = 0;
+  RankDevice own;
   Finding finding = shared(world, "devices", "", "nvidia-smi on that host tells more", [&] {
     visible = device_backend().visible().size();
-    if (visible > 0) device_of_rank(world);
+    if (visible > 0) own = device_of_rank(world);
   });
   if (finding.level != Finding::Level::fine) return finding;
   if (visible > 0) {
-    finding.text = formatted("{} visible to the first rank; one a rank", visible);
+    finding.text = formatted("{} visible to the first rank; {}", visible,
+                             own.shared ? *own.shared + ", so they exchange through the host's memory"
+                                        : std::string("one a rank"));
   } else if (device_backend().libraries().empty()) {
     finding.text = "this build computes on the CPU";
   } else {

@@ -16,7 +16,7 @@
 #include "base/log.hpp"
 #include "catalogue/methods.hpp"
 #include "job/build.hpp"
-#include "job/compute_device.hpp"
+#include "job/device_memory.hpp"
 
 namespace dwgf {
 
@@ -27,26 +27,36 @@ struct StepCost {
   std::uint64_t peak_bytes = 0;
 };
 
-/// One step of one micro-batch, timed the second time; memory is this process's peak.
+/// The peak of a device's memory, or of this process's.
+std::uint64_t peak_bytes(const c10::Device& device) {
+  if (const auto memory = device_memory(device)) return memory->peak;
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<std::uint64_t>(usage.ru_maxrss) * 1024;
+}
+
+/// One step of one micro-batch, timed the second time.
 std::optional<StepCost> measure_step(const RestoreJob& job) {
+  Communicator self = Communicator::self();
+  const c10::Device device = job.prior().options.device();
+  TensorGroup tensors(self, device);
+  FlowObserver nobody;
+  restart_peak(device);
   for (std::int64_t row = 0; row < static_cast<std::int64_t>(job.images().size()); ++row) {
     try {
       const ImageProblem image = job.prepare(row);
       FlowOptions options = job.flow();
       options.particles = options.micro_batch;
       options.steps = 1;
-      SelfCollective self;
       const std::unique_ptr<NoiseModel> noise = job.noise(image);
       const Problem problem{
           job.prior(), *image.forward, image.y, image.shape, job.images()[static_cast<std::size_t>(row)].id,
           noise.get()};
-      solve(problem, options, self);
+      solve(problem, options, tensors.with(self), nobody);
       const auto start = std::chrono::steady_clock::now();
-      solve(problem, options, self);
-      rusage usage{};
-      getrusage(RUSAGE_SELF, &usage);
+      solve(problem, options, tensors.with(self), nobody);
       return StepCost{std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(),
-                      static_cast<std::uint64_t>(usage.ru_maxrss) * 1024};
+                      peak_bytes(device)};
     } catch (const Error&) {
       continue;
     }
@@ -69,17 +79,33 @@ std::uint64_t reported(const char* file, const std::string& name) {
 /// were seen.
 constexpr std::uint64_t kLibraries = std::uint64_t{64} << 20;
 
-/// What a rank takes, from what it has in memory now, with its weights loaded, and the shapes of a step.
+/// What a rank takes of its host's memory, or of its device's: from what it has now, with its weights loaded,
+/// and the shapes of a step.
 struct MemoryPlan {
   std::uint64_t now = 0, step = 0;
   std::uint64_t peak() const { return now + step; }
 };
 
-/// For the largest image; nothing where the prior cannot say, on a GPU, and for methods that keep the U-Net's
-/// graph.
+/// What this process holds of the memory that it computes in; 0 where nobody says.
+std::uint64_t bytes_now(const c10::Device& device) {
+  if (device.is_cpu()) {
+    const std::uint64_t resident = reported("/proc/self/status", "VmRSS:");
+    return resident == 0 ? 0 : resident + kLibraries;
+  }
+  const auto memory = device_memory(device);
+  return memory ? memory->now : 0;
+}
+
+/// What is left of it; 0 where nobody says.
+std::uint64_t bytes_available(const c10::Device& device) {
+  if (device.is_cpu()) return reported("/proc/meminfo", "MemAvailable:");
+  const auto memory = device_memory(device);
+  return memory ? memory->free : 0;
+}
+
+/// For the largest image; nothing where the prior cannot say, and for methods that keep the U-Net's graph.
 std::optional<MemoryPlan> expected_memory(const RestoreJob& job, std::int64_t batches) {
   const FlowOptions& flow = job.flow();
-  if (!job.prior().options.device().is_cpu()) return std::nullopt;
   const MethodEntry& method = entry_of(flow.method);
   if (method.keeps_graph) return std::nullopt;
   Canvas largest;
@@ -88,7 +114,7 @@ std::optional<MemoryPlan> expected_memory(const RestoreJob& job, std::int64_t ba
     const Canvas canvas = job.prior().geometry.canvas(image.height, image.width);
     if (canvas.height * canvas.width > largest.height * largest.width) largest = canvas;
   }
-  const std::uint64_t now = reported("/proc/self/status", "VmRSS:");
+  const std::uint64_t now = bytes_now(job.prior().options.device());
   if (!job.prior().step_bytes || now == 0 || largest.height == 0) return std::nullopt;
   const std::uint64_t step =
       job.prior().step_bytes(flow.micro_batch, largest.latent_height, largest.latent_width);
@@ -100,7 +126,7 @@ std::optional<MemoryPlan> expected_memory(const RestoreJob& job, std::int64_t ba
   const std::int64_t images =
       (6 + kept_images) * flow.micro_batch * geometry.image_channels * largest.height * largest.width;
   const auto element = static_cast<std::uint64_t>(job.prior().options.dtype().itemsize());
-  return MemoryPlan{now + kLibraries, step + static_cast<std::uint64_t>(state + images) * element};
+  return MemoryPlan{now, step + static_cast<std::uint64_t>(state + images) * element};
 }
 
 }  // namespace
@@ -111,7 +137,7 @@ std::uint64_t disk_bytes(const ResultsLayout& layout) {
   return layout.images.size() * image;
 }
 
-void print_plan(const RestoreJob& job, const GridPlace& place, int ranks) {
+void print_plan(const RestoreJob& job, const GridPlace& place, int ranks, const ComputeDevice& device) {
   const FlowOptions& flow = job.flow();
   const ResultsLayout layout = job.layout("");
   const ParticleShare share = share_particles(flow.particles, flow.micro_batch, 0, place.group_size);
@@ -121,7 +147,10 @@ void print_plan(const RestoreJob& job, const GridPlace& place, int ranks) {
   std::printf("# effective options\n%s\n# plan\n", job.settings().ini().c_str());
   std::printf("ranks               %d in %d group%s of up to %d\n", ranks, place.groups,
               place.groups == 1 ? "" : "s", place.group_size);
-  std::printf("GPUs                computes on %s\n", describe(job.prior().options.device()).c_str());
+  std::printf("GPUs                computes on %s\n", describe(device.device).c_str());
+  if (!device.device.is_cpu())
+    std::printf("exchange            %s\n",
+                device.connected ? "NCCL" : ("host memory: " + device.why).c_str());
   std::printf("images              %zu, about %zu a group\n", layout.images.size(),
               (layout.images.size() + static_cast<std::size_t>(place.groups) - 1) /
                   static_cast<std::size_t>(place.groups));
@@ -145,10 +174,10 @@ void print_plan(const RestoreJob& job, const GridPlace& place, int ranks) {
                 human_bytes(memory->step).c_str());
     std::fflush(stdout);
   }
-  const std::uint64_t available = reported("/proc/meminfo", "MemAvailable:");
+  const std::uint64_t available = bytes_available(device.device);
   if (memory && available > 0 && memory->step > available) {
-    std::printf("memory, cost        not measured: this host has only %s available\n",
-                human_bytes(available).c_str());
+    std::printf("memory, cost        not measured: this %s has only %s available\n",
+                device.device.is_cpu() ? "host" : "device", human_bytes(available).c_str());
   } else if (const std::optional<StepCost> cost = measure_step(job)) {
     const double per_image = cost->seconds * static_cast<double>(share.batches_per_rank * steps);
     const double rounds = std::ceil(static_cast<double>(layout.images.size()) / place.groups);

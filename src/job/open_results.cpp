@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <string_view>
 
 #include <ATen/Parallel.h>
 #include <nlohmann/json.hpp>
@@ -10,6 +11,7 @@
 
 #include "comm/throw_on_all.hpp"
 #include "input/stored_job.hpp"
+#include "job/compute_device.hpp"
 #include "store/checkpoint.hpp"
 #include "store/io_self_test.hpp"
 #include "store/library_versions.hpp"
@@ -18,9 +20,43 @@ namespace dwgf {
 
 namespace {
 
-std::string describe_system(const Communicator& world) {
-  return formatted("host {}; {} ranks; {}, {} threads a rank; {}", host_name(), world.size(),
-                   at::get_cpu_capability(), at::get_num_threads(), describe_build());
+constexpr std::string_view kComputesOn = "computes on ";
+
+std::string describe_system(const Communicator& world, const c10::Device& device) {
+  return formatted("host {}; {} ranks; {}, {} threads a rank; {}{}{}; {}", host_name(), world.size(),
+                   at::get_cpu_capability(), at::get_num_threads(), kComputesOn, kind_of(device),
+                   particulars_of(device), describe_build());
+}
+
+/// What such a text computes on: "the CPU", "cuda: its name". Empty in texts of earlier versions.
+std::string device_in(const ResultsLayout& layout) {
+  const auto system = layout.attributes.find("system");
+  if (system == layout.attributes.end()) return "";
+  const std::size_t found = system->second.find(kComputesOn);
+  if (found == std::string::npos) return "";
+  const std::size_t first = found + kComputesOn.size();
+  return system->second.substr(first, system->second.find(';', first) - first);
+}
+
+/// What to tell where the file's results were made on another device; empty: nothing. Throws UsageError where
+/// it is of another kind and the job did not ask for its own.
+std::string other_device(const ResultsFile& results, const RestoreJob& job, const ResultsLayout& wanted) {
+  const std::string before = device_in(results.layout()), now = device_in(wanted);
+  const std::vector<ImageState> states = results.states();
+  const auto committed = std::ranges::count(states, ImageState::committed);
+  const bool mixes = committed > 0 && committed < std::ssize(states);
+  if (before.empty() || before == now || !mixes) return "";
+  const std::string text = formatted(
+      "{} of the images in '{}' were computed on {}, and this job computes on {}, whose bits differ",
+      committed, results.path(), before, now);
+  const auto kind = [](const std::string& device) { return device.substr(0, device.find(':')); };
+  if (kind(before) != kind(now) && job.input().layout.device == ComputeOn::automatic) {
+    throw UsageError(
+        "run.device = auto: {}. Set run.device = cpu or cuda to go on all the same, or go on where the job "
+        "began",
+        text);
+  }
+  return text;
 }
 
 /// Refuses to go on with a file that another job, prior or data set made.
@@ -36,12 +72,14 @@ void require_same_job(const ResultsFile& results, const RestoreJob& job, const R
       results.path(), text);
 }
 
-/// Looks at a file that is there without touching it; its shards that are missing.
+/// Looks at a file that is there without touching it; its shards that are missing, and what to tell of the
+/// device that made its results.
 std::vector<ResultsShard> require_same_job(const std::string& path, const RestoreJob& job,
-                                           const ResultsLayout& wanted) {
+                                           const ResultsLayout& wanted, std::string& device) {
   try {
     const auto results = ResultsFile::open_for_reading(path);
     require_same_job(results, job, wanted);
+    device = other_device(results, job, wanted);
     std::vector<ResultsShard> shards = results.shards();
     std::erase_if(shards, [](const ResultsShard& shard) { return !shard.missing; });
     return shards;
@@ -112,15 +150,16 @@ std::vector<std::int64_t> rows_across_shards(const ResultsFile& file) {
 
 OpenResults open_results(Communicator& world, const RestoreJob& job, int groups) {
   const std::string path = job.input().store.out;
-  ResultsLayout layout = job.layout(describe_system(world));
+  ResultsLayout layout = job.layout(describe_system(world, job.prior().options.device()));
   layout.shards = job.input().store.shards.value_or(groups);
   std::optional<JobLock> lock;
   std::vector<ResultsShard> missing;
+  std::string device;
   std::int64_t there = 0;
   throw_on_all<CollectiveError>(world, [&] {
     if (world.rank() != 0) return;
     require_place_for_results(path);
-    if (exists(path)) missing = require_same_job(path, job, layout);
+    if (exists(path)) missing = require_same_job(path, job, layout, device);
     try {
       lock = JobLock::acquire(path);
     } catch (const UsageError& error) {
@@ -142,7 +181,7 @@ OpenResults open_results(Communicator& world, const RestoreJob& job, int groups)
   }
   throw_on_all<CollectiveError>(world, [&] { test_mpi_io(path + ".iotest", world); });
 
-  OpenResults open{std::move(lock), std::move(*file), {}, {}, std::move(missing)};
+  OpenResults open{std::move(lock), std::move(*file), {}, {}, std::move(missing), std::move(device)};
   std::vector<ImageState> states = states_of(world, open.file);
   if (job.input().store.verify) open.damaged = damaged_rows(world, open.file, states);
   for (const std::int64_t row : open.damaged) states[static_cast<std::size_t>(row)] = ImageState::not_done;

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "job/restore_job.hpp"
@@ -20,12 +21,15 @@ struct OpenResults {
   std::vector<std::int64_t> rows;
   std::vector<std::int64_t> damaged;  ///< those of them that did not agree with their checksums
   std::vector<ResultsShard> missing;  ///< shards that were not there and were made again; on rank 0
+  std::string other_device;           ///< what to tell where others made the file's results; on rank 0
 };
 
 /// Collective over `world`. Takes the lock, opens or creates the file, tests MPI-IO beside it, compares the
 /// committed images with their checksums if `store.verify` says so (every rank a share of them), and removes
 /// what an earlier run left of images that need it no more. Throws on all ranks alike: UsageError (another
 /// job's results, or another job is writing them), DataError, IoError.
+/// Where the job chose by itself to compute on another kind of device than the file's results were made on, it
+/// is refused (UsageError): bits would differ within one file.
 /// @param groups  of ranks, as `store.shards = auto` counts them
 OpenResults open_results(Communicator& world, const RestoreJob& job, int groups);
 

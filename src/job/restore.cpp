@@ -163,7 +163,11 @@ class Restoration {
   int group_number_;
 };
 
-void print_start(const OpenResults& open, const std::vector<ImageEntry>& images) {
+void print_start(const OpenResults& open, const std::vector<ImageEntry>& images,
+                 const ComputeDevice& device) {
+  if (!device.why.empty())
+    log_job(LogLevel::info, formatted("GPUs exchange through the host's memory: {}", device.why));
+  if (!open.other_device.empty()) log_job(LogLevel::warning, open.other_device);
   for (const ResultsShard& shard : open.missing) {
     log_job(LogLevel::info,
             formatted("{} was missing and is made again, with its {} images", shard.path, shard.rows));
@@ -224,21 +228,22 @@ struct Run {
 };
 
 /// 1. The job: its weights are read and its images listed.
-std::unique_ptr<RestoreJob> load_job(const Run& run, const c10::Device& device) {
+std::unique_ptr<RestoreJob> load_job(const Run& run, const ComputeDevice& device) {
   run.watchdog.enter("reading the weights and listing the images");
   std::unique_ptr<RestoreJob> job;
-  throw_on_all<CollectiveError>(run.world,
-                                [&] { job = std::make_unique<RestoreJob>(run.settings, run.world, device); });
+  throw_on_all<CollectiveError>(
+      run.world, [&] { job = std::make_unique<RestoreJob>(run.settings, run.world, device.device); });
   return job;
 }
 
 /// 2. The file that it goes on with.
-OpenResults open_for(const Run& run, const RestoreJob& job, const GridPlace& place) {
+OpenResults open_for(const Run& run, const RestoreJob& job, const GridPlace& place,
+                     const ComputeDevice& device) {
   run.watchdog.enter("opening the results file");
   OpenResults open = open_results(run.world, job, place.groups);
   if (run.world.rank() == 0) {
     print_warnings(job, place);
-    print_start(open, job.images());
+    print_start(open, job.images(), device);
   }
   return open;
 }
@@ -259,13 +264,14 @@ Tally summed(const Run& run, const Tally& tally, bool counts, StopFlag& stop_fla
 /// 3. The images, from one queue, until all are done or someone asks to stop. @return what all
 /// groups counted
 Tally restore_images(const Run& run, const RestoreJob& job, OpenResults& open, ProcessGrid& grid,
-                     const c10::Device& device, StopFlag& stop_flag) {
+                     const ComputeDevice& device, StopFlag& stop_flag) {
   const GridPlace& place = grid.place();
   Progress progress(run.world, place.groups, place.group, place.group_rank == 0,
                     static_cast<std::int64_t>(open.rows.size()), step_count(job.flow()),
                     [&](const std::string& text) { open.lock->say(text); });
   WorkQueue queue(run.world, static_cast<std::int64_t>(open.rows.size()));
-  TensorGroup tensors(grid.group(), device);
+  TensorGroup tensors(grid.group(), device.device, device.connected);
+  tensors.watch(run.watchdog);
   Restoration restoration(
       job, open.file, grid.group(), tensors, run.log,
       {run.signals, stop_flag, progress, run.watchdog, run.input().layout.checkpoint_seconds}, place.group);
@@ -315,17 +321,18 @@ ExitCode restore_logged(const Run& run) {
   Communicator& world = run.world;
   const WatchdogThread watching(
       run.watchdog, [&](const std::string& complaint) { end_hanging_job(world.rank(), complaint, run.log); });
-  const c10::Device device = compute_device(world, run.input().layout.device);
+  const LayoutInput& layout = run.input().layout;
+  const ComputeDevice device = compute_device(world, layout.device, layout.exchange);
   const std::unique_ptr<RestoreJob> job = load_job(run, device);
   ProcessGrid grid(
       world, static_cast<int>(std::min<std::int64_t>(run.input().layout.ranks_per_image, world.size())));
   if (run.input().dry_run) {
     throw_on_all<CollectiveError>(world, [&] {
-      if (world.rank() == 0) print_plan(*job, grid.place(), world.size());
+      if (world.rank() == 0) print_plan(*job, grid.place(), world.size(), device);
     });
     return ExitCode::ok;
   }
-  OpenResults open = open_for(run, *job, grid.place());
+  OpenResults open = open_for(run, *job, grid.place(), device);
   StopFlag stop_flag(world);
   const Tally tally = restore_images(run, *job, open, grid, device, stop_flag);
   open.file.close();

@@ -40,7 +40,7 @@ TEST(SerialGuardedDevice, AHostAccessIsASegmentationFault) {
   EXPECT_EQ(signal_of([&] { static_cast<void>(first[1024]); }), SIGSEGV) << "beyond the end";
 }
 
-TEST(GuardedDevice, AHostTensorAmongDeviceTensorsIsAnErrorAndANumberIsNone) {
+TEST(SerialGuardedDevice, AHostTensorAmongDeviceTensorsIsAnErrorAndANumberIsNone) {
   const at::Tensor values = on_device(waves({4, 5}, at::kFloat)), host = waves({4, 5}, at::kFloat);
   EXPECT_THROW(values + host, c10::Error);
   EXPECT_THROW(at::matmul(values, host.t()), c10::Error);
@@ -49,7 +49,7 @@ TEST(GuardedDevice, AHostTensorAmongDeviceTensorsIsAnErrorAndANumberIsNone) {
   EXPECT_TRUE(at::equal(values.index({at::tensor({2, 1})}).cpu(), host.index({at::tensor({2, 1})})));
 }
 
-TEST(GuardedDevice, CountsWhatAGpuWouldWaitFor) {
+TEST(SerialGuardedDevice, CountsWhatAGpuWouldWaitFor) {
   const at::Tensor values = on_device(waves({4, 5}, at::kFloat));
   guarded::reset_counts();
   const at::Tensor sum = (values.view({20}) + 1.0).sum();
@@ -65,7 +65,7 @@ TEST(GuardedDevice, CountsWhatAGpuWouldWaitFor) {
   EXPECT_EQ(guarded::counts().sync_calls.size(), 2u);
 }
 
-TEST(GuardedDevice, ViewsAliasAndResultsAreTheCpus) {
+TEST(SerialGuardedDevice, ViewsAliasAndResultsAreTheCpus) {
   const at::Tensor host = waves({4, 6}, at::kDouble);
   at::Tensor values = on_device(host);
   values.t().slice(0, 1, 3).mul_(2.0);
@@ -82,7 +82,7 @@ TEST(GuardedDevice, ViewsAliasAndResultsAreTheCpus) {
   EXPECT_TRUE(at::equal(values.view({3, 8}).add(1).cpu(), expected.view({3, 8}).add(1)));
 }
 
-TEST(GuardedDevice, AutogradWorksThere) {
+TEST(SerialGuardedDevice, AutogradWorksThere) {
   const at::Tensor w = waves({4, 3, 3, 3}, at::kFloat), x = waves({2, 3, 8, 8}, at::kFloat, 0.61);
   const auto gradient = [&](const c10::Device& device) {
     const at::Tensor leaf = x.to(device).detach().requires_grad_();
@@ -93,7 +93,7 @@ TEST(GuardedDevice, AutogradWorksThere) {
   EXPECT_TRUE(at::equal(gradient(guarded::device()), gradient(at::kCPU)));
 }
 
-TEST(GuardedDevice, MemoryIsCountedLimitedAndNotZero) {
+TEST(SerialGuardedDevice, MemoryIsCountedLimitedAndNotZero) {
   auto& memory = guarded::Memory::instance();
   const std::size_t before = memory.in_use(), limit = memory.limit();
   {

@@ -11,7 +11,7 @@
 namespace dwgf::test {
 namespace {
 
-class DeviceMethods : public testing::Test {
+class SerialDeviceMethods : public testing::Test {
  protected:
   static void SetUpTestSuite() { at::set_num_threads(1); }
 
@@ -22,7 +22,7 @@ class DeviceMethods : public testing::Test {
   }
 };
 
-TEST_F(DeviceMethods, AgreeWithTheCpuToRounding) {
+TEST_F(SerialDeviceMethods, AgreeWithTheCpuToRounding) {
   for (const DeviceCase& one : device_cases()) {
     SCOPED_TRACE(one.name);
     const Solution expected = solved(one, at::kCPU, at::kDouble),
@@ -41,7 +41,7 @@ TEST_F(DeviceMethods, AgreeWithTheCpuToRounding) {
   }
 }
 
-TEST_F(DeviceMethods, TheSameBitsEveryTime) {
+TEST_F(SerialDeviceMethods, TheSameBitsEveryTime) {
   for (const DeviceCase& one : device_cases()) {
     const Solution first = solved(one, guarded::device(), at::kFloat),
                    second = solved(one, guarded::device(), at::kFloat);
@@ -50,7 +50,7 @@ TEST_F(DeviceMethods, TheSameBitsEveryTime) {
   }
 }
 
-TEST_F(DeviceMethods, DrawsAreTheCpusBits) {
+TEST_F(SerialDeviceMethods, DrawsAreTheCpusBits) {
   for (const DrawAddress& address :
        {DrawAddress{7, 3, 2, 11, Purpose::noising},
         {~std::uint64_t{0}, 0xFEDCBA9876543210, 9, 0xFFFFFFFF, Purpose::encoder}}) {
@@ -62,7 +62,7 @@ TEST_F(DeviceMethods, DrawsAreTheCpusBits) {
   }
 }
 
-TEST_F(DeviceMethods, ASnapshotOfADeviceGoesOnThereWithTheSameBits) {
+TEST_F(SerialDeviceMethods, ASnapshotOfADeviceGoesOnThereWithTheSameBits) {
   SelfCollective self;
   const DeviceCase one = device_cases()[0];
   Monitor monitor(options_of(one, 3), 3, self);
@@ -77,7 +77,7 @@ TEST_F(DeviceMethods, ASnapshotOfADeviceGoesOnThereWithTheSameBits) {
   }
 }
 
-TEST_F(DeviceMethods, TheSteinDiscrepancyAgreesWithTheCpu) {
+TEST_F(SerialDeviceMethods, TheSteinDiscrepancyAgreesWithTheCpu) {
   SelfCollective self;
   const auto value = [&](const c10::Device& device) {
     const auto prior = small_prior(device, at::kDouble);

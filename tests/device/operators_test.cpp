@@ -7,7 +7,7 @@
 namespace dwgf::test {
 namespace {
 
-TEST(DeviceOperators, ApplyAndPullBackAreTheCpusBits) {
+TEST(SerialDeviceOperators, ApplyAndPullBackAreTheCpusBits) {
   for (const OperatorCase& one : all_cases()) {
     SCOPED_TRACE(one);
     const auto forward = make(one);
@@ -20,7 +20,7 @@ TEST(DeviceOperators, ApplyAndPullBackAreTheCpusBits) {
   }
 }
 
-TEST(DeviceOperators, NoiseModelsAreTheCpusBits) {
+TEST(SerialDeviceOperators, NoiseModelsAreTheCpusBits) {
   const auto forward = make({"mean:2", {3, 8, 8}});
   const at::Tensor a = image_batch(2, {3, 4, 4}, 1), y = image_batch(1, {3, 4, 4}, 2)[0];
   for (const char* spec : {"gaussian", "poisson:30", "uniform:0.1"}) {

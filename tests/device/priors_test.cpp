@@ -45,7 +45,7 @@ void expect_close(const Values& found, const Values& expected, double tolerance)
   EXPECT_LT(relative_difference(found.mean_pull, expected.mean_pull), tolerance);
 }
 
-TEST(DevicePriors, AgreeWithTheCpuToRounding) {
+TEST(SerialDevicePriors, AgreeWithTheCpuToRounding) {
   for (const char* name : {"sd1", "sd2", "ddpm", "ddpm2", "mixture.h5"}) {
     for (const auto& [type, tolerance] : {std::pair(at::kDouble, 1e-11), std::pair(at::kFloat, 1e-4)}) {
       SCOPED_TRACE(name);
@@ -57,7 +57,7 @@ TEST(DevicePriors, AgreeWithTheCpuToRounding) {
   }
 }
 
-TEST(DevicePriors, TheBuiltInPriorAgreesWithTheCpuToRounding) {
+TEST(SerialDevicePriors, TheBuiltInPriorAgreesWithTheCpuToRounding) {
   PriorOptions options;
   const std::string files = prior_files("builtin:fashion");
   const auto here = load_prior(files, options);
@@ -70,7 +70,7 @@ TEST(DevicePriors, TheBuiltInPriorAgreesWithTheCpuToRounding) {
   }
 }
 
-TEST(DevicePriors, HalfPrecisionRunsAndIsCloseToFloat) {
+TEST(SerialDevicePriors, HalfPrecisionRunsAndIsCloseToFloat) {
   PriorOptions options;
   options.device = guarded::device();
   const std::string files = std::string(DWGF_TEST_DATA) + "/prior/sd1";
@@ -82,7 +82,7 @@ TEST(DevicePriors, HalfPrecisionRunsAndIsCloseToFloat) {
   }
 }
 
-TEST(DevicePriors, RecomputeIsPlainToTheBit) {
+TEST(SerialDevicePriors, RecomputeIsPlainToTheBit) {
   PriorOptions options;
   options.device = guarded::device();
   const std::string files = std::string(DWGF_TEST_DATA) + "/prior/sd1";

@@ -14,7 +14,9 @@
 #include <dwgf/base/error.hpp>
 
 #include "comm/device.hpp"
+#include "comm/host_staged.hpp"
 #include "comm/mpi_handle.hpp"
+#include "comm/watchdog.hpp"
 #include "support/nccl_double.hpp"
 
 namespace dwgf {
@@ -249,46 +251,219 @@ TEST_P(Nccl, AnErrorUnderWayAbortsInsteadOfWaitingForTheOthers) {
 INSTANTIATE_TEST_SUITE_P(EarlyAndLate, Nccl, testing::Values(nd::Pace::eager, nd::Pace::lazy),
                          [](const auto& info) { return info.param == nd::Pace::eager ? "eager" : "lazy"; });
 
-TEST(Device, EachTakesItsOwnWhereAllSeeAllAndTheOneThatIsBoundElse) {
-  for (int ranks = 1; ranks <= 4; ++ranks) {
-    for (int rank = 0; rank < ranks; ++rank) {
-      EXPECT_EQ(choose_device(rank, ranks, 4, "here"), rank);
-      EXPECT_EQ(choose_device(rank, ranks, 1, "here"), 0);
+/// The same operations through the host's memory, with the GPU's copies as early or as late as may be.
+class Staged : public Nccl {
+ protected:
+  HostStagedCollective staged() {
+    return HostStagedCollective(world, device_backend(), world.rank(), nd::compute_stream);
+  }
+};
+
+TEST_P(Staged, GathersAndReducesLikeMpi) {
+  HostStagedCollective staged = this->staged();
+  for (const std::size_t count : {1u, 7u, 1000u, 7u}) {
+    DeviceNumbers mine(count), all(count * static_cast<std::size_t>(world.size())), sum(count), most(count);
+    mine.fill(world.rank());
+    sum.fill(world.rank());
+    most.fill(-world.rank());
+    auto gathering = staged.start_all_gather(mine.bytes(), all.bytes());
+    auto summing = staged.start_all_reduce_sum(sum.span());
+    auto comparing = staged.start_all_reduce_max(most.span());  // three are under way at once
+    comparing->wait();
+    gathering->wait();
+    summing->wait();
+    const std::vector<std::int64_t> own = DeviceNumbers::expected(world.rank(), count);
+    std::vector<std::int64_t> all_oracle(count * static_cast<std::size_t>(world.size())),
+        sum_oracle = own, most_oracle = DeviceNumbers::expected(-world.rank(), count);
+    world.all_gather(std::as_bytes(std::span(own)), std::as_writable_bytes(std::span(all_oracle)));
+    world.all_reduce_sum(sum_oracle);
+    world.all_reduce_max(most_oracle);
+    EXPECT_EQ(all.copy(), all_oracle);
+    EXPECT_EQ(sum.copy(), sum_oracle);
+    EXPECT_EQ(most.copy(), most_oracle);
+  }
+}
+
+TEST_P(Staged, GathersInPlaceAndRanksMayCompleteInAnyOrder) {
+  HostStagedCollective staged = this->staged();
+  DeviceNumbers all(5 * static_cast<std::size_t>(world.size())), sum(3);
+  const auto own = all.span().subspan(5 * static_cast<std::size_t>(world.rank()), 5);
+  nd::launch(nd::compute_stream(), [own] { std::iota(own.begin(), own.end(), own.size()); });
+  sum.fill(2);
+  auto gathering = staged.start_all_gather(std::as_bytes(own), all.bytes());
+  auto summing = staged.start_all_reduce_sum(sum.span());
+  std::int64_t host[1] = {world.rank()};
+  auto comparing = world.start_all_reduce_max(host);  // of the group itself, in between
+  if (world.rank() % 2) {
+    while (!gathering->advance()) {
     }
+    summing->wait();
+    gathering->wait();
+    comparing->wait();
+  } else {
+    comparing->wait();
+    gathering->wait();
+    summing->wait();
   }
-  EXPECT_THROW(choose_device(2, 3, 2, "here"), UsageError);
-  EXPECT_THROW(choose_device(0, 1, 0, "here"), UsageError);
+  EXPECT_EQ(host[0], world.size() - 1);
+  for (const std::int64_t first : {0, world.size() - 1})
+    EXPECT_EQ(all.copy()[static_cast<std::size_t>(5 * first)], 5);
+  EXPECT_EQ(sum.copy()[0], world.size() * DeviceNumbers::number(2, 0));
 }
 
-TEST(Device, TheSameOneTwiceIsRefusedAndBothRanksAreNamed) {
-  const std::vector<std::string> hosts = {"a", "a", "b", "b"};
-  EXPECT_NO_THROW(require_distinct_devices(std::vector<std::string>{"1", "2", "3", "4"}, hosts));
+TEST_P(Staged, BroadcastsFromEveryRootAndWaitsOnTheHost) {
+  HostStagedCollective staged = this->staged();
+  for (int root = 0; root < world.size(); ++root) {
+    DeviceNumbers values(20);
+    values.fill(world.rank());
+    staged.broadcast(values.bytes(), root);
+    nd::synchronise(nd::compute_stream());
+    EXPECT_EQ(std::vector<std::int64_t>(values.span().begin(), values.span().end()),
+              DeviceNumbers::expected(root, 20));
+  }
+  staged.barrier();
+}
+
+TEST_P(Staged, HostMemoryIsRefused) {
+  HostStagedCollective staged = this->staged();
+  std::vector<std::int64_t> host(4), more(4 * static_cast<std::size_t>(world.size()));
+  EXPECT_THROW(
+      staged.start_all_gather(std::as_bytes(std::span(host)), std::as_writable_bytes(std::span(more))),
+      InternalError);
+  EXPECT_THROW(staged.all_to_all({}, {}), InternalError) << "goes by MPI";
+  DeviceNumbers device(1), wrong_size(3 + static_cast<std::size_t>(world.size()));
+  EXPECT_THROW(staged.start_all_gather(device.bytes(), wrong_size.bytes()), InternalError);
+}
+
+TEST_P(Staged, AGroupOfOneTouchesNothingInPlace) {
+  Communicator self = Communicator::self();
+  HostStagedCollective staged(self, device_backend(), world.rank(), nd::compute_stream);
+  DeviceNumbers values(4), copy(4);
+  values.fill(3);
+  staged.start_all_gather(values.bytes(), values.bytes())->wait();
+  staged.start_all_reduce_sum(values.span())->wait();
+  staged.start_all_reduce_max(values.span())->wait();
+  staged.broadcast(values.bytes(), 0);
+  EXPECT_EQ(nd::count("cudaMemcpyAsync"), 0);
+  staged.start_all_gather(values.bytes(), copy.bytes())->wait();
+  EXPECT_EQ(copy.copy(), DeviceNumbers::expected(3, 4));
+}
+
+TEST_P(Staged, AnOperationThatIsNotWaitedForIsSeenToItsEnd) {
+  HostStagedCollective staged = this->staged();
+  DeviceNumbers values(9);
+  values.fill(1);
+  staged.start_all_reduce_sum(values.span());
+  values.fill(77);
+  EXPECT_EQ(values.copy(), DeviceNumbers::expected(77, 9));
+  staged.barrier();
+}
+
+INSTANTIATE_TEST_SUITE_P(EarlyAndLate, Staged, testing::Values(nd::Pace::eager, nd::Pace::lazy),
+                         [](const auto& info) { return info.param == nd::Pace::eager ? "eager" : "lazy"; });
+
+/// What a device waits for, as a watchdog hears of it.
+TEST_P(Nccl, TellsWhatItsDeviceWaitsInWhileItsHostGoesOn) {
+  NcclCollective nccl = connect();
+  EXPECT_FALSE(nccl.under_way());
+  DeviceNumbers values(3);
+  values.fill(2);
+  nd::faults().others_never_come = true;
+  const auto pending = nccl.start_all_reduce_max(values.span());
+  pending->wait();  // returns at once
+  nd::synchronise(nd::compute_stream(), /*may_hang=*/true);
+  ASSERT_TRUE(nccl.under_way());
+  EXPECT_EQ(*nccl.under_way(), "maximum of 3 numbers");
+
+  Watchdog watchdog({1, 2, "here"}, Watchdog::Seconds(10));
+  watchdog.enter("computing");
+  const auto later = Watchdog::Clock::now() + std::chrono::seconds(60);
+  EXPECT_NE(watchdog.complaint(later)->find("this host hangs"), std::string::npos);
+  {
+    WatchedCollective watched(nccl, watchdog);
+    const std::string complaint = *watchdog.complaint(later);
+    EXPECT_NE(complaint.find("computing (the device in: maximum of 3 numbers)"), std::string::npos)
+        << complaint;
+    EXPECT_NE(complaint.find("waits for other ranks"), std::string::npos) << complaint;
+    EXPECT_FALSE(watchdog.complaint(Watchdog::Clock::now() + std::chrono::milliseconds(10500)))
+        << "who waits is given longer";
+  }
+  nd::faults().others_never_come = false;
+  nd::synchronise(nd::compute_stream());
+  EXPECT_FALSE(nccl.under_way());
+}
+
+TEST_P(Nccl, AWatchdogThatAsksHearsOfALostRankAndLetsTheDeviceGo) {
+  NcclCollective nccl = connect();
+  DeviceNumbers values(3);
+  values.fill(2);
+  nccl.start_all_reduce_max(values.span())->wait();
+  values.copy();
+  nd::faults().remote_error = true;
+  EXPECT_FALSE(nccl.under_way());
+  EXPECT_EQ(nd::count("ncclCommAbort"), 1);
   try {
-    require_distinct_devices(std::vector<std::string>{"1", "2", "3", "2"}, hosts);
+    nccl.barrier();
     FAIL() << "nothing was thrown";
-  } catch (const UsageError& error) {
-    for (const char* part : {"ranks 1 and 3", "host b", "(2)", "--gpus-per-task=1"})
-      EXPECT_NE(std::string(error.what()).find(part), std::string::npos) << error.what();
+  } catch (const RankError& error) {
+    EXPECT_NE(std::string(error.what()).find("NCCL says"), std::string::npos) << error.what();
   }
 }
 
-TEST(Device, RanksThatSeeAllTakeDifferentOnesAndRanksThatShareOneAreRefused) {
+using Uuids = std::vector<std::vector<std::string>>;
+
+TEST(Device, EachTakesItsOwnWhereAllSeeAll) {
+  EXPECT_EQ(choose_devices(Uuids(4, {"a", "b", "c", "d"})), (std::vector<int>{0, 1, 2, 3}));
+  EXPECT_EQ(choose_devices(Uuids(2, {"a", "b", "c", "d"})), (std::vector<int>{0, 1}));
+}
+
+TEST(Device, EachTakesTheFirstOfThoseThatItsLauncherGaveItAlone) {
+  EXPECT_EQ(choose_devices(Uuids{{"a"}, {"b"}, {"c"}}), (std::vector<int>{0, 0, 0}));
+  EXPECT_EQ(choose_devices(Uuids{{"a", "b"}, {"c", "d"}}), (std::vector<int>{0, 0}));
+  EXPECT_EQ(choose_devices(Uuids{{"a", "b"}, {"a"}}), (std::vector<int>{1, 0})) << "who has no choice first";
+}
+
+TEST(Device, RanksThatOutnumberDevicesShareThemEvenly) {
+  EXPECT_EQ(choose_devices(Uuids(5, {"a", "b"})), (std::vector<int>{0, 1, 0, 1, 0}));
+}
+
+TEST(Device, RanksThatSeeAllTakeDifferentOnesAndWhoSharesOneIsNamed) {
   Communicator world = Communicator::world();
-  nd::reset(world.handle().value, {"one", "two", "three", "four", "five"}, nd::Pace::eager);
-  EXPECT_EQ(device_of_rank(world).index, world.rank());
+  const std::vector<std::string> five = {"one", "two", "three", "four", "five"};
+  nd::reset(world.handle().value, five, nd::Pace::eager);
+  EXPECT_EQ(device_of_rank(world).device.index, world.rank() % 5);
+  EXPECT_FALSE(device_of_rank(world).shared);
 
   // Bound by the launcher: every rank sees one, its own.
   nd::reset(world.handle().value, {"number " + std::to_string(world.rank())}, nd::Pace::eager);
-  EXPECT_EQ(device_of_rank(world).index, 0);
+  EXPECT_EQ(device_of_rank(world).device.index, 0);
+  EXPECT_FALSE(device_of_rank(world).shared);
 
   nd::reset(world.handle().value, {"shared"}, nd::Pace::eager);
-  if (world.size() > 1) {
-    EXPECT_THROW(device_of_rank(world), UsageError);
-  } else {
-    EXPECT_EQ(device_of_rank(world).uuid, "GPU-73686172-6564-0000-0000-000000000000");
+  const RankDevice own = device_of_rank(world);
+  EXPECT_EQ(own.device.uuid, "GPU-73686172-6564-0000-0000-000000000000");
+  EXPECT_EQ(own.shared.has_value(), world.size() > 1);
+  if (own.shared) {
+    EXPECT_TRUE(own.shared->starts_with("ranks 0 and 1 on host ")) << *own.shared;
+    EXPECT_NE(own.shared->find(own.device.uuid), std::string::npos) << *own.shared;
   }
-  nd::reset(world.handle().value, {}, nd::Pace::eager);
+}
+
+TEST(Device, ARankWithoutOneIsTheErrorOfAll) {
+  Communicator world = Communicator::world();
+  const bool blind = world.rank() == world.size() - 1;
+  nd::reset(world.handle().value, blind ? std::vector<std::string>{} : std::vector<std::string>{"one"},
+            nd::Pace::eager);
   EXPECT_THROW(device_of_rank(world), UsageError);
+}
+
+TEST(Device, SaysWhatDecidesItsArithmetic) {
+  nd::reset(MPI_COMM_SELF, {"one"}, nd::Pace::eager);
+  const Device device = device_backend().visible().at(0);
+  EXPECT_EQ(device.name, "a made-up GPU");
+  EXPECT_EQ(device.more.find("7 multiprocessors of kind 9.0, driver "), 0u) << device.more;
+  EXPECT_NE(device.more.find("for CUDA 13.0"), std::string::npos) << device.more;
+  EXPECT_FALSE(device.is_slice);
 }
 
 TEST(Device, VersionsAreThoseOfTheLoadedLibraries) {

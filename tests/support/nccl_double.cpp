@@ -18,6 +18,7 @@ struct World {
   Faults faults;
   std::vector<std::string> calls, violations;
   std::map<const std::byte*, std::size_t> memory;
+  std::set<const std::byte*> pinned;
   std::set<CUstream_st*> streams;
   std::set<CUevent_st*> events;
   std::set<ncclComm*> comms;
@@ -117,10 +118,10 @@ void* compute_stream() {
 void launch(void* stream, std::function<void()> kernel) {
   static_cast<CUstream_st*>(stream)->push({std::move(kernel), {}, {}});
 }
-void synchronise(void* stream) {
+void synchronise(void* stream, bool may_hang) {
   auto* queue = static_cast<CUstream_st*>(stream);
   queue->advance(true);
-  if (!queue->queue.empty()) wrong("a stream waits for something that nobody will do");
+  if (!queue->queue.empty() && !may_hang) wrong("a stream waits for something that nobody will do");
 }
 const std::vector<std::string>& calls() {
   return world->calls;
@@ -134,8 +135,8 @@ std::vector<std::string> violations() {
   return world->violations;
 }
 int leaks() {
-  return static_cast<int>(world->memory.size() + world->streams.size() + world->events.size() +
-                          world->comms.size());
+  return static_cast<int>(world->memory.size() + world->pinned.size() + world->streams.size() +
+                          world->events.size() + world->comms.size());
 }
 int current_device() {
   return world->device;
@@ -181,7 +182,7 @@ ncclResult_t collective(const char* call, ncclComm_t comm, cudaStream_t stream, 
   if (world->device < 0) wrong(std::string(call) + " before a device was chosen");
   if (world->faults.fail_to_start) return ncclSystemError;
   comm->polls = world->faults.polls_in_progress;
-  stream->push({std::move(action), {}, {}});
+  stream->push({std::move(action), [] { return !world->faults.others_never_come; }, {}});
   return comm->polls ? ncclInProgress : ncclSuccess;
 }
 
@@ -206,6 +207,9 @@ cudaError_t cudaGetDeviceCount(int* count) {
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
   std::strncpy(properties->name, "a made-up GPU", sizeof properties->name);
   const std::string& uuid = world->devices.at(static_cast<std::size_t>(device));
+  properties->multiProcessorCount = 7;
+  properties->major = 9;
+  properties->minor = 0;
   std::memset(properties->uuid.bytes, 0, sizeof properties->uuid.bytes);
   std::memcpy(properties->uuid.bytes, uuid.data(), std::min(uuid.size(), sizeof properties->uuid.bytes));
   return cudaSuccess;
@@ -235,7 +239,38 @@ cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* attributes, const vo
   attributes->device = world->device;
   return cudaSuccess;
 }
-cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned flags) {
+cudaError_t cudaDriverGetVersion(int* version) {
+  *version = 13000;
+  return cudaSuccess;
+}
+cudaError_t cudaMallocHost(void** pointer, std::size_t bytes) {
+  auto* memory = new std::byte[bytes]{};
+  world->pinned.insert(memory);
+  *pointer = memory;
+  return cudaSuccess;
+}
+cudaError_t cudaFreeHost(void* pointer) {
+  if (!world->pinned.erase(static_cast<std::byte*>(pointer)))
+    wrong("cudaFreeHost of memory that is not pinned");
+  delete[] static_cast<std::byte*>(pointer);
+  return cudaSuccess;
+}
+cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind,
+                            cudaStream_t stream) {
+  note("cudaMemcpyAsync");
+  const void* const device = kind == cudaMemcpyHostToDevice ? to : from;
+  if (!is_device_memory(device, bytes)) wrong("cudaMemcpyAsync of memory that is not the device's");
+  if (!world->knows(stream)) wrong("cudaMemcpyAsync on a stream that is gone");
+  stream->push({[=] { std::memcpy(to, from, bytes); }, {}, {}});
+  return cudaSuccess;
+}
+cudaError_t cudaDeviceGetStreamPriorityRange(int* least, int* greatest) {
+  *least = 0;
+  *greatest = -5;
+  return cudaSuccess;
+}
+cudaError_t cudaStreamCreateWithPriority(cudaStream_t* stream, unsigned flags, int priority) {
+  if (priority != -5) wrong("a stream that waits behind the kernels of a network");
   if (flags != cudaStreamNonBlocking) wrong("a stream that waits for the default stream");
   *stream = new CUstream_st;
   (*stream)->pace = world->pace;
@@ -281,6 +316,10 @@ cudaError_t cudaEventQuery(cudaEvent_t event) {
   const Mark& mark = *event->mark;
   if (world->knows(mark.stream)) mark.stream->advance(true);
   return mark.passed >= mark.asked ? cudaSuccess : cudaErrorNotReady;
+}
+cudaError_t cudaEventSynchronize(cudaEvent_t event) {
+  if (cudaEventQuery(event) != cudaSuccess) wrong("a wait for an event that nobody will reach");
+  return cudaSuccess;
 }
 
 const char* ncclGetErrorString(ncclResult_t) {

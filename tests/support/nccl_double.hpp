@@ -24,6 +24,7 @@ struct Faults {
   int polls_in_progress = 2;       ///< how often every call is first said to be in progress
   bool remote_error = false;       ///< from the next look on, another rank is gone
   bool fail_to_start = false;      ///< collectives fail when they are called
+  bool others_never_come = false;  ///< collectives are queued, and the device waits in them
 };
 
 /// Forgets everything and begins anew: `devices` GPUs with these identities, communicators over `comm`,
@@ -34,7 +35,7 @@ Faults& faults();
 /// The compute stream, at a lazy pace: a kernel is a function.
 void* compute_stream();
 void launch(void* stream, std::function<void()> kernel);
-void synchronise(void* stream);
+void synchronise(void* stream, bool may_hang = false);
 
 /// The names of all calls since `reset`, in order.
 const std::vector<std::string>& calls();

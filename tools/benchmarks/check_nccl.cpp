@@ -19,7 +19,7 @@ int main(int argc, char** argv) {
                   library.compiled.c_str());
   }
   try {
-    const int device = device_of_rank(world).index;
+    const int device = device_of_rank(world).device.index;
     device_backend()
         .connect(world, device, [] { return nullptr; })
         ->barrier();  // the default stream computes

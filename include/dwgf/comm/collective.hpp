@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -52,6 +53,10 @@ class Collective {
   virtual void broadcast(std::span<std::byte> bytes, int root) = 0;
   virtual void barrier() = 0;
 
+  /// The operation in which this rank's device waits for other ranks, where its host does not wait: from any
+  /// thread, so that a watchdog can tell. Nothing where hosts wait, or nothing is under way.
+  virtual std::optional<std::string> under_way() { return std::nullopt; }
+
   /// Returns rank `root`'s text on every rank.
   std::string broadcast_text(std::string text, int root);
 
@@ -62,7 +67,7 @@ class Collective {
   void all_reduce_max(std::span<std::int64_t> values) { start_all_reduce_max(values)->wait(); }
 };
 
-/// The group of one: everything is a copy or nothing.
+/// The group of one on host memory: everything is a copy or nothing.
 class SelfCollective final : public Collective {
  public:
   int rank() const override { return 0; }

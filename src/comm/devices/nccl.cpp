@@ -2,12 +2,14 @@
 
 #include <atomic>
 #include <chrono>
+#include <deque>
 #include <exception>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <vector>
 
-#include "comm/devices/detail/cuda_check.hpp"
+#include "comm/devices/detail/cuda_stream.hpp"
 #include "comm/throw_on_all.hpp"
 
 namespace dwgf {
@@ -16,27 +18,13 @@ namespace {
 using Clock = std::chrono::steady_clock;
 constexpr auto kPollPause = std::chrono::microseconds(50);
 
-/// An event that only orders streams.
-class Event {
- public:
-  Event() { check_cuda(cudaEventCreateWithFlags(&event_, cudaEventDisableTiming), "making an event"); }
-  ~Event() { cudaEventDestroy(event_); }
-  Event(const Event&) = delete;
-  Event& operator=(const Event&) = delete;
+/// Operations of which it is remembered whether they are done: enough to name the eldest that is not.
+constexpr std::size_t kRemembered = 16;
 
-  void record(cudaStream_t stream) { check_cuda(cudaEventRecord(event_, stream), "recording an event"); }
-  void hold_back(cudaStream_t stream) const {
-    check_cuda(cudaStreamWaitEvent(stream, event_, 0), "ordering two streams");
-  }
-  bool passed() const {
-    const cudaError_t code = cudaEventQuery(event_);
-    if (code == cudaErrorNotReady) return false;
-    check_cuda(code, "a collective on the device");
-    return true;
-  }
-
- private:
-  cudaEvent_t event_ = nullptr;
+/// An operation from the compute stream to its end.
+struct Operation {
+  std::string what;
+  CudaEvent ready, done;
 };
 
 }  // namespace
@@ -52,7 +40,7 @@ struct NcclCollective::Impl {
     group.broadcast(std::as_writable_bytes(std::span(&id, 1)), 0);
     try {
       throw_on_all(group, [&] {
-        check_cuda(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "making NCCL's stream");
+        stream = make_urgent_stream("making NCCL's stream");
         check_cuda(cudaMalloc(&scratch, sizeof(std::int64_t)), "taking device memory");
         ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
         config.blocking = 0;
@@ -86,20 +74,25 @@ struct NcclCollective::Impl {
     stream = nullptr;
   }
 
-  void abort() {
-    const std::lock_guard lock(abort_mutex);
+  void abort(const std::string& why = "") {
+    const std::lock_guard lock(comm_mutex);
     if (aborted.exchange(true)) return;
+    reason = why;
     if (comm) ncclCommAbort(comm);
   }
 
-  [[noreturn]] void fail(ncclResult_t code, const std::string& what) {
+  std::string failure(ncclResult_t code, const std::string& what) {
     const char* detail = comm && !aborted ? ncclGetLastError(comm) : "";
-    const std::string text = formatted(
+    return formatted(
         "{} in a group of {}{} failed on rank {} ({}): NCCL says \"{}{}{}\". Another rank may have failed "
         "first: look for the earliest message; NCCL_DEBUG=INFO tells more",
         what, size, size == 1 ? " rank" : " ranks", rank, host_name(), ncclGetErrorString(code),
         detail && *detail ? ": " : "", detail ? detail : "");
-    abort();
+  }
+
+  [[noreturn]] void fail(ncclResult_t code, const std::string& what) {
+    const std::string text = failure(code, what);
+    abort(text);
     throw RankError(text);
   }
 
@@ -108,14 +101,45 @@ struct NcclCollective::Impl {
     if (code != ncclSuccess && code != ncclInProgress) fail(code, what);
   }
 
-  /// What went wrong since the last look, on any rank.
-  ncclResult_t state(const std::string& what) {
-    if (aborted) throw RankError("{}: this group's NCCL communicator was given up", what);
+  /// What NCCL says of the communicator; nothing where it was given up. From any thread.
+  std::optional<ncclResult_t> asked() {
+    const std::lock_guard lock(comm_mutex);
+    if (aborted) return std::nullopt;
     ncclResult_t result = ncclSuccess;
     const ncclResult_t code = ncclCommGetAsyncError(comm, &result);
-    if (code != ncclSuccess) fail(code, what);
-    check(result, what);
-    return result;
+    return code == ncclSuccess ? result : code;
+  }
+
+  /// What went wrong since the last look, on any rank.
+  ncclResult_t state(const std::string& what) {
+    const std::optional<ncclResult_t> result = asked();
+    if (!result) {
+      throw RankError("{}: this group's NCCL communicator was given up{}{}", what, reason.empty() ? "" : ": ",
+                      reason);
+    }
+    check(*result, what);
+    return *result;
+  }
+
+  /// The eldest operation that this rank's device has reached and not ended. An error gives up the
+  /// communicator, so that a device that waits for a rank which is gone goes on, and its host with it.
+  std::optional<std::string> under_way() {
+    const std::optional<ncclResult_t> result = asked();
+    if (!result) return std::nullopt;
+    if (*result != ncclSuccess && *result != ncclInProgress) {
+      abort(failure(*result, "waiting for the other ranks"));
+      return std::nullopt;
+    }
+    const std::lock_guard lock(operations_mutex);
+    while (!operations.empty() && operations.front()->done.passed()) operations.pop_front();
+    if (operations.empty() || !operations.front()->ready.passed()) return std::nullopt;
+    return operations.front()->what;
+  }
+
+  void remember(std::shared_ptr<Operation> operation) {
+    const std::lock_guard lock(operations_mutex);
+    operations.push_back(std::move(operation));
+    if (operations.size() > kRemembered) operations.pop_front();
   }
 
   /// Until the last call has been taken in; the operation itself may still be under way on the device.
@@ -135,14 +159,6 @@ struct NcclCollective::Impl {
 
   cudaStream_t compute() const { return static_cast<cudaStream_t>(compute_stream()); }
 
-  static void require_device_memory(const void* pointer, std::size_t bytes, const std::string& what) {
-    if (bytes == 0) return;
-    cudaPointerAttributes attributes{};
-    check_cuda(cudaPointerGetAttributes(&attributes, pointer), what);
-    if (attributes.type == cudaMemoryTypeDevice) return;
-    throw InternalError("{}: its buffer is not device memory; host data goes by MPI", what);
-  }
-
   int rank, size;
   ComputeStream compute_stream;
   double patience;
@@ -150,7 +166,10 @@ struct NcclCollective::Impl {
   void* scratch = nullptr;  // a barrier's number
   ncclComm_t comm = nullptr;
   std::atomic<bool> aborted = false;
-  std::mutex abort_mutex;
+  std::string reason;     // of giving up; written once, before `aborted` is seen
+  std::mutex comm_mutex;  // held while NCCL is asked, and while the communicator ends
+  std::mutex operations_mutex;
+  std::deque<std::shared_ptr<Operation>> operations;  // the last ones, the eldest first
 };
 
 namespace {
@@ -159,40 +178,42 @@ namespace {
 template <class Impl>
 class NcclPending final : public PendingCollective {
  public:
-  NcclPending(std::shared_ptr<Impl> impl, std::string what)
-      : impl_(std::move(impl)), what_(std::move(what)) {}
+  NcclPending(std::shared_ptr<Impl> impl, const std::string& what)
+      : impl_(std::move(impl)), operation_(std::make_shared<Operation>()) {
+    operation_->what = what;
+  }
   ~NcclPending() override {
     if (waited_ || impl_->aborted) return;
     try {
-      done_.hold_back(impl_->compute());  // the buffers may be freed, in stream order, right after this
-    } catch (const std::exception&) {     // the next operation tells
+      operation_->done.hold_back(impl_->compute());  // the buffers may be freed, in stream order, right after
+    } catch (const std::exception&) {                // the next operation tells
     }
   }
 
   void begin() {
-    ready_.record(impl_->compute());
-    ready_.hold_back(impl_->stream);
+    operation_->ready.record(impl_->compute());
+    operation_->ready.hold_back(impl_->stream);
   }
   void queued() {
-    impl_->settle(what_);
-    done_.record(impl_->stream);
+    impl_->settle(operation_->what);
+    operation_->done.record(impl_->stream);
+    impl_->remember(operation_);
   }
 
   void wait() override {
-    impl_->state(what_);
+    impl_->state(operation_->what);
     if (waited_) return;
-    done_.hold_back(impl_->compute());
+    operation_->done.hold_back(impl_->compute());
     waited_ = true;
   }
   bool advance() override {
-    impl_->state(what_);
-    return done_.passed();
+    impl_->state(operation_->what);
+    return operation_->done.passed();
   }
 
  private:
   std::shared_ptr<Impl> impl_;
-  std::string what_;
-  Event ready_, done_;
+  std::shared_ptr<Operation> operation_;
   bool waited_ = false;
 };
 
@@ -228,14 +249,17 @@ int NcclCollective::size() const {
 void NcclCollective::abort() {
   impl_->abort();
 }
+std::optional<std::string> NcclCollective::under_way() {
+  return impl_->under_way();
+}
 
 std::unique_ptr<PendingCollective> NcclCollective::start_all_gather(std::span<const std::byte> bytes,
                                                                     std::span<std::byte> out) {
   const std::string what = formatted("all-gather of {} bytes", bytes.size());
   if (out.size() != bytes.size() * static_cast<std::size_t>(size()))
     throw InternalError("{} in a group of {} into {} bytes", what, size(), out.size());
-  Impl::require_device_memory(bytes.data(), bytes.size(), what);
-  Impl::require_device_memory(out.data(), out.size(), what);
+  require_device_memory(bytes.data(), bytes.size(), what);
+  require_device_memory(out.data(), out.size(), what);
   return launch(impl_, what, [&] {
     return ncclAllGather(bytes.data(), out.data(), bytes.size(), ncclInt8, impl_->comm, impl_->stream);
   });
@@ -243,7 +267,7 @@ std::unique_ptr<PendingCollective> NcclCollective::start_all_gather(std::span<co
 
 std::unique_ptr<PendingCollective> NcclCollective::start_all_reduce_sum(std::span<std::int64_t> values) {
   const std::string what = formatted("sum of {} numbers", values.size());
-  Impl::require_device_memory(values.data(), values.size_bytes(), what);
+  require_device_memory(values.data(), values.size_bytes(), what);
   return launch(impl_, what, [&] {
     return ncclAllReduce(values.data(), values.data(), values.size(), ncclInt64, ncclSum, impl_->comm,
                          impl_->stream);
@@ -252,7 +276,7 @@ std::unique_ptr<PendingCollective> NcclCollective::start_all_reduce_sum(std::spa
 
 std::unique_ptr<PendingCollective> NcclCollective::start_all_reduce_max(std::span<std::int64_t> values) {
   const std::string what = formatted("maximum of {} numbers", values.size());
-  Impl::require_device_memory(values.data(), values.size_bytes(), what);
+  require_device_memory(values.data(), values.size_bytes(), what);
   return launch(impl_, what, [&] {
     return ncclAllReduce(values.data(), values.data(), values.size(), ncclInt64, ncclMax, impl_->comm,
                          impl_->stream);
@@ -266,7 +290,7 @@ void NcclCollective::all_to_all(std::span<const std::byte> bytes, std::span<std:
 
 void NcclCollective::broadcast(std::span<std::byte> bytes, int root) {
   const std::string what = formatted("broadcast of {} bytes", bytes.size());
-  Impl::require_device_memory(bytes.data(), bytes.size(), what);
+  require_device_memory(bytes.data(), bytes.size(), what);
   const auto pending = launch(impl_, what, [&] {
     return ncclBroadcast(bytes.data(), bytes.data(), bytes.size(), ncclInt8, root, impl_->comm,
                          impl_->stream);

@@ -11,7 +11,18 @@ bool is_half(at::ScalarType type) {
   return type == at::kHalf || type == at::kBFloat16;
 }
 
-ScopedTf32::ScopedTf32(bool allowed, at::Device device) : active_(device.is_cuda()) {
+void fix_arithmetic_of_devices() {
+  at::Context& context = at::globalContext();
+  context.setDeterministicAlgorithms(true, /*warn_only=*/false);
+  // Which would write to every new tensor first.
+  context.setDeterministicFillUninitializedMemory(false);
+  context.setDeterministicCuDNN(true);
+  context.setBenchmarkCuDNN(false);
+  context.setAllowFP16ReductionCuBLAS(false);
+  context.setAllowBF16ReductionCuBLAS(false);
+}
+
+ScopedTf32::ScopedTf32(bool allowed, at::Device device) : active_(!device.is_cpu()) {
   if (!active_) return;
   at::Context& context = at::globalContext();
   convolutions_ = context.allowTF32CuDNN();

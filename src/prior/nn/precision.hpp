@@ -14,8 +14,14 @@ struct NetworkPrecision {
 
 bool is_half(at::ScalarType type);
 
-/// Sets LibTorch's global switches for TF32, some of which are on by default, for one network's call. Does
-/// nothing on a CPU.
+/// Sets LibTorch's switches for devices so that a result is the same bits every time: kernels whose sums have
+/// one order, or an error where an operator has none; no choice of kernels by timing; sums in float32 of
+/// products in half precision. To be called before the first call of a device; on a CPU never, whose bits it
+/// leaves alone.
+void fix_arithmetic_of_devices();
+
+/// Sets LibTorch's global switches for TF32, some of which are on by default, for one network's call on a
+/// device. Does nothing on a CPU.
 class ScopedTf32 {
  public:
   ScopedTf32(bool allowed, at::Device device);
