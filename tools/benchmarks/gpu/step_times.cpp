@@ -18,7 +18,7 @@ namespace dwgf::gpu {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-constexpr int kTimes = 5;
+constexpr int kTimes = 3;
 
 double median(std::vector<double> values) {
   std::ranges::nth_element(values, values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2));

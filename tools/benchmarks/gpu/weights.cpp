@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 #include <fstream>
 
@@ -70,9 +71,9 @@ class Values {
       return at::full(shape, name.ends_with("weight") ? 1.0 : 0.0, at::TensorOptions(at::kHalf));
     const std::int64_t count = c10::multiply_integers(shape), size = pool_.numel();
     const double bound = 1.0 / std::sqrt(static_cast<double>(count / shape[0]));
-    const std::int64_t turns = count / size + 1;
-    const at::Tensor shifted = pool_.roll(97 * ++tensors_);
-    return (shifted * bound).to(at::kHalf).repeat({turns}).slice(0, 0, count).view(shape);
+    const std::int64_t own = std::min(count, size / 2), begin = 97 * ++tensors_ % (size - own);
+    const at::Tensor values = (pool_.slice(0, begin, begin + own) * bound).to(at::kHalf);
+    return values.repeat({(count + own - 1) / own}).slice(0, 0, count).view(shape);
   }
 
  private:
