@@ -11,9 +11,6 @@ namespace dwgf {
 
 namespace {
 
-/// The share of the variance that rounding may leave of nothing.
-constexpr double kNothing = 1e-5;
-
 /// As the file will hold it.
 at::Tensor rounded(const at::Tensor& values) {
   return values.to(at::kHalf).to(at::kDouble);
@@ -37,7 +34,7 @@ JointMoments fit_full(const at::Tensor& second, const MomentShape& shape, const 
   const at::Tensor rows = moments.factor.flatten(0, 2);
   const at::Tensor rest = second - at::matmul(rows, rows.t());  // [Q h w, Q h w]
   at::Tensor left = rest.diagonal().view({q, h, w});
-  if (left.sum().item<double>() > kNothing * second.trace().item<double>()) {
+  if (left.sum().item<double>() > fit.dropped * second.trace().item<double>()) {
     moments.scale = rounded(left.clamp_min(0.0).sqrt());
     moments.root = rounded(convolution_root(shift_average(rest, shape), fit.radius, fit.dropped).kernel);
     left = left - moments.scale.square() * variances(moments.root);

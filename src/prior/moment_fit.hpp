@@ -20,10 +20,11 @@ struct MomentFit {
 /// (1 - mix) J by its leading eigenvectors, and what they leave by its shift-invariant correlations with its
 /// own variances:
 ///
-///   F = sqrt(1 - mix) V sqrt(lambda),  L = J - F F^T,  G = sqrt(diag L),  R = convolution_root(shift_average(L))
+///   F = sqrt(1 - mix) V sqrt(lambda),   L = J - F F^T,   G = sqrt(diag L),
+///   R = convolution_root(shift_average(L))
 ///
 /// v holds what the diagonal lacks then, so that every variance is J's, but for the rounding of F, G and R to
-/// float16, which v makes up for where it can. Where F leaves nothing there are no G and R.
+/// float16, which v makes up for where it can. Where F leaves less than `dropped` there are no G and R.
 /// @pre J [Q h w, Q h w] symmetric float64
 JointMoments fit_full(const at::Tensor& second, const MomentShape& shape, const MomentFit& fit);
 
