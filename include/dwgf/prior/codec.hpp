@@ -24,7 +24,8 @@ class Codec {
   virtual Vjp decode_vjp(const at::Tensor& z) const = 0;
   /// The encoder's posterior over the latents of x.
   virtual LatentDistribution encode(const at::Tensor& x) const = 0;
-  /// That posterior's mean with J_E(x)^T cotangent.
+  /// That posterior's mean with J_E(x)^T cotangent. It may be autograd's, whose last bits may differ from run
+  /// to run on a GPU; no step of `dwgf`, `gibbs` or `affine` asks for it.
   virtual Vjp encode_vjp(const at::Tensor& x) const = 0;
 };
 

@@ -30,7 +30,8 @@ class Denoiser {
   /// (v-prediction: eps = a v + s z_t). Pure: the result depends on the arguments alone.
   virtual at::Tensor noise(const at::Tensor& z_t, const Level& level,
                            const Conditioning& conditioning) const = 0;
-  /// The same with its product (d eps_theta / d z_t)^T cotangent.
+  /// The same with its product (d eps_theta / d z_t)^T cotangent. It may be autograd's, whose last bits may
+  /// differ from run to run on a GPU; no step of `dwgf`, `gibbs` or `affine` asks for it.
   virtual Vjp noise_vjp(const at::Tensor& z_t, const Level& level,
                         const Conditioning& conditioning) const = 0;
 };

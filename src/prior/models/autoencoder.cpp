@@ -12,7 +12,7 @@ namespace {
 constexpr double kEps = 1e-6;  // of every norm in diffusers' Encoder and Decoder
 
 std::shared_ptr<ResidualBlock> residual(const AutoencoderConfig& config, std::int64_t in, std::int64_t out,
-                                        const at::TensorOptions& tensors) {
+                                        const LayerOptions& tensors) {
   return std::make_shared<ResidualBlock>(
       ResidualBlock::Options{
           .in = in, .out = out, .time_channels = 0, .groups = config.norm_groups, .eps = kEps},
@@ -22,7 +22,7 @@ std::shared_ptr<ResidualBlock> residual(const AutoencoderConfig& config, std::in
 /// resnets.0, attentions.0, resnets.1
 class MiddleBlock : public torch::nn::Module {
  public:
-  MiddleBlock(const AutoencoderConfig& config, const at::TensorOptions& tensors) {
+  MiddleBlock(const AutoencoderConfig& config, const LayerOptions& tensors) {
     const std::int64_t channels = config.channels.back();
     residuals_ = register_module("resnets", std::make_shared<ModuleVector<ResidualBlock>>());
     residuals_->add(residual(config, channels, channels, tensors));
@@ -74,7 +74,7 @@ class LevelBlock : public torch::nn::Module {
 
 class AutoencoderEncoder : public torch::nn::Module {
  public:
-  AutoencoderEncoder(const AutoencoderConfig& config, const at::TensorOptions& tensors) {
+  AutoencoderEncoder(const AutoencoderConfig& config, const LayerOptions& tensors) {
     const auto& channels = config.channels;
     conv_in_ = register_module(
         "conv_in", std::make_shared<Convolution>(config.image_channels, channels[0], 3, 1, 1, tensors));
@@ -118,7 +118,8 @@ class AutoencoderEncoder : public torch::nn::Module {
 
 class AutoencoderDecoder : public torch::nn::Module {
  public:
-  AutoencoderDecoder(const AutoencoderConfig& config, const at::TensorOptions& tensors) {
+  AutoencoderDecoder(const AutoencoderConfig& config, const LayerOptions& tensors)
+      : kernels_(tensors.kernels) {
     const auto& channels = config.channels;
     conv_in_ = register_module(
         "conv_in", std::make_shared<Convolution>(config.latent_channels, channels.back(), 3, 1, 1, tensors));
@@ -169,9 +170,10 @@ class AutoencoderDecoder : public torch::nn::Module {
  private:
   at::Tensor leave(const at::Tensor& activated) const { return conv_out_->forward(activated).contiguous(); }
   Vjp leave_vjp(const at::Tensor& h) const {
-    const GroupNorm::Statistics statistics = norm_out_->statistics(h);
-    return {leave(norm_out_->activated(h, statistics)), [this, h, statistics](const at::Tensor& cotangent) {
-              return norm_out_->activated_vjp(conv_out_->vjp(in_network_format(cotangent)), h, statistics);
+    const auto [activated, statistics] = norm_out_->activated_with_statistics(h);
+    return {leave(activated), [this, h, of_h = statistics](const at::Tensor& cotangent) {
+              return norm_out_->activated_vjp(conv_out_->vjp(in_network_format(cotangent, kernels_)), h,
+                                              of_h);
             }};
   }
 
@@ -179,9 +181,11 @@ class AutoencoderDecoder : public torch::nn::Module {
   std::shared_ptr<ModuleVector<LevelBlock<Upsample>>> levels_;
   std::shared_ptr<MiddleBlock> middle_;
   std::shared_ptr<GroupNorm> norm_out_;
+  Kernels kernels_;
 };
 
-Autoencoder::Autoencoder(const AutoencoderConfig& config, const at::TensorOptions& options) {
+Autoencoder::Autoencoder(const AutoencoderConfig& config, const LayerOptions& options)
+    : kernels_(options.kernels) {
   const std::int64_t c = config.latent_channels;
   encoder_ = register_module("encoder", std::make_shared<AutoencoderEncoder>(config, options));
   if (config.quant_conv) {
@@ -193,8 +197,9 @@ Autoencoder::Autoencoder(const AutoencoderConfig& config, const at::TensorOption
     post_quant_conv_ =
         register_module("post_quant_conv", std::make_shared<Convolution>(c, c, 1, 1, 0, options));
   }
-  const auto enter = [decoder = decoder_, post_quant = post_quant_conv_](const at::Tensor& z) {
-    const at::Tensor h = in_network_format(z);
+  const auto enter = [decoder = decoder_, post_quant = post_quant_conv_,
+                      kernels = kernels_](const at::Tensor& z) {
+    const at::Tensor h = in_network_format(z, kernels);
     return decoder->enter(post_quant ? post_quant->forward(h) : h);
   };
   const auto pull = [decoder = decoder_, post_quant = post_quant_conv_](const at::Tensor& cotangent) {
@@ -212,7 +217,7 @@ at::Tensor Autoencoder::decode(const at::Tensor& z) const {
 }
 
 Autoencoder::Moments Autoencoder::encode(const at::Tensor& x) const {
-  at::Tensor moments = encoder_->forward(in_network_format(x));  // [B, 2 c, h, w]
+  at::Tensor moments = encoder_->forward(in_network_format(x, kernels_));  // [B, 2 c, h, w]
   if (quant_conv_) moments = quant_conv_->forward(moments);
   moments = moments.contiguous();
   const auto halves = moments.chunk(2, 1);

@@ -24,7 +24,7 @@ class AutoencoderDecoder;
 class Autoencoder : public torch::nn::Module {
  public:
   /// Parameters are uninitialised, see load_model.
-  Autoencoder(const AutoencoderConfig& config, const at::TensorOptions& options);
+  Autoencoder(const AutoencoderConfig& config, const LayerOptions& options);
 
   /// z [B, c, h, w] -> image [B, C, H, W].
   at::Tensor decode(const at::Tensor& z) const;
@@ -49,6 +49,7 @@ class Autoencoder : public torch::nn::Module {
   std::shared_ptr<AutoencoderDecoder> decoder_;
   std::shared_ptr<Convolution> quant_conv_, post_quant_conv_;
   std::vector<DecoderStage> stages_;
+  Kernels kernels_;
 };
 
 }  // namespace dwgf

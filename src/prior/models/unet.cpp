@@ -15,7 +15,7 @@ namespace {
 
 /// What follows a residual block where a level has attention.
 std::shared_ptr<TensorModule> attention(const UNetConfig& config, const UNetLevel& level,
-                                        const at::TensorOptions& tensors) {
+                                        const LayerOptions& tensors) {
   if (config.context_channels == 0) {
     return std::make_shared<ImageAttention>(ImageAttention::Options{.channels = level.channels,
                                                                     .heads = level.heads,
@@ -34,7 +34,7 @@ std::shared_ptr<TensorModule> attention(const UNetConfig& config, const UNetLeve
 }
 
 std::shared_ptr<ResidualBlock> residual(const UNetConfig& config, std::int64_t in, std::int64_t out,
-                                        const at::TensorOptions& tensors) {
+                                        const LayerOptions& tensors) {
   return std::make_shared<ResidualBlock>(ResidualBlock::Options{.in = in,
                                                                 .out = out,
                                                                 .time_channels = config.time_channels,
@@ -69,7 +69,7 @@ class UNetBlock : public torch::nn::Module {
 
 class UNetDownBlock : public UNetBlock {
  public:
-  UNetDownBlock(const UNetConfig& config, std::size_t index, const at::TensorOptions& tensors) {
+  UNetDownBlock(const UNetConfig& config, std::size_t index, const LayerOptions& tensors) {
     const UNetLevel& level = config.levels[index];
     std::int64_t in = config.levels[index == 0 ? 0 : index - 1].channels;
     for (std::int64_t i = 0; i < level.layers; ++i) {
@@ -104,7 +104,7 @@ class UNetDownBlock : public UNetBlock {
 
 class UNetMiddleBlock : public UNetBlock {
  public:
-  UNetMiddleBlock(const UNetConfig& config, const at::TensorOptions& tensors) {
+  UNetMiddleBlock(const UNetConfig& config, const LayerOptions& tensors) {
     const UNetLevel& level = config.levels.back();
     residuals_->add(residual(config, level.channels, level.channels, tensors));
     if (config.middle_attention) attentions_->add(attention(config, level, tensors));
@@ -119,7 +119,7 @@ class UNetMiddleBlock : public UNetBlock {
 class UNetUpBlock : public UNetBlock {
  public:
   /// @param index of the level: blocks are built from the coarsest to the finest.
-  UNetUpBlock(const UNetConfig& config, std::size_t index, const at::TensorOptions& tensors) {
+  UNetUpBlock(const UNetConfig& config, std::size_t index, const LayerOptions& tensors) {
     const UNetLevel& level = config.levels[index];
     const std::int64_t finer = config.levels[index == 0 ? 0 : index - 1].channels;
     std::int64_t in = config.levels[std::min(index + 1, config.levels.size() - 1)].channels;
@@ -151,7 +151,7 @@ class UNetUpBlock : public UNetBlock {
   std::shared_ptr<ModuleVector<Upsample>> upsamplers_;
 };
 
-UNet::UNet(const UNetConfig& config, const at::TensorOptions& options) : config_(config), options_(options) {
+UNet::UNet(const UNetConfig& config, const LayerOptions& options) : config_(config), options_(options) {
   const std::int64_t first = config.levels.front().channels;
   conv_in_ = register_module("conv_in",
                              std::make_shared<Convolution>(config.latent_channels, first, 3, 1, 1, options));
@@ -179,14 +179,15 @@ UNet::UNet(const UNetConfig& config, const at::TensorOptions& options) : config_
   const std::int64_t half = first / 2;
   const at::Tensor exponent = at::arange(half, at::TensorOptions(at::kFloat)).mul(-std::log(10000.0));
   frequencies_ = exponent.div(half - config.frequency_shift).exp().unsqueeze(0);  // [1, half]
-  if (!options.device().is_meta()) frequencies_ = frequencies_.to(options.device());
+  const at::Device device = options.tensors.device();
+  if (!device.is_meta()) frequencies_ = frequencies_.to(device);
 }
 
 at::Tensor UNet::sinusoidal_embedding(double time) const {
   const at::Tensor phase = frequencies_ * time;  // [1, half] float32
   const at::Tensor sine = phase.sin(), cosine = phase.cos();
   return (config_.cosine_first ? at::cat({cosine, sine}, 1) : at::cat({sine, cosine}, 1))
-      .to(options_.dtype());
+      .to(options_.tensors.dtype());
 }
 
 at::Tensor UNet::forward(const at::Tensor& z_t, double time, const at::Tensor& context) const {
@@ -194,7 +195,7 @@ at::Tensor UNet::forward(const at::Tensor& z_t, double time, const at::Tensor& c
       time_linear2_->forward(activate(time_linear1_->forward(sinusoidal_embedding(time))));
   const Given given{activate(embedding), context};
 
-  at::Tensor h = conv_in_->forward(in_network_format(z_t));  // [B, channels, h, w]
+  at::Tensor h = conv_in_->forward(in_network_format(z_t, options_.kernels));  // [B, channels, h, w]
   std::vector<at::Tensor> skips{h};
   for (std::size_t i = 0; i < down_blocks_->size(); ++i) h = (*down_blocks_)[i].forward(h, given, skips);
   h = middle_block_->forward(h, given);

@@ -23,7 +23,7 @@ class UNet : public torch::nn::Module {
  public:
   /// Parameters are uninitialised, see load_model. @pre `config` comes from read_unet_config or satisfies
   /// what it guarantees.
-  UNet(const UNetConfig& config, const at::TensorOptions& options);
+  UNet(const UNetConfig& config, const LayerOptions& options);
 
   /// What the network predicts (eps or v) of z_t [B, c, h, w], any h and w, at one time for all samples, with
   /// the prompt's embedding [1, tokens, context_channels] -> [B, c, h, w]. @pre without context_channels the
@@ -36,7 +36,7 @@ class UNet : public torch::nn::Module {
 
  private:
   UNetConfig config_;
-  at::TensorOptions options_;
+  LayerOptions options_;
   at::Tensor frequencies_;  // [1, channels / 2] float32
 
   std::shared_ptr<Convolution> conv_in_, conv_out_;

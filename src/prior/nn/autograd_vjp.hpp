@@ -1,4 +1,5 @@
-/// A vector-Jacobian product by LibTorch's autograd.
+/// A vector-Jacobian product by LibTorch's autograd. Some of its kernels for GPUs add in an order left to
+/// chance, so that the last bits may differ from run to run there; on CPUs they do not.
 #pragma once
 
 #include <functional>

@@ -5,11 +5,11 @@
 
 #include <ATen/ATen.h>
 
-#include "prior/nn/autograd_vjp.hpp"
+#include "prior/nn/attention_vjp.hpp"
 
 namespace dwgf {
 
-ResidualBlock::ResidualBlock(const Options& options, const at::TensorOptions& tensors) {
+ResidualBlock::ResidualBlock(const Options& options, const LayerOptions& tensors) {
   const auto [in, out, time_channels, groups, eps] = options;
   norm1_ = register_module("norm1", std::make_shared<GroupNorm>(groups, in, eps, tensors));
   conv1_ = register_module("conv1", std::make_shared<Convolution>(in, out, 3, 1, 1, tensors));
@@ -40,18 +40,18 @@ at::Tensor ResidualBlock::forward(const at::Tensor& x, const at::Tensor& activat
 }
 
 Vjp ResidualBlock::vjp(const at::Tensor& x) const {
-  const GroupNorm::Statistics first = norm1_->statistics(x);
-  const at::Tensor h = conv1_->forward(norm1_->activated(x, first));  // [B, out, H, W]
-  const GroupNorm::Statistics second = norm2_->statistics(h);
-  const at::Tensor y = conv2_->forward_onto(norm2_->activated(h, second), shortcut(x));
-  return {y, [this, x, h, first, second](const at::Tensor& cotangent) {
-            const at::Tensor to_h = norm2_->activated_vjp(conv2_->vjp(cotangent), h, second);
-            return norm1_->activated_vjp(conv1_->vjp(to_h), x, first,
+  const auto [in, first] = norm1_->activated_with_statistics(x);       // [B, in, H, W]
+  const at::Tensor h = conv1_->forward(in);                            // [B, out, H, W]
+  const auto [middle, second] = norm2_->activated_with_statistics(h);  // [B, out, H, W]
+  const at::Tensor y = conv2_->forward_onto(middle, shortcut(x));
+  return {y, [this, x, h, of_x = first, of_h = second](const at::Tensor& cotangent) {
+            const at::Tensor to_h = norm2_->activated_vjp(conv2_->vjp(cotangent), h, of_h);
+            return norm1_->activated_vjp(conv1_->vjp(to_h), x, of_x,
                                          shortcut_ ? shortcut_->vjp(cotangent) : cotangent);  // [B, in, H, W]
           }};
 }
 
-Downsample::Downsample(std::int64_t channels, Padding padding, const at::TensorOptions& tensors)
+Downsample::Downsample(std::int64_t channels, Padding padding, const LayerOptions& tensors)
     : padding_(padding) {
   const std::int64_t around = padding == Padding::symmetric ? 1 : 0;
   conv_ = register_module("conv", std::make_shared<Convolution>(channels, channels, 3, 2, around, tensors));
@@ -62,7 +62,7 @@ at::Tensor Downsample::forward(const at::Tensor& x) const {
   return conv_->forward(at::constant_pad_nd(x, {0, 1, 0, 1}));
 }
 
-Upsample::Upsample(std::int64_t channels, const at::TensorOptions& tensors) {
+Upsample::Upsample(std::int64_t channels, const LayerOptions& tensors) : kernels_(tensors.kernels) {
   conv_ = register_module("conv", std::make_shared<Convolution>(channels, channels, 3, 1, 1, tensors));
 }
 
@@ -76,12 +76,12 @@ at::Tensor taps_of(const at::Tensor& kernel, std::int64_t axis, std::int64_t pha
   return phase == 0 ? at::cat({first, middle + last}, axis) : at::cat({first + middle, last}, axis);
 }
 
-/// Whether a doubling is done on the coarse grid; elsewhere the libraries' kernels of 3 x 3 are better.
-bool on_coarse_grid(const at::Tensor& x) {
-  return x.is_cpu() && !(x.requires_grad() && c10::GradMode::is_enabled());
-}
-
 }  // namespace
+
+/// Whether a doubling is done on the coarse grid; elsewhere the libraries' kernels of 3 x 3 are better.
+bool Upsample::doubles_on_coarse_grid(const at::Tensor& x) const {
+  return kernels_ == Kernels::host && x.is_cpu() && !(x.requires_grad() && c10::GradMode::is_enabled());
+}
 
 at::Tensor Upsample::doubled(const at::Tensor& x) const {
   const std::int64_t channels = x.size(1), height = x.size(2), width = x.size(3);
@@ -92,7 +92,8 @@ at::Tensor Upsample::doubled(const at::Tensor& x) const {
     std::vector<at::Tensor> blocks;             // 4 x [C, C, 2, 2]
     for (const std::int64_t a : {0, 1})
       for (const std::int64_t b : {0, 1}) blocks.push_back(taps_of(taps_of(kernel, 2, a), 3, b));
-    on_coarse_grid_ = std::make_shared<Convolution>(at::cat(blocks, 0), conv_->bias().repeat({4}), 1, 1);
+    on_coarse_grid_ =
+        std::make_shared<Convolution>(at::cat(blocks, 0), conv_->bias().repeat({4}), 1, 1, kernels_);
   }
   const at::Tensor all = on_coarse_grid_->forward(x);  // [B, 4 C, H + 1, W + 1]
   at::Tensor y =
@@ -126,13 +127,14 @@ at::Tensor Upsample::doubled_vjp(const at::Tensor& cotangent) const {
 }
 
 at::Tensor Upsample::forward(const at::Tensor& x, std::int64_t height, std::int64_t width) const {
-  if (on_coarse_grid(x) && height == 2 * x.size(2) && width == 2 * x.size(3)) return doubled(x);
+  if (doubles_on_coarse_grid(x) && height == 2 * x.size(2) && width == 2 * x.size(3)) return doubled(x);
   return conv_->forward(at::upsample_nearest2d(x, {height, width}));
 }
 
 Vjp Upsample::vjp(const at::Tensor& x) const {
   const at::Tensor y = forward(x, 2 * x.size(2), 2 * x.size(3));
-  if (on_coarse_grid(x)) return {y, [this](const at::Tensor& cotangent) { return doubled_vjp(cotangent); }};
+  if (doubles_on_coarse_grid(x))
+    return {y, [this](const at::Tensor& cotangent) { return doubled_vjp(cotangent); }};
   return {
       y, [this](const at::Tensor& cotangent) {
         return at::avg_pool2d(conv_->vjp(cotangent), {2, 2}).mul_(4.0);  // the adjoint of repetition is a sum
@@ -176,12 +178,13 @@ at::Tensor CrossAttention::forward(const at::Tensor& x, const at::Tensor& contex
   return to_out().forward(merge_heads(at::scaled_dot_product_attention(q, k, v)));  // [B, L, C]
 }
 
-ImageAttention::ImageAttention(const Options& options, const at::TensorOptions& tensors)
+ImageAttention::ImageAttention(const Options& options, const LayerOptions& tensors)
     : Attention({.channels = options.channels,
                  .key_channels = options.channels,
                  .heads = options.heads,
                  .bias = true},
-                tensors) {
+                tensors),
+      kernels_(tensors.kernels) {
   norm_ = register_module(
       "group_norm", std::make_shared<GroupNorm>(options.groups, options.channels, options.eps, tensors));
 }
@@ -210,9 +213,20 @@ at::Tensor ImageAttention::forward(const at::Tensor& x, const at::Tensor&) const
 }
 
 Vjp ImageAttention::vjp(const at::Tensor& x) const {
-  return {forward(x), [this, x](const at::Tensor& cotangent) {
-            return autograd_vjp([this](const at::Tensor& leaf) { return forward(leaf); }, x).pull(cotangent);
-          }};
+  return {forward(x), [this, x](const at::Tensor& cotangent) { return pull(x, cotangent); }};
+}
+
+at::Tensor ImageAttention::pull(const at::Tensor& x, const at::Tensor& cotangent) const {
+  const auto [normed, statistics] = norm_->plain(x);
+  const at::Tensor tokens = tokens_of(normed);                                  // [B, L, C]
+  const at::Tensor to_heads = split_heads(to_out().vjp(tokens_of(cotangent)));  // [B, heads, L, C / heads]
+  const auto [to_q, to_k, to_v] =
+      attention_vjp(split_heads(to_q_->forward(tokens)), split_heads(to_k_->forward(tokens)),
+                    split_heads(to_v_->forward(tokens)), to_heads, kernels_);
+  const at::Tensor to_tokens = to_v_->vjp(merge_heads(to_v), tokens)
+                                   .add_(to_k_->vjp(merge_heads(to_k), tokens))
+                                   .add_(to_q_->vjp(merge_heads(to_q), tokens));
+  return cotangent + norm_->plain_vjp(image_of(to_tokens, x), x, statistics);  // [B, C, H, W]
 }
 
 std::string current_attention_name(const std::string& stored_name) {
@@ -264,7 +278,7 @@ at::Tensor TransformerLayer::forward(at::Tensor x, const at::Tensor& context) co
   return feed_forward_->forward(norm3_->forward(x)).add_(x);             // [B, L, C]
 }
 
-ImageTransformer::ImageTransformer(const Options& options, const at::TensorOptions& tensors) {
+ImageTransformer::ImageTransformer(const Options& options, const LayerOptions& tensors) {
   const auto [channels, context_channels, heads, layers, groups, linear_projection] = options;
   const auto stored = linear_projection ? Linear::Stored::matrix : Linear::Stored::convolution;
   norm_ = register_module("norm", std::make_shared<GroupNorm>(groups, channels, 1e-6, tensors));

@@ -35,7 +35,7 @@ class ResidualBlock : public torch::nn::Module {
     std::int64_t groups = 32;
     double eps = 1e-6;
   };
-  ResidualBlock(const Options& options, const at::TensorOptions& tensors);
+  ResidualBlock(const Options& options, const LayerOptions& tensors);
   /// x [B, in, H, W] and silu(temb) [1, E], the same for all samples (undefined if E = 0) -> [B, out, H, W]
   at::Tensor forward(const at::Tensor& x, const at::Tensor& activated_time) const;
   /// Of a block that does not see the time; keeps x and h.
@@ -55,7 +55,7 @@ class Downsample : public torch::nn::Module {
   /// Zeros around the image (the U-Net of Stable Diffusion), or below and to the right of it only (the
   /// autoencoder; the first DDPM models).
   enum class Padding { symmetric, below_right };
-  Downsample(std::int64_t channels, Padding padding, const at::TensorOptions& tensors);
+  Downsample(std::int64_t channels, Padding padding, const LayerOptions& tensors);
   at::Tensor forward(const at::Tensor& x) const;  // [B, C, H, W] -> [B, C, H / 2, W / 2], rounded up or down
 
  private:
@@ -63,18 +63,19 @@ class Downsample : public torch::nn::Module {
   Padding padding_;
 };
 
-/// Nearest neighbours, then a convolution of 3 x 3. Where the resolution doubles on a CPU that is done on the
-/// coarse grid: each of the four results of a coarse position sees 2 x 2 coarse positions, with weights that
-/// are sums of the kernel's (4/9 of the multiplications).
+/// Nearest neighbours, then a convolution of 3 x 3. With Kernels::host a doubling is done on the coarse grid:
+/// each of the four results of a coarse position sees 2 x 2 coarse positions, with weights that are sums of
+/// the kernel's (4/9 of the multiplications).
 class Upsample : public torch::nn::Module {
  public:
-  Upsample(std::int64_t channels, const at::TensorOptions& tensors);
+  Upsample(std::int64_t channels, const LayerOptions& tensors);
   at::Tensor forward(const at::Tensor& x, std::int64_t height,
                      std::int64_t width) const;  // -> [B, C, height, width]
   /// Of the doubled resolution; keeps nothing.
   Vjp vjp(const at::Tensor& x) const;
 
  private:
+  bool doubles_on_coarse_grid(const at::Tensor& x) const;
   at::Tensor doubled(const at::Tensor& x) const;
   at::Tensor doubled_vjp(const at::Tensor& cotangent) const;
 
@@ -82,6 +83,7 @@ class Upsample : public torch::nn::Module {
   /// The convolution of 2 x 2 from C to 4 C channels, of which block 2 a + b has the results at (2 i + a, 2 j
   /// + b).
   mutable std::shared_ptr<Convolution> on_coarse_grid_;
+  Kernels kernels_;
 };
 
 /// Multi-head attention, softmax(q k^T / sqrt(C / heads)) v with its four projections (arXiv 1706.03762).
@@ -133,13 +135,16 @@ class ImageAttention : public Attention {
     std::int64_t channels = 0, heads = 1, groups = 32;
     double eps = 1e-6;
   };
-  ImageAttention(const Options& options, const at::TensorOptions& tensors);
+  ImageAttention(const Options& options, const LayerOptions& tensors);
   at::Tensor forward(const at::Tensor& x, const at::Tensor& = {}) const override;  // [B, C, H, W]
-  /// Keeps x and does the forward pass again with autograd.
+  /// Keeps x, and forms what the product needs again.
   Vjp vjp(const at::Tensor& x) const;
 
  private:
+  at::Tensor pull(const at::Tensor& x, const at::Tensor& cotangent) const;
+
   std::shared_ptr<GroupNorm> norm_;
+  Kernels kernels_;
 };
 
 /// The name of a parameter of an attention among a model's, where files published before diffusers 0.17 say
@@ -179,7 +184,7 @@ class ImageTransformer : public TensorModule {
     std::int64_t channels = 0, context_channels = 0, heads = 1, layers = 1, groups = 32;
     bool linear_projection = false;  ///< proj_in and proj_out are stored as matrices, not as 1x1 convolutions
   };
-  ImageTransformer(const Options& options, const at::TensorOptions& tensors);
+  ImageTransformer(const Options& options, const LayerOptions& tensors);
   at::Tensor forward(const at::Tensor& x, const at::Tensor& context) const override;  // [B, C, H, W]
 
  private:

@@ -6,14 +6,13 @@
 #include <ATen/Parallel.h>
 #include <c10/core/GradMode.h>
 
-#include "prior/nn/autograd_vjp.hpp"
 #include "prior/nn/detail/norm_kernels.hpp"
 #include "prior/nn/layers.hpp"
 
 namespace dwgf {
 namespace {
 
-/// x [B, C, H, W] as the kernels see it.
+/// x [B, C, H, W] as the loops see it.
 struct Layout {
   explicit Layout(const at::Tensor& x)
       : batch(x.size(0)),
@@ -33,15 +32,7 @@ struct Layout {
       parts;  ///< positions of a part of a sample, the unit of work of a thread; parts of a sample
 };
 
-/// Whether the kernels may be used of x: no gradient recorded, channels next to each other.
-bool kernels_serve(const at::Tensor& x) {
-  if (!x.is_cpu() || x.dim() != 4 || (x.requires_grad() && c10::GradMode::is_enabled())) return false;
-  if (x.scalar_type() != at::kFloat && x.scalar_type() != at::kBFloat16) return false;
-  const std::int64_t row = x.size(1) * x.size(3);
-  return x.strides() == at::IntArrayRef({x.size(2) * row, 1, row, x.size(1)});
-}
-
-/// Calls f with a null pointer of the kernels' type for x.
+/// Calls f with a null pointer of the loops' type for x.
 template <class F>
 void with_type(const at::Tensor& x, F&& f) {
   if (x.scalar_type() == at::kFloat) {
@@ -85,7 +76,7 @@ class PartialSums {
   std::vector<double> values_;
 };
 
-/// A norm with its statistics as the kernels take it: y = x scale + shift, [batch, channels] each.
+/// A norm with its statistics as the loops take it: y = x scale + shift, [batch, channels] each.
 struct Rows {
   Rows(const Layout& layout, const GroupNorm::Statistics& statistics, const at::Tensor& weight,
        const at::Tensor& bias)
@@ -114,14 +105,23 @@ struct Rows {
 
 }  // namespace
 
-GroupNorm::GroupNorm(std::int64_t groups, std::int64_t channels, double eps, const at::TensorOptions& options)
-    : groups_(groups), eps_(eps) {
+GroupNorm::GroupNorm(std::int64_t groups, std::int64_t channels, double eps, const LayerOptions& options)
+    : groups_(groups), eps_(eps), kernels_(options.kernels) {
   weight_ = register_parameter("weight", at::empty({channels}, options), false);
   bias_ = register_parameter("bias", at::empty({channels}, options), false);
 }
 
+/// Whether the loops may be used of x: no gradient recorded, channels next to each other.
+bool GroupNorm::loops_serve(const at::Tensor& x) const {
+  if (kernels_ != Kernels::host || !x.is_cpu() || x.dim() != 4) return false;
+  if (x.requires_grad() && c10::GradMode::is_enabled()) return false;
+  if (x.scalar_type() != at::kFloat && x.scalar_type() != at::kBFloat16) return false;
+  const std::int64_t row = x.size(1) * x.size(3);
+  return x.strides() == at::IntArrayRef({x.size(2) * row, 1, row, x.size(1)});
+}
+
 GroupNorm::Statistics GroupNorm::statistics(const at::Tensor& x) const {
-  if (!kernels_serve(x)) return {};
+  if (!loops_serve(x)) return {};
   const Layout layout(x);
   Statistics out{at::empty({layout.batch, groups_}, at::kFloat),
                  at::empty({layout.batch, groups_}, at::kFloat)};
@@ -179,7 +179,7 @@ at::Tensor GroupNorm::apply(const at::Tensor& x, const Statistics& statistics, b
 }
 
 at::Tensor GroupNorm::forward(const at::Tensor& x) const {
-  return kernels_serve(x) ? apply(x, statistics(x), false) : at::group_norm(x, groups_, weight_, bias_, eps_);
+  return loops_serve(x) ? apply(x, statistics(x), false) : at::group_norm(x, groups_, weight_, bias_, eps_);
 }
 
 at::Tensor GroupNorm::activated(const at::Tensor& x) const {
@@ -187,15 +187,25 @@ at::Tensor GroupNorm::activated(const at::Tensor& x) const {
 }
 
 at::Tensor GroupNorm::activated(const at::Tensor& x, const Statistics& statistics) const {
-  return kernels_serve(x) ? apply(x, statistics, true) : activate(forward(x));
+  return loops_serve(x) ? apply(x, statistics, true) : activate(forward(x));
+}
+
+GroupNorm::WithStatistics GroupNorm::activated_with_statistics(const at::Tensor& x) const {
+  if (loops_serve(x)) {
+    const Statistics own = statistics(x);
+    return {apply(x, own, true), own};
+  }
+  WithStatistics normed = plain(x);
+  return {at::silu_(normed.value), normed.statistics};
 }
 
 at::Tensor GroupNorm::activated_vjp(at::Tensor cotangent, const at::Tensor& x, const Statistics& statistics,
                                     const at::Tensor& more) const {
-  if (!kernels_serve(x) || cotangent.strides() != x.strides() ||
+  if (!loops_serve(x) || cotangent.strides() != x.strides() ||
       (more.defined() && more.strides() != x.strides())) {
-    const auto norm = [&](const at::Tensor& leaf) { return activate(forward(leaf)); };
-    const at::Tensor gradient = autograd_vjp(norm, x).pull(cotangent);
+    const WithStatistics normed = plain_again(x, statistics);
+    const at::Tensor inner = at::silu_backward(cotangent, normed.value).to(x.scalar_type());
+    const at::Tensor gradient = plain_vjp(inner, x, normed.statistics);
     return more.defined() ? gradient + more : gradient;
   }
   const Layout layout(x);
@@ -243,6 +253,42 @@ at::Tensor GroupNorm::activated_vjp(at::Tensor cotangent, const at::Tensor& x, c
     });
   });
   return cotangent;
+}
+
+namespace {
+
+/// x without gaps, as LibTorch's norm takes it on its device.
+at::Tensor dense(const at::Tensor& x, const at::Tensor& like) {
+  return like.is_cuda() ? x.contiguous() : x.contiguous(like.suggest_memory_format());
+}
+
+}  // namespace
+
+GroupNorm::WithStatistics GroupNorm::plain(const at::Tensor& x) const {
+  const auto [y, mean, rate] = at::native_group_norm(dense(x, x), weight_, bias_, x.size(0), x.size(1),
+                                                     x.size(2) * x.size(3), groups_, eps_);
+  return {y, {mean, rate}};
+}
+
+at::Tensor GroupNorm::plain_vjp(const at::Tensor& cotangent, const at::Tensor& x,
+                                const Statistics& statistics) const {
+  return std::get<0>(at::native_group_norm_backward(
+      dense(cotangent, x), dense(x, x), statistics.mean, statistics.rate, weight_, x.size(0), x.size(1),
+      x.size(2) * x.size(3), groups_, /*output_mask=*/{true, false, false}));
+}
+
+/// norm(x) for a backward pass, in float32 or wider with Kernels::portable. There the sums over x, which are
+/// most of the work, are not formed a second time; on a CPU they are, for the forward pass's bits.
+GroupNorm::WithStatistics GroupNorm::plain_again(const at::Tensor& x, const Statistics& statistics) const {
+  if (kernels_ == Kernels::host) return plain(x);
+  const at::ScalarType type = x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
+  const std::int64_t batch = x.size(0), channels = x.size(1);
+  const at::Tensor scale =
+      statistics.rate.to(type).unsqueeze(2).mul(weight_.to(type).view({groups_, -1}));  // [B, groups, width]
+  const at::Tensor shift =
+      at::addcmul(bias_.to(type).view({groups_, -1}), scale, statistics.mean.to(type).unsqueeze(2), -1.0);
+  const auto of_channels = [&](const at::Tensor& values) { return values.view({batch, channels, 1, 1}); };
+  return {at::addcmul(of_channels(shift), x, of_channels(scale)), statistics};
 }
 
 }  // namespace dwgf

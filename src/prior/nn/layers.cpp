@@ -3,6 +3,8 @@
 #include <utility>
 
 #include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
+#include <c10/core/InferenceMode.h>
 
 #include "prior/nn/detail/packed_convolution.hpp"
 
@@ -24,13 +26,27 @@ Linear::Linear(std::int64_t in, std::int64_t out, bool bias, const at::TensorOpt
   if (bias) bias_ = register_parameter("bias", without_values({out}, options), false);
 }
 
-at::Tensor Linear::forward(const at::Tensor& x) const {
-  const at::Tensor matrix = weight_.dim() == 2 ? weight_ : weight_.flatten(1);  // [out, in], no copy
-  return bias_.defined() ? at::linear(x, matrix, bias_) : at::linear(x, matrix);
+at::Tensor Linear::matrix() const {
+  return weight_.dim() == 2 ? weight_ : weight_.flatten(1);
 }
 
-at::Tensor in_network_format(const at::Tensor& x) {
-  if (!x.is_cpu() || (x.scalar_type() != at::kFloat && x.scalar_type() != at::kBFloat16)) return x;
+at::Tensor Linear::forward(const at::Tensor& x) const {
+  return bias_.defined() ? at::linear(x, matrix(), bias_) : at::linear(x, matrix());
+}
+
+at::Tensor Linear::vjp(const at::Tensor& cotangent, const at::Tensor& x) const {
+  const std::int64_t samples = cotangent.size(0), tokens = cotangent.size(1);
+  // The products that autograd forms, with its bits.
+  if (!x.defined() || x.is_contiguous())
+    return at::mm(cotangent.reshape({samples * tokens, -1}), matrix()).view({samples, tokens, -1});
+  if (samples == 1) return at::mm(matrix().t(), cotangent[0].t()).t().unsqueeze(0);
+  return at::bmm(cotangent, matrix().expand({samples, -1, -1}));
+}
+
+at::Tensor in_network_format(const at::Tensor& x, Kernels kernels) {
+  if (kernels != Kernels::host || !x.is_cpu() ||
+      (x.scalar_type() != at::kFloat && x.scalar_type() != at::kBFloat16))
+    return x;
   const at::Tensor y = x.contiguous(at::MemoryFormat::ChannelsLast);
   const std::int64_t channels = y.size(1), height = y.size(2), width = y.size(3);
   const std::int64_t strides[] = {height * width * channels, 1, width * channels, channels};
@@ -39,10 +55,11 @@ at::Tensor in_network_format(const at::Tensor& x) {
 }
 
 Convolution::Convolution(std::int64_t in, std::int64_t out, std::int64_t kernel, std::int64_t stride,
-                         std::int64_t padding, const at::TensorOptions& options)
+                         std::int64_t padding, const LayerOptions& options)
     : stride_(stride),
       padding_(padding),
       kernel_(kernel),
+      kernels_(options.kernels),
       packed_(std::make_unique<PackedConvolution>()),
       packed_adjoint_(std::make_unique<PackedConvolution>()) {
   weight_ = register_parameter("weight", without_values({out, in, kernel, kernel}, options), false);
@@ -50,8 +67,9 @@ Convolution::Convolution(std::int64_t in, std::int64_t out, std::int64_t kernel,
 }
 
 Convolution::Convolution(const at::Tensor& weight, const at::Tensor& bias, std::int64_t stride,
-                         std::int64_t padding)
-    : Convolution(weight.size(1), weight.size(0), weight.size(2), stride, padding, weight.options()) {
+                         std::int64_t padding, Kernels kernels)
+    : Convolution(weight.size(1), weight.size(0), weight.size(2), stride, padding,
+                  LayerOptions(weight.options(), kernels)) {
   weight_.copy_(weight);
   bias_.copy_(bias);
 }
@@ -63,7 +81,7 @@ at::Tensor Convolution::weight() const {
 }
 
 at::Tensor Convolution::run(const at::Tensor& x, const at::Tensor& bias, const at::Tensor& more) const {
-  if (PackedConvolution::serves(x)) {
+  if (kernels_ == Kernels::host && PackedConvolution::serves(x)) {
     if (packed_->empty()) {
       packed_->pack(weight_, x, stride_, padding_);
       weight_.set_data(at::empty({0}, weight_.options()));
@@ -86,11 +104,24 @@ at::Tensor Convolution::forward_onto(const at::Tensor& x, const at::Tensor& more
   return run(x, bias_, more);
 }
 
+at::Tensor Convolution::turned() const {
+  return weight().flip({2, 3}).transpose(0, 1);
+}
+
 at::Tensor Convolution::vjp(const at::Tensor& cotangent) const {
+  const std::int64_t around = kernel_ - 1 - padding_;
+  if (kernels_ == Kernels::portable) {
+    // A forward convolution: of the libraries' kernels for the transposed one, some add in no fixed order.
+    if (!adjoint_.defined()) {
+      const c10::InferenceMode recording(false);  // it lives longer than a caller's inference mode
+      const at::NoGradGuard no_grad;
+      adjoint_ = turned().contiguous();
+    }
+    return at::conv2d(cotangent, adjoint_, {}, 1, around);
+  }
   if (!PackedConvolution::serves(cotangent))
     return at::conv_transpose2d(cotangent, weight(), {}, stride_, padding_);
-  if (packed_adjoint_->empty())
-    packed_adjoint_->pack(weight().flip({2, 3}).transpose(0, 1), cotangent, 1, kernel_ - 1 - padding_);
+  if (packed_adjoint_->empty()) packed_adjoint_->pack(turned(), cotangent, 1, around);
   return packed_adjoint_->forward(cotangent, {});
 }
 

@@ -12,6 +12,8 @@
 #include <ATen/core/Tensor.h>
 #include <torch/nn/module.h>
 
+#include "prior/nn/layer_options.hpp"
+
 namespace dwgf {
 
 /// y = W x + b over the last dimension, x [..., in].
@@ -23,37 +25,43 @@ class Linear : public torch::nn::Module {
   Linear(std::int64_t in, std::int64_t out, bool bias, const at::TensorOptions& options,
          Stored stored = Stored::matrix);
   at::Tensor forward(const at::Tensor& x) const;  // [..., in] -> [..., out]
+  /// J^T c = W^T c, [B, L, out] -> [B, L, in]. x is what the layer was given, where that is not contiguous:
+  /// the result lies in memory as it does.
+  at::Tensor vjp(const at::Tensor& cotangent, const at::Tensor& x = {}) const;
 
  private:
+  at::Tensor matrix() const;  // [out, in], no copy
+
   at::Tensor weight_, bias_;
 };
 
 /// The memory format in which the networks are fastest for what is like x: channels next to each other on a
 /// CPU in float32 and bfloat16. x [B, C, H, W] in that format, itself where it is in it or where there is no
 /// such choice.
-at::Tensor in_network_format(const at::Tensor& x);
+at::Tensor in_network_format(const at::Tensor& x, Kernels kernels = Kernels::host);
 
 class PackedConvolution;
 
 /// A square convolution with zero padding, x [B, in, H, W].
 /// https://pytorch.org/docs/stable/generated/torch.nn.Conv2d.html
 ///
-/// On a CPU in float32 and bfloat16 the first call without a gradient brings the weights into oneDNN's
+/// Kernels::host in float32 and bfloat16: the first call without a gradient brings the weights into oneDNN's
 /// format; the parameter's own memory is given back then, and made again where a gradient is recorded.
 class Convolution : public torch::nn::Module {
  public:
   Convolution(std::int64_t in, std::int64_t out, std::int64_t kernel, std::int64_t stride,
-              std::int64_t padding, const at::TensorOptions& options);
+              std::int64_t padding, const LayerOptions& options);
   /// With these values.
-  Convolution(const at::Tensor& weight, const at::Tensor& bias, std::int64_t stride, std::int64_t padding);
+  Convolution(const at::Tensor& weight, const at::Tensor& bias, std::int64_t stride, std::int64_t padding,
+              Kernels kernels);
   ~Convolution() override;
   at::Tensor forward(const at::Tensor& x) const;
   /// With something added to each output channel, `offset` [out].
   at::Tensor forward(const at::Tensor& x, const at::Tensor& offset) const;
   /// With something of the result's shape added.
   at::Tensor forward_onto(const at::Tensor& x, const at::Tensor& more) const;
-  /// J^T c, which is the convolution with the kernel turned by 180 degrees and its channels exchanged. @pre
-  /// stride 1
+  /// J^T c, which is the convolution with the kernel turned by 180 degrees and its channels exchanged; that
+  /// kernel is made at the first call and kept, but for a CPU's float64 and float16. @pre stride 1
   at::Tensor vjp(const at::Tensor& cotangent) const;
 
   at::Tensor weight() const;  ///< [out, in, k, k], dense
@@ -62,40 +70,60 @@ class Convolution : public torch::nn::Module {
  private:
   at::Tensor run(const at::Tensor& x, const at::Tensor& bias, const at::Tensor& more) const;
 
+  at::Tensor turned() const;  // [in, out, k, k], dense
+
   at::Tensor weight_, bias_;
   std::int64_t stride_, padding_, kernel_;
+  Kernels kernels_;
   std::unique_ptr<PackedConvolution> packed_, packed_adjoint_;
+  mutable at::Tensor adjoint_;  // of Kernels::portable
 };
 
 /// Group normalisation over x [B, C, ...], arXiv 1803.08494. Sums over a group are formed in float32 or wider
-/// where x is of half precision, in float64 where it is float32 in the networks' format.
+/// where x is of half precision, in float64 where the host's loops serve: float32 or bfloat16 in the
+/// networks' format, with Kernels::host.
 class GroupNorm : public torch::nn::Module {
  public:
-  /// Of every group of every sample: mean and 1 / sqrt(variance + eps), [B, groups] each, float32 or wider.
+  /// Of every group of every sample: mean and 1 / sqrt(variance + eps), [B, groups] each; float32 where the
+  /// host's loops serve, of the type of x elsewhere.
   struct Statistics {
     at::Tensor mean, rate;
   };
+  struct WithStatistics {
+    at::Tensor value;
+    Statistics statistics;
+  };
 
-  GroupNorm(std::int64_t groups, std::int64_t channels, double eps, const at::TensorOptions& options);
+  GroupNorm(std::int64_t groups, std::int64_t channels, double eps, const LayerOptions& options);
   at::Tensor forward(const at::Tensor& x) const;
   /// silu(norm(x)).
   at::Tensor activated(const at::Tensor& x) const;
 
-  /// Of x [B, C, H, W] in the networks' format; undefined ones elsewhere.
+  /// Of x [B, C, H, W] where the host's loops serve; undefined ones elsewhere.
   Statistics statistics(const at::Tensor& x) const;
-  /// silu(norm(x)) with the statistics of x.
+  /// silu(norm(x)) with the statistics of x where the host's loops serve; they are not looked at elsewhere.
   at::Tensor activated(const at::Tensor& x, const Statistics& statistics) const;
+  /// silu(norm(x)), x [B, C, H, W].
+  WithStatistics activated_with_statistics(const at::Tensor& x) const;
   /// J^T c + more of silu(norm(x)), with the statistics of x. The cotangent is overwritten; `more` may be
   /// undefined.
   at::Tensor activated_vjp(at::Tensor cotangent, const at::Tensor& x, const Statistics& statistics,
                            const at::Tensor& more = {}) const;
 
+  /// norm(x) by LibTorch's operator, whatever serves.
+  WithStatistics plain(const at::Tensor& x) const;
+  /// J^T c of norm(x), with the statistics from `plain`.
+  at::Tensor plain_vjp(const at::Tensor& cotangent, const at::Tensor& x, const Statistics& statistics) const;
+
  private:
+  bool loops_serve(const at::Tensor& x) const;
   at::Tensor apply(const at::Tensor& x, const Statistics& statistics, bool activate) const;
+  WithStatistics plain_again(const at::Tensor& x, const Statistics& statistics) const;
 
   at::Tensor weight_, bias_;
   std::int64_t groups_;
   double eps_;
+  Kernels kernels_;
 };
 
 /// Layer normalisation over the last dimension, arXiv 1607.06450; eps 1e-5.
