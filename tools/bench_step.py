@@ -89,7 +89,9 @@ def reference(options):
         x = decode(z)
         noisy = x + 0.01 * torch.randn_like(x)
         with torch.no_grad():
-            consistent = x if options.no_consistency else decode(scale * vae.encode(noisy.to(dtype)).latent_dist.sample().float())
+            consistent = x
+            if options.consistency:
+                consistent = decode(scale * vae.encode(noisy.to(dtype)).latent_dist.sample().float())
         if published:
             kept.append(x.detach().clone())
             residual = F.avg_pool2d(noisy, 4) - y
@@ -107,19 +109,37 @@ def reference(options):
         adam.step()
 
     print(f"{time.perf_counter() - begin:.9g}", flush=True)
-    for k, line in enumerate(range(options.turns) if options.turns else sys.stdin):
-        if str(line).startswith("count"):  # the arithmetic of a step
-            with FlopCounterMode(display=False) as counter:
-                step(k)
-            print(counter.get_total_flops(), 0, 0, flush=True)
-            continue
+    def timed(k):
         begin, computed = time.perf_counter(), time.process_time()
         step(k)
         if on_gpu:
             torch.cuda.synchronize()
         peak = (torch.cuda.max_memory_allocated() // 1024 if on_gpu
                 else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
-        print(f"{time.perf_counter() - begin:.9g} {time.process_time() - computed:.9g} {peak}", flush=True)
+        return time.perf_counter() - begin, time.process_time() - computed, peak
+
+    if options.turns:
+        return tell_turns(options, timed)
+    for k, line in enumerate(sys.stdin):
+        if line.startswith("count"):  # the arithmetic of a step
+            with FlopCounterMode(display=False) as counter:
+                step(k)
+            print(counter.get_total_flops(), 0, 0, flush=True)
+            continue
+        seconds, computed, peak = timed(k)
+        print(f"{seconds:.9g} {computed:.9g} {peak}", flush=True)
+
+
+def tell_turns(options, timed):
+    """Rows for tools/check-gpu: the loops as the presets `fast`, without the consistency term, and `paper`."""
+    how = "compiled" if options.compile else "eager"
+    name = f"{options.precision} {options.size[0]} M = {options.particles} {how}"
+    for preset in ("fast", "paper"):
+        options.consistency = preset == "paper"
+        turns = [timed(k) for k in range(options.turns)][3:]  # the first ones compile
+        seconds = median([turn[0] for turn in turns])
+        print(f"{name}: step of {preset}\t{1e3 * seconds:.6g}\tms\t-", flush=True)
+        print(f"{name}: peak memory of {preset}\t{turns[-1][2] / 1024:.6g}\tMiB\t-", flush=True)
 
 
 class Opponent:
@@ -176,8 +196,9 @@ def main():
     parser.add_argument("--reference", choices=["a", "b"], help=argparse.SUPPRESS)
     # Of a reference that is started by itself, as tools/check-gpu does.
     for name, more in {"--device": {"default": "cpu"}, "--compile": {"action": "store_true"},
-                       "--no-consistency": {"action": "store_true"}, "--turns": {"type": int, "default": 0}}.items():
+                       "--turns": {"type": int, "default": 0}}.items():
         parser.add_argument(name, help=argparse.SUPPRESS, **more)
+    parser.set_defaults(consistency=True)
     parser.add_argument("--make", type=Path, metavar="DIR",
                         help="make a directory of Stable Diffusion's shapes, and stop")
     options = parser.parse_args()
