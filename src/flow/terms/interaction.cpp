@@ -133,14 +133,15 @@ class CovarianceInteraction final : public Interaction {
 };
 
 /// The median of all |z^i - z^j|^2 with i != j, from the full table [N, N], N > 1: the mean of the two middle
-/// values, as their number N (N - 1) is even. A scalar, float64.
+/// values, as their number N (N - 1) is even. A scalar, float64. Sorted, as LibTorch's search for the k-th
+/// value is not deterministic on GPUs.
 at::Tensor median_off_diagonal(const at::Tensor& squared) {
   const std::int64_t n = squared.size(0);
   // Behind its first value, the table in rows of n + 1 has the diagonal as its last column.
-  const at::Tensor off =
-      squared.to(at::kDouble).flatten().slice(0, 1).view({n - 1, n + 1}).slice(1, 0, n).flatten();
-  const at::Tensor lower = std::get<0>(off.kthvalue(off.numel() / 2));
-  const at::Tensor upper = std::get<0>(off.kthvalue(off.numel() / 2 + 1));
+  const at::Tensor off = squared.flatten().slice(0, 1).view({n - 1, n + 1}).slice(1, 0, n).flatten();
+  const at::Tensor sorted = std::get<0>(off.sort());
+  const at::Tensor lower = sorted[off.numel() / 2 - 1].to(at::kDouble);
+  const at::Tensor upper = sorted[off.numel() / 2].to(at::kDouble);
   return lower + 0.5 * (upper - lower);
 }
 
