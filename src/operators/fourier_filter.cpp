@@ -53,21 +53,31 @@ at::Tensor folded(const at::Tensor& padded, std::int64_t dim, std::int64_t half)
 
 }  // namespace
 
-at::Tensor convolve(const at::Tensor& x, const at::Tensor& kernel, Border border) {
-  const Half half = half_of(kernel);
-  const at::Tensor wide = extended(x, half, border);  // [C, H + 2 rows, W + 2 columns]
-  const at::Tensor y = filtered(wide, transfer_function(kernel, wide.size(1), wide.size(2)));
-  if (border == Border::circular) return y;
-  return y.narrow(1, half.rows, x.size(1)).narrow(2, half.columns, x.size(2));
+FourierConvolution::FourierConvolution(const at::Tensor& kernel, Border border, std::int64_t height,
+                                       std::int64_t width)
+    : kernel_(kernel),
+      rows_(kernel.size(0) / 2),
+      columns_(kernel.size(1) / 2),
+      height_(border == Border::circular ? height : height + 2 * rows_),
+      width_(border == Border::circular ? width : width + 2 * columns_),
+      border_(border) {}
+
+const at::Tensor& FourierConvolution::spectrum(const at::Tensor& like) const {
+  return spectrum_.like(like, [&] { return transfer_function(kernel_.like(like), height_, width_); });
 }
 
-at::Tensor convolve_adjoint(const at::Tensor& r, const at::Tensor& kernel, Border border) {
-  const Half half = half_of(kernel);
-  const at::Tensor wide = extended(r, half, border == Border::circular ? border : Border::zero);
-  const at::Tensor x = filtered(wide, transfer_function(kernel, wide.size(1), wide.size(2)).conj());
-  if (border == Border::circular) return x;
-  if (border == Border::zero) return x.narrow(1, half.rows, r.size(1)).narrow(2, half.columns, r.size(2));
-  return folded(folded(x, 1, half.rows), 2, half.columns);
+at::Tensor FourierConvolution::apply(const at::Tensor& x) const {
+  const at::Tensor y = filtered(extended(x, {rows_, columns_}, border_), spectrum(x));
+  if (border_ == Border::circular) return y;
+  return y.narrow(1, rows_, x.size(1)).narrow(2, columns_, x.size(2));
+}
+
+at::Tensor FourierConvolution::adjoint(const at::Tensor& r) const {
+  const Border around = border_ == Border::circular ? Border::circular : Border::zero;
+  const at::Tensor x = filtered(extended(r, {rows_, columns_}, around), spectrum(r).conj());
+  if (border_ == Border::circular) return x;
+  if (border_ == Border::zero) return x.narrow(1, rows_, r.size(1)).narrow(2, columns_, r.size(2));
+  return folded(folded(x, 1, rows_), 2, columns_);
 }
 
 at::Tensor wiener_filter(const at::Tensor& y, const at::Tensor& kernel, Border border, double sigma) {

@@ -16,27 +16,26 @@
 namespace dwgf {
 
 KernelBlur::KernelBlur(const ImageShape& shape, const at::Tensor& kernel, Border border)
-    : shape_(shape), kernel_(kernel), border_(border) {}
+    : shape_(shape), convolution_(kernel, border, shape.height, shape.width) {}
 
 at::Tensor KernelBlur::apply(const at::Tensor& x) const {
   expect_batch(x, shape_, "an image");
   return image_by_image(x.size(0), [&](std::int64_t b) {
-    const at::Tensor image = at_least_float(x.select(0, b));
-    return convolve(image, kernel_.like(image), border_).to(x.scalar_type());  // [C, H, W]
+    return convolution_.apply(at_least_float(x.select(0, b))).to(x.scalar_type());  // [C, H, W]
   });
 }
 
 at::Tensor KernelBlur::adjoint(const at::Tensor& r) const {
   expect_batch(r, shape_, "a measurement");
   return image_by_image(r.size(0), [&](std::int64_t b) {
-    const at::Tensor image = at_least_float(r.select(0, b));
-    return convolve_adjoint(image, kernel_.like(image), border_).to(r.scalar_type());  // [C, H, W]
+    return convolution_.adjoint(at_least_float(r.select(0, b))).to(r.scalar_type());  // [C, H, W]
   });
 }
 
 at::Tensor KernelBlur::trivial_inverse(const at::Tensor& y, double sigma) const {
+  const at::Tensor kernel = convolution_.kernel().like(at::empty({0}, at::kDouble));
   return image_by_image(y.size(0), [&](std::int64_t b) {
-    return wiener_filter(y.select(0, b), kernel_.like(at::empty({0}, at::kDouble)), border_, sigma);
+    return wiener_filter(y.select(0, b), kernel, convolution_.border(), sigma);
   });
 }
 

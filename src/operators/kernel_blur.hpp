@@ -13,7 +13,7 @@
 #pragma once
 
 #include "operators/border.hpp"
-#include "operators/typed_constant.hpp"
+#include "operators/fourier_filter.hpp"
 
 namespace dwgf {
 
@@ -33,8 +33,7 @@ class KernelBlur : public LinearOperator {
 
  private:
   ImageShape shape_;
-  TypedConstant kernel_;  // [h, w]
-  Border border_;
+  FourierConvolution convolution_;
 };
 
 /// The motion kernel above, [size, size], float64.

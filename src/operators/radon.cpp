@@ -10,7 +10,9 @@
 //
 // linear interpolation between the two pixels that the ray passes in every row (column). y [C, views, D] is
 // divided by max(H, W): it is near the scale of the image. Outside of the image is 0. Both directions gather
-// by the same w, so the adjoint is exact. Time is views H W; nothing is stored.
+// by the same w, so the adjoint is exact. Time is views H W. The places and weights that a view gathers by
+// are made once where those of all views take at most 64 MiB on a CPU, 2 GiB on another device, and in every
+// call beyond that.
 //
 // The trivial inverse is the filtered back-projection with the ramp filter of Ram and Lak, band-limited in
 // space (Kak and Slaney, Principles of computerized tomographic imaging, 1988, eq. 61).
@@ -29,9 +31,17 @@
 
 #include "operators/batch_shape.hpp"
 #include "operators/known_operators.hpp"
+#include "operators/made_once.hpp"
 
 namespace dwgf {
 namespace {
+
+/// What gathers one view: for each of the two neighbours, from where each value is taken, [n] int32, and its
+/// weight.
+struct Gather {
+  at::Tensor places[2];
+  at::Tensor weights[2];
+};
 
 class Radon final : public LinearOperator {
  public:
@@ -43,19 +53,28 @@ class Radon final : public LinearOperator {
 
   at::Tensor apply(const at::Tensor& x) const override {
     expect_batch(x, shape_, "an image");
+    const at::Tensor wide = at_least_float(x), turned = wide.transpose(2, 3).contiguous();
+    std::vector<std::vector<at::Tensor>> projections(static_cast<std::size_t>(x.size(0)));  // [C, D]
+    each_view(projections_, wide, &Radon::projecting, [&](std::int64_t number, const Gather& gather) {
+      const View view = view_of(number);
+      for (std::int64_t b = 0; b < x.size(0); ++b) {
+        const at::Tensor pixels = (view.along_rows ? wide : turned).select(0, b).contiguous();
+        projections[static_cast<std::size_t>(b)].push_back(project(pixels, gather).mul_(scale_ / view.slope));
+      }
+    });
     return image_by_image(x.size(0), [&](std::int64_t b) {
-      const at::Tensor image = at_least_float(x.select(0, b));
-      std::vector<at::Tensor> projections;
-      for (std::int64_t view = 0; view < views_; ++view) projections.push_back(project(image, view));
-      return at::stack(projections, 1).to(x.scalar_type());  // [C, views, D]
+      return at::stack(projections[static_cast<std::size_t>(b)], 1).to(x.scalar_type());  // [C, views, D]
     });
   }
 
   at::Tensor adjoint(const at::Tensor& r) const override {
     expect_batch(r, measurement_shape(), "a measurement");
+    const at::Tensor wide = at_least_float(r);
+    std::vector<at::Tensor> images = blank_images(wide);
+    each_view(back_projections_, wide, &Radon::back_projecting,
+              [&](std::int64_t number, const Gather& gather) { back_project(wide, number, gather, images); });
     return image_by_image(r.size(0), [&](std::int64_t b) {
-      const at::Tensor wide = at_least_float(r.select(0, b));
-      return back_project(wide, /*joseph=*/true).mul_(scale_).to(r.scalar_type());
+      return images[static_cast<std::size_t>(b)].mul_(scale_).to(r.scalar_type());
     });
   }
 
@@ -64,9 +83,14 @@ class Radon final : public LinearOperator {
   }
 
   at::Tensor trivial_inverse(const at::Tensor& y, double) const override {
+    const at::Tensor filtered = image_by_image(y.size(0), [&](std::int64_t b) {
+      return ramp_filtered(y.select(0, b).to(at::kDouble));
+    });  // [B, C, views, D]
+    std::vector<at::Tensor> images = blank_images(filtered);
+    for (std::int64_t view = 0; view < views_; ++view)
+      back_project(filtered, view, interpolating(filtered, view), images);
     return image_by_image(y.size(0), [&](std::int64_t b) {
-      const at::Tensor filtered = ramp_filtered(y.select(0, b).to(at::kDouble));  // [C, views, D]
-      return back_project(filtered, /*joseph=*/false)
+      return images[static_cast<std::size_t>(b)]
           .mul_(std::numbers::pi / static_cast<double>(views_) / scale_)
           .to(y.scalar_type());  // [C, H, W]
     });
@@ -74,6 +98,8 @@ class Radon final : public LinearOperator {
   std::string trivial_inverse_name() const override { return "filtered back-projection"; }
 
  private:
+  using Gathers = MadeOnce<std::vector<Gather>>;
+
   struct View {
     double cosine, sine, slope;
     bool along_rows;  ///< one pixel a row is looked for, and its neighbour
@@ -89,13 +115,38 @@ class Radon final : public LinearOperator {
     return at::arange(count, at::kDouble) - static_cast<double>(count - 1) / 2;
   }
 
-  /// [C, H, W] -> [C, D]
-  at::Tensor project(const at::Tensor& image, std::int64_t number) const {
+  /// Whether what all views gather by, in both directions, is to be kept.
+  bool keeps_gathers(const at::Tensor& like) const {
+    constexpr double on_cpu = 0x1p26, elsewhere = 0x1p31;
+    const auto of = [](std::int64_t count) { return static_cast<double>(count); };
+    const double values = of(views_) * (of(detectors_) * of(std::max(shape_.height, shape_.width)) +
+                                        of(shape_.height) * of(shape_.width));
+    const double bytes = 2 * values * static_cast<double>(sizeof(std::int32_t) + like.element_size());
+    return bytes <= (like.is_cpu() ? on_cpu : elsewhere);
+  }
+
+  /// f(view, what `make` makes for it) for all views in their order, in the type and on the device of `like`.
+  template <class F>
+  void each_view(const Gathers& kept, const at::Tensor& like,
+                 Gather (Radon::*make)(const at::Tensor&, std::int64_t) const, const F& f) const {
+    if (!keeps_gathers(like)) {
+      for (std::int64_t view = 0; view < views_; ++view) f(view, (this->*make)(like, view));
+      return;
+    }
+    const std::vector<Gather>& gathers = kept.like(like, [&] {
+      std::vector<Gather> all;
+      for (std::int64_t view = 0; view < views_; ++view) all.push_back((this->*make)(like, view));
+      return all;
+    });
+    for (std::int64_t view = 0; view < views_; ++view) f(view, gathers[static_cast<std::size_t>(view)]);
+  }
+
+  /// From [C, lines, across] to [C, D]: weights [D, lines].
+  Gather projecting(const at::Tensor& like, std::int64_t number) const {
     const View view = view_of(number);
     // Lines that are summed over are first, positions along them last.
-    const at::Tensor pixels =
-        (view.along_rows ? image : image.transpose(1, 2)).contiguous();  // [C, lines, across]
-    const std::int64_t lines = pixels.size(1), across = pixels.size(2);
+    const std::int64_t lines = view.along_rows ? shape_.height : shape_.width,
+                       across = view.along_rows ? shape_.width : shape_.height;
     const double fast = view.along_rows ? view.cosine : view.sine,
                  slow = view.along_rows ? view.sine : view.cosine;
     const double middle = static_cast<double>(across - 1) / 2;
@@ -103,46 +154,71 @@ class Radon final : public LinearOperator {
         centred(detectors_).unsqueeze(1) - centred(lines) * slow;  // [D, lines], s - slow
     const at::Tensor first = at::floor(offset / fast + middle);    // [D, lines]
     const at::Tensor line = at::arange(lines, at::kLong) * across;
-    at::Tensor sum;
-    for (const double step : {0.0, 1.0}) {
-      const at::Tensor index = first + step;
-      const at::Tensor weight = (1 - (offset - (index - middle) * fast).abs() / view.slope).clamp_min_(0) *
-                                index.ge(0).logical_and(index.lt(static_cast<double>(across)));
-      const at::Tensor place =
-          index.clamp(0, static_cast<double>(across - 1)).to(at::kLong) + line;  // [D, lines]
-      const at::Tensor taken = pixels.flatten(1)
-                                   .index_select(1, place.flatten().to(image.device()))
-                                   .view({pixels.size(0), detectors_, lines});
-      const at::Tensor part = (taken * weight.to(image.options())).sum(2);  // [C, D]
-      sum = sum.defined() ? sum + part : part;
+    Gather gather;
+    for (const int step : {0, 1}) {
+      const at::Tensor index = first + static_cast<double>(step);
+      gather.weights[step] = ((1 - (offset - (index - middle) * fast).abs() / view.slope).clamp_min_(0) *
+                              index.ge(0).logical_and(index.lt(static_cast<double>(across))))
+                                 .to(like.options());
+      const at::Tensor place = index.clamp(0, static_cast<double>(across - 1)).to(at::kLong) + line;
+      gather.places[step] = place.flatten().to(at::kInt).to(like.device());
     }
-    return sum.mul_(scale_ / view.slope);
+    return gather;
   }
 
-  /// sum over the views of w r, [C, views, D] -> [C, H, W]; w of Joseph's method, or linear interpolation
-  /// between detectors.
-  at::Tensor back_project(const at::Tensor& r, bool joseph) const {
-    at::Tensor image = at::zeros({shape_.channels, shape_.height, shape_.width}, r.options());
+  /// From [C, D] to [C, H, W]: weights [H, W], of neighbours that are at most `reach` away.
+  Gather spreading(const at::Tensor& like, const View& view, double reach) const {
     const double middle = static_cast<double>(detectors_ - 1) / 2;
-    for (std::int64_t number = 0; number < views_; ++number) {
-      const View view = view_of(number);
-      const double reach = joseph ? view.slope : 1;
-      const at::Tensor place = (centred(shape_.height) * view.sine).unsqueeze(1) +
-                               centred(shape_.width) * view.cosine + middle;  // [H, W], in detectors
-      const at::Tensor first = at::floor(place);
-      const at::Tensor row = r.select(1, number);  // [C, D]
-      for (const double step : {0.0, 1.0}) {
-        const at::Tensor index = first + step;
-        const at::Tensor weight = (1 - (index - place).abs() / reach).clamp_min_(0) / reach;
-        const at::Tensor taken = row.index_select(1, index.clamp_max(static_cast<double>(detectors_ - 1))
-                                                         .to(at::kLong)
-                                                         .flatten()
-                                                         .to(r.device()))
-                                     .view_as(image);
-        image = image + taken * weight.to(r.options());
+    const at::Tensor place = (centred(shape_.height) * view.sine).unsqueeze(1) +
+                             centred(shape_.width) * view.cosine + middle;  // [H, W], in detectors
+    const at::Tensor first = at::floor(place);
+    Gather gather;
+    for (const int step : {0, 1}) {
+      const at::Tensor index = first + static_cast<double>(step);
+      gather.weights[step] = ((1 - (index - place).abs() / reach).clamp_min_(0) / reach).to(like.options());
+      gather.places[step] =
+          index.clamp_max(static_cast<double>(detectors_ - 1)).to(at::kInt).flatten().to(like.device());
+    }
+    return gather;
+  }
+  /// By Joseph's method.
+  Gather back_projecting(const at::Tensor& like, std::int64_t view) const {
+    return spreading(like, view_of(view), view_of(view).slope);
+  }
+  /// By linear interpolation between detectors.
+  Gather interpolating(const at::Tensor& like, std::int64_t view) const {
+    return spreading(like, view_of(view), 1);
+  }
+
+  /// [C, lines, across] -> [C, D]
+  at::Tensor project(const at::Tensor& pixels, const Gather& gather) const {
+    const at::Tensor flat = pixels.flatten(1);
+    const auto part = [&](int step) {
+      const at::Tensor& weights = gather.weights[step];
+      const at::Tensor taken = flat.index_select(1, gather.places[step]);
+      return (taken.view({pixels.size(0), weights.size(0), weights.size(1)}) * weights).sum(2);
+    };
+    const at::Tensor first = part(0);
+    return first + part(1);
+  }
+
+  std::vector<at::Tensor> blank_images(const at::Tensor& like) const {
+    std::vector<at::Tensor> images;
+    for (std::int64_t b = 0; b < like.size(0); ++b)
+      images.push_back(at::zeros({shape_.channels, shape_.height, shape_.width}, like.options()));
+    return images;
+  }
+
+  /// Adds w r of a view to every image [C, H, W], r [B, C, views, D].
+  static void back_project(const at::Tensor& r, std::int64_t view, const Gather& gather,
+                           std::vector<at::Tensor>& images) {
+    for (std::size_t b = 0; b < images.size(); ++b) {
+      const at::Tensor row = r.select(0, static_cast<std::int64_t>(b)).select(1, view);  // [C, D]
+      for (const int step : {0, 1}) {
+        const at::Tensor taken = row.index_select(1, gather.places[step]).view_as(images[b]);
+        images[b] = images[b] + taken * gather.weights[step];
       }
     }
-    return image;
   }
 
   /// Along the detectors, [C, views, D].
@@ -163,6 +239,7 @@ class Radon final : public LinearOperator {
   ImageShape shape_;
   std::int64_t views_, detectors_ = 0;
   double scale_ = 1;
+  Gathers projections_, back_projections_;
 };
 
 }  // namespace

@@ -113,7 +113,7 @@ TEST_F(GaussianPrior, GluingVanishesWhereTheCodecIsExactAndTheMeasurementIsMet) 
         own->codec
             ->encode(own->codec->decode(z0) -
                      forward->pull_back(own->codec->decode(z0), forward->apply(own->codec->decode(z0)) - y) /
-                         squared_norm(*forward, shape))
+                         forward->squared_norm(shape))
             .mean;
     EXPECT_LT(back[0].norm().item<double>(), 1e-12) << spec;
     EXPECT_GT(back[1].norm().item<double>(), 1e-3) << spec << ": the other particle misses the measurement";
@@ -167,13 +167,13 @@ TEST(ReverseStep, KeepsTheNoiseLevelOfAPerfectPrediction) {
 
 TEST(SquaredNorm, IsExactWhereSingularValuesAreEqual) {
   const ImageShape shape{1, 8, 8};
-  EXPECT_NEAR(squared_norm(*make_operator("mean:4", {shape}), shape), 1.0 / 16, 1e-12);
-  EXPECT_NEAR(squared_norm(*make_operator("box:2,2,3,3", {shape}), shape), 1.0, 1e-12);
+  EXPECT_NEAR(make_operator("mean:4", {shape})->squared_norm(shape), 1.0 / 16, 1e-12);
+  EXPECT_NEAR(make_operator("box:2,2,3,3", {shape})->squared_norm(shape), 1.0, 1e-12);
   const auto blur = make_operator("blur:5,1.2", {shape});
   const at::Tensor matrix = blur->apply(at::eye(64, at::kDouble).view({64, 1, 8, 8})).view({64, 64});
   const double largest = at::linalg_eigvalsh(at::matmul(matrix, matrix.t())).max().item<double>();
-  EXPECT_LE(squared_norm(*blur, shape), largest * (1.0 + 1e-12));
-  EXPECT_GT(squared_norm(*blur, shape), largest * 0.98);
+  EXPECT_LE(blur->squared_norm(shape), largest * (1.0 + 1e-12));
+  EXPECT_GT(blur->squared_norm(shape), largest * 0.98);
 }
 
 TEST(UnitVectors, HaveLengthOneOrAreZero) {

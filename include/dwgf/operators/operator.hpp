@@ -3,6 +3,7 @@
 /// shape, in the dtype and on the device of its argument, and is immutable. Memory is linear in the image.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -35,6 +36,11 @@ class ForwardOperator {
 
   virtual bool is_linear() const = 0;
 
+  /// The largest eigenvalue of A^T A on images of this shape, by 50 power iterations in float64 on the host
+  /// from a fixed start: exact where the singular values of A are equal, otherwise never above it. Found at
+  /// the first call. @pre A is linear, and the shape is always the same
+  double squared_norm(const ImageShape& image_shape) const;
+
   /// The shape of one image's measurement, without the batch.
   virtual std::vector<std::int64_t> measurement_shape() const = 0;
 
@@ -59,6 +65,9 @@ class ForwardOperator {
 
   /// The name of that inverse for tables; empty where there is none.
   virtual std::string trivial_inverse_name() const { return {}; }
+
+ private:
+  mutable std::atomic<double> squared_norm_ = -1.0;  // not found yet
 };
 
 /// An operator with an adjoint: <A x, y> = <x, A^T y>.

@@ -3,31 +3,16 @@
 #include <ATen/ATen.h>
 
 #include "flow/canvas.hpp"
-#include "flow/draws.hpp"
 #include "flow/methods/guided_sampling.hpp"
 
 namespace dwgf {
-
-double squared_norm(const ForwardOperator& linear, const ImageShape& image_shape) {
-  constexpr int iterations = 50;
-  at::Tensor v =
-      normals_like(at::empty({1, image_shape.channels, image_shape.height, image_shape.width}, at::kDouble),
-                   {});  // [1, C, H, W]
-  double largest = 0.0;
-  for (int iteration = 0; iteration < iterations; ++iteration) {
-    v = unit_vectors(v);
-    v = linear.pull_back(v, linear.apply(v));
-    largest = v.norm().item<double>();
-  }
-  return largest;
-}
 
 Psld::Psld(const Problem& problem, double measurement_weight, double gluing_weight)
     : problem_(problem),
       measurement_weight_(measurement_weight),
       gluing_weight_(gluing_weight),
       y_(problem.measurement()) {
-  const double norm = squared_norm(problem.forward, problem.image_shape);
+  const double norm = problem.forward.squared_norm(problem.image_shape);
   inverse_scale_ = norm > 0.0 ? 1.0 / norm : 0.0;
 }
 

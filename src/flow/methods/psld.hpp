@@ -40,8 +40,4 @@ class Psld final : public Guidance {
 /// options.guidance.weight is omega. @pre the problem's operator is linear
 std::unique_ptr<FlowMethod> make_psld(const MethodSetup& setup);
 
-/// The largest eigenvalue of A^T A, by 50 power iterations in float64 from a fixed start: exact where the
-/// singular values of A are equal, otherwise never above it.
-double squared_norm(const ForwardOperator& linear, const ImageShape& image_shape);
-
 }  // namespace dwgf
