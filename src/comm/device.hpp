@@ -62,6 +62,9 @@ class DeviceBackend {
   /// What it is made of: the CUDA runtime, NCCL, cuDNN.
   virtual std::vector<LibraryVersions> libraries() const = 0;
 
+  /// Whether an error's text is one by which its libraries say that there is no memory.
+  virtual bool says_no_memory(const std::string&) const { return false; }
+
   /// Whether devices of different ranks can be connected directly: `connect` is there.
   virtual bool connects() const = 0;
 

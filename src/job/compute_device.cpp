@@ -98,6 +98,10 @@ std::string particulars_of(const c10::Device& device) {
   return text;
 }
 
+bool says_no_memory(const std::string& text) {
+  return device_backend().says_no_memory(text);
+}
+
 TensorGroup::TensorGroup(Communicator& group, const c10::Device& device, bool connected) {
   if (device.is_cpu()) return;
   const ComputeStream stream = [device, guard = torch_guard()] {

@@ -39,6 +39,9 @@ std::string kind_of(const c10::Device& device);
 /// Of a device, beside its kind: multiprocessors, driver, libraries, each after "; ". Empty for the CPU.
 std::string particulars_of(const c10::Device& device);
 
+/// Whether a text is that of a device's library which finds no memory (prior/oom_guard.hpp).
+bool says_no_memory(const std::string& text);
+
 /// The exchange of one group's tensors: MPI on a CPU's memory; on devices directly, or through the host.
 class TensorGroup {
  public:

@@ -99,7 +99,7 @@ class Restoration {
 
   /// False when it was stopped.
   bool solved_and_written(std::int64_t row, const ImageProblem& image, Clock::time_point start) {
-    const OomGuard guard(job_.prior(), job_.flow().micro_batch);
+    const OomGuard guard(job_.prior(), job_.flow().micro_batch, says_no_memory);
     const std::unique_ptr<NoiseModel> noise = job_.noise(image);
     const Problem problem{guard.prior(), *image.forward, image.y, image.shape, entry(row).id, noise.get()};
     for (int attempt = 1;; ++attempt) {
@@ -136,7 +136,7 @@ class Restoration {
     try {
       return solve(problem, job_.flow(), tensors_.with(watched_), keeper);
     } catch (const std::exception& error) {
-      const auto shortage = shortage_of_memory(error, job_.flow().micro_batch);
+      const auto shortage = shortage_of_memory(error, job_.flow().micro_batch, says_no_memory);
       if (!shortage) throw;
       if (group_.size() > 1) throw RankError(*shortage);
       throw CollectiveError(ExitCode::some_images_failed, *shortage);

@@ -11,13 +11,14 @@
 
 namespace dwgf {
 
-std::optional<std::string> shortage_of_memory(const std::exception& error, std::int64_t micro_batch) {
+std::optional<std::string> shortage_of_memory(const std::exception& error, std::int64_t micro_batch,
+                                              const ShortageWords& words) {
   const std::string text = error.what();
   // LibTorch has a class of its own for devices only; its words for the CPU and for devices are these.
   static const std::regex asked("[Tt]ried to allocate ([0-9.]+ ?[A-Za-z]+)");
   std::smatch found;
   const bool told = std::regex_search(text, found, asked);
-  if (!told && !dynamic_cast<const std::bad_alloc*>(&error)) return std::nullopt;
+  if (!told && !dynamic_cast<const std::bad_alloc*>(&error) && !(words && words(text))) return std::nullopt;
   const std::string needed = told ? formatted("{} more were needed", found[1].str()) : "no more could be had";
   const std::string advice =
       micro_batch > 1 ? formatted("flow.micro_batch = {} in place of {}", micro_batch / 2, micro_batch)
@@ -32,6 +33,7 @@ constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 struct Guard {
   std::shared_ptr<std::optional<std::string>> shortage;
   std::int64_t micro_batch;
+  ShortageWords words;
 
   /// The result of `call`, or of `otherwise` where memory is or was short. Throws what else `call` throws.
   template <class Call, class Otherwise>
@@ -40,7 +42,7 @@ struct Guard {
     try {
       return call();
     } catch (const std::exception& error) {
-      *shortage = shortage_of_memory(error, micro_batch);
+      *shortage = shortage_of_memory(error, micro_batch, words);
       if (!*shortage) throw;
     }
     return otherwise();
@@ -116,9 +118,9 @@ class GuardedCodec final : public Codec {
 
 }  // namespace
 
-OomGuard::OomGuard(const Prior& prior, std::int64_t micro_batch)
+OomGuard::OomGuard(const Prior& prior, std::int64_t micro_batch, ShortageWords words)
     : shortage_(std::make_shared<std::optional<std::string>>()), prior_(prior) {
-  const Guard guard{shortage_, micro_batch};
+  const Guard guard{shortage_, micro_batch, std::move(words)};
   prior_.denoiser = std::make_shared<GuardedDenoiser>(prior.denoiser, guard);
   prior_.codec = std::make_shared<GuardedCodec>(prior.codec, prior.geometry, guard);
 }

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <exception>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -13,14 +14,19 @@
 
 namespace dwgf {
 
-/// Returns what to tell if `error` says that memory could not be had, from the system or from LibTorch: the
-/// size that was asked for, and what to choose smaller. Nothing for any other error.
-std::optional<std::string> shortage_of_memory(const std::exception& error, std::int64_t micro_batch);
+/// Whether an error's text is that of a device's library which finds no memory, in words of its own.
+using ShortageWords = std::function<bool(const std::string& text)>;
+
+/// Returns what to tell if `error` says that memory could not be had, from the system, from LibTorch or, by
+/// `words`, from a device's libraries: the size that was asked for, and what to choose smaller. Nothing for
+/// any other error.
+std::optional<std::string> shortage_of_memory(const std::exception& error, std::int64_t micro_batch,
+                                              const ShortageWords& words = {});
 
 class OomGuard {
  public:
   /// `micro_batch` is for the advice.
-  OomGuard(const Prior& prior, std::int64_t micro_batch);
+  OomGuard(const Prior& prior, std::int64_t micro_batch, ShortageWords words = {});
 
   /// The prior with both halves guarded.
   const Prior& prior() const { return prior_; }

@@ -26,5 +26,14 @@ TEST(OutOfMemory, KnowsTheWordsForDevicesAndTheSystemsOwnError) {
   EXPECT_FALSE(shortage_of_memory(std::runtime_error("anything else"), 2).has_value());
 }
 
+TEST(OutOfMemory, KnowsTheWordsOfADevicesLibrariesWhereItIsToldThem) {
+  const std::runtime_error error("no engine");
+  const ShortageWords words = [](const std::string& text) { return text == "no engine"; };
+  EXPECT_FALSE(shortage_of_memory(error, 2).has_value());
+  EXPECT_NE(shortage_of_memory(error, 2, words)->find("flow.micro_batch = 1 in place of 2"),
+            std::string::npos);
+  EXPECT_FALSE(shortage_of_memory(std::runtime_error("anything else"), 2, words).has_value());
+}
+
 }  // namespace
 }  // namespace dwgf

@@ -466,6 +466,20 @@ TEST(Device, SaysWhatDecidesItsArithmetic) {
   EXPECT_FALSE(device.is_slice);
 }
 
+TEST(Device, KnowsTheWordsOfItsLibrariesForNoMemory) {
+  const DeviceBackend& cuda = device_backend();
+  for (const char* text :
+       {"CUDA error: out of memory", "GET was unable to find an engine to execute this computation",
+        "cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED",
+        "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasSgemm`",
+        "CUDA error: CUBLAS_STATUS_NOT_INITIALIZED when calling `cublasCreate(handle)`"})
+    EXPECT_TRUE(cuda.says_no_memory(text)) << text;
+  for (const char* text : {"CUDA error: an illegal memory access was encountered",
+                           "CUDA error: CUBLAS_STATUS_EXECUTION_FAILED when calling `cublasSgemm`",
+                           "cuDNN error: CUDNN_STATUS_MAPPING_ERROR"})
+    EXPECT_FALSE(cuda.says_no_memory(text)) << text;
+}
+
 TEST(Device, VersionsAreThoseOfTheLoadedLibraries) {
   const auto versions = device_backend().libraries();
   ASSERT_EQ(versions.size(), 2u);

@@ -106,6 +106,17 @@ class Cuda final : public DeviceBackend {
     return libraries;
   }
 
+  /// cuDNN finds no engine where none has room for its workspace
+  /// (https://github.com/pytorch/pytorch/issues/108645); cuBLAS makes its handle when it is first called.
+  bool says_no_memory(const std::string& text) const override {
+    for (const char* words : {"out of memory", "cudaErrorMemoryAllocation", "CUBLAS_STATUS_ALLOC_FAILED",
+                              "CUDNN_STATUS_ALLOC_FAILED", "DEVICE_ALLOCATION_FAILED",
+                              "nable to find an engine to execute this computation"})
+      if (text.find(words) != std::string::npos) return true;
+    return text.find("CUBLAS_STATUS_NOT_INITIALIZED") != std::string::npos &&
+           text.find("cublasCreate") != std::string::npos;
+  }
+
   bool connects() const override { return true; }
 
   std::unique_ptr<Collective> connect(Communicator& group, int device,
