@@ -1,5 +1,6 @@
 /// Networks in half precision: as accurate as the format allows, and an overflow never goes unnoticed.
 #include <cstdint>
+#include <fstream>
 
 #include <dwgf/base/error.hpp>
 #include <dwgf/prior/families/stable_diffusion.hpp>
@@ -168,11 +169,23 @@ TEST_F(Overflowing, EncoderIsRetriedInFloatAndCounted) {
   EXPECT_EQ(half->retries->total(), 1);
 }
 
+TEST_F(Overflowing, AFolderThatIsGoneMeanwhileIsNoLoss) {
+  enlarge("unet", "conv_in.weight", 3e5);
+  const auto half = load(at::kHalf), wide = load(std::nullopt);
+  fs::remove_all(folder_.path());
+  EXPECT_TRUE(
+      at::equal(half->noise(z_, test::level_at(*half, 501)), wide->noise(z_, test::level_at(*wide, 501))));
+  EXPECT_EQ(half->retries->total(), 1);
+}
+
 TEST_F(Overflowing, WeightsThatChangedMeanwhileAreNotMixedIn) {
   enlarge("unet", "conv_in.weight", 3e5);
   const auto half = load(at::kHalf);
-  fs::remove(folder_.path() / "unet" / "diffusion_pytorch_model.safetensors");
-  fs::copy(test::data("sd1") / "unet" / "diffusion_pytorch_model.safetensors", folder_.path() / "unet");
+  std::fstream weights(folder_.path() / "unet" / "diffusion_pytorch_model.safetensors",
+                       std::ios::in | std::ios::out | std::ios::binary);
+  weights.seekp(-1, std::ios::end);
+  weights.put('\1');
+  weights.close();
   EXPECT_NE(test::message_of<DataError>([&] {
               (void)half->noise(z_, test::level_at(*half, 501));
             }).find("changed while"),

@@ -37,18 +37,19 @@ auto guarded_load(const std::string& path, const Load& load) {
 void require_same_weights(const Weights& weights, FileHashes& hashes, const std::string& sha256);
 
 /// Loads one half of a prior (Denoiser or Codec) from its weights by `load(weights, precision, hashes)`; in
-/// half precision with retries in `wide`, for which the same files are read again when needed.
+/// half precision with retries in `wide`, for which the same files are read again when needed: they stay open
+/// until then, so that a folder which is taken away meanwhile is no loss.
 template <class Half, class Load>
 std::shared_ptr<const Half> load_half(const Weights& weights, NetworkPrecision precision, at::ScalarType wide,
                                       FileHashes& hashes, std::shared_ptr<Fp32Retries> retries, Load load) {
   std::shared_ptr<const Half> half = load(weights, precision, hashes);
   if (!is_half(precision.type)) return half;
-  const auto load_wide = [load, wide, folder = weights.folder(), sha256 = sha256({&weights}, hashes)] {
-    return guarded_load(folder.string(), [&] {
-      const Weights now(folder, kWeightsStem);
+  const auto kept = std::make_shared<const Weights>(weights.folder(), kWeightsStem);
+  const auto load_wide = [load, wide, kept, sha256 = sha256({&weights}, hashes)] {
+    return guarded_load(kept->folder().string(), [&] {
       FileHashes fresh;
-      std::shared_ptr<const Half> again = load(now, NetworkPrecision{wide}, fresh);
-      require_same_weights(now, fresh, sha256);
+      std::shared_ptr<const Half> again = load(*kept, NetworkPrecision{wide}, fresh);
+      require_same_weights(*kept, fresh, sha256);
       return again;
     });
   };
