@@ -31,7 +31,7 @@ inline std::vector<DeviceCase> device_cases() {
   return {{"paper", {}},
           {"fast", {"--flow.preset", "fast"}},
           {"bayes", {"--flow.preset", "bayes"}},
-          {"sampled code", {"--flow.encode", "sample"}},
+          {"mean code", {"--flow.encode", "mean"}},
           {"gaussian", {"--flow.interaction", "gaussian"}},
           {"full covariance", {"--flow.interaction", "gaussian", "--flow.covariance", "full"}},
           {"lowrank covariance", {"--flow.interaction", "gaussian", "--flow.covariance", "lowrank"}},

@@ -28,7 +28,7 @@ class Devices : public testing::Test {
   }
   Arguments job(const std::string& out, const Arguments& more = {}) const {
     return small_job(images, folder / out,
-                     Arguments{"--flow.particles", "3", "--flow.steps", "6", "--store.latents", "float64",
+                     Arguments{"--flow.particles", "3", "--flow.steps", "8", "--store.latents", "float64",
                                "--run.ranks_per_image", "2"} +
                          more);
   }
@@ -46,15 +46,13 @@ TEST_F(Devices, WhatIsKilledGoesOnWithTheSameBits) {
   expect_code(run_on_device(1, job("whole.h5", {"--run.checkpoint_seconds", "0"})), 0);
   const Arguments often = {"--run.checkpoint_seconds", "0.001"};
   Process process = start_on_device(2, job("killed.h5", often));
-  // Into the middle of an image: when its first checkpoint is there.
+  // Into the middle of an image: when each rank has written its first checkpoint.
   const auto checkpoints = [&] {
     std::error_code ignored;
-    for (const auto& entry : fs::directory_iterator(folder, ignored))
-      if (entry.path().filename().string().starts_with("killed.h5.checkpoints"))
-        return !fs::is_empty(entry, ignored);
-    return false;
+    const fs::directory_iterator files(folder / "killed.h5.checkpoint", ignored);
+    return std::distance(begin(files), end(files));
   };
-  while (process.running() && !checkpoints()) std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  while (process.running() && checkpoints() < 2) std::this_thread::sleep_for(std::chrono::milliseconds(2));
   EXPECT_TRUE(process.running()) << "ended before its first checkpoint";
   kill_victim(process, Victim::everything, random);
   EXPECT_EQ(process.wait(std::chrono::seconds(kPatience)).outlived, 0);

@@ -1,5 +1,5 @@
-// The guarded device as the kind of device of a program: linked in place of comm/devices/none.cpp or cuda.cpp.
-// All ranks of a host have the same one, so they exchange through the host's memory.
+// The guarded device as the kind of device of a program: linked in place of comm/devices/none.cpp or
+// cuda.cpp. All ranks of a host have the same one, so they exchange through the host's memory.
 #include <cstring>
 #include <vector>
 

@@ -1,0 +1,102 @@
+// What a step of every method asks of a device: kernels to be launched, copies for which the host waits, and
+// copies to the device. Numbers that may only fall: where a change makes one fall, write the lower one here.
+#include <array>
+#include <cstdio>
+
+#include <ATen/Parallel.h>
+
+#include <dwgf/base/format.hpp>
+#include <dwgf/comm/mpi.hpp>
+
+#include "device_cases.hpp"
+#include "flow/snapshot.hpp"
+
+namespace dwgf::test {
+namespace {
+
+/// Of one rank's step of two micro-batches, with its record and its snapshot, as `restore` takes it.
+struct Budget {
+  const char* name;  ///< of device_cases, and whether the networks compute in bf16
+  std::uint64_t syncs, operators, uploads;
+};
+
+constexpr std::array kBudgets = {
+    Budget{"paper", 16, 2397, 0},
+    Budget{"paper, bf16", 26, 2587, 0},
+    Budget{"fast", 14, 1818, 0},
+    Budget{"fast, bf16", 20, 1956, 0},
+    Budget{"bayes", 18, 5176, 8},
+    Budget{"bayes, bf16", 44, 5650, 8},
+    Budget{"mean code", 16, 2397, 0},
+    Budget{"mean code, bf16", 26, 2587, 0},
+    Budget{"gaussian", 14, 2448, 0},
+    Budget{"gaussian, bf16", 24, 2638, 0},
+    Budget{"full covariance", 15, 2421, 0},
+    Budget{"full covariance, bf16", 25, 2611, 0},
+    Budget{"lowrank covariance", 18, 2427, 0},
+    Budget{"lowrank covariance, bf16", 28, 2617, 0},
+    Budget{"no interaction", 14, 2368, 0},
+    Budget{"no interaction, bf16", 24, 2558, 0},
+    Budget{"affine", 57, 596, 8},
+    Budget{"rlsd", 20, 1726, 0},
+    Budget{"rlsd, bf16", 28, 1888, 0},
+    Budget{"psld", 14, 2338, 0},
+    Budget{"psld, bf16", 26, 2616, 0},
+    Budget{"latent-dps", 14, 2180, 0},
+    Budget{"latent-dps, bf16", 22, 2388, 0},
+};
+
+/// Takes the snapshot that a job keeps of every step.
+struct SnapshotTaker final : FlowObserver {
+  bool at_step_boundary(const FlowState& state, const Monitor& monitor) override {
+    take_snapshot(state, monitor);
+    return true;
+  }
+};
+
+guarded::Counts counted(const DeviceCase& one, const Problem& problem, std::int64_t steps) {
+  SelfCollective self;
+  SnapshotTaker observer;
+  FlowOptions options = options_of(one, steps);
+  options.stall = 0.0;
+  guarded::reset_counts();
+  solve(problem, options, RankGroup{self, self}, observer);
+  return guarded::counts();
+}
+
+/// Of a step in the middle: what four take and two do not.
+Budget measured(const DeviceCase& one, const char* name, bool half) {
+  PriorOptions options;
+  options.device = guarded::device();
+  if (half) options.unet_type = options.autoencoder_type = at::kBFloat16;
+  const auto prior = load_prior(std::string(DWGF_TEST_DATA) + "/prior/" + one.prior, options);
+  const SmallProblem problem(*prior);
+  const guarded::Counts two = counted(one, problem.problem(), 2), four = counted(one, problem.problem(), 4);
+  return {name, (four.syncs - two.syncs) / 2, (four.operators - two.operators) / 2,
+          (four.uploads - two.uploads) / 2};
+}
+
+TEST(SerialDeviceBudget, AStepAsksNoMoreOfADeviceThanBefore) {
+  at::set_num_threads(1);
+  std::string table;
+  for (const DeviceCase& one : device_cases()) {
+    for (const bool half : {false, true}) {
+      if (half && one.prior != "sd1") continue;
+      const std::string name = one.name + (half ? ", bf16" : "");
+      const Budget found = measured(one, name.c_str(), half);
+      table +=
+          formatted("    Budget{{\"{}\", {}, {}, {}}},\n", name, found.syncs, found.operators, found.uploads);
+      const auto* const budget =
+          std::ranges::find_if(kBudgets, [&](const Budget& row) { return row.name == name; });
+      EXPECT_NE(budget, kBudgets.end()) << name << " has no row";
+      if (budget == kBudgets.end()) continue;
+      EXPECT_LE(found.syncs, budget->syncs) << name;
+      EXPECT_LE(found.operators, budget->operators) << name;
+      EXPECT_LE(found.uploads, budget->uploads) << name;
+    }
+  }
+  if (HasFailure()) std::printf("as measured now:\n%s", table.c_str());
+}
+
+}  // namespace
+}  // namespace dwgf::test
