@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -29,6 +30,8 @@ class CheckedDevice {
   Communicator& world() const { return world_; }
   /// The exchange of one rank on the device's memory.
   RankGroup group() { return exchange_->with(world_); }
+  /// That of ranks that are connected directly (NCCL), also for one; empty where this build has none.
+  std::unique_ptr<Collective> connected() const;
   /// Until the device has done all that it was given.
   void wait() const;
   /// The most device memory held at once since the last call [bytes]; nothing where LibTorch does not count.

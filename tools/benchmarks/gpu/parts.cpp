@@ -117,18 +117,17 @@ std::span<std::byte> bytes_of(const at::Tensor& tensor) {
   return {static_cast<std::byte*>(tensor.data_ptr()), tensor.nbytes()};
 }
 
-void check_exchange(CheckedDevice& checked, Table& table) {
-  Collective& group = checked.group().tensors;
-  const auto on_device = at::TensorOptions().device(checked.device());
+void check_exchange(const std::string& name, Collective& group, const at::Device& device, Table& table) {
+  const auto on_device = at::TensorOptions().device(device);
   const at::Tensor sums = at::arange(100000, on_device.dtype(at::kLong));
   const at::Tensor expected = sums.cpu() * group.size();
   group.all_reduce_sum({sums.data_ptr<std::int64_t>(), static_cast<std::size_t>(sums.numel())});
-  table.check("sums across ranks", group.size(), "ranks", at::equal(sums.cpu(), expected));
+  table.check(name + ": sums", group.size(), "ranks", at::equal(sums.cpu(), expected));
   const at::Tensor all = at::arange(5000, on_device.dtype(at::kFloat)).repeat({group.size()});
   const at::Tensor own = all.slice(0, 0, 5000);
   const at::Tensor before = all.cpu();
   group.all_gather(bytes_of(own), bytes_of(all));  // in place, as the flow does
-  table.check("gathers across ranks", group.size(), "ranks", at::equal(all.cpu(), before));
+  table.check(name + ": gathers", group.size(), "ranks", at::equal(all.cpu(), before));
 }
 
 /// One of every name, on 3 x 24 x 24 images; "5x3" stands for an array of that shape.
@@ -171,7 +170,8 @@ void check_parts(CheckedDevice& checked, Table& table) {
   check_draws(checked.device(), table);
   check_moments(checked, table);
   check_interactions(checked, table);
-  check_exchange(checked, table);
+  check_exchange("a group's exchange", checked.group().tensors, checked.device(), table);
+  if (const auto connected = checked.connected()) check_exchange("NCCL", *connected, checked.device(), table);
   check_operators(checked.device(), table);
 }
 
