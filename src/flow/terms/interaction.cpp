@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include <ATen/ATen.h>
@@ -132,16 +133,24 @@ class CovarianceInteraction final : public Interaction {
   std::optional<EnsembleGaussian> ensemble_;
 };
 
+/// The two values in the middle of an even number of them, in float64. The search for a k-th value takes a
+/// third of the sorting's time on a CPU, and LibTorch has no deterministic one on GPUs.
+std::pair<at::Tensor, at::Tensor> middle_values(const at::Tensor& values) {
+  const std::int64_t half = values.numel() / 2;
+  const at::Tensor sorted = values.is_cpu() ? at::Tensor() : std::get<0>(values.sort());
+  const auto ranked = [&](std::int64_t k) {  // from 1
+    return (sorted.defined() ? sorted[k - 1] : std::get<0>(values.kthvalue(k))).to(at::kDouble);
+  };
+  return {ranked(half), ranked(half + 1)};
+}
+
 /// The median of all |z^i - z^j|^2 with i != j, from the full table [N, N], N > 1: the mean of the two middle
-/// values, as their number N (N - 1) is even. A scalar, float64. Sorted, as LibTorch's search for the k-th
-/// value is not deterministic on GPUs.
+/// values, as their number N (N - 1) is even. A scalar, float64.
 at::Tensor median_off_diagonal(const at::Tensor& squared) {
   const std::int64_t n = squared.size(0);
   // Behind its first value, the table in rows of n + 1 has the diagonal as its last column.
   const at::Tensor off = squared.flatten().slice(0, 1).view({n - 1, n + 1}).slice(1, 0, n).flatten();
-  const at::Tensor sorted = std::get<0>(off.sort());
-  const at::Tensor lower = sorted[off.numel() / 2 - 1].to(at::kDouble);
-  const at::Tensor upper = sorted[off.numel() / 2].to(at::kDouble);
+  const auto [lower, upper] = middle_values(off);
   return lower + 0.5 * (upper - lower);
 }
 
