@@ -19,9 +19,10 @@ int main(int argc, char** argv) {
                   library.compiled.c_str());
   }
   try {
-    const int device = device_of_rank(world).device.index;
+    const RankDevice own = device_of_rank(world);
+    if (own.shared) throw UsageError("{}, and NCCL connects no GPU with itself", *own.shared);
     device_backend()
-        .connect(world, device, [] { return nullptr; })
+        .connect(world, own.device.index, [] { return nullptr; })
         ->barrier();  // the default stream computes
     if (first) std::printf("%d ranks met on their GPUs\n", world.size());
   } catch (const UsageError& error) {

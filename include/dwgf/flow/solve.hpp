@@ -22,7 +22,7 @@ struct Solution {
 at::Tensor restored_images(const Prior& prior, const ParticleBatch& batch);
 
 /// The ranks that share an image. Numbers of the host go by `host`, tensors by `tensors`, which works on the
-/// memory of the prior's device. On a CPU, and for a single rank, both are the same.
+/// memory of the prior's device. On a CPU both are the same.
 struct RankGroup {
   Collective& host;
   Collective& tensors;
