@@ -28,6 +28,7 @@
 #include "prior/moment_fit.hpp"
 #include "prior/moment_sums.hpp"
 #include "prior/moments.hpp"
+#include "prior/oom_guard.hpp"
 #include "service/launcher.hpp"
 #include "service/progress.hpp"
 #include "service/stop_flag.hpp"
@@ -275,7 +276,7 @@ class CalibrationRun {
       const std::optional<std::int64_t> item = queue.take();
       if (!item) break;
       const std::size_t block = left[static_cast<std::size_t>(*item)];
-      calibration_.measure(blocks[block], [&] { progress.step_done(); });
+      measure_block(blocks[block], progress);
       part_.done[block] = 1;
       progress.image_done(false);
       const std::chrono::duration<double> since = Clock::now() - kept_;
@@ -284,6 +285,18 @@ class CalibrationRun {
     }
     progress.finish([&] { stop_flag_.stopping(signals_.stop_requested()); });
     return stopped;
+  }
+
+  /// Throws RankError where there is no memory for it, with what to choose smaller.
+  void measure_block(const CalibrationBlock& block, Progress& progress) {
+    try {
+      calibration_.measure(block, [&] { progress.step_done(); });
+    } catch (const std::exception& error) {
+      const auto shortage =
+          shortage_of_memory(error, calibration_.input().batch, says_no_memory, "--batch");
+      if (shortage) throw RankError(*shortage);
+      throw;
+    }
   }
 
   void keep() {

@@ -12,7 +12,7 @@
 namespace dwgf {
 
 std::optional<std::string> shortage_of_memory(const std::exception& error, std::int64_t micro_batch,
-                                              const ShortageWords& words) {
+                                              const ShortageWords& words, const char* key) {
   const std::string text = error.what();
   // LibTorch has a class of its own for devices only; its words for the CPU and for devices are these.
   static const std::regex asked("[Tt]ried to allocate ([0-9.]+ ?[A-Za-z]+)");
@@ -20,9 +20,9 @@ std::optional<std::string> shortage_of_memory(const std::exception& error, std::
   const bool told = std::regex_search(text, found, asked);
   if (!told && !dynamic_cast<const std::bad_alloc*>(&error) && !(words && words(text))) return std::nullopt;
   const std::string needed = told ? formatted("{} more were needed", found[1].str()) : "no more could be had";
-  const std::string advice =
-      micro_batch > 1 ? formatted("flow.micro_batch = {} in place of {}", micro_batch / 2, micro_batch)
-                      : std::string("fewer ranks on this host (flow.micro_batch is 1 already)");
+  const std::string advice = micro_batch > 1
+                                 ? formatted("{} = {} in place of {}", key, micro_batch / 2, micro_batch)
+                                 : formatted("fewer ranks on this host ({} is 1 already)", key);
   return formatted("out of memory: {}; try {}", needed, advice);
 }
 

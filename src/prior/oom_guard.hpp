@@ -18,10 +18,11 @@ namespace dwgf {
 using ShortageWords = std::function<bool(const std::string& text)>;
 
 /// Returns what to tell if `error` says that memory could not be had, from the system, from LibTorch or, by
-/// `words`, from a device's libraries: the size that was asked for, and what to choose smaller. Nothing for
-/// any other error.
+/// `words`, from a device's libraries: the size that was asked for, and what to choose smaller, `key` being
+/// the option that micro_batch came from. Nothing for any other error.
 std::optional<std::string> shortage_of_memory(const std::exception& error, std::int64_t micro_batch,
-                                              const ShortageWords& words = {});
+                                              const ShortageWords& words = {},
+                                              const char* key = "flow.micro_batch");
 
 class OomGuard {
  public:

@@ -40,7 +40,7 @@ TEST_F(Completion, OffersInBashWhatTheOptionTablesHave) {
   EXPECT_EQ(output({"bash", "--norc", "-c", "source " + bash.string() + "; complete -p dwgf"}),
             "complete -o default -F _dwgf dwgf\n");
   EXPECT_EQ(offered(bash, "dwgf eval"), "evaluate\n");
-  EXPECT_TRUE(contains(offered(bash, "dwgf ''"), "restore degrade evaluate"));
+  EXPECT_TRUE(contains(offered(bash, "dwgf ''"), "restore degrade calibrate-prior evaluate"));
   EXPECT_EQ(offered(bash, "dwgf restore --flow.preset pap"), "paper\n");
   EXPECT_EQ(offered(bash, "dwgf restore --flow.preset = f"), "fast\n");
   EXPECT_EQ(offered(bash, "dwgf restore --flow.micr"), "--flow.micro_batch\n");
