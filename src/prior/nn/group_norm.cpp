@@ -259,7 +259,7 @@ namespace {
 
 /// x without gaps, as LibTorch's norm takes it on its device.
 at::Tensor dense(const at::Tensor& x, const at::Tensor& like) {
-  return like.is_cuda() ? x.contiguous() : x.contiguous(like.suggest_memory_format());
+  return like.is_cpu() ? x.contiguous(like.suggest_memory_format()) : x.contiguous();
 }
 
 }  // namespace
