@@ -235,6 +235,7 @@ class CalibrationRun {
   bool measured() {
     std::vector<std::uint8_t> done;
     part_ = parts_.take_up(world_, done);
+    calibration_.tell_memory();
     calibration_.read_from(part_.sums);
     std::vector<std::size_t> left;
     for (std::size_t k = 0; k < done.size(); ++k)
@@ -292,8 +293,7 @@ class CalibrationRun {
     try {
       calibration_.measure(block, [&] { progress.step_done(); });
     } catch (const std::exception& error) {
-      const auto shortage =
-          shortage_of_memory(error, calibration_.input().batch, says_no_memory, "--batch");
+      const auto shortage = shortage_of_memory(error, calibration_.input().batch, says_no_memory, "--batch");
       if (shortage) throw RankError(*shortage);
       throw;
     }
@@ -347,13 +347,13 @@ ExitCode calibrate(Communicator& world, const Settings& settings, ScopedSignals&
     prior = build_prior(input.job(), device);
   });
   throw_on_all<CollectiveError>(world, [&] { calibration.emplace(settings, *prior, world); });
-  calibration->tell_memory();
   CalibrationRun run(world, signals, *calibration, file);
   if (!run.measured()) {
     log_job(LogLevel::info, "stopped on request; the same command goes on from there");
     return ExitCode::stopped;
   }
-  run_on_root(world, [&] {
+  throw_on_all<CollectiveError>(world, [&] {
+    if (world.rank() != 0) return;
     write_fitted(*calibration, file);
     run.remove_parts();
   });

@@ -96,7 +96,8 @@ CalibrationPart CalibrationParts::take_up(Collective& ranks, std::vector<std::ui
   done.assign(blocks_, 0);
   CalibrationPart own{std::vector<std::uint8_t>(blocks_), std::vector<std::int64_t>(numbers_)};
   std::string names;
-  run_on_root(ranks, [&] {
+  throw_on_all<CollectiveError>(ranks, [&] {
+    if (ranks.rank() != 0) return;
     // The largest first: where a run was killed between keeping a part and removing what it had taken up, the
     // latter's blocks are in the former.
     std::vector<std::pair<std::int64_t, std::string>> found;
@@ -107,7 +108,7 @@ CalibrationPart CalibrationParts::take_up(Collective& ranks, std::vector<std::ui
   for (const std::string& path : split(ranks.broadcast_text(names, 0), '\n')) {
     if (path.empty()) continue;
     CalibrationPart part;
-    throw_on_all(ranks, [&] { part = read(path); });
+    throw_on_all<CollectiveError>(ranks, [&] { part = read(path); });
     if (!disjoint(done, part.done)) continue;
     mark(done, part.done);
     // A rank that is to write a file of this name takes up the one that is there.

@@ -24,7 +24,7 @@ class CalibrationParts {
 
   /// Collective over `ranks`: deals the parts that are there to the ranks, which add them up. No block counts
   /// twice, whenever an earlier run was killed. @return this rank's; and on all ranks, in `done`, which
-  /// blocks any of them has. Throws DataError (not of this calibration, damaged), IoError.
+  /// blocks any of them has. Throws CollectiveError (bad_data: not of this calibration, damaged; io).
   CalibrationPart take_up(Collective& ranks, std::vector<std::uint8_t>& done);
 
   /// Replaces this rank's part, then removes those that it has taken up. Throws IoError.

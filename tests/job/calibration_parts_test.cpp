@@ -2,10 +2,13 @@
 #include "job/calibration_parts.hpp"
 
 #include <filesystem>
+#include <fstream>
 
 #include <gtest/gtest.h>
 
 #include <dwgf/base/error.hpp>
+
+#include "comm/throw_on_all.hpp"
 
 namespace dwgf {
 namespace {
@@ -71,19 +74,19 @@ TEST_F(CalibrationPartsTest, SerialCountOnceWhatAKilledRunHadTakenUpAlready) {
 TEST_F(CalibrationPartsTest, SerialOfAnotherCalibrationAreRefused) {
   keep(0, {1, 0, 0, 0}, {1, 2});
   Done done;
-  EXPECT_THROW(parts(2).take_up(alone, done), DataError);
+  EXPECT_THROW(parts(2).take_up(alone, done), CollectiveError);
   fs::resize_file(path(0), fs::file_size(path(0)) - 8);
-  EXPECT_THROW(parts().take_up(alone, done), DataError);
+  EXPECT_THROW(parts().take_up(alone, done), CollectiveError);
 }
 
 TEST_F(CalibrationPartsTest, SerialDamagedAreRefused) {
   keep(0, {1, 0, 0, 0}, {1, 2});
-  keep(1, {0, 1, 0, 0}, {1, 3});
-  std::error_code error;
-  // The sums of one behind the header of the other.
-  fs::resize_file(path(0), fs::file_size(path(0)) - 8, error);
+  std::fstream file(path(0), std::ios::in | std::ios::out | std::ios::binary);
+  file.seekp(-1, std::ios::end);
+  file.put(7);
+  file.close();
   Done done;
-  EXPECT_THROW(parts().take_up(alone, done), DataError);
+  EXPECT_THROW(parts().take_up(alone, done), CollectiveError);
 }
 
 TEST_F(CalibrationPartsTest, SerialOtherFilesAreLeftAlone) {
