@@ -131,6 +131,7 @@ Counts step_counts(const Case& one, const Prior& prior, std::int64_t batches) {
 }
 
 void print_row(const Case& one, const Prior& prior) {
+  counts_of(one, prior, 1, 1);  // what is made once, at the first call
   const Counts single = step_counts(one, prior, 1), more = step_counts(one, prior, 2) - single;
   const auto print = [](const Counts& c) {
     std::printf(" %lld | %lld | %lld | %lld | %lld |", static_cast<long long>(c.kernels),
