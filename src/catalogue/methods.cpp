@@ -10,10 +10,10 @@ namespace {
 
 using Values = std::vector<std::pair<std::string, std::string>>;
 
-const std::vector<std::string> kFlowKeys = {"objective",   "integrator", "data_steps",  "spacing",
-                                            "settle",      "stop",       "interaction", "repulsion",
-                                            "covariance",  "weight",     "consistency", "consistency_every",
-                                            "decoder_std", "lr",         "encode"};
+const std::vector<std::string> kFlowKeys = {
+    "objective",   "integrator", "data_steps", "spacing", "settle",      "stop",
+    "interaction", "repulsion",  "covariance", "weight",  "consistency", "consistency_every",
+    "decoder_std", "lr",         "encode",     "start",   "start_time"};
 
 /// Of the methods whose rest is the posterior.
 Values posterior_defaults(const Values& more) {
@@ -68,7 +68,14 @@ const std::vector<MethodEntry>& method_entries() {
        .summary = "diffusion posterior sampling in latent space",
        .keys = {"guidance", "eta"},
        .defaults = {{"guidance", "0.3"}, {"eta", "1"}},
-       .keeps_graph = true}};
+       .keeps_graph = true},
+      {.method = Method::kalman,
+       .name = "kalman",
+       .summary = "a few steps of denoising, each corrected by a gain measured once per prior",
+       .keys = {"relaxation", "renoise", "lag", "sampled", "gain_iterations"},
+       .defaults = {{"grid", "9"}},
+       .needs_likelihood = true,
+       .moves_images = true}};
   return entries;
 }
 

@@ -18,9 +18,10 @@ struct MethodEntry {
   std::vector<std::string> keys;
   /// Its defaults, pairs of key and value, where they differ from those of `dwgf`.
   std::vector<std::pair<std::string, std::string>> defaults = {};
-  bool linear_only = false;   ///< works with linear operators alone
-  bool keeps_graph = false;   ///< differentiates the denoiser, and keeps its graph in memory
-  bool moves_images = false;  ///< particles are images beside latents
+  bool linear_only = false;       ///< works with linear operators alone
+  bool keeps_graph = false;       ///< differentiates the denoiser, and keeps its graph in memory
+  bool needs_likelihood = false;  ///< works with noise of a level above 0 alone
+  bool moves_images = false;      ///< particles are images beside latents
 };
 
 /// In the order of the help.

@@ -8,6 +8,7 @@
 #include "catalogue/methods.hpp"
 #include "flow/methods/affine.hpp"
 #include "flow/methods/gradient_flow.hpp"
+#include "flow/methods/kalman.hpp"
 #include "flow/methods/latent_dps.hpp"
 #include "flow/methods/psld.hpp"
 #include "flow/methods/rlsd.hpp"
@@ -17,9 +18,10 @@ namespace dwgf {
 
 namespace {
 
-constexpr std::array kRows = {MethodRow{"dwgf", make_dwgf},   MethodRow{"affine", make_affine},
-                              MethodRow{"gibbs", make_gibbs}, MethodRow{"rlsd", make_rlsd},
-                              MethodRow{"psld", make_psld},   MethodRow{"latent-dps", make_latent_dps}};
+constexpr std::array kRows = {MethodRow{"dwgf", make_dwgf},    MethodRow{"affine", make_affine},
+                              MethodRow{"gibbs", make_gibbs},  MethodRow{"rlsd", make_rlsd},
+                              MethodRow{"psld", make_psld},    MethodRow{"latent-dps", make_latent_dps},
+                              MethodRow{"kalman", make_kalman}};
 
 }  // namespace
 

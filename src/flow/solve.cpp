@@ -4,6 +4,7 @@
 #include <dwgf/flow/solve.hpp>
 
 #include "flow/known_methods.hpp"
+#include "flow/methods/kalman.hpp"
 
 namespace dwgf {
 
@@ -17,6 +18,30 @@ FlowState start_of(const Problem& problem, const FlowOptions& options, const Ran
       share_particles(options.particles, options.micro_batch, group.host.rank(), group.host.size()),
       {geometry.latent_channels, canvas.latent_height, canvas.latent_width}, options.seed, problem.image,
       problem.prior.options);
+}
+
+constexpr std::int64_t kStartGrid = 9;
+
+/// Moves the particles of `state` to where kalman leaves them.
+void start_by_kalman(FlowState& state, const Problem& problem, const FlowOptions& options,
+                     const RankGroup& group) {
+  FlowOptions first = options;
+  first.method = Method::kalman;
+  first.start = Start::noise;
+  first.grid = kStartGrid;
+  first.steps = first.settle = 0;
+  first.stall = 0.0;
+  const std::unique_ptr<FlowMethod> kalman = make_kalman({problem, first, group.tensors, state});
+  const std::int64_t steps = step_count(first);
+  Monitor unrecorded(first, steps, group.host);
+  for (; state.step < steps; ++state.step) {
+    StepRecords records(unrecorded, state, problem.prior);
+    kalman->step(state, records);
+    unrecorded.finish_step(state);
+  }
+  unrecorded.finish();
+  state.step = 0;
+  for (ParticleBatch& batch : state.batches) batch.image = at::Tensor();
 }
 
 }  // namespace
@@ -44,6 +69,7 @@ Solution solve(const Problem& problem, const FlowOptions& options, const RankGro
 Solution solve(const Problem& problem, const FlowOptions& options, const MethodRow& row,
                const RankGroup& group, FlowObserver& observer) {
   FlowState state = start_of(problem, options, group);
+  if (options.start == Start::kalman) start_by_kalman(state, problem, options, group);
   const std::unique_ptr<FlowMethod> method = row.make({problem, options, group.tensors, state});
   const std::int64_t steps = step_count(options);
   Monitor monitor(options, steps, group.host);

@@ -12,13 +12,17 @@ namespace dwgf {
 
 std::vector<at::Tensor*> ParticleBatch::tensors() {
   std::vector<at::Tensor*> kept{&z, &first_moment, &second_moment};
-  if (image.defined()) kept.insert(kept.end(), {&image, &image_first_moment, &image_second_moment});
+  for (auto* of_image : {&image, &image_first_moment, &image_second_moment}) {
+    if (of_image->defined()) kept.push_back(of_image);
+  }
   return kept;
 }
 
 std::vector<const at::Tensor*> ParticleBatch::tensors() const {
   std::vector<const at::Tensor*> kept{&z, &first_moment, &second_moment};
-  if (image.defined()) kept.insert(kept.end(), {&image, &image_first_moment, &image_second_moment});
+  for (auto* of_image : {&image, &image_first_moment, &image_second_moment}) {
+    if (of_image->defined()) kept.push_back(of_image);
+  }
   return kept;
 }
 

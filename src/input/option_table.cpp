@@ -31,6 +31,11 @@ OptionSpec spelled(std::string standard, OptionSpec option) {
   return option;
 }
 
+OptionSpec later(OptionSpec option) {
+  option.later = true;
+  return option;
+}
+
 OptionSpec may_name_hdf5(OptionSpec option) {
   option.names_hdf5 = true;
   return option;
@@ -242,7 +247,11 @@ Options course_options() {
   const auto gibbs = flow_part<GibbsOptions, &FlowOptions::gibbs>();
   return {
       method.choice<std::string>("preset", &MethodInput::preset,
-                                 {{"paper", "paper"}, {"fast", "fast"}, {"bayes", "bayes"}},
+                                 {{"paper", "paper"},
+                                  {"fast", "fast"},
+                                  {"bayes", "bayes"},
+                                  {"quick", "quick"},
+                                  {"quick-posterior", "quick-posterior"}},
                                  "a consistent group of the options below; single ones override it"),
       flow.choice<Method>("method", &FlowOptions::method, method_names(),
                           "how the posterior is approached; a method brings its own defaults, and a key that "
@@ -259,6 +268,14 @@ Options course_options() {
           "another spelling of flow.method: adam for dwgf, affine and gibbs for the methods of that name"),
       gibbs.integer("data_steps", &GibbsOptions::data_steps, 1, 1000,
                     "conjugate directions of gibbs towards the data in a step"),
+      later(flow.choice<Start>(
+          "start", &FlowOptions::start, {{"noise", Start::noise}, {"kalman", Start::kalman}},
+          "where particles begin: at noise; or where kalman leaves them after a few steps, from "
+          "where the method goes on at the level of flow.start_time")),
+      later(flow.real(
+          "start_time", &FlowOptions::start_time, 1, 999,
+          "how noisy the level is from which the method goes on after flow.start = kalman [times of a "
+          "schedule of 1,000]")),
       flow.integer("particles", &FlowOptions::particles, 1, 65536, "particles an image, N"),
       flow.integer("grid", &FlowOptions::grid, 2, 999,
                    "length of the DDIM time grid, K; the flow takes K - 1 steps"),
@@ -323,6 +340,7 @@ Options sampler_options() {
   const auto guidance = flow_part<GuidanceOptions, &FlowOptions::guidance>();
   const auto rlsd = flow_part<RlsdOptions, &FlowOptions::rlsd>();
   const auto psld = flow_part<PsldOptions, &FlowOptions::psld>();
+  const auto kalman = flow_part<KalmanOptions, &FlowOptions::kalman>();
   return {
       guidance.real("guidance", &GuidanceOptions::weight, 0, 1e6,
                     "weight of the measurement's norm: omega of psld, zeta' of latent-dps (there 0.3)"),
@@ -332,6 +350,23 @@ Options sampler_options() {
       rlsd.real("coupling", &RlsdOptions::coupling, 1e-9, 1e6,
                 "what draws image and latent of rlsd to each other, rho"),
       rlsd.real("image_lr", &RlsdOptions::image_rate, 1e-12, 1e6, "Adam's rate for the images of rlsd"),
+      later(
+          kalman.real("relaxation", &KalmanOptions::relaxation, 0, 10,
+                      "over-relaxation of kalman's corrections; 1 is exact where the posterior is Gaussian")),
+      later(kalman.real("renoise", &KalmanOptions::renoise, 0, 10,
+                        "noise that kalman adds again after a step, as a share of the level's")),
+      later(kalman.real(
+          "lag", &KalmanOptions::lag, 0, 999,
+          "how much noisier than a step's level that of kalman's gain is [times of a schedule of 1,000]")),
+      later(kalman.choice<SampledSteps>(
+          "sampled", &KalmanOptions::sampled,
+          {{"none", SampledSteps::none}, {"last", SampledSteps::last}, {"every", SampledSteps::every}},
+          "steps in which kalman draws from the conditional distribution, where it "
+          "otherwise takes the mean; last or every: particles are samples")),
+      later(
+          kalman.integer("gain_iterations", &KalmanOptions::gain_iterations, 1, 100000,
+                         "conjugate gradients of kalman's gain, where a problem is too large for a factor or "
+                         "not linear")),
       flow.integer("micro_batch", &FlowOptions::micro_batch, 1, 65536,
                    "samples in every network call, exactly; part of a result's identity"),
       precision_option<JobInput>(
@@ -435,9 +470,9 @@ Options store_options() {
 /// What `calibrate-prior` writes, for those that read it.
 Options moments_options() {
   const Section<JobInput, PriorInput> prior("prior.", [](JobInput& job) -> PriorInput& { return job.prior; });
-  return {prior.text("moments", &PriorInput::moments,
-                     "the file of the prior's moments that `calibrate-prior` wrote; by default "
-                     "moments.safetensors in the prior's folder")};
+  return {later(prior.text("moments", &PriorInput::moments,
+                           "the file of the prior's moments that `calibrate-prior` wrote; by default "
+                           "moments.safetensors in the prior's folder"))};
 }
 
 Options restore_options() {
@@ -639,6 +674,14 @@ std::vector<std::pair<std::string, std::string>> preset_values(const std::string
   if (preset == "bayes") {
     std::vector<std::pair<std::string, std::string>> values{{"flow.method", "gibbs"}};
     for (const auto& value : method_values("gibbs")) values.push_back(value);
+    return values;
+  }
+  if (preset == "quick" || preset == "quick-posterior") {
+    std::vector<std::pair<std::string, std::string>> values{{"flow.method", "kalman"}};
+    for (const auto& value : method_values("kalman")) values.push_back(value);
+    if (preset == "quick") return values;
+    values.emplace_back("flow.renoise", "1");
+    values.emplace_back("flow.sampled", "last");
     return values;
   }
   return {};  // `paper` is what the table's defaults are

@@ -30,6 +30,9 @@ struct OptionSpec {
   std::string form = {};  ///< what a text looks like; empty: anything goes
   /// True where the results depend on it: two runs into one file must agree in these.
   bool identity = true;
+  /// True where checkpoints were written before there was this option, whose default is what they did: at its
+  /// default it is left out of what they are compared by.
+  bool later = false;
   /// True where it may name an HDF5 file that somebody else made.
   bool names_hdf5 = false;
   /// Fills its field of the command's input; false where the text is no value of the field.

@@ -100,8 +100,8 @@ std::string Settings::listing() const {
 std::string Settings::identity() const {
   std::string lines;
   for (const OptionSpec& option : command_->options) {
-    if (!decides(option)) continue;
     const std::string& value = text(option.key);
+    if (!decides(option) || (option.later && value == option.default_value)) continue;
     // The methods that flow.integrator can spell are told apart by it alone.
     const bool spelled = option.key == "flow.method" && (value == "affine" || value == "gibbs");
     lines += formatted("{} = {}\n", option.key, spelled ? "dwgf" : value);

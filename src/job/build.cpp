@@ -49,7 +49,8 @@ void require_consistent(const FlowOptions& options, const ProblemInput& problem)
     refuse(formatted("{} has no use for a shrunk covariance", method),
            "set flow.covariance = diagonal, or full with more particles than latent entries");
   }
-  if (bayes && problem.noise == "gaussian" && !problem.has_gaussian_likelihood()) {
+  const bool likelihood = bayes || entry_of(options.method).needs_likelihood;
+  if (likelihood && problem.noise == "gaussian" && !problem.has_gaussian_likelihood()) {
     refuse("problem.sigma = 0 means measurements without noise, which have no likelihood",
            "give the noise's standard deviation, however small, or use flow.objective = reference");
   }

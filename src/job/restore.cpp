@@ -27,6 +27,7 @@
 #include "job/open_results.hpp"
 #include "job/restore_job.hpp"
 #include "job/same_job.hpp"
+#include "prior/moments.hpp"
 #include "prior/oom_guard.hpp"
 #include "service/event_log.hpp"
 #include "service/launcher.hpp"
@@ -101,7 +102,9 @@ class Restoration {
   bool solved_and_written(std::int64_t row, const ImageProblem& image, Clock::time_point start) {
     const OomGuard guard(job_.prior(), job_.flow().micro_batch, says_no_memory);
     const std::unique_ptr<NoiseModel> noise = job_.noise(image);
-    const Problem problem{guard.prior(), *image.forward, image.y, image.shape, entry(row).id, noise.get()};
+    memory_.turn_to(image.forward);
+    const Problem problem{guard.prior(), *image.forward, image.y, image.shape,
+                          entry(row).id, noise.get(),    &memory_};
     for (int attempt = 1;; ++attempt) {
       context_.watchdog.enter("computing");
       const auto waited_before = context_.watchdog.waited();
@@ -146,8 +149,9 @@ class Restoration {
   Checkpoints checkpoints(std::int64_t row, const ImageProblem& image) const {
     const at::Tensor y = image.y.contiguous();
     const std::uint32_t measured = crc32_of({static_cast<const std::byte*>(y.data_ptr()), y.nbytes()});
-    const std::uint64_t identity =
-        fnv1a(formatted("{}{} {}", job_.settings().identity(), job_.prior().sha256, measured));
+    const Prior& prior = job_.prior();
+    const std::string weights = prior.sha256 + (prior.moments ? prior.moments->sha256() : "");
+    const std::uint64_t identity = fnv1a(formatted("{}{} {}", job_.settings().identity(), weights, measured));
     const FlowOptions& flow = job_.flow();
     return {results_.path(), entry(row).id, identity, 1 + (flow.particles - 1) / flow.micro_batch};
   }
@@ -159,6 +163,7 @@ class Restoration {
   WatchedCollective watched_;
   EventLog& log_;
   CheckpointContext context_;
+  MethodMemory memory_;
   double waited_ = 0.0, writing_ = 0.0;  // by this rank, of the last image that was solved [s]
   int group_number_;
 };

@@ -37,6 +37,10 @@ RestoreJob::RestoreJob(const Settings& settings, Communicator& ranks, const c10:
         "whose bits are those of plain");
   }
   prior_ = build_prior(input(), device);
+  if (flow_.method == Method::kalman || flow_.start == Start::kalman) {
+    if (auto moments = prior_moments(input().prior, prior_->sha256))
+      prior_->moments = std::make_shared<const PriorMoments>(*std::move(moments));
+  }
 
   if (const auto channels = problems_->channels(); channels && *channels != prior_->geometry.image_channels) {
     throw DataError(
@@ -126,6 +130,7 @@ ResultsLayout RestoreJob::layout(const std::string& system) const {
   for (const std::string& name : Diagnostics::names()) add(schema::kDiagnostic, name);
   layout.attributes = {
       {"job", settings_.ini()}, {"version", version()}, {"prior_sha256", prior_->sha256}, {"system", system}};
+  if (prior_->moments) layout.attributes["moments_sha256"] = prior_->moments->sha256();
   layout.alignment = input().store.alignment;
   layout.chunk_bytes = input().store.chunk;
   return layout;

@@ -108,14 +108,18 @@ class NonlinearComposition final : public ForwardOperator {
 
   at::Tensor apply(const at::Tensor& x) const override { return list_.apply(x); }
   at::Tensor pull_back(const at::Tensor& x, const at::Tensor& r) const override {
-    std::vector<at::Tensor> inputs{x};
-    inputs.reserve(list_.stages().size());
-    for (std::size_t i = 0; i + 1 < list_.stages().size(); ++i)
-      inputs.push_back(list_.stages()[i]->apply(inputs.back()));
+    const std::vector<at::Tensor> inputs = inputs_of_stages(x);
     at::Tensor cotangent = r;
     for (std::size_t i = list_.stages().size(); i-- > 0;)
       cotangent = list_.stages()[i]->pull_back(inputs[i], cotangent);
     return cotangent;
+  }
+  at::Tensor push_forward(const at::Tensor& x, const at::Tensor& v) const override {
+    const std::vector<at::Tensor> inputs = inputs_of_stages(x);
+    at::Tensor tangent = v;
+    for (std::size_t i = 0; i < list_.stages().size(); ++i)
+      tangent = list_.stages()[i]->push_forward(inputs[i], tangent);
+    return tangent;
   }
   bool is_linear() const override { return false; }
   std::vector<std::int64_t> measurement_shape() const override { return list_.measurement_shape(); }
@@ -128,6 +132,14 @@ class NonlinearComposition final : public ForwardOperator {
   std::string trivial_inverse_name() const override { return list_.trivial_inverse_name(); }
 
  private:
+  std::vector<at::Tensor> inputs_of_stages(const at::Tensor& x) const {
+    std::vector<at::Tensor> inputs{x};
+    inputs.reserve(list_.stages().size());
+    for (std::size_t i = 0; i + 1 < list_.stages().size(); ++i)
+      inputs.push_back(list_.stages()[i]->apply(inputs.back()));
+    return inputs;
+  }
+
   StageList list_;
 };
 

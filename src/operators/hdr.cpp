@@ -22,6 +22,9 @@ class HighDynamicRange final : public ForwardOperator {
     expect_batch(x, shape_, "an image");
     return x.abs().le(0.5).mul(r).mul_(2);  // [B, C, H, W]
   }
+  at::Tensor push_forward(const at::Tensor& x, const at::Tensor& v) const override {
+    return pull_back(x, v);  // diagonal
+  }
   bool is_linear() const override { return false; }
   std::vector<std::int64_t> measurement_shape() const override {
     return {shape_.channels, shape_.height, shape_.width};

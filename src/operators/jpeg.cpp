@@ -103,6 +103,9 @@ class Jpeg final : public ForwardOperator {
     expect_batch(r, shape_, "a measurement");
     return r.clone();
   }
+  at::Tensor push_forward(const at::Tensor& x, const at::Tensor& v) const override {
+    return pull_back(x, v);  // symmetric
+  }
   bool is_linear() const override { return false; }
   std::vector<std::int64_t> measurement_shape() const override {
     return {shape_.channels, shape_.height, shape_.width};

@@ -88,6 +88,7 @@ class PoissonNoise final : public MaskedNoise {
  public:
   PoissonNoise(const ForwardOperator& forward, double peak) : MaskedNoise(forward), peak_(peak) {}
 
+  bool is_homogeneous() const override { return false; }
   double variance() const override { return 2 / peak_; }
 
  private:

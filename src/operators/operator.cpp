@@ -1,5 +1,6 @@
 #include <functional>
 #include <numeric>
+#include <vector>
 
 #include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
@@ -18,6 +19,20 @@ at::Tensor ForwardOperator::pull_back(const at::Tensor& x, const at::Tensor& r) 
   const at::Tensor input = (x.is_inference() ? x.clone() : x.detach()).requires_grad_(true);
   const at::Tensor cotangent = r.is_inference() ? r.clone() : r.detach();
   return torch::autograd::grad({apply(input)}, {input}, {cotangent}).front().detach();
+}
+
+at::Tensor ForwardOperator::push_forward(const at::Tensor& x, const at::Tensor& v) const {
+  constexpr double kStep = 1e-4;  // of x: small beside its scale, large beside the rounding of float64
+  const at::Tensor centre = x.to(at::kDouble), along = v.to(at::kDouble);
+  const at::Tensor largest = along.abs().flatten(1).amax(1).clamp_min(1e-30);  // [B]
+  const auto spread = [&](const at::Tensor& values) {
+    std::vector<std::int64_t> shape(static_cast<std::size_t>(values.dim()), 1);
+    shape[0] = -1;
+    return largest.view(shape);
+  };
+  const at::Tensor step = along * (kStep / spread(along));
+  const at::Tensor change = apply(centre + step) - apply(centre - step);  // [B, ...]
+  return (change * (spread(change) / (2 * kStep))).to(x.scalar_type());
 }
 
 namespace {

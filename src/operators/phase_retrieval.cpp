@@ -1,8 +1,9 @@
 // Phase retrieval: y = |F(pad((x + 1) / 2))|, with F the orthonormal 2-D Fourier transform of each channel
 // and zero padding of p = floor(oversample W / 8) pixels on each of the four sides: [C, H + 2p, W + 2p].
 //
-// Nonlinear: with f = F(pad((x + 1) / 2)), A'(x)^T r = (1 / 2) crop(Re F^-1(r f / |f|)), with 0 for
-// f / |f| where f = 0. Half precisions are transformed in float32. Trivial inverse: hybrid input-output.
+// Nonlinear: with f = F(pad((x + 1) / 2)) and 0 for f / |f| where f = 0,
+//   A'(x)^T r = (1 / 2) crop(Re F^-1(r f / |f|)),    A'(x) v = Re(conj(f / |f|) F(pad(v / 2)))
+// Half precisions are transformed in float32. Trivial inverse: hybrid input-output.
 //
 // `phase[:oversample]`, 0 <= oversample <= 32 (2 by default)
 #include <ATen/ATen.h>
@@ -40,6 +41,15 @@ class PhaseRetrieval final : public ForwardOperator {
     });
   }
 
+  at::Tensor push_forward(const at::Tensor& x, const at::Tensor& v) const override {
+    expect_batch(x, shape_, "an image");
+    expect_batch(v, shape_, "an image");
+    return image_by_image(x.size(0), [&](std::int64_t b) {
+      const at::Tensor change = transformed(wide(v.select(0, b)) / 2);  // [C, H + 2p, W + 2p]
+      return at::real(spectrum(x.select(0, b)).sgn_().conj() * change).to(x.scalar_type());
+    });
+  }
+
   bool is_linear() const override { return false; }
   at::Tensor trivial_inverse(const at::Tensor& y, double) const override {
     expect_batch(y, measurement_shape(), "a measurement");
@@ -52,10 +62,13 @@ class PhaseRetrieval final : public ForwardOperator {
 
  private:
   /// [C, H, W] -> [C, H + 2p, W + 2p], complex
-  at::Tensor spectrum(const at::Tensor& image) const {
-    const at::Tensor wide = image.scalar_type() == at::kDouble ? image : image.to(at::kFloat);
-    const at::Tensor padded = at::constant_pad_nd((wide + 1) / 2, {padding_, padding_, padding_, padding_});
+  at::Tensor spectrum(const at::Tensor& image) const { return transformed((wide(image) + 1) / 2); }
+  at::Tensor transformed(const at::Tensor& image) const {
+    const at::Tensor padded = at::constant_pad_nd(image, {padding_, padding_, padding_, padding_});
     return at::fft_fft2(padded, {}, {-2, -1}, "ortho");
+  }
+  static at::Tensor wide(const at::Tensor& image) {
+    return image.scalar_type() == at::kDouble ? image : image.to(at::kFloat);
   }
 
   ImageShape shape_;

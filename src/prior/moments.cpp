@@ -11,6 +11,7 @@
 
 #include "base/precondition.hpp"
 #include "prior/files/safetensors.hpp"
+#include "prior/files/sha256.hpp"
 
 namespace dwgf {
 
@@ -93,7 +94,8 @@ at::Tensor times_part(const JointMoments& moments, const at::Tensor& cells) {
     sum.add_(at::matmul(at::matmul(cells.flatten(1), factor), factor.t()).view_as(cells));
   }
   if (moments.root.defined()) {
-    const at::Tensor white = at::conv_transpose2d(scaled(moments, cells), moments.root);  // [B, K, h + k - 1, ...]
+    const at::Tensor white =
+        at::conv_transpose2d(scaled(moments, cells), moments.root);  // [B, K, h + k - 1, ...]
     sum.add_(scaled(moments, at::conv2d(white, moments.root)));
   }
   return sum;
@@ -223,12 +225,14 @@ class MomentsReader {
       const std::string full = prefix + "." + name;
       const auto found = optional(full, entries ? 3 : 4);
       if (!found) continue;
-      if (found->size(0) != values) fail("has {} values a cell in '{}', and {} in 'mean'", found->size(0), full, values);
+      if (found->size(0) != values)
+        fail("has {} values a cell in '{}', and {} in 'mean'", found->size(0), full, values);
       read.*part = *found;
     }
     if (!read.variance.defined()) fail("has no tensor '{}.variance'", prefix);
     if ((read.variance < 0).any().item<bool>()) fail("has a negative variance in '{}.variance'", prefix);
-    const bool odd = !read.root.defined() || (read.root.size(2) % 2 == 1 && read.root.size(2) == read.root.size(3));
+    const bool odd =
+        !read.root.defined() || (read.root.size(2) % 2 == 1 && read.root.size(2) == read.root.size(3));
     if (!odd) fail("has no square kernel of odd size in '{}.root'", prefix);
     return read;
   }
@@ -295,6 +299,15 @@ NamedTensors as_stored(const PriorMoments& moments) {
 }
 
 }  // namespace
+
+std::string PriorMoments::sha256() const {
+  Sha256 hash;
+  for (const auto& [name, tensor] : as_stored(*this)) {
+    hash.update(std::as_bytes(std::span(name)));
+    hash.update({static_cast<const std::byte*>(tensor.const_data_ptr()), tensor.nbytes()});
+  }
+  return hash.finish();
+}
 
 void write_moments(const std::filesystem::path& file, const PriorMoments& moments) {
   write_safetensors(file, as_stored(moments), moments.about());

@@ -14,7 +14,8 @@
 ///
 /// F of low rank, v and G diagonal, R a convolution with a small kernel: the same everywhere, so that it fits
 /// images of any size. Every part is positive semi-definite and has a root to draw with, whatever rounding
-/// did to it. Priors whose latents and images are no grids of each other have one cell of everything, and no R.
+/// did to it. Priors whose latents and images are no grids of each other have one cell of everything, and no
+/// R.
 #pragma once
 
 #include <cstdint>
@@ -39,6 +40,7 @@ class Cells {
   std::int64_t latent_values() const { return latent_values_; }           ///< the first of them are z's
   std::int64_t rows() const { return rows_; }
   std::int64_t columns() const { return columns_; }
+  const Canvas& canvas() const { return canvas_; }
   std::int64_t entries() const { return values() * rows_ * columns_; }
 
   at::Tensor join(const at::Tensor& z, const at::Tensor& x) const;
@@ -108,6 +110,8 @@ class PriorMoments {
   const std::vector<AtLevel>& levels() const { return levels_; }
   /// What the file says of how it was made: `prior_sha256`, `images`, `source`, ...
   const std::map<std::string, std::string>& about() const { return about_; }
+  /// Of the numbers, in lower-case hexadecimal: part of the identity of results.
+  std::string sha256() const;
 
   /// Whether they serve images of this size. Throws DataError naming both sizes, or another number of
   /// channels, if not.

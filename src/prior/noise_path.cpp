@@ -13,8 +13,8 @@ Level NoisePath::nearest(double wanted) const {
   constexpr std::int64_t finest = 999;
   std::vector<Level> all = levels(finest);
   all.push_back(last());
-  return *std::ranges::min_element(
-      all, {}, [&](const Level& level) { return std::abs(log_ratio(level) - wanted); });
+  return *std::ranges::min_element(all, {},
+                                   [&](const Level& level) { return std::abs(log_ratio(level) - wanted); });
 }
 
 }  // namespace dwgf

@@ -81,7 +81,7 @@ ResultsLayout layout_of_shard(const ResultsLayout& whole, const ShardPlace& plac
 }
 
 std::string why_foreign(const ResultsLayout& found, const ResultsLayout& wanted) {
-  for (const char* name : {"shard", "job", "prior_sha256"}) {
+  for (const char* name : {"shard", "job", "prior_sha256", "moments_sha256"}) {
     const auto theirs = found.attributes.find(name), ours = wanted.attributes.find(name);
     const bool has = theirs != found.attributes.end(), needs = ours != wanted.attributes.end();
     if (has != needs || (has && theirs->second != ours->second))

@@ -44,6 +44,8 @@ constexpr std::array kBudgets = {
     Budget{"psld, bf16", 26, 2740, 0},
     Budget{"latent-dps", 14, 2144, 0},
     Budget{"latent-dps, bf16", 22, 2512, 0},
+    Budget{"kalman", 16, 4152, 2},
+    Budget{"kalman, bf16", 20, 4234, 2},
 };
 
 /// Takes the snapshot that a job keeps of every step.
@@ -70,6 +72,7 @@ Budget measured(const DeviceCase& one, const char* name, bool half) {
   options.device = guarded::device();
   if (half) options.unet_type = options.autoencoder_type = at::kBFloat16;
   const auto prior = load_prior(std::string(DWGF_TEST_DATA) + "/prior/" + one.prior, options);
+  if (!prior->geometry.only) prior->moments = some_moments(*prior);
   const SmallProblem problem(*prior);
   const guarded::Counts two = counted(one, problem.problem(), 2), four = counted(one, problem.problem(), 4);
   return {name, (four.syncs - two.syncs) / 2, (four.operators - two.operators) / 2,

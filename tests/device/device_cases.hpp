@@ -17,6 +17,7 @@
 
 #include "input/settings.hpp"
 #include "job/build.hpp"
+#include "prior/moments.hpp"
 
 namespace dwgf::test {
 
@@ -40,7 +41,8 @@ inline std::vector<DeviceCase> device_cases() {
           {"affine", {"--flow.method", "affine", "--flow.particles", "15"}, "mixture.h5"},
           {"rlsd", {"--flow.method", "rlsd"}},
           {"psld", {"--flow.method", "psld"}},
-          {"latent-dps", {"--flow.method", "latent-dps"}}};
+          {"latent-dps", {"--flow.method", "latent-dps"}},
+          {"kalman", {"--flow.preset", "quick-posterior"}}};
 }
 
 /// Three particles in two micro-batches, so that one is padded.
@@ -51,19 +53,34 @@ inline FlowOptions options_of(const DeviceCase& one, std::int64_t steps) {
   return flow_options(parse_settings(*find_command("restore"), words).as<JobInput>());
 }
 
-inline std::unique_ptr<Prior> small_prior(const c10::Device& device, at::ScalarType type,
-                                          const std::string& name = "sd1") {
-  PriorOptions options;
-  options.dtype = type;
-  options.device = device;
-  return load_prior(std::string(DWGF_TEST_DATA) + "/prior/" + name, options);
-}
-
 /// Waves on [-1, 1], the same on every machine.
 inline at::Tensor waves(at::IntArrayRef shape, at::ScalarType type, double frequency = 0.37) {
   std::int64_t count = 1;
   for (const std::int64_t size : shape) count *= size;
   return (frequency * at::arange(count, at::kDouble).square().fmod(1009.0)).sin().reshape(shape).to(type);
+}
+
+/// Moments of no meaning, for images of any size.
+inline std::shared_ptr<const PriorMoments> some_moments(const Prior& prior) {
+  const Cells cells(prior.geometry, prior.geometry.canvas(32, 32));
+  const std::int64_t values = cells.values();
+  const JointMoments moments{.factor = {},
+                             .variance = at::full({values, 1, 1}, 0.02, at::kFloat),
+                             .scale = {},
+                             .root = 0.05 * waves({values, 8, 3, 3}, at::kFloat)};
+  return std::make_shared<const PriorMoments>(
+      std::vector<PriorMoments::AtLevel>{{-1.0, moments}, {1.0, moments}}, at::zeros({values, 1, 1}), moments,
+      std::map<std::string, std::string>());
+}
+
+inline std::unique_ptr<Prior> small_prior(const c10::Device& device, at::ScalarType type,
+                                          const std::string& name = "sd1") {
+  PriorOptions options;
+  options.dtype = type;
+  options.device = device;
+  auto prior = load_prior(std::string(DWGF_TEST_DATA) + "/prior/" + name, options);
+  if (!prior->geometry.only) prior->moments = some_moments(*prior);
+  return prior;
 }
 
 /// An image that the prior takes, averaged over squares where it is large enough, with noise.

@@ -6,9 +6,11 @@
 
 #include <dwgf/comm/mpi.hpp>
 #include <dwgf/flow/solve.hpp>
+#include <dwgf/prior/ddpm_schedule.hpp>
 #include <dwgf/prior/families/gaussian_mixture.hpp>
 
 #include "flow/draws.hpp"
+#include "prior/moments.hpp"
 
 namespace dwgf {
 namespace {
@@ -50,8 +52,9 @@ struct LinearProblem {
   }
 };
 
-/// One Gaussian in d dimensions, 4 measurements of an image of d + 5 pixels.
-LinearProblem gaussian_problem(std::int64_t d, bool twice = false) {
+/// One Gaussian in d dimensions, 4 measurements of an image of d + 5 pixels. `contrast` scales images and
+/// noise alike, which leaves the posterior as it is.
+LinearProblem gaussian_problem(std::int64_t d, bool twice = false, double contrast = 1.0) {
   const std::int64_t pixels = d + 5, m = 4;
   const double dim = static_cast<double>(d);
   LinearProblem problem;
@@ -59,13 +62,14 @@ LinearProblem gaussian_problem(std::int64_t d, bool twice = false) {
   problem.mixture.weights = at::ones({1}, at::kDouble);
   problem.mixture.means = normals({1, 1, 1, d}, 2);
   problem.mixture.covariances = (at::matmul(q, q.t()) / dim + 0.1 * at::eye(d, at::kDouble)).unsqueeze(0);
-  problem.mixture.decoder = normals({pixels, d}, 3) / std::sqrt(dim);
-  problem.mixture.offset = 0.1 * normals({1, 1, pixels}, 4);
+  problem.mixture.decoder = normals({pixels, d}, 3) * (contrast / std::sqrt(dim));
+  problem.mixture.offset = 0.1 * contrast * normals({1, 1, pixels}, 4);
+  problem.sigma *= contrast;
   problem.matrix = normals({m, pixels}, 5) / std::sqrt(static_cast<double>(pixels));
   const at::Tensor z = problem.mixture.means.flatten() +
                        at::mv(at::linalg_cholesky(problem.mixture.covariances[0]), normals({d}, 6));
   const at::Tensor x = at::mv(problem.mixture.decoder, z) + problem.mixture.offset.flatten();
-  problem.y = (at::mv(problem.matrix, x) + 0.05 * normals({m}, 7)).to(at::kFloat).to(at::kDouble);
+  problem.y = (at::mv(problem.matrix, x) + problem.sigma * normals({m}, 7)).to(at::kFloat).to(at::kDouble);
   if (twice) {
     problem.matrix = at::cat({problem.matrix, problem.matrix});
     problem.y = at::cat({problem.y, problem.y});
@@ -92,6 +96,44 @@ LinearProblem two_modes() {
   problem.sigma = 0.3;
   problem.solve_exactly();
   return problem;
+}
+
+/// The moments of a mixture of one Gaussian, exact: the covariance of (z, x) given z_t is
+/// (I; M) (S^-1 + (a / s)^2 I)^-1 (I; M)^T.
+std::shared_ptr<const PriorMoments> exact_moments(const GaussianMixture& mixture) {
+  const at::Tensor s = mixture.covariances[0];
+  const std::int64_t d = s.size(0);
+  const at::Tensor both = at::cat({at::eye(d, at::kDouble), mixture.decoder});  // [d + pixels, d]
+  const at::Tensor zero = at::zeros({both.size(0), 1, 1}, at::kDouble);
+  const auto moments = [&](const at::Tensor& covariance) {
+    const at::Tensor factor = at::matmul(both, at::linalg_cholesky(covariance));
+    return JointMoments{.factor = factor.view({both.size(0), 1, 1, d}), .variance = zero};
+  };
+  std::vector<PriorMoments::AtLevel> levels;
+  const DdpmSchedule schedule(mixture.schedule);
+  for (std::int64_t time = 1; time < schedule.train_steps(); ++time) {
+    const Level level = schedule.level(time);
+    const double precision = std::pow(level.signal / level.noise, 2);
+    levels.push_back(
+        {log_ratio(level), moments(at::linalg_inv(at::linalg_inv(s) + precision * at::eye(d, at::kDouble)))});
+  }
+  const at::Tensor mean = mixture.means.flatten();
+  const at::Tensor x = at::mv(mixture.decoder, mean) + mixture.offset.flatten();
+  return std::make_shared<const PriorMoments>(std::move(levels), at::cat({mean, x}).view({-1, 1, 1}),
+                                              moments(s), std::map<std::string, std::string>{});
+}
+
+/// As exact as kalman is: nothing relaxed, every step a draw.
+FlowOptions kalman_options(std::int64_t particles) {
+  FlowOptions options;
+  options.method = Method::kalman;
+  options.particles = particles;
+  options.micro_batch = particles / 8;
+  options.grid = 9;
+  options.record_every = 1000;
+  options.seed = 3;
+  options.kalman = {.relaxation = 1.0, .renoise = 1.0, .lag = 0.0, .sampled = SampledSteps::every};
+  return options;
 }
 
 FlowOptions affine_options(std::int64_t particles) {
@@ -129,6 +171,7 @@ class ExactPosterior : public ::testing::Test {
   /// The ensemble [N, d] on every rank.
   at::Tensor particles(const LinearProblem& linear, const FlowOptions& options, Collective& group) const {
     const auto prior = make_gaussian_mixture(linear.mixture, at::TensorOptions(at::kDouble));
+    if (options.method == Method::kalman) prior->moments = exact_moments(linear.mixture);
     const std::int64_t pixels = linear.mixture.offset.numel();
     OperatorContext context{{1, 1, pixels}, 0, 0};
     context.load_array = [&](const std::string&, const std::string&) { return linear.matrix; };
@@ -227,6 +270,17 @@ TEST_F(ExactPosterior, SplitGibbsIsAsGoodAsIndependentSamples) {
   }
 }
 
+TEST_F(ExactPosterior, KalmanIsAsGoodAsIndependentSamplesInEightEvaluations) {
+  for (const std::int64_t d : {8, 64}) {
+    const LinearProblem linear = gaussian_problem(d, false, 0.1);
+    const Error error = error_of(particles(linear, kalman_options(512), world), linear),
+                exact = sampling_error(512, linear);
+    EXPECT_LT(error.mean, 1.5 * exact.mean) << d;
+    EXPECT_LT(error.covariance, 1.5 * exact.covariance) << d;
+    RecordProperty("kalman_d" + std::to_string(d), text_of(error) + " exact " + text_of(exact));
+  }
+}
+
 TEST_F(ExactPosterior, SplitGibbsDependsNeitherOnTheNumberOfParticlesNorOnARepeatedMeasurement) {
   for (const auto& [n, twice] : {std::pair{128, false}, {256, true}}) {
     const LinearProblem linear = gaussian_problem(8, twice);
@@ -265,6 +319,7 @@ TEST_F(ExactPosterior, EveryIntegratorAndCovarianceGivesTheSameBitsOnAllRanksAsO
     cases.back().method = Method::dwgf;
     cases.back().interaction.covariance = kind;
   }
+  cases.push_back(kalman_options(11));
   for (std::size_t k = 0; k < cases.size(); ++k) {
     cases[k].micro_batch = 2;
     cases[k].settle = 2;

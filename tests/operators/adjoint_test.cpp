@@ -49,6 +49,22 @@ TEST(ForwardOperator, PullsBackItsDerivative) {
   }
 }
 
+TEST(ForwardOperator, PushesForwardWhatItPullsBack) {
+  std::vector<OperatorCase> cases = nonlinear_cases();
+  for (const OperatorCase& one : linear_cases()) cases.push_back(one);
+  for (const OperatorCase& one : straight_through_cases()) cases.push_back(one);
+  for (const OperatorCase& one : cases) {
+    const auto forward = make(one);
+    const at::Tensor x = image_batch(2, one.shape, 1), direction = image_batch(2, one.shape, 3);
+    const at::Tensor r = normals(2, forward->measurement_shape(), 2);
+    const at::Tensor change = forward->push_forward(x, direction);
+    EXPECT_NEAR((change * r).sum().item<double>(),
+                (forward->pull_back(x, r) * direction).sum().item<double>(),
+                1e-12 * (1 + (change.norm() * r.norm()).item<double>()))
+        << one;
+  }
+}
+
 TEST(ForwardOperator, PullBackAgreesWithAutogradOfApply) {
   std::vector<OperatorCase> cases = nonlinear_cases();
   for (const OperatorCase& one : linear_cases()) cases.push_back(one);

@@ -11,12 +11,13 @@ namespace dwgf {
 
 /// How the posterior is approached. The rows of flow/known_methods.cpp.
 enum class Method {
-  dwgf,       ///< the published gradient flow, moved by Adam
-  affine,     ///< a gradient flow preconditioned by the ensemble's covariance
-  gibbs,      ///< a split Gibbs sampler
-  rlsd,       ///< repulsive latent score distillation
-  psld,       ///< posterior sampling with latent diffusion
-  latent_dps  ///< diffusion posterior sampling in latent space
+  dwgf,        ///< the published gradient flow, moved by Adam
+  affine,      ///< a gradient flow preconditioned by the ensemble's covariance
+  gibbs,       ///< a split Gibbs sampler
+  rlsd,        ///< repulsive latent score distillation
+  psld,        ///< posterior sampling with latent diffusion
+  latent_dps,  ///< diffusion posterior sampling in latent space
+  kalman       ///< a few steps of denoising, each corrected by a gain that was measured once per prior
 };
 
 /// How the particles of an image act on each other (terms/interaction.hpp).
@@ -65,6 +66,23 @@ struct GibbsOptions {
   std::int64_t data_steps = 4;  ///< conjugate directions in a step
 };
 
+/// Where particles begin.
+enum class Start {
+  noise,  ///< z ~ N(0, I), at the noisiest level
+  kalman  ///< where kalman leaves them; the method goes on from a level that is less noisy
+};
+
+/// Which steps of kalman draw from the conditional distribution, where the others take its mean.
+enum class SampledSteps { none, last, every };
+
+struct KalmanOptions {
+  double relaxation = 1.8;  ///< of a step's correction, in what is noised again
+  double renoise = 0.7;     ///< of the noise that is added again; 1: as much as the level has
+  double lag = 50;          ///< the gain is that of a level so much noisier [times of 1,000]
+  SampledSteps sampled = SampledSteps::none;
+  std::int64_t gain_iterations = 40;  ///< conjugate gradients, where no factor is made
+};
+
 struct RlsdOptions {
   double coupling = 0.2;    ///< rho
   double image_rate = 0.2;  ///< Adam's rate for images
@@ -76,6 +94,8 @@ struct PsldOptions {
 
 struct FlowOptions {
   Method method = Method::dwgf;
+  Start start = Start::noise;
+  double start_time = 250;       ///< level from which a method goes on after kalman [times of 1,000]
   std::int64_t particles = 4;    ///< N
   std::int64_t grid = 999;       ///< K, length of the DDIM time grid
   std::int64_t steps = 0;        ///< stop after that many steps; 0: all
@@ -96,6 +116,7 @@ struct FlowOptions {
   GibbsOptions gibbs = {};
   RlsdOptions rlsd = {};
   PsldOptions psld = {};
+  KalmanOptions kalman = {};
 };
 
 }  // namespace dwgf

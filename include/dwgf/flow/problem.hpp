@@ -5,6 +5,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <dwgf/flow/method_memory.hpp>
 #include <dwgf/operators/noise.hpp>
 #include <dwgf/operators/operator.hpp>
 #include <dwgf/prior/prior.hpp>
@@ -18,6 +19,7 @@ struct Problem {
   ImageShape image_shape;
   std::uint64_t image = 0;            ///< the image's identity
   const NoiseModel* noise = nullptr;  ///< needed by what is approached with `Objective::bayes`
+  MethodMemory* memory = nullptr;     ///< of the images before it; may be left out
 
   /// y as a batch of one, [1, ...], in the prior's type and on its device.
   at::Tensor measurement() const;

@@ -42,6 +42,9 @@ class NoiseModel {
   /// a little too high for steps that are wide beside sigma. Throws UsageError as above.
   virtual at::Tensor information(const at::Tensor& a) const = 0;
 
+  /// Whether the information is the same whatever a is.
+  virtual bool is_homogeneous() const { return true; }
+
   /// The variance of y about a; poisson's where a is halfway between black and white.
   virtual double variance() const = 0;
 };

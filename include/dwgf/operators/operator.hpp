@@ -34,6 +34,10 @@ class ForwardOperator {
   /// of `apply`; linear operators give their adjoint, which does not depend on x.
   virtual at::Tensor pull_back(const at::Tensor& x, const at::Tensor& r) const;
 
+  /// The change of A(x) with x along v [B, C, H, W]: A'(x) v, [B, ...], of which pull_back is the transpose.
+  /// By default from a difference of `apply`; linear operators give A v.
+  virtual at::Tensor push_forward(const at::Tensor& x, const at::Tensor& v) const;
+
   virtual bool is_linear() const = 0;
 
   /// The largest eigenvalue of A^T A on images of this shape, by 50 power iterations in float64 on the host
@@ -77,6 +81,7 @@ class LinearOperator : public ForwardOperator {
   virtual at::Tensor adjoint(const at::Tensor& r) const = 0;
 
   at::Tensor pull_back(const at::Tensor& x, const at::Tensor& r) const final { return adjoint(r); }
+  at::Tensor push_forward(const at::Tensor& x, const at::Tensor& v) const final { return apply(v); }
   bool is_linear() const final { return true; }
 };
 

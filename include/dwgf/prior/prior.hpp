@@ -36,6 +36,8 @@ class Fp32Retries {
   std::int64_t total_ = 0;
 };
 
+class PriorMoments;
+
 struct Prior {
   std::shared_ptr<const NoisePath> path;
   std::shared_ptr<const Denoiser> denoiser;
@@ -44,6 +46,7 @@ struct Prior {
   at::TensorOptions options;  ///< the type and device of every tensor taken and returned
   std::string sha256;         ///< of the weights, lower-case hexadecimal: part of a result's identity
   Conditioning conditioning = {};
+  std::shared_ptr<const PriorMoments> moments = {};  ///< where they were measured (prior/moments.hpp)
 
   /// What of the prior's files is allowed but probably not meant, one sentence each.
   std::vector<std::string> warnings = {};
