@@ -1,5 +1,11 @@
 #include "tensor_commands.hpp"
 
+#include <exception>
+
+#include <dwgf/base/error.hpp>
+#include <dwgf/base/format.hpp>
+
+#include "base/log.hpp"
 #include "job/calibrate.hpp"
 #include "job/degrade.hpp"
 #include "job/doctor.hpp"
@@ -8,14 +14,30 @@
 #include "report/evaluate.hpp"
 #include "report/export.hpp"
 #include "report/report.hpp"
+#include "report/verdicts.hpp"
 
 namespace dwgf {
 namespace {
 
+/// What the results of a job that has ended say of themselves, by the first rank. The job is done: nothing
+/// here makes it fail.
+void tell_verdicts(const std::string& results) {
+  try {
+    const std::vector<Verdict> verdicts = quick_verdicts(results);
+    if (!verdicts.empty())
+      log_job(LogLevel::warning, formatted("what the results say of themselves:\n{}", lines_of(verdicts)));
+  } catch (const std::exception& error) {
+    log_job(LogLevel::info, formatted("the results were not judged ({}); evaluate does it", error.what()));
+  }
+}
+
 ExitCode run_restore(const CommandCall& call) {
-  const bool again = !call.settings.as<JobInput>().rerun.empty();
-  return again ? rerun(*call.mpi, call.settings, *call.signals)
-               : restore(*call.mpi, call.settings, *call.signals);
+  const JobInput& input = call.settings.as<JobInput>();
+  if (!input.rerun.empty()) return rerun(*call.mpi, call.settings, *call.signals);
+  const ExitCode code = restore(*call.mpi, call.settings, *call.signals);
+  const bool ended = code == ExitCode::ok || code == ExitCode::some_images_failed;
+  if (ended && !input.dry_run && call.mpi->rank() == 0) tell_verdicts(input.store.out);
+  return code;
 }
 ExitCode run_degrade(const CommandCall& call) {
   return degrade(*call.mpi, call.settings);

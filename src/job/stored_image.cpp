@@ -180,7 +180,7 @@ std::optional<double> StoredImages::scalar(const std::string& dataset, std::int6
   return file_.read_floats(dataset, row).front();
 }
 
-StoredImage StoredImages::read(std::int64_t row) {
+StoredImage StoredImages::read(std::int64_t row, Estimates estimates) {
   const ImageEntry& entry = file_.layout().images[static_cast<std::size_t>(row)];
   StoredImage image;
   image.id = entry.id;
@@ -210,8 +210,8 @@ StoredImage StoredImages::read(std::int64_t row) {
       baseline.defined()) {
     image.baseline = baseline.squeeze(0);
   }
-  if (statistics_ && forward->is_linear() && image.mean.numel() <= kLargestLinearMmse &&
-      statistics_->mean.sizes() == image.mean.sizes()) {
+  if (estimates == Estimates::all && statistics_ && forward->is_linear() &&
+      image.mean.numel() <= kLargestLinearMmse && statistics_->mean.sizes() == image.mean.sizes()) {
     const std::string& spec = input().problem.forward;
     const std::string key = one_operator() ? spec : formatted("{} {}", spec, entry.id);
     if (!linear_mmse_ || key != linear_mmse_key_) {

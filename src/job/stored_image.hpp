@@ -37,6 +37,9 @@ struct StoredImage {
   std::shared_ptr<const ForwardOperator> forward;
 };
 
+/// Which estimates beside the posterior are made. A linear MMSE estimate may take a second an image.
+enum class Estimates { all, trivial };
+
 class StoredImages {
  public:
   /// Throws NotFoundError, DataError.
@@ -53,7 +56,7 @@ class StoredImages {
   /// The probabilities of the stored quantiles, ascending.
   std::vector<double> quantiles() const;
 
-  StoredImage read(std::int64_t row);
+  StoredImage read(std::int64_t row, Estimates estimates = Estimates::all);
 
   /// The inverse problem of an image as the file carries it. Throws DataError (not committed).
   ImageProblem problem(std::int64_t row) const;

@@ -10,6 +10,7 @@
 #include "comm/throw_on_all.hpp"
 #include "job/decoder_error.hpp"
 #include "report/fid.hpp"
+#include "report/verdicts.hpp"
 
 namespace dwgf {
 
@@ -38,18 +39,6 @@ Scores scores(const QualityMetric& metric, const StoredImage& image) {
   return result;
 }
 
-/// Of the stored quantiles the outermost two; the usual ones where there are not as many.
-PosteriorContext context_of(const StoredImages& stored) {
-  PosteriorContext context;
-  context.particles = stored.input().method.options.particles;
-  const std::vector<double> stored_at = stored.quantiles();
-  if (stored_at.size() >= 2) {
-    context.lower = stored_at.front();
-    context.upper = stored_at.back();
-  }
-  return context;
-}
-
 // JSON has no infinity: the PSNR of an exact copy is told as null.
 Json to_json(const std::optional<double>& value) {
   return value && std::isfinite(*value) ? Json(*value) : Json();
@@ -59,6 +48,18 @@ Json to_json(const Scores& values) {
   Json object;
   for (const Scores::Column& column : Scores::columns()) object[column.name] = to_json(values.*column.field);
   return object;
+}
+
+Json to_json(const std::vector<Verdict>& verdicts) {
+  Json list = Json::array();
+  for (const Verdict& verdict : verdicts) {
+    list.push_back({{"code", verdict.code},
+                    {"severity", word_for(verdict.severity)},
+                    {"value", to_json(std::optional(verdict.value))},
+                    {"text", verdict.text},
+                    {"advice", verdict.advice}});
+  }
+  return list;
 }
 
 std::string csv_field(const std::string& text) {
@@ -80,7 +81,7 @@ class Printer {
  public:
   virtual ~Printer() = default;
   virtual void image(const ImageEvaluation&) {}
-  virtual void summary(const Summary&, std::int64_t total) {}
+  virtual void summary(const Summary&, std::int64_t total, const std::vector<Verdict>&) {}
 };
 
 class TablePrinter final : public Printer {
@@ -88,7 +89,7 @@ class TablePrinter final : public Printer {
   TablePrinter(const Evaluator& evaluator, std::string baseline, const Scores& fid)
       : evaluator_(evaluator), baseline_(std::move(baseline)), fid_(fid) {}
 
-  void summary(const Summary& summary, std::int64_t total) override {
+  void summary(const Summary& summary, std::int64_t total, const std::vector<Verdict>& verdicts) override {
     std::size_t longest = 16;
     for (const PosteriorMetric& metric : evaluator_.posterior())
       longest = std::max(longest, metric.title.size());
@@ -117,6 +118,7 @@ class TablePrinter final : public Printer {
     }
     std::printf("means over %lld of %lld images; -: does not apply\n",
                 static_cast<long long>(summary.images()), static_cast<long long>(total));
+    if (!verdicts.empty()) std::printf("\nverdicts, the worst first\n%s\n", lines_of(verdicts).c_str());
   }
 
  private:
@@ -141,7 +143,8 @@ class TablePrinter final : public Printer {
                   100 * context.level());
     std::string words = text;
     if (attainable < context.level() - 1e-9) {
-      std::snprintf(text, sizeof text, "; %lld particles alone reach %.1f %% at most",
+      std::snprintf(text, sizeof text,
+                    "; %lld particles that are exchangeable with the truth cover %.1f %% on average",
                     static_cast<long long>(context.particles), 100 * attainable);
       words += text;
     }
@@ -173,7 +176,7 @@ class JsonPrinter final : public Printer {
     images_.push_back(std::move(object));
   }
 
-  void summary(const Summary& summary, std::int64_t total) override {
+  void summary(const Summary& summary, std::int64_t total, const std::vector<Verdict>& verdicts) override {
     Json whole;
     for (std::size_t m = 0; m < evaluator_.quality().size(); ++m) {
       Json columns;
@@ -191,7 +194,7 @@ class JsonPrinter final : public Printer {
     whole["baseline_name"] = baseline_.empty() ? Json() : Json(baseline_);
     whole["images"] = summary.images();
     whole["total"] = total;
-    const Json both = {{"summary", whole}, {"images", images_}};
+    const Json both = {{"summary", whole}, {"verdicts", to_json(verdicts)}, {"images", images_}};
     std::printf("%s\n", both.dump(1, ' ', false, Json::error_handler_t::replace).c_str());
   }
 
@@ -239,19 +242,35 @@ void print_evaluation(const std::string& path, const EvaluateInput& input, const
   const Evaluator evaluator(stored, input.judge);
   const std::unique_ptr<Printer> printer = make_printer(input, evaluator, stored.baseline_name(), fid);
   Summary summary(evaluator.quality().size(), evaluator.posterior().size());
+  Judge judge(stored, evaluator.context());
   for (std::int64_t row = 0; row < stored.count(); ++row) {
     if (stored.file().state(row) != ImageState::committed) continue;
-    const ImageEvaluation image = evaluator.evaluate(row, stored.read(row));
+    const StoredImage stored_image = stored.read(row);
+    const ImageEvaluation image = evaluator.evaluate(row, stored_image);
     printer->image(image);
     summary.add(image);
+    judge.add(row, stored_image);
   }
-  printer->summary(summary, stored.count());
+  printer->summary(summary, stored.count(), judge.verdicts());
 }
 
 }  // namespace
 
+PosteriorContext posterior_context(const StoredImages& stored) {
+  PosteriorContext context;
+  context.particles = stored.input().method.options.particles;
+  const std::vector<double> stored_at = stored.quantiles();
+  if (stored_at.size() >= 2) {
+    context.lower = stored_at.front();
+    context.upper = stored_at.back();
+  }
+  return context;
+}
+
 Evaluator::Evaluator(const StoredImages& stored, const JudgeInput& input)
-    : quality_(quality_metrics(input.lpips)), posterior_(posterior_metrics()), context_(context_of(stored)) {
+    : quality_(quality_metrics(input.lpips)),
+      posterior_(posterior_metrics()),
+      context_(posterior_context(stored)) {
   const std::string& error = input.decoder_error;
   if (!error.empty()) context_.decoder_error = decoder_error(error, stored.input());
 }

@@ -24,6 +24,10 @@ struct ImageEvaluation {
   std::vector<std::optional<Weighted>> posterior;  ///< in the order of the posterior metrics
 };
 
+/// N and the interval that is judged: of the stored quantiles the outermost two, the usual ones where there
+/// are not as many.
+PosteriorContext posterior_context(const StoredImages& stored);
+
 /// The metrics of one results file, applied to its images.
 class Evaluator {
  public:

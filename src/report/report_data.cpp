@@ -267,10 +267,12 @@ void measure_sample(StoredImages& stored, const Evaluator& evaluator, const Repo
   const std::vector<std::int64_t> drawn = evenly_spaced(sample, limits.curves);
   Curves curves;
   CoverageCurve coverage(data.context);
+  Judge judge(stored, data.context);
   for (const std::int64_t row : sample) {
     const StoredImage image = stored.read(row);
     const ImageEvaluation evaluation = evaluator.evaluate(row, image);
     data.summary.add(evaluation);
+    judge.add(row, image);
     const Judgement judgement = judged(evaluation, evaluator);
     found.worst.add(judgement.badness, row);
     if (!judgement.name.empty()) data.worst_by = judgement.name;
@@ -278,6 +280,7 @@ void measure_sample(StoredImages& stored, const Evaluator& evaluator, const Repo
     coverage.add(image);
     if (std::binary_search(drawn.begin(), drawn.end(), row)) curves.add(stored.file(), row);
   }
+  data.verdicts = judge.verdicts();
   data.coverage = coverage.take();
   data.curves = curves.take();
   data.curve_images = curves.images();

@@ -10,6 +10,7 @@
 #include "input/job_words.hpp"
 #include "job/stored_image.hpp"
 #include "report/evaluate.hpp"
+#include "report/verdicts.hpp"
 
 namespace dwgf {
 
@@ -64,6 +65,7 @@ struct ReportData {
 
   std::int64_t total = 0, done = 0, failed = 0;
   Summary summary;
+  std::vector<Verdict> verdicts = {};  ///< of the images that are measured
   std::vector<ShownImage> shown = {};
   std::string worst_by = {};  ///< the number that `worst` lists
   std::vector<RankedImage> worst = {}, slowest = {};

@@ -258,7 +258,7 @@ std::string about_intervals(const ReportData& data) {
   const double attainable = attainable_level(context.particles, context.lower, context.upper);
   std::string text = formatted("{} % intervals", 100 * context.level());
   if (attainable < context.level() - 1e-9)
-    text += formatted(", of which {} alone can reach {} at most",
+    text += formatted(", of which {} that are exchangeable with the truth cover {} on average",
                       counted(context.particles, "particle", "particles"), percent(attainable));
   if (context.decoder_error > 0)
     text += formatted(", widened for a decoder's error of {}", number(context.decoder_error, 4));
@@ -448,6 +448,17 @@ Value failures(const ReportData& data) {
                {"image", "reason"}, rows, {0});
 }
 
+List verdicts(const ReportData& data) {
+  List list;
+  for (const Verdict& verdict : data.verdicts) {
+    list.push_back(Fields{{"severity", word_for(verdict.severity)},
+                          {"code", verdict.code},
+                          {"text", of(data) + verdict.text},
+                          {"advice", verdict.advice}});
+  }
+  return list;
+}
+
 /// What the page says of one results file beside its pictures.
 Fields result(const ReportData& data) {
   const JobWords& job = data.words;
@@ -455,6 +466,7 @@ Fields result(const ReportData& data) {
   return {
       {"label", if_any(data.label)},
       {"of", of(data)},
+      {"verdicts", verdicts(data)},
       {"heading", data.label.empty() ? "Job" : data.label},
       {"images", counted(data.total, "image", "images")},
       {"total", formatted("{}", data.total)},
@@ -505,10 +517,12 @@ std::string title(const All& all) {
 std::string report_page(const std::vector<ReportData>& all) {
   List results;
   std::int64_t curve_images = all.front().curve_images, failed = 0;
+  bool any_verdict = false;
   for (const ReportData& data : all) {
     results.push_back(result(data));
     curve_images = std::min(curve_images, data.curve_images);
     failed += data.failed;
+    any_verdict = any_verdict || !data.verdicts.empty();
   }
   const Fields fields = {
       {"title", title(all)},
@@ -523,6 +537,7 @@ std::string report_page(const std::vector<ReportData>& all) {
       {"groups", groups(all)},
       {"seconds", seconds_by_row(all)},
       {"any_failed", failed > 0},
+      {"any_verdict", any_verdict},
       {"program_version", version()},
       {"table", kReportTable},
   };
