@@ -232,9 +232,9 @@ std::optional<Covered> covered(const JudgedRun& run) {
 
 std::string coverage_words(const JudgedRun& run, const Covered& found) {
   return formatted(
-      "the {} % intervals hold {} of the true pixels, where {} particles whose spread is as large "
-      "as their errors hold {} on average",
-      rounded(100 * run.context.level()), percent(found.mean.value), run.context.particles,
+      "{} of the true pixels lie in their {} % intervals, where {} particles whose spread is as "
+      "large as their errors reach {} on average",
+      percent(found.mean.value), rounded(100 * run.context.level()), run.context.particles,
       percent(found.expected));
 }
 
@@ -250,7 +250,7 @@ std::optional<Verdict> intervals_too_narrow(const JudgedRun& run) {
                  : "what the autoencoder cannot draw is missing from the spread: evaluate --decoder-error "
                    "with images like these adds it";
   return Verdict{.value = found->mean.value,
-                 .text = coverage_words(run, *found) + ": they are too narrow",
+                 .text = coverage_words(run, *found) + ": the intervals are too narrow",
                  .advice = advice};
 }
 
@@ -258,7 +258,7 @@ std::optional<Verdict> intervals_too_wide(const JudgedRun& run) {
   const auto found = covered(run);
   if (!found || found->mean.value <= found->expected + found->room) return std::nullopt;
   return Verdict{.value = found->mean.value,
-                 .text = coverage_words(run, *found) + ": they are wider than they need be",
+                 .text = coverage_words(run, *found) + ": the intervals are wider than they need be",
                  .advice = run.context.decoder_error > 0
                                ? "measure --decoder-error on images like these"
                                : "check that problem.sigma is not above the noise; more steps (flow.grid)"};
