@@ -70,7 +70,7 @@ inline std::shared_ptr<const PriorMoments> some_moments(const Prior& prior) {
                              .root = 0.05 * waves({values, 8, 3, 3}, at::kFloat)};
   return std::make_shared<const PriorMoments>(
       std::vector<PriorMoments::AtLevel>{{-1.0, moments}, {1.0, moments}}, at::zeros({values, 1, 1}), moments,
-      std::map<std::string, std::string>());
+      std::map<std::string, std::string>{{"prior_sha256", prior.sha256}});
 }
 
 inline std::unique_ptr<Prior> small_prior(const c10::Device& device, at::ScalarType type,

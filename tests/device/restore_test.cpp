@@ -34,6 +34,7 @@ class DeviceRestore : public testing::Test {
         const float* first = images.data_ptr<float>();
         write_npy(images_of(size), {2, 3, size, size}, {first, first + images.numel()});
       }
+      write_moments(folder / "moments.safetensors", *small_prior(at::kCPU, at::kFloat)->moments);
     }
     world.barrier();
   }
@@ -51,6 +52,7 @@ class DeviceRestore : public testing::Test {
     std::vector<std::string> words = {
         "--input.data",          images_of(one.prior == "mixture.h5" ? 4 : 32),
         "--prior.path",          std::string(DWGF_TEST_DATA) + "/prior/" + one.prior,
+        "--prior.moments",       folder / "moments.safetensors",
         "--problem.operator",    "mean:2",
         "--flow.particles",      "3",
         "--flow.grid",           "20",
