@@ -10,6 +10,7 @@
 #include "flow/methods/gradient_flow.hpp"
 #include "flow/methods/kalman.hpp"
 #include "flow/methods/latent_dps.hpp"
+#include "flow/methods/latino.hpp"
 #include "flow/methods/psld.hpp"
 #include "flow/methods/rlsd.hpp"
 #include "flow/methods/split_gibbs.hpp"
@@ -18,10 +19,10 @@ namespace dwgf {
 
 namespace {
 
-constexpr std::array kRows = {MethodRow{"dwgf", make_dwgf},    MethodRow{"affine", make_affine},
-                              MethodRow{"gibbs", make_gibbs},  MethodRow{"rlsd", make_rlsd},
-                              MethodRow{"psld", make_psld},    MethodRow{"latent-dps", make_latent_dps},
-                              MethodRow{"kalman", make_kalman}};
+constexpr std::array kRows = {MethodRow{"dwgf", make_dwgf},     MethodRow{"affine", make_affine},
+                              MethodRow{"gibbs", make_gibbs},   MethodRow{"rlsd", make_rlsd},
+                              MethodRow{"psld", make_psld},     MethodRow{"latent-dps", make_latent_dps},
+                              MethodRow{"kalman", make_kalman}, MethodRow{"latino", make_latino}};
 
 }  // namespace
 

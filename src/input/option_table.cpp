@@ -341,6 +341,7 @@ Options sampler_options() {
   const auto rlsd = flow_part<RlsdOptions, &FlowOptions::rlsd>();
   const auto psld = flow_part<PsldOptions, &FlowOptions::psld>();
   const auto kalman = flow_part<KalmanOptions, &FlowOptions::kalman>();
+  const auto latino = flow_part<LatinoOptions, &FlowOptions::latino>();
   return {
       guidance.real("guidance", &GuidanceOptions::weight, 0, 1e6,
                     "weight of the measurement's norm: omega of psld, zeta' of latent-dps (there 0.3)"),
@@ -367,6 +368,11 @@ Options sampler_options() {
           kalman.integer("gain_iterations", &KalmanOptions::gain_iterations, 1, 100000,
                          "conjugate gradients of kalman's gain, where a problem is too large for a factor or "
                          "not linear")),
+      later(latino.choice<LatinoDelta>(
+          "delta", &LatinoOptions::delta,
+          {{"published", LatinoDelta::published}, {"measured", LatinoDelta::measured}},
+          "how far latino trusts its images against the measurement: as its authors' table says, or by the "
+          "error of pixels that the prior's moments have at each level")),
       flow.integer("micro_batch", &FlowOptions::micro_batch, 1, 65536,
                    "samples in every network call, exactly; part of a result's identity"),
       precision_option<JobInput>(

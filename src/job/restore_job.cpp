@@ -19,6 +19,15 @@
 
 namespace dwgf {
 
+namespace {
+
+bool needs_moments(const FlowOptions& flow) {
+  if (flow.method == Method::kalman || flow.start == Start::kalman) return true;
+  return flow.method == Method::latino && flow.latino.delta == LatinoDelta::measured;
+}
+
+}  // namespace
+
 RestoreJob::RestoreJob(const Settings& settings, Communicator& ranks, const c10::Device& device)
     : settings_(settings), flow_(flow_options(input())) {
   if (input().images.data.empty()) {
@@ -37,7 +46,7 @@ RestoreJob::RestoreJob(const Settings& settings, Communicator& ranks, const c10:
         "whose bits are those of plain");
   }
   prior_ = build_prior(input(), device);
-  if (flow_.method == Method::kalman || flow_.start == Start::kalman) {
+  if (needs_moments(flow_)) {
     if (auto moments = prior_moments(input().prior, prior_->sha256))
       prior_->moments = std::make_shared<const PriorMoments>(*std::move(moments));
   }

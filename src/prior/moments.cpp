@@ -101,6 +101,19 @@ at::Tensor times_part(const JointMoments& moments, const at::Tensor& cells) {
   return sum;
 }
 
+/// The diagonal of J of one part.
+at::Tensor diagonal_of_part(const JointMoments& moments) {
+  at::Tensor sum;
+  const auto add = [&](const at::Tensor& variances) { sum = sum.defined() ? sum + variances : variances; };
+  if (moments.variance.defined()) add(moments.variance);
+  if (moments.factor.defined()) add(moments.factor.square().sum(3));
+  if (moments.root.defined()) {
+    const at::Tensor of_root = moments.root.square().sum({1, 2, 3}).view({-1, 1, 1});
+    add(moments.scale.defined() ? of_root * moments.scale.square() : of_root);
+  }
+  return sum;
+}
+
 /// A draw of N(0, J) of one part.
 at::Tensor draw_part(const JointMoments& moments, std::int64_t samples, const Cells& cells,
                      const WhiteNoise& white) {
@@ -131,6 +144,13 @@ at::Tensor JointCovariance::times(const at::Tensor& cells) const {
   at::Tensor sum = times_part(parts_.front().moments, cells) * parts_.front().weight;
   for (std::size_t i = 1; i < parts_.size(); ++i)
     sum.add_(times_part(parts_[i].moments, cells), parts_[i].weight);
+  return sum;
+}
+
+at::Tensor JointCovariance::diagonal() const {
+  at::Tensor sum = diagonal_of_part(parts_.front().moments) * parts_.front().weight;
+  for (std::size_t i = 1; i < parts_.size(); ++i)
+    sum = sum + diagonal_of_part(parts_[i].moments) * parts_[i].weight;
   return sum;
 }
 

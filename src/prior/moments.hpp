@@ -83,6 +83,8 @@ class JointCovariance {
 
   /// J cells [B, Q, h, w].
   at::Tensor times(const at::Tensor& cells) const;
+  /// The variance of every entry, [Q, h | 1, w | 1].
+  at::Tensor diagonal() const;
   /// A draw of N(0, J), [B, Q, h, w].
   at::Tensor draw(std::int64_t samples, const Cells& cells, const WhiteNoise& white) const;
 

@@ -46,6 +46,10 @@ constexpr std::array kBudgets = {
     Budget{"latent-dps, bf16", 22, 2512, 0},
     Budget{"kalman", 16, 4152, 2},
     Budget{"kalman, bf16", 20, 4234, 2},
+    Budget{"latino", 14, 3316, 2},
+    Budget{"latino, bf16", 20, 3426, 2},
+    Budget{"latino measured", 14, 3310, 2},
+    Budget{"latino measured, bf16", 20, 3420, 2},
 };
 
 /// Takes the snapshot that a job keeps of every step.

@@ -42,7 +42,9 @@ inline std::vector<DeviceCase> device_cases() {
           {"rlsd", {"--flow.method", "rlsd"}},
           {"psld", {"--flow.method", "psld"}},
           {"latent-dps", {"--flow.method", "latent-dps"}},
-          {"kalman", {"--flow.preset", "quick-posterior"}}};
+          {"kalman", {"--flow.preset", "quick-posterior"}},
+          {"latino", {"--flow.method", "latino"}},
+          {"latino measured", {"--flow.method", "latino", "--flow.delta", "measured"}}};
 }
 
 /// Three particles in two micro-batches, so that one is padded.

@@ -48,7 +48,30 @@ TEST(Quick, RestoresTheQuickstartWithoutAnySetting) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, Methods, testing::Values("rlsd", "psld", "latent-dps"));
+/// The moments are found beside the prior.
+TEST(Latino, TakesAMeasuredDeltaFromThePriorsMoments) {
+  const std::string source = DWGF_SOURCE_DIR;
+  const fs::path folder = new_folder("latino"), out = folder / "out.h5";
+  const Arguments job = {"restore",
+                         "--config",
+                         source + "/jobs/quickstart.ini",
+                         "--input.data",
+                         source + "/jobs/data/fashion",
+                         "--input.count",
+                         "1",
+                         "--flow.method",
+                         "latino",
+                         "--flow.delta",
+                         "measured",
+                         "--store.out",
+                         out};
+  expect_code(run(1, job), 0);
+  const Finished evaluated = run(0, {"evaluate", out, "--json"});
+  expect_code(evaluated, 0);
+  EXPECT_GT(nlohmann::json::parse(evaluated.out)["summary"]["psnr"]["mean"].get<double>(), 10.0);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, Methods, testing::Values("rlsd", "psld", "latent-dps", "latino"));
 
 TEST(MethodRefusals, SayWhatDoesNotGoTogether) {
   const fs::path folder = new_folder("refusals"), images = make_array(folder / "images.npy", 1);
@@ -64,6 +87,8 @@ TEST(MethodRefusals, SayWhatDoesNotGoTogether) {
   refused({"--flow.gluing", "0.3"}, "flow.gluing");
   refused({"--flow.preset", "quick", "--problem.sigma", "0"}, "problem.sigma");
   refused({"--flow.lag", "10"}, "flow.lag");
+  refused({"--flow.method", "latino", "--problem.sigma", "0"}, "problem.sigma");
+  refused({"--flow.delta", "measured"}, "flow.delta");
 }
 
 }  // namespace

@@ -121,7 +121,7 @@ TEST(Settings, KeysThatAMethodHasNoUseForAreRefused) {
     EXPECT_NE(error_of(refused), "no error") << refused.back();
   }
   // A job that names every key runs again.
-  for (const char* method : {"dwgf", "affine", "gibbs", "rlsd", "psld", "latent-dps"}) {
+  for (const char* method : {"dwgf", "affine", "gibbs", "rlsd", "psld", "latent-dps", "latino"}) {
     const TemporaryFile job(parse({"--flow.method", method, "--flow.preset", "fast"}).ini());
     EXPECT_EQ(error_of({"--config", job.path()}), "no error") << method;
   }

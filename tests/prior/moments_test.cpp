@@ -94,6 +94,7 @@ TEST(JointCovariance, IsSymmetricAndWhatItsDrawsHave) {
   const at::Tensor matrix = matrix_of(covariance, layout), root = root_of(covariance, layout);
   EXPECT_TRUE(at::allclose(matrix, matrix.t(), 1e-12, 1e-12));
   EXPECT_TRUE(at::allclose(matrix, at::matmul(root, root.t()), 1e-12, 1e-12));
+  EXPECT_TRUE(at::allclose(matrix.diagonal(), covariance.diagonal().flatten(), 1e-12, 1e-12));
 }
 
 TEST(JointCovariance, IsTheSameEverywhereWhereNothingIsOfOneSize) {

@@ -17,7 +17,8 @@ enum class Method {
   rlsd,        ///< repulsive latent score distillation
   psld,        ///< posterior sampling with latent diffusion
   latent_dps,  ///< diffusion posterior sampling in latent space
-  kalman       ///< a few steps of denoising, each corrected by a gain that was measured once per prior
+  kalman,      ///< a few steps of denoising, each corrected by a gain that was measured once per prior
+  latino       ///< a few steps of denoising, each brought to the measurement in pixels
 };
 
 /// How the particles of an image act on each other (terms/interaction.hpp).
@@ -83,6 +84,16 @@ struct KalmanOptions {
   std::int64_t gain_iterations = 40;  ///< conjugate gradients, where no factor is made
 };
 
+/// The variance of latino's clean images, by which a step weighs them against the measurement.
+enum class LatinoDelta {
+  published,  ///< the authors' table
+  measured    ///< of the prior's moments
+};
+
+struct LatinoOptions {
+  LatinoDelta delta = LatinoDelta::published;
+};
+
 struct RlsdOptions {
   double coupling = 0.2;    ///< rho
   double image_rate = 0.2;  ///< Adam's rate for images
@@ -117,6 +128,7 @@ struct FlowOptions {
   RlsdOptions rlsd = {};
   PsldOptions psld = {};
   KalmanOptions kalman = {};
+  LatinoOptions latino = {};
 };
 
 }  // namespace dwgf

@@ -8,6 +8,7 @@
 #include <ATen/ATen.h>
 
 #include "flow/canvas.hpp"
+#include "flow/terms/conjugate_gradients.hpp"
 
 namespace dwgf {
 
@@ -17,18 +18,6 @@ constexpr std::int64_t kMostMatrixEntries = 2048;    // of cells, beside a side 
 constexpr std::int64_t kMostFactoredEntries = 2048;  // of y
 constexpr std::int64_t kColumnsAtOnce = 256;
 constexpr double kRounding = 1e-6;  // of J's float32, beside its mean variance
-
-/// A number a sample [B] in the shape of `values` [B, ...].
-at::Tensor per_sample(const at::Tensor& numbers, const at::Tensor& values) {
-  std::vector<std::int64_t> shape(static_cast<std::size_t>(values.dim()), 1);
-  shape[0] = -1;
-  return numbers.view(shape).to(values.scalar_type());
-}
-
-/// <p, q> of every sample, float64 [B].
-at::Tensor dot_products(const at::Tensor& p, const at::Tensor& q) {
-  return (p.to(at::kDouble) * q.to(at::kDouble)).flatten(1).sum(1);
-}
 
 /// The rows of the identity from `first` on, [count, size].
 at::Tensor unit_rows(std::int64_t first, std::int64_t count, std::int64_t size,
@@ -135,25 +124,13 @@ at::Tensor KalmanGain::by_factor(const at::Tensor& residual) const {
 
 at::Tensor KalmanGain::by_conjugate_gradients(const at::Tensor& x, const at::Tensor& residual,
                                               const at::Tensor& variance) const {
-  constexpr double kTiny = 1e-30;
   const auto response = [&](const at::Tensor& u) {
     return covariance_.times(cells_of(problem_.forward.pull_back(x, u), cells_));
   };
-  at::Tensor u = at::zeros_like(residual), left = residual;  // left = r - (A' J A'^T + R) u
-  at::Tensor scaled = left / variance, direction = scaled;
-  at::Tensor length = dot_products(left, scaled);  // [B]
-  for (std::int64_t k = 0; k < iterations_; ++k) {
-    const at::Tensor image = seen(response(direction), cells_, problem_);
-    const at::Tensor product = problem_.forward.push_forward(x, image) + variance * direction;
-    const at::Tensor step = length / dot_products(direction, product).clamp_min(kTiny);
-    u = u + per_sample(step, u) * direction;
-    left = left - per_sample(step, left) * product;
-    scaled = left / variance;
-    const at::Tensor next = dot_products(left, scaled);
-    direction = scaled + per_sample(next / length.clamp_min(kTiny), direction) * direction;
-    length = next;
-  }
-  return response(u);
+  const auto gram = [&](const at::Tensor& u) {
+    return problem_.forward.push_forward(x, seen(response(u), cells_, problem_));
+  };
+  return response(solve_by_conjugate_gradients(gram, residual, variance, iterations_));
 }
 
 }  // namespace dwgf
