@@ -48,30 +48,29 @@ TEST(Quick, RestoresTheQuickstartWithoutAnySetting) {
   }
 }
 
-/// The moments are found beside the prior.
-TEST(Latino, TakesAMeasuredDeltaFromThePriorsMoments) {
+/// Over eight images: the built-in prior is not distilled to few steps, and single images may come out worse.
+/// A measured delta finds the moments beside the prior.
+TEST(Latino, RestoresTheQuickstartBetterThanItsTrivialBaselineByEitherDelta) {
   const std::string source = DWGF_SOURCE_DIR;
-  const fs::path folder = new_folder("latino"), out = folder / "out.h5";
-  const Arguments job = {"restore",
-                         "--config",
-                         source + "/jobs/quickstart.ini",
-                         "--input.data",
-                         source + "/jobs/data/fashion",
-                         "--input.count",
-                         "1",
-                         "--flow.method",
-                         "latino",
-                         "--flow.delta",
-                         "measured",
-                         "--store.out",
-                         out};
-  expect_code(run(1, job), 0);
-  const Finished evaluated = run(0, {"evaluate", out, "--json"});
-  expect_code(evaluated, 0);
-  EXPECT_GT(nlohmann::json::parse(evaluated.out)["summary"]["psnr"]["mean"].get<double>(), 10.0);
+  const fs::path folder = new_folder("latino");
+  for (const std::string job : {"quickstart", "quickstart-inpainting"}) {
+    for (const std::string delta : {"published", "measured"}) {
+      SCOPED_TRACE(job + " " + delta);
+      const fs::path out = folder / (job + "-" + delta + ".h5");
+      expect_code(
+          run(2, {"restore", "--config", source + "/jobs/" + job + ".ini", "--config",
+                  source + "/configs/methods/latino.ini", "--input.data", source + "/jobs/data/fashion",
+                  "--input.count", "8", "--flow.delta", delta, "--store.out", out}),
+          0);
+      const Finished evaluated = run(0, {"evaluate", out, "--json"});
+      expect_code(evaluated, 0);
+      const nlohmann::json psnr = nlohmann::json::parse(evaluated.out)["summary"]["psnr"];
+      EXPECT_GT(psnr["mean"].get<double>(), psnr["baseline"].get<double>());
+    }
+  }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, Methods, testing::Values("rlsd", "psld", "latent-dps", "latino"));
+INSTANTIATE_TEST_SUITE_P(All, Methods, testing::Values("rlsd", "psld", "latent-dps"));
 
 TEST(MethodRefusals, SayWhatDoesNotGoTogether) {
   const fs::path folder = new_folder("refusals"), images = make_array(folder / "images.npy", 1);
