@@ -53,6 +53,13 @@ struct Covariances {
 };
 using Projections = std::vector<std::shared_ptr<ProjectedCovariance>>;
 
+/// Of every sample, [M, 1, ...].
+at::Tensor mean_square(const at::Tensor& values) {
+  std::vector<std::int64_t> shape(static_cast<std::size_t>(values.dim()), 1);
+  shape[0] = -1;
+  return values.square().flatten(1).mean(1).view(shape);
+}
+
 class Kalman final : public FlowMethod {
  public:
   Kalman(const MethodSetup& setup, Canvas canvas)
@@ -137,37 +144,54 @@ class Kalman final : public FlowMethod {
     }
   }
 
+  /// What y says of a = A(x), entry by entry; nothing where not observed.
+  struct Innovation {
+    at::Tensor residual;  // [M, ...], 0 where not observed
+    at::Tensor variance;  // [M, ...], 1 where not observed
+    at::Tensor observed;  // [M, ...]
+  };
+
+  /// The residual is y - a where the noise is Gaussian, and where not, what one step of scoring takes for it.
+  Innovation innovation(const at::Tensor& measured) const {
+    const at::Tensor information = noise_of(problem_).information(measured);
+    const at::Tensor observed = information.gt(0);
+    const at::Tensor variance = at::where(observed, information.clamp_min(kTiny).reciprocal(), 1.0);
+    const at::Tensor pull = noise_of(problem_).log_likelihood_gradient(measured, problem_.y);
+    return {at::where(observed, pull * variance, 0.0), variance, observed};
+  }
+
   /// The estimate (z, x) with what y says of its error.
   Corrected correct(const at::Tensor& estimate, std::size_t stage, std::int64_t first_particle,
                     bool sampled) const {
-    Corrected corrected;
     std::uint32_t array = 0;
     const WhiteNoise white = [&](at::IntArrayRef shape) {
       return normals(shape, Purpose::conditional, stage, array++, first_particle);
     };
     const at::Tensor start =
         sampled ? estimate + covariance(stage).joint().draw(estimate.size(0), cells_, white) : estimate;
+    const ForwardOperator& forward = problem_.forward;
     const KalmanGain by = gain(stage);
-    at::Tensor noise, change;
-    const std::int64_t steps = problem_.forward.is_linear() ? 1 : kGaussNewtonSteps;
-    for (std::int64_t step = 0; step < steps; ++step) {
-      const at::Tensor x = image_of(step == 0 ? start : start + change);        // [M, C, H, W]
-      const at::Tensor measured = problem_.forward.apply(x);                    // a [M, ...]
-      const at::Tensor information = noise_of(problem_).information(measured);  // [M, ...]
-      const at::Tensor observed = information.gt(0);
-      const at::Tensor variance = at::where(observed, information.clamp_min(kTiny).reciprocal(), 1.0);
-      // y - a where the noise is Gaussian; where it is not, what one step of scoring takes for it.
-      at::Tensor residual = at::where(
-          observed, noise_of(problem_).log_likelihood_gradient(measured, problem_.y) * variance, 0.0);
-      if (step == 0) corrected.misfit = misfit_of(measured - y_, problem_.forward);
+    Corrected corrected{start, {}};
+    at::Tensor x_before, measured_before;
+    for (std::int64_t step = 0; step < (forward.is_linear() ? 1 : kGaussNewtonSteps); ++step) {
+      const at::Tensor x = image_of(corrected.cells);  // [M, C, H, W]
+      const at::Tensor measured = forward.apply(x);    // a [M, ...]
+      Innovation own = innovation(measured);
+      if (step == 0) corrected.misfit = misfit_of(measured - y_, forward);
       if (sampled) {
-        if (step == 0) noise = normals(measured.sizes(), Purpose::perturbation, stage, 0, first_particle);
-        residual = residual + at::where(observed, variance.sqrt() * noise, 0.0);
+        const at::Tensor noise = normals(measured.sizes(), Purpose::perturbation, stage, 0, first_particle);
+        own.residual = own.residual + at::where(own.observed, own.variance.sqrt() * noise, 0.0);
       }
-      if (step > 0) residual = residual + problem_.forward.push_forward(x, image_of(change));
-      change = by.correction(x, residual, variance);
+      if (step > 0) {
+        own.residual = own.residual + forward.push_forward(x, image_of(corrected.cells - start));
+        // What A' did not foresee of the last step counts as noise: rounding above all.
+        const at::Tensor foreseen = measured_before + forward.push_forward(x_before, x - x_before);
+        own.variance = own.variance + mean_square(measured - foreseen);
+      }
+      corrected.cells = start + by.correction(x, own.residual, own.variance);
+      x_before = x;
+      measured_before = measured;
     }
-    corrected.cells = start + change;
     return corrected;
   }
 
