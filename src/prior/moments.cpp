@@ -87,8 +87,7 @@ std::int64_t reach(const JointMoments& moments) {
 
 /// J cells of one part.
 at::Tensor times_part(const JointMoments& moments, const at::Tensor& cells) {
-  at::Tensor sum = at::zeros_like(cells);  // [B, Q, h, w]
-  if (moments.variance.defined()) sum.add_(cells * per_cell(moments.variance));
+  at::Tensor sum = cells * per_cell(moments.variance);  // [B, Q, h, w]
   if (moments.factor.defined()) {
     const at::Tensor factor = moments.factor.flatten(0, 2);  // [Q h w, rank]
     sum.add_(at::matmul(at::matmul(cells.flatten(1), factor), factor.t()).view_as(cells));
@@ -105,7 +104,7 @@ at::Tensor times_part(const JointMoments& moments, const at::Tensor& cells) {
 at::Tensor diagonal_of_part(const JointMoments& moments) {
   at::Tensor sum;
   const auto add = [&](const at::Tensor& variances) { sum = sum.defined() ? sum + variances : variances; };
-  if (moments.variance.defined()) add(moments.variance);
+  add(moments.variance);
   if (moments.factor.defined()) add(moments.factor.square().sum(3));
   if (moments.root.defined()) {
     const at::Tensor of_root = moments.root.square().sum({1, 2, 3}).view({-1, 1, 1});
@@ -114,22 +113,50 @@ at::Tensor diagonal_of_part(const JointMoments& moments) {
   return sum;
 }
 
+/// G R R^T G. The same everywhere but for G, so that it is read off the answer to one impulse a value.
+at::Tensor matrix_of_root(const JointMoments& moments, const Cells& cells) {
+  const std::int64_t values = cells.values(), h = cells.rows(), w = cells.columns();
+  at::Tensor impulses = at::zeros({values, values, 2 * h - 1, 2 * w - 1}, moments.root.options());
+  impulses.select(3, w - 1).select(2, h - 1).fill_diagonal_(1.0);
+  const at::Tensor answers =
+      at::conv2d(at::conv_transpose2d(impulses, moments.root), moments.root);  // [Q, Q, 2 h - 1, 2 w - 1]
+  const auto offsets = [&](std::int64_t size) {
+    const at::Tensor place = at::arange(size, at::TensorOptions(at::kLong).device(moments.root.device()));
+    return place.unsqueeze(0) - place.unsqueeze(1) + (size - 1);  // [from, to]
+  };
+  const at::Tensor all = answers.index_select(2, offsets(h).flatten())
+                             .index_select(3, offsets(w).flatten())
+                             .view({values, values, h, h, w, w})  // [Q from, Q to, rows, columns]
+                             .permute({0, 2, 4, 1, 3, 5})
+                             .reshape({cells.entries(), cells.entries()});
+  if (!moments.scale.defined()) return all;
+  const at::Tensor scale = moments.scale.expand({values, h, w}).flatten();
+  return all * scale * scale.unsqueeze(1);
+}
+
+at::Tensor matrix_of_part(const JointMoments& moments, const Cells& cells) {
+  at::Tensor sum = moments.variance.expand({cells.values(), cells.rows(), cells.columns()}).flatten().diag();
+  if (moments.factor.defined()) {
+    const at::Tensor factor = moments.factor.flatten(0, 2);  // [Q h w, rank]
+    sum.addmm_(factor, factor.t());
+  }
+  if (moments.root.defined()) sum.add_(matrix_of_root(moments, cells));
+  return sum;
+}
+
 /// A draw of N(0, J) of one part.
 at::Tensor draw_part(const JointMoments& moments, std::int64_t samples, const Cells& cells,
                      const WhiteNoise& white) {
   const std::int64_t h = cells.rows(), w = cells.columns();
-  at::Tensor sum;
-  const auto add = [&](const at::Tensor& drawn) { sum = sum.defined() ? sum + drawn : drawn; };
-  if (moments.variance.defined())
-    add(white({samples, cells.values(), h, w}) * per_cell(moments.variance.sqrt()));
+  at::Tensor sum = white({samples, cells.values(), h, w}) * per_cell(moments.variance.sqrt());
   if (moments.factor.defined()) {
     const at::Tensor factor = moments.factor.flatten(0, 2);  // [Q h w, rank]
-    add(at::matmul(white({samples, factor.size(1)}), factor.t()).view({samples, cells.values(), h, w}));
+    sum.add_(at::matmul(white({samples, factor.size(1)}), factor.t()).view_as(sum));
   }
   if (moments.root.defined()) {
     const std::int64_t wider = 2 * reach(moments);
-    add(scaled(moments,
-               at::conv2d(white({samples, moments.root.size(1), h + wider, w + wider}), moments.root)));
+    sum.add_(scaled(moments,
+                    at::conv2d(white({samples, moments.root.size(1), h + wider, w + wider}), moments.root)));
   }
   return sum;
 }
@@ -151,6 +178,13 @@ at::Tensor JointCovariance::diagonal() const {
   at::Tensor sum = diagonal_of_part(parts_.front().moments) * parts_.front().weight;
   for (std::size_t i = 1; i < parts_.size(); ++i)
     sum = sum + diagonal_of_part(parts_[i].moments) * parts_[i].weight;
+  return sum;
+}
+
+at::Tensor JointCovariance::matrix(const Cells& cells) const {
+  at::Tensor sum = matrix_of_part(parts_.front().moments, cells) * parts_.front().weight;
+  for (std::size_t i = 1; i < parts_.size(); ++i)
+    sum.add_(matrix_of_part(parts_[i].moments, cells), parts_[i].weight);
   return sum;
 }
 

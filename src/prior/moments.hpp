@@ -58,7 +58,7 @@ class Cells {
   std::int64_t latent_values_, image_values_, rows_, columns_;
 };
 
-/// J in its parts; undefined ones are absent. Entries are cells' [Q, h, w], or [Q, 1, 1] where the same
+/// J in its parts; undefined ones but v are absent. Entries are cells' [Q, h, w], or [Q, 1, 1] where the same
 /// everywhere.
 struct JointMoments {
   at::Tensor factor;    ///< F [Q, h, w, rank]: for images of the size h, w alone
@@ -85,6 +85,8 @@ class JointCovariance {
   at::Tensor times(const at::Tensor& cells) const;
   /// The variance of every entry, [Q, h | 1, w | 1].
   at::Tensor diagonal() const;
+  /// J as a matrix [Q h w, Q h w], of the type and on the device of the moments.
+  at::Tensor matrix(const Cells& cells) const;
   /// A draw of N(0, J), [B, Q, h, w].
   at::Tensor draw(std::int64_t samples, const Cells& cells, const WhiteNoise& white) const;
 

@@ -85,7 +85,7 @@ class KalmanGains : public ::testing::Test {
 
 TEST_F(KalmanGains, AreTheFormulaByFactorAndByConjugateGradients) {
   const Cells cells(prior.geometry, prior.geometry.canvas(5, 6));
-  const StepCovariance covariance(prior.moments->at(0.7), cells, kDouble);
+  const StepCovariance covariance(prior.moments->at(0.7), cells);
   for (const char* spec : {"identity", "box:1,1,2,3", "random:0.4", "blur:3,1", "blur:3,1 | random:0.3"}) {
     const Problem given = problem(spec);
     const std::int64_t m = c10::multiply_integers(forward->measurement_shape());

@@ -93,6 +93,7 @@ TEST(JointCovariance, IsSymmetricAndWhatItsDrawsHave) {
   const JointCovariance covariance({{0.3, all_parts()}, {0.7, other}});
   const at::Tensor matrix = matrix_of(covariance, layout), root = root_of(covariance, layout);
   EXPECT_TRUE(at::allclose(matrix, matrix.t(), 1e-12, 1e-12));
+  EXPECT_TRUE(at::allclose(matrix, covariance.matrix(layout), 1e-12, 1e-12));
   EXPECT_TRUE(at::allclose(matrix, at::matmul(root, root.t()), 1e-12, 1e-12));
   EXPECT_TRUE(at::allclose(matrix.diagonal(), covariance.diagonal().flatten(), 1e-12, 1e-12));
 }

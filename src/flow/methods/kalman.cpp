@@ -107,7 +107,7 @@ class Kalman final : public FlowMethod {
       problem_.prior.moments->require_fits(cells_);
       Covariances made{canvas, problem_.prior.moments->to(problem_.prior.options), {}, {}};
       const auto covariance = [&](JointCovariance joint) {
-        return std::make_shared<const StepCovariance>(std::move(joint), cells_, problem_.prior.options);
+        return std::make_shared<const StepCovariance>(std::move(joint), cells_);
       };
       made.prior = covariance(made.moments.prior());
       for (const double ratio : course_.gains) made.steps.push_back(covariance(made.moments.at(ratio)));

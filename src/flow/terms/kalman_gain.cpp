@@ -16,16 +16,8 @@ namespace {
 
 constexpr std::int64_t kMostMatrixEntries = 2048;    // of cells, beside a side of J
 constexpr std::int64_t kMostFactoredEntries = 2048;  // of y
-constexpr std::int64_t kColumnsAtOnce = 256;
+constexpr std::int64_t kRowsAtOnce = 256;
 constexpr double kRounding = 1e-6;  // of J's float32, beside its mean variance
-
-/// The rows of the identity from `first` on, [count, size].
-at::Tensor unit_rows(std::int64_t first, std::int64_t count, std::int64_t size,
-                     const at::TensorOptions& options) {
-  at::Tensor rows = at::zeros({count, size}, options);
-  rows.narrow(1, first, count).fill_diagonal_(1.0);
-  return rows;
-}
 
 std::int64_t measured_entries(const Problem& problem) {
   const std::vector<std::int64_t> shape = problem.forward.measurement_shape();
@@ -46,20 +38,10 @@ at::Tensor cells_of(const at::Tensor& image, const Cells& layout) {
 
 }  // namespace
 
-StepCovariance::StepCovariance(JointCovariance joint, const Cells& cells, const at::TensorOptions& like)
-    : joint_(std::move(joint)) {
-  const std::int64_t size = cells.entries();
-  if (size > kMostMatrixEntries) return;
-  std::vector<at::Tensor> rows;
-  for (std::int64_t first = 0; first < size; first += kColumnsAtOnce) {
-    const std::int64_t count = std::min(kColumnsAtOnce, size - first);
-    rows.push_back(joint_
-                       .times(unit_rows(first, count, size, like)
-                                  .view({count, cells.values(), cells.rows(), cells.columns()}))
-                       .flatten(1));
-  }
-  const at::Tensor all = at::cat(rows);  // [Q h w, Q h w]
-  matrix_ = (all + all.t()) * 0.5;
+StepCovariance::StepCovariance(JointCovariance joint, const Cells& cells) : joint_(std::move(joint)) {
+  if (cells.entries() > kMostMatrixEntries) return;
+  const at::Tensor matrix = joint_.matrix(cells);
+  matrix_ = (matrix + matrix.t()) * 0.5;
 }
 
 at::Tensor StepCovariance::times(const at::Tensor& cells) const {
@@ -68,27 +50,24 @@ at::Tensor StepCovariance::times(const at::Tensor& cells) const {
 }
 
 bool can_project(const StepCovariance& covariance, const Problem& problem) {
-  return covariance.is_matrix() && problem.forward.is_linear() && noise_of(problem).is_homogeneous() &&
+  return covariance.matrix().defined() && problem.forward.is_linear() && noise_of(problem).is_homogeneous() &&
          measured_entries(problem) <= kMostFactoredEntries;
 }
 
 ProjectedCovariance project(const StepCovariance& covariance, const Problem& problem, const Cells& cells) {
-  const std::int64_t m = measured_entries(problem);
-  std::vector<std::int64_t> batch = problem.forward.measurement_shape();
-  batch.insert(batch.begin(), 0);
-  std::vector<at::Tensor> response, gram;
-  for (std::int64_t first = 0; first < m; first += kColumnsAtOnce) {
-    batch.front() = std::min(kColumnsAtOnce, m - first);
-    const at::Tensor units = unit_rows(first, batch.front(), m, problem.prior.options).view(batch);
-    // A linear operator's derivative is the same everywhere.
-    const at::Tensor pulled = problem.forward.pull_back({}, units);                   // [B, C, H, W]
-    const at::Tensor spread = covariance.times(cells_of(pulled, cells));              // [B, Q, h, w]
-    const at::Tensor measured = problem.forward.apply(seen(spread, cells, problem));  // [B, ...]
-    response.push_back(spread.flatten(1).to(at::kDouble));
-    gram.push_back(measured.flatten(1).to(at::kDouble));
-  }
-  const at::Tensor all = at::cat(gram);
-  return {at::cat(response), (all + all.t()) * 0.5};
+  // A of the image in every row [Q h w] of `rows`, float64 [rows, m].
+  const auto measured = [&](const at::Tensor& rows) {
+    std::vector<at::Tensor> parts;
+    for (const at::Tensor& some : rows.split(kRowsAtOnce)) {
+      const at::Tensor image =
+          seen(some.view({some.size(0), cells.values(), cells.rows(), cells.columns()}), cells, problem);
+      parts.push_back(problem.forward.apply(image).flatten(1).to(at::kDouble));
+    }
+    return at::cat(parts);
+  };
+  const at::Tensor response = measured(covariance.matrix());  // J A^T [Q h w, m]
+  const at::Tensor gram = measured(response.t().contiguous().to(covariance.matrix().scalar_type()));
+  return {response.t().contiguous(), (gram + gram.t()) * 0.5};
 }
 
 KalmanGain::KalmanGain(const StepCovariance& covariance, ProjectedCovariance* projected,

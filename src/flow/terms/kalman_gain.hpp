@@ -25,10 +25,10 @@ namespace dwgf {
 /// J of one step, as one matrix where it is small enough.
 class StepCovariance {
  public:
-  /// `like`: type and device of the cells it is asked for.
-  StepCovariance(JointCovariance joint, const Cells& cells, const at::TensorOptions& like);
+  StepCovariance(JointCovariance joint, const Cells& cells);
 
-  bool is_matrix() const { return matrix_.defined(); }
+  /// J; undefined where it is too large.
+  const at::Tensor& matrix() const { return matrix_; }
   /// J cells.
   at::Tensor times(const at::Tensor& cells) const;
   const JointCovariance& joint() const { return joint_; }
