@@ -102,13 +102,11 @@ at::Tensor times_part(const JointMoments& moments, const at::Tensor& cells) {
 
 /// The diagonal of J of one part.
 at::Tensor diagonal_of_part(const JointMoments& moments) {
-  at::Tensor sum;
-  const auto add = [&](const at::Tensor& variances) { sum = sum.defined() ? sum + variances : variances; };
-  add(moments.variance);
-  if (moments.factor.defined()) add(moments.factor.square().sum(3));
+  at::Tensor sum = moments.variance;
+  if (moments.factor.defined()) sum = sum + moments.factor.square().sum(3);
   if (moments.root.defined()) {
     const at::Tensor of_root = moments.root.square().sum({1, 2, 3}).view({-1, 1, 1});
-    add(moments.scale.defined() ? of_root * moments.scale.square() : of_root);
+    sum = sum + (moments.scale.defined() ? of_root * moments.scale.square() : of_root);
   }
   return sum;
 }
