@@ -686,7 +686,7 @@ std::vector<std::pair<std::string, std::string>> preset_values(const std::string
     std::vector<std::pair<std::string, std::string>> values{{"flow.method", "kalman"}};
     for (const auto& value : method_values("kalman")) values.push_back(value);
     if (preset == "quick") return values;
-    values.emplace_back("flow.renoise", "1");
+    values.emplace_back("flow.renoise", "1.15");
     values.emplace_back("flow.sampled", "last");
     return values;
   }
