@@ -75,13 +75,15 @@ const std::vector<MethodEntry>& method_entries() {
        .keys = {"relaxation", "renoise", "lag", "sampled", "gain_iterations"},
        .defaults = {{"grid", "9"}},
        .needs_likelihood = true,
+       .own_levels = true,
        .moves_images = true},
       {.method = Method::latino,
        .name = "latino",
        .summary = "a few steps of denoising, each brought to the measurement in pixels and encoded again",
        .keys = {"delta"},
        .defaults = {{"grid", "9"}},
-       .needs_likelihood = true}};
+       .needs_likelihood = true,
+       .own_levels = true}};
   return entries;
 }
 

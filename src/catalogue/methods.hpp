@@ -21,6 +21,7 @@ struct MethodEntry {
   bool linear_only = false;       ///< works with linear operators alone
   bool keeps_graph = false;       ///< differentiates the denoiser, and keeps its graph in memory
   bool needs_likelihood = false;  ///< works with noise of a level above 0 alone
+  bool own_levels = false;        ///< has levels of its own, whatever levels the grid would have
   bool moves_images = false;      ///< particles are images beside latents
 };
 

@@ -195,7 +195,7 @@ void print_warnings(const RestoreJob& job, const GridPlace& place) {
   for (const std::string& warning : job.warnings()) log_job(LogLevel::warning, warning);
   const NoisePath& path = *job.prior().path;
   const double first_time = path.levels(flow.grid).front().time, early = 0.9 * path.first().time;
-  const bool own_levels = flow.method == Method::kalman || flow.start == Start::kalman;
+  const bool own_levels = entry_of(flow.method).own_levels || flow.start == Start::kalman;
   if (first_time < early && !own_levels) {
     log_job(LogLevel::warning,
             formatted("flow.grid = {} starts at t = {}, so the flow never sees the noisiest levels; a grid "

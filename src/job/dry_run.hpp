@@ -8,10 +8,10 @@
 
 namespace dwgf {
 
-/// Effective options, ranks and groups, devices and their exchange, particles a rank, disk, the memory that is
-/// expected (within 20 % on a CPU where the prior gives an estimate; of a device, as if it were one), and time
-/// and memory measured on one step of one micro-batch of the first readable image, unless the host or the
-/// device has no room for it; to standard output.
+/// Effective options, ranks and groups, devices and their exchange, particles a rank, disk, the memory that
+/// is expected (within 20 % on a CPU where the prior gives an estimate; of a device, as if it were one), and
+/// time and memory measured on one step of one micro-batch of the first readable image, unless the host or
+/// the device has no room for it; to standard output.
 void print_plan(const RestoreJob& job, const GridPlace& place, int ranks, const ComputeDevice& device);
 
 /// Bytes that the results take.

@@ -28,8 +28,8 @@ struct OpenResults {
 /// committed images with their checksums if `store.verify` says so (every rank a share of them), and removes
 /// what an earlier run left of images that need it no more. Throws on all ranks alike: UsageError (another
 /// job's results, or another job is writing them), DataError, IoError.
-/// Where the job chose by itself to compute on another kind of device than the file's results were made on, it
-/// is refused (UsageError): bits would differ within one file.
+/// Where the job chose by itself to compute on another kind of device than the file's results were made on,
+/// it is refused (UsageError): bits would differ within one file.
 /// @param groups  of ranks, as `store.shards = auto` counts them
 OpenResults open_results(Communicator& world, const RestoreJob& job, int groups);
 

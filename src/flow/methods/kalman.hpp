@@ -9,8 +9,8 @@
 ///
 /// J is the joint covariance of what the denoiser and the autoencoder leave open, of latents and pixels,
 /// measured once per prior and level (prior/moments.hpp) and taken at a level that is `lag` noisier, as the
-/// state is further from the truth than a noised image is. R is the noise's variance. Where A is not linear, a
-/// few Gauss-Newton steps about x, without a network, which count what A' did not foresee of the last of them
+/// state is further from the truth than a noised image is. R is the noise's variance. Where A is not linear,
+/// a few Gauss-Newton steps about x, without a network, which count what A' did not foresee of the last of them
 /// as noise: of operators that round, A' knows nothing of the rounding. It begins at
 ///
 ///   z_t = a zc + s n,   (zc, xc) = m + the correction of m by the prior's own mean m and covariance
@@ -20,8 +20,8 @@
 /// and every step sampled this alternates z | z_t, y and z_t | z, exact at any level where prior and noise
 /// are Gaussian and A D linear.
 ///
-/// That the encoder is no way back from a corrected image to a latent, and that a gain of measured moments is,
-/// was found by trying both. omega = 1.8, nu = 0.7, the lag and the levels were chosen on tuning images
+/// That the encoder is no way back from a corrected image to a latent, and that a gain of measured moments
+/// is, was found by trying both. omega = 1.8, nu = 0.7, the lag and the levels were chosen on tuning images
 /// (configs/README.md), with times t of Stable Diffusion's schedule as the measure of noise: K >= 8 levels go
 /// from t = 850 to 40, 4 from 700 to 60.
 #pragma once
