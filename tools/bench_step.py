@@ -25,10 +25,12 @@ DIR is a diffusers directory, by default the built-in prior; Stable Diffusion's 
 Needs torch 2.13.0 and diffusers 0.42.1.
 """
 import argparse
+import importlib.util
 import os
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -146,11 +148,11 @@ class Opponent:
     def __init__(self, name, command):
         begin = time.perf_counter()
         self.name, self.seconds, self.computed, self.peak = name, [], [], 0
+        self.said = tempfile.TemporaryFile("w+")
         self.process = subprocess.Popen([str(word) for word in command], stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE,
-                                        stderr=subprocess.DEVNULL, text=True)
+                                        stdout=subprocess.PIPE, stderr=self.said, text=True)
         if not self.process.stdout.readline():
-            sys.exit(f"bench: this ended early: {' '.join(map(str, command))}")
+            sys.exit(f"bench: this ended early: {' '.join(map(str, command))}\n{self.last_words()}")
         self.turn()
         self.start_up = time.perf_counter() - begin
 
@@ -159,9 +161,14 @@ class Opponent:
         self.process.stdin.flush()
         words = self.process.stdout.readline().split()
         if not words:
-            sys.exit(f"bench: {self.name} ended early")
+            sys.exit(f"bench: {self.name} ended early\n{self.last_words()}")
         self.peak = max(self.peak, int(words[2]))
         return float(words[0]), float(words[1])
+
+    def last_words(self):
+        self.process.wait()
+        self.said.seek(0)
+        return "".join(self.said.readlines()[-3:]).strip()
 
     def end(self):
         self.process.stdin.close()
@@ -207,6 +214,11 @@ def main():
     if options.reference:
         return reference(options)
 
+    if set("ab") & set(options.only):
+        for package in ("torch", "diffusers"):
+            if importlib.util.find_spec(package) is None:
+                sys.exit(f"bench: {sys.executable} has no {package}; name a Python that has it (PYTHON=...), or leave "
+                         "out what needs it (--only c)")
     size = [str(number) for number in options.size]
     rates = [float(word) for word in subprocess.run([PROGRAM, "rates", str(options.threads),
                                                      options.precision], check=True,

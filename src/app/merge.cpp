@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <filesystem>
+#include <system_error>
 
 #include <dwgf/base/text.hpp>
 
@@ -38,11 +40,25 @@ void require_same_job(const Part& first, const Part& other) {
       first.slice.path, other.slice.path, text);
 }
 
+/// One file twice adds nothing, and was not meant.
+void require_different(const std::vector<std::string>& paths) {
+  for (auto path = paths.begin(); path != paths.end(); ++path) {
+    const auto other = std::find_if(paths.begin(), path, [&](const std::string& earlier) {
+      std::error_code ignored;
+      return earlier == *path || std::filesystem::equivalent(earlier, *path, ignored);
+    });
+    if (other == path) continue;
+    throw UsageError("'{}' is named twice{}; name each part of the results once", *path,
+                     *other == *path ? "" : formatted(" (it is '{}' too)", *other));
+  }
+}
+
 }  // namespace
 
 ExitCode merge_command(const Settings& settings) {
   const std::string target = settings.as<MergeInput>().to;
   if (target.empty()) throw UsageError("--to is not set: name the results file to write");
+  require_different(settings.positionals);
   std::vector<Part> parts;
   for (const std::string& path : settings.positionals) {
     parts.push_back(read_part(path));

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <set>
 #include <sstream>
 #include <typeinfo>
@@ -19,6 +20,8 @@ namespace {
 
 namespace po = boost::program_options;
 
+constexpr const char* kCommandLine = "command line";
+
 /// A key and its value with the place they stood at.
 struct Assignment {
   std::string key, value, where;
@@ -29,7 +32,23 @@ struct CommandLine {
   std::vector<std::string> positionals, configs;
 };
 
+/// "steps" -> "flow.steps": the options whose name is that of `key`, in whatever section; empty where there
+/// are none.
+std::string same_name_elsewhere(const std::string& key, const CommandSpec& command, bool in_file) {
+  const std::string name = "." + key.substr(key.rfind('.') + 1);  // npos + 1 is 0
+  std::string text;
+  for (const OptionSpec& option : command.options) {
+    if (!option.key.ends_with(name)) continue;
+    const std::string section = option.key.substr(0, option.key.size() - name.size());
+    text += text.empty() ? "did you mean " : ", or ";
+    text += in_file ? formatted("{}? put it below [{}]", option.key, section) : "--" + option.key + "?";
+  }
+  return text;
+}
+
 [[noreturn]] void unknown_key(const std::string& key, const std::string& where, const CommandSpec& command) {
+  const std::string meant = same_name_elsewhere(key, command, where != kCommandLine);
+  if (!meant.empty()) throw UsageError("{}: unknown option '{}'; {}", where, key, meant);
   std::vector<std::string> keys;
   for (const OptionSpec& option : command.options) keys.push_back(option.key);
   const std::string nearest = nearest_name(key, keys);
@@ -123,6 +142,7 @@ CommandLine parse_command_line(const CommandSpec& command, const std::vector<std
   const auto style = po::command_line_style::allow_long | po::command_line_style::long_allow_adjacent |
                      po::command_line_style::long_allow_next;
   CommandLine line;
+  std::map<std::string, std::string> given;
   try {
     const po::parsed_options parsed = po::command_line_parser(with_empty_values(command, arguments))
                                           .options(description)
@@ -137,13 +157,18 @@ CommandLine parse_command_line(const CommandSpec& command, const std::vector<std
         line.configs.push_back(value);
       } else {
         const bool is_flag = is_of_kind(command, option.string_key, /*flag=*/true);
-        line.assignments.push_back({option.string_key, is_flag ? "true" : value, "command line"});
+        const auto [before, first] = given.emplace(option.string_key, value);
+        if (!first && !is_flag) {
+          throw UsageError("command line: --{} is given twice, as '{}' and as '{}'; keep one of them",
+                           option.string_key, before->second, value);
+        }
+        line.assignments.push_back({option.string_key, is_flag ? "true" : value, kCommandLine});
       }
     }
   } catch (const po::unknown_option& error) {
     std::string key = error.get_option_name();
     key.erase(0, key.find_first_not_of('-'));
-    unknown_key(key, "command line", command);
+    unknown_key(key, kCommandLine, command);
   } catch (const po::error& error) {
     throw UsageError("command line: {}; `dwgf {} --help` shows the usage", error.what(), command.name);
   }

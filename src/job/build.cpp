@@ -93,6 +93,29 @@ at::Tensor read_context(const std::string& path) {
   return context;
 }
 
+/// Refuses what is not yet, or only a part of, what a prior is loaded from.
+void require_whole_prior(const fs::path& path) {
+  std::error_code ignored;
+  const std::string ending = path.extension().string();
+  for (const char* of_weights : {".safetensors", ".ckpt", ".pt", ".pth", ".bin"}) {
+    if (ending != of_weights || !fs::is_regular_file(path, ignored)) continue;
+    throw DataError(
+        "prior.path: '{}' is a single file of weights; convert it to a diffusers directory (unet/, vae/, "
+        "scheduler/), in Python with diffusers: StableDiffusionPipeline.from_single_file(FILE)"
+        ".save_pretrained(FOLDER), and name that folder",
+        path.string());
+  }
+  const fs::path whole = fs::absolute(path, ignored).lexically_normal();
+  const fs::path above = whole.has_filename() ? whole.parent_path() : whole.parent_path().parent_path();
+  const bool has_parts = fs::exists(path / "unet", ignored) || fs::exists(path / "scheduler", ignored);
+  const bool is_part = fs::is_directory(path, ignored) && !has_parts && fs::exists(above / "vae", ignored) &&
+                       fs::exists(above / "scheduler", ignored);
+  if (is_part) {
+    throw UsageError("prior.path: '{}' is a part of a model; give the folder above it, {}", path.string(),
+                     above.string());
+  }
+}
+
 }  // namespace
 
 FlowOptions flow_options(const JobInput& job) {
@@ -109,6 +132,7 @@ std::string prior_files(const std::string& path) {
           "scheduler/), the HDF5 file of a Gaussian mixture, or builtin:fashion",
           path);
     }
+    require_whole_prior(path);
     return path;
   }
   const std::string name = path.substr(kBuiltin.size());

@@ -48,7 +48,8 @@ class BlockMean final : public LinearOperator {
 
 std::shared_ptr<const ForwardOperator> make_block_mean(const OperatorArguments& arguments,
                                                        const OperatorContext& context) {
-  return std::make_shared<BlockMean>(context.image_shape, arguments.dividing_factor(0, context.image_shape));
+  return std::make_shared<BlockMean>(context.image_shape,
+                                     arguments.dividing_factor(0, context.image_shape, "bicubic"));
 }
 
 }  // namespace dwgf

@@ -31,14 +31,15 @@ std::shared_ptr<const ForwardOperator> make_box_inpainting(const OperatorArgumen
   const std::int64_t top = arguments.integer(0, "top", 0), left = arguments.integer(1, "left", 0);
   const std::int64_t height = arguments.integer(2, "height", 1), width = arguments.integer(3, "width", 1);
   // Subtracting first: a sum of two given numbers could overflow.
-  const auto inside = [&](const char* what, std::int64_t first, std::int64_t count, std::int64_t size) {
+  const auto inside = [&](const char* what, const char* row, std::int64_t first, std::int64_t count,
+                          std::int64_t size) {
     if (first < size && count <= size - first) return;
-    arguments.refuse(formatted("the box leaves the image: {} {} from {} {}, where there are {}", count, what,
-                               what, first, size),
+    arguments.refuse(formatted("the box leaves the image: {} {} from {} {} on, where there are {}", count,
+                               what, row, first, size),
                      formatted("keep it inside the image of {}", to_text(shape)));
   };
-  inside("rows", top, height, shape.height);
-  inside("columns", left, width, shape.width);
+  inside("rows", "row", top, height, shape.height);
+  inside("columns", "column", left, width, shape.width);
   if (height == shape.height && width == shape.width)
     arguments.refuse("the box covers the whole image, nothing is observed",
                      "make it smaller than the image of " + to_text(shape));

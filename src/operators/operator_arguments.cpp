@@ -40,14 +40,16 @@ double OperatorArguments::number(std::size_t index, const char* name) const {
   return *value;
 }
 
-std::int64_t OperatorArguments::dividing_factor(std::size_t index, const ImageShape& shape) const {
+std::int64_t OperatorArguments::dividing_factor(std::size_t index, const ImageShape& shape,
+                                                const char* otherwise) const {
   const std::int64_t factor = integer(index, "the factor", 1);
   if (shape.height % factor == 0 && shape.width % factor == 0) return factor;
   const bool rows = shape.height % factor != 0;
   const std::int64_t common = std::gcd(shape.height, shape.width);
   refuse(formatted("the factor {} does not divide the {}{} of the image of {}", factor,
                    rows ? "height " : "width ", rows ? shape.height : shape.width, to_text(shape)),
-         formatted("it must be a divisor of {}", common));
+         formatted("it must be a divisor of {}, or take {}:{}, which takes any size", common, otherwise,
+                   factor));
 }
 
 void OperatorArguments::refuse(const std::string& reason, const std::string& advice) const {

@@ -28,8 +28,9 @@ class OperatorArguments {
   /// ... as a finite number. Throws UsageError that calls it `name`.
   double number(std::size_t index, const char* name) const;
 
-  /// ... as a factor >= 1 that divides height and width. Throws UsageError.
-  std::int64_t dividing_factor(std::size_t index, const ImageShape& shape) const;
+  /// ... as a factor >= 1 that divides height and width. `otherwise` is what takes any size, for the advice.
+  /// Throws UsageError.
+  std::int64_t dividing_factor(std::size_t index, const ImageShape& shape, const char* otherwise) const;
 
   /// Throws UsageError: problem.operator, the stage, why it is refused, what to do.
   [[noreturn]] void refuse(const std::string& reason, const std::string& advice) const;

@@ -60,7 +60,7 @@ class Exporter {
  public:
   explicit Exporter(const ExportInput& input)
       : folder_(input.to), format_(input.format), overwrite_(input.overwrite) {
-    if (folder_.empty()) throw UsageError("dwgf export: --to DIR is missing: name the folder to write to");
+    if (folder_.empty()) throw UsageError("--to DIR is missing: name the folder to write to");
     std::error_code error;
     fs::create_directories(folder_, error);
     if (error || !fs::is_directory(folder_)) {

@@ -77,6 +77,10 @@ class TestFile {
 
 }  // namespace
 
+std::uint64_t io_test_bytes(int ranks) {
+  return std::uint64_t{kPieces} * kPieceBytes * static_cast<std::uint64_t>(ranks);
+}
+
 void test_mpi_io(const std::string& path, Communicator& comm) {
   const auto ranks = static_cast<std::size_t>(comm.size()), rank = static_cast<std::size_t>(comm.rank());
   std::optional<TestFile> file;

@@ -3,11 +3,15 @@
 /// combinations of MPI and file system lose or misplace bytes without an error.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include <dwgf/comm/mpi.hpp>
 
 namespace dwgf {
+
+/// What `test_mpi_io` takes on the disk for a while [bytes].
+std::uint64_t io_test_bytes(int ranks);
 
 /// Collective: writes `path`, 50 KB a rank, reads it back and removes it. Throws IoError on every
 /// rank alike, naming the file and the first wrong byte.

@@ -1,4 +1,6 @@
 // Written as results are: created whole by one rank, then raw rows by all, through the MPI-IO driver.
+#include <filesystem>
+
 #include <dwgf/base/error.hpp>
 
 #include "base/posix_file.hpp"
@@ -11,8 +13,20 @@
 namespace dwgf {
 namespace {
 
+namespace fs = std::filesystem;
+
 constexpr const schema::Dataset* kRecords[] = {&schema::kImageId, &schema::kImageHeight, &schema::kImageWidth,
                                                &schema::kImageName};
+
+/// What the file takes on the disk, or a little more.
+std::uint64_t file_bytes(const MeasurementsLayout& layout) {
+  std::uint64_t row = schema::kNameBytes + 32;
+  for (const DatasetLayout& dataset : layout.datasets) row += dataset.row_bytes();
+  std::uint64_t shared = std::uint64_t{1} << 16;
+  for (const auto& [name, array] : layout.constants) shared += array.values.size() * sizeof(float) + 512;
+  for (const auto& [name, text] : layout.attributes) shared += name.size() + text.size();
+  return layout.images.size() * row + shared;
+}
 
 }  // namespace
 
@@ -28,11 +42,22 @@ MeasurementsWriter::MeasurementsWriter(const std::string& path, const Measuremen
     : impl_(new Impl{path, path + ".creating", comm.split(0, comm.rank()), layout}) {
   run_on_root(impl_->group, [&] {
     require_absent(path);
-    create_row_file(impl_->aside, {.layout = layout,
-                                   .records = kRecords,
-                                   .attributes = {{"dwgf_measurements", 1},
-                                                  {"sigma", layout.sigma},
-                                                  {"image_shape", layout.image_shape}}});
+    const RowFilePlan plan{
+        .layout = layout,
+        .records = kRecords,
+        .attributes = {
+            {"dwgf_measurements", 1}, {"sigma", layout.sigma}, {"image_shape", layout.image_shape}}};
+    try {
+      // Before HDF5, and again for all of it: a full disk is told here, and leaves nothing behind.
+      reserve_space(impl_->aside, file_bytes(layout));
+      fs::remove(impl_->aside);
+      create_row_file(impl_->aside, plan);
+      reserve_space(impl_->aside, fs::file_size(impl_->aside));
+    } catch (const Error&) {
+      std::error_code ignored;
+      fs::remove(impl_->aside, ignored);
+      throw;
+    }
   });
   throw_on_all(impl_->group,
                [&] { impl_->file = RowFile::open_for_writing(impl_->aside, impl_->group.handle().value); });

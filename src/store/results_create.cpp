@@ -18,6 +18,7 @@
 #include "comm/throw_on_all.hpp"
 #include "store/detail/results_impl.hpp"
 #include "store/detail/shards.hpp"
+#include "store/io_self_test.hpp"
 #include "store/results.hpp"
 
 namespace dwgf {
@@ -39,7 +40,8 @@ void require_sensible(const ResultsLayout& layout) {
   }
 }
 
-void require_space(const std::string& path, const ResultsLayout& layout) {
+/// @param ranks  that write a test file beside the results (io_self_test.hpp)
+void require_space(const std::string& path, const ResultsLayout& layout, int ranks) {
   struct statvfs system {};
   const std::string directory = directory_of(path);
   if (statvfs(directory.c_str(), &system) != 0) return;  // the write itself will tell
@@ -54,28 +56,13 @@ void require_space(const std::string& path, const ResultsLayout& layout) {
         path, largest, limit.rlim_cur);
   }
   const std::uint64_t available = std::uint64_t{system.f_bavail} * system.f_frsize;
-  if (needed <= available) return;
+  const std::uint64_t test = io_test_bytes(ranks);
+  if (needed + test <= available) return;
   throw IoError(
-      "the results file {} needs {} bytes, but {} has {} bytes free; choose another place (store.out), fewer "
-      "images or smaller types (store.particles, store.latents)",
-      path, needed, directory, available);
-}
-
-/// Takes the space on the disk: a quota or a full disk is then told before any work is done, and by the
-/// system's own words. Nothing where the file system cannot.
-void reserve(const std::string& path, std::uint64_t bytes) {
-  const int descriptor = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-  if (descriptor < 0) throw IoError("creating {}: {}", path, system_text(errno));
-  int error = 0;
-  // posix_fallocate would write into every block where the system call is not known.
-  while ((error = fallocate(descriptor, 0, 0, static_cast<off_t>(bytes)) == 0 ? 0 : errno) == EINTR) {
-  }
-  ::close(descriptor);
-  if (error == 0 || error == EOPNOTSUPP || error == ENOSYS || error == EINVAL) return;
-  throw IoError(
-      "the results file {} needs {} bytes in {}: {}; make space, choose another place (store.out), fewer "
-      "images or smaller types (store.particles, store.latents)",
-      path, bytes, directory_of(path), system_text(error));
+      "the results file {} needs {} bytes, and {} more for a while to test the file system, but {} has {} "
+      "bytes free; choose another place (store.out), fewer images or smaller types (store.particles, "
+      "store.latents)",
+      path, needed, test, directory, available);
 }
 
 }  // namespace
@@ -104,7 +91,7 @@ void create_file_of_rows(const std::string& path, const ResultsLayout& layout,
   const std::string aside = path + ".creating";
   try {
     // Before HDF5 as a trial: a file of its that cannot be finished takes the process down when MPI ends.
-    if (shards.empty()) reserve(aside, file_bytes(layout));
+    if (shards.empty()) reserve_space(aside, file_bytes(layout));
     fs::remove(aside);
     create_row_file(aside, {.layout = layout,
                             .records = schema::kRecords,
@@ -112,7 +99,7 @@ void create_file_of_rows(const std::string& path, const ResultsLayout& layout,
                             .alignment = layout.alignment,
                             .chunk_bytes = layout.chunk_bytes,
                             .shards = shards});
-    if (shards.empty()) reserve(aside, fs::file_size(aside));
+    if (shards.empty()) reserve_space(aside, fs::file_size(aside));
     PosixFile::open_for_writing(aside).sync();  // what closing wrote
     publish_file(aside, path);
   } catch (const Error&) {
@@ -193,7 +180,7 @@ ResultsFile ResultsFile::create(const std::string& path, const ResultsLayout& la
   run_on_root(group, [&] {
     std::error_code ignored;
     require_absent(path);
-    require_space(path, layout);
+    require_space(path, layout, group.size());
     fs::remove(path + ".creating", ignored);
     create_files(path, layout);
   });

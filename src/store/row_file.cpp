@@ -1,12 +1,17 @@
 #include "store/detail/row_file.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 #include <limits>
+
+#include <fcntl.h>
+#include <unistd.h>
 
 #include <dwgf/base/error.hpp>
 #include <dwgf/comm/mpi.hpp>
 
+#include "base/posix_file.hpp"
 #include "comm/mpi_handle.hpp"
 #include "hdf5/hdf5_types.hpp"
 
@@ -174,6 +179,21 @@ void create_row_file(const std::string& path, const RowFilePlan& plan) {
   // With the MPI-IO driver this is also an fsync.
   if (plan.shards.empty()) checked(H5Fflush(file.id(), H5F_SCOPE_GLOBAL), formatted("writing {}", path));
   file.close(formatted("closing {}", path));
+}
+
+void reserve_space(const std::string& path, std::uint64_t bytes) {
+  const int descriptor = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+  if (descriptor < 0) throw IoError("creating {}: {}", path, system_text(errno));
+  int error = 0;
+  // posix_fallocate would write into every block where the system call is not known.
+  while ((error = fallocate(descriptor, 0, 0, static_cast<off_t>(bytes)) == 0 ? 0 : errno) == EINTR) {
+  }
+  ::close(descriptor);
+  if (error == 0 || error == EOPNOTSUPP || error == ENOSYS || error == EINVAL) return;
+  throw IoError(
+      "the file {} needs {} bytes: {}; make space, choose another place (store.out), fewer images or smaller "
+      "types (store.particles, store.latents)",
+      path, bytes, system_text(error));
 }
 
 RowFile RowFile::open_for_writing(const std::string& path, MPI_Comm comm) {

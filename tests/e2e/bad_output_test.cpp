@@ -45,6 +45,22 @@ TEST_F(BadOutput, AFullDiskNamesThePlaceAndTheBytesAndIsMetBeforeAnyWork) {
   const Arguments job = small_job(images, small / "r.h5");
   expect_refused(on_disk_of("64k", command_line(2, job)), 74, {small.string(), "bytes"});
   expect_code(on_disk_of("2m", command_line(2, job)), 0);
+
+  // Where the results have room and the test of the file system has none; and what is left of it.
+  const auto left_on = [&](const std::string& size, const Arguments& command) {
+    const std::string words = "mount -t tmpfs -o size=" + size + " tmpfs '" + small.string() +
+                              "' && \"$@\"; code=$?; ls '" + small.string() + "'; exit $code";
+    return start_command(Arguments{"unshare", "-m", "bash", "-c", words, "disk"} + command)
+        .wait(std::chrono::seconds(kPatience));
+  };
+  const Finished tight = left_on("240k", command_line(4, job));
+  expect_refused(tight, 74, {small.string(), "to test the file system"});
+  EXPECT_EQ(tight.out, "");
+  const Finished measured =
+      left_on("64k", command_line(2, {"degrade", "--input.data", images, "--input.channels", "3",
+                                      "--store.out", small / "y.h5"}));
+  expect_refused(measured, 74, {"y.h5", "bytes"});
+  EXPECT_EQ(measured.out, "");
 }
 
 TEST_F(BadOutput, ADirectoryWithoutPermissionIsNamed) {

@@ -145,6 +145,24 @@ TEST(Settings, ErrorsNameTheKeyThePlaceTheValueAndWhatIsAllowed) {
   EXPECT_THROW(parse({"--config", "no/such/file.ini"}), NotFoundError);
 }
 
+TEST(Settings, AKeyWithoutItsSectionNamesTheSection) {
+  const TemporaryFile bare("steps = 3\n"), elsewhere("[run]\nsteps = 3\n");
+  for (const TemporaryFile* file : {&bare, &elsewhere}) {
+    const std::string error = error_of({"--config", file->path()});
+    EXPECT_NE(error.find("did you mean flow.steps? put it below [flow]"), std::string::npos) << error;
+  }
+  const std::string line = error_of({"--steps", "3"});
+  EXPECT_NE(line.find("did you mean --flow.steps?"), std::string::npos) << line;
+}
+
+TEST(Settings, AnOptionIsGivenOnceOnTheCommandLine) {
+  const std::string error = error_of({"--flow.steps", "1", "--flow.steps", "2"});
+  for (const char* part : {"--flow.steps", "twice", "'1'", "'2'"})
+    EXPECT_NE(error.find(part), std::string::npos) << error;
+  const TemporaryFile file("[flow]\nsteps = 5\n");
+  EXPECT_EQ(flow_of({"--config", file.path(), "--flow.steps", "6"}).steps, 6);
+}
+
 TEST(Settings, AValueMayBeEmpty) {
   const TemporaryFile file("[prior]\nprompt = a boot\n");
   EXPECT_EQ(job_of({"--config", file.path()}).prior.prompt, "a boot");
