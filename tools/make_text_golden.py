@@ -14,13 +14,17 @@ Another vocabulary than the tiny one, for one's own check: with DWGF_TEXT_GOLDEN
 Written there:
   strings.json             a list of texts
   plain/, published/,      a tokenizer each (files that are as those of plain/ are left out): plain/ as transformers writes
-  exclamation/, single/      vocab.json, merges.txt; published/ with the special tokens as the directories of 1.5 describe
-                             them, with normalisation; exclamation/ padded with "!"; single/ as a single tokenizer.json
+  exclamation/, single/,     vocab.json, merges.txt; published/ with the special tokens as the directories of 1.5 describe
+  second/                    them, with normalisation; exclamation/ padded with "!"; single/ as a single tokenizer.json;
+                             second/ as the second one of SDXL, where "!" is a special token too
   ids.safetensors          NAME.ids: the tokens of the texts by each tokenizer, cut at 77, one after the other; NAME.lengths;
                              NAME.padded [32, 77]: of the first 32, padded. In float16 where that holds them, else float32
   sd1/, sd2/               a text encoder each (text_encoder/), quick_gelu and gelu, weights in float16; sd1's names without and
                              sd2's with the leading text_model. and a position_ids
-  encoder.safetensors      LIKE.tokens [1, 77] (float16), LIKE.context [1, 77, C] by float64 arithmetic
+  sdxl/                    two (text_encoder/, text_encoder_2/), the second with a projection and an eos_token_id of 2
+  encoder.safetensors      LIKE.tokens [1, 77] (float16), LIKE.context [1, 77, C] by float64 arithmetic; of sdxl, for the first
+                             of the prompts below and for the empty one (sdxl.empty): context, the penultimate states of both,
+                             and pooled, the projection of the second [1, P]
 """
 import argparse
 import collections
@@ -32,10 +36,11 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
 START, END = "<|startoftext|>", "<|endoftext|>"
 STRINGS, MOST_TOKENS = 2200, 77
+PROMPT = "a Photograph of an ASTRONAUT's café!"
 WORDS = """a an the and of photo photograph painting portrait shirt shoe dress coat bag boot sneaker trouser sandal pullover red blue
 green black white detailed high quality masterpiece in style by with on it's don't we're I've I'm you'll he'd oil canvas studio light
 soft background isolated 4k 8k 1990s 35mm f/1.8 realistic cat dog horse astronaut moon mountain river city night sunset""".split()
@@ -157,17 +162,24 @@ def write_tokenizers(out, vocabulary, merges):
     described = lambda text: {"content": text, "lstrip": False, "normalized": True, "rstrip": False,
                               "single_word": False}
     typed = lambda text: {"__type": "AddedToken", **described(text)}
+    special = lambda text, normalized: {**described(text), "normalized": normalized, "special": True}
     configs = {"plain": {**common, "pad_token": END},
                "published": {**common, "bos_token": typed(START), "eos_token": typed(END),
                              "unk_token": typed(END), "pad_token": END, "errors": "replace",
                              "add_prefix_space": False, "do_lower_case": True},
                "exclamation": {**common, "bos_token": typed(START), "eos_token": typed(END),
                                "unk_token": typed(END), "pad_token": END},
-               "single": common}
+               "single": common,
+               "second": {**common, "pad_token": "!", "unk_token": END, "errors": "replace",
+                          "add_prefix_space": False, "do_lower_case": True, "clean_up_tokenization_spaces": True,
+                          "added_tokens_decoder": {str(vocabulary["!"]): special("!", False),
+                                                   str(vocabulary[START]): special(START, True),
+                                                   str(vocabulary[END]): special(END, True)}}}
     maps = {"published": {"bos_token": described(START), "eos_token": described(END),
                           "unk_token": described(END), "pad_token": END},
             "exclamation": {"bos_token": described(START), "eos_token": described(END),
                             "unk_token": described(END), "pad_token": "!"}}
+    maps["second"] = maps["exclamation"]
     tokenizers = {}
     for name, config in configs.items():
         folder = out / name
@@ -184,7 +196,7 @@ def write_tokenizers(out, vocabulary, merges):
     whole = json.loads((single / "tokenizer.json").read_text("utf-8"))
     write_json(single / "tokenizer.json", whole)
     tokenizers["single"] = CLIPTokenizer.from_pretrained(single)
-    for name in ("published", "exclamation", "single"):  # the tests take these from plain/
+    for name in ("published", "exclamation", "single", "second"):  # the tests take these from plain/
         for file in ("vocab.json", "merges.txt"):
             (out / name / file).unlink()
     return tokenizers
@@ -200,43 +212,71 @@ def write_ids(out, tokenizers, strings, largest):
         padded = tokenizer(strings[:32], truncation=True, max_length=MOST_TOKENS,
                            padding="max_length")["input_ids"]
         stored[f"{name}.padded"] = torch.tensor(padded, dtype=kind)
-        if largest <= 2048 and name != "plain":  # small: what a tokenizer makes of the others is plain/'s
+        if largest <= 2048 and name not in ("plain", "second"):  # small: what a tokenizer makes of the others is plain/'s
             few = 600
             stored[f"{name}.lengths"] = stored[f"{name}.lengths"][:few].clone()
             stored[f"{name}.ids"] = stored[f"{name}.ids"][:int(stored[f"{name}.lengths"].sum(dtype=torch.float64))].clone()
     save_file(stored, out / "ids.safetensors")
 
 
-def write_encoder(out, like, tokenizer, size, seed):
-    two = like == "sd2"
-    channels = 12 if two else 8  # as the U-Nets of make_prior_golden.py
-    model = CLIPTextModel(CLIPTextConfig(
-        vocab_size=size, hidden_size=channels, intermediate_size=24, num_hidden_layers=3 if two else 2,
-                                         num_attention_heads=3 if two else 2,
-        max_position_embeddings=MOST_TOKENS, hidden_act="gelu" if two else "quick_gelu",
-                                         bos_token_id=size - 2, eos_token_id=size - 1,
-        pad_token_id=0 if two else size - 1))
+def write_encoder(folder, config, seed, projected=False):
+    """Random weights in float16, and the model as it is read from there, in float64."""
+    kind = CLIPTextModelWithProjection if projected else CLIPTextModel
+    model = kind(config)
     generator = torch.Generator().manual_seed(seed)
     for name, parameter in model.named_parameters():
         noise = torch.randn(parameter.shape, generator=generator)
         scale = 0.5 if "embedding" in name else parameter[0].numel() ** -0.5 if parameter.dim() > 1 else 0.1
         parameter.data = (1 + 0.2 * noise if "norm" in name and name.endswith("weight")
                           else scale * noise).half()
-    folder = out / like / "text_encoder"
     model.half().save_pretrained(folder)
+    # transformers' own attention forms its softmax in float32; LibTorch's does not
+    return kind.from_pretrained(folder, dtype=torch.float64, attn_implementation="sdpa").eval()
+
+
+def encoder_config(size, two, **others):
+    channels = 12 if two else 8  # as the U-Nets of make_prior_golden.py
+    return CLIPTextConfig(**{**dict(
+        vocab_size=size, hidden_size=channels, intermediate_size=24, num_hidden_layers=3 if two else 2,
+        num_attention_heads=3 if two else 2, max_position_embeddings=MOST_TOKENS,
+        hidden_act="gelu" if two else "quick_gelu", bos_token_id=size - 2, eos_token_id=size - 1,
+        pad_token_id=0 if two else size - 1), **others})
+
+
+def tokens_of(tokenizer, text):
+    return tokenizer(text, truncation=True, max_length=MOST_TOKENS, padding="max_length",
+                     return_tensors="pt")["input_ids"]
+
+
+def write_single_encoder(out, like, tokenizer, size, seed):
+    two = like == "sd2"
+    folder = out / like / "text_encoder"
+    model = write_encoder(folder, encoder_config(size, two), seed)
     file = folder / "model.safetensors"
     weights = {name.removeprefix("text_model."): tensor for name, tensor in load_file(file).items()}
     if two:
         weights = {"text_model." + name: tensor for name, tensor in weights.items()}
         weights["text_model.embeddings.position_ids"] = torch.arange(MOST_TOKENS)[None]
     save_file(weights, file, {"format": "pt"})
-    tokens = tokenizer("a Photograph of an ASTRONAUT's café!", truncation=True, max_length=MOST_TOKENS,
-                       padding="max_length", return_tensors="pt")["input_ids"]
+    tokens = tokens_of(tokenizer, PROMPT)
     with torch.no_grad():
-        # transformers' own attention forms its softmax in float32; LibTorch's does not
-        model = CLIPTextModel.from_pretrained(folder, dtype=torch.float64, attn_implementation="sdpa").eval()
         context = model(tokens).last_hidden_state
     return {f"{like}.tokens": tokens.half(), f"{like}.context": context.contiguous()}
+
+
+def write_two_encoders(out, tokenizers, size, seed):
+    first = write_encoder(out / "sdxl" / "text_encoder", encoder_config(size, False), seed)
+    published = dict(bos_token_id=0, eos_token_id=2, pad_token_id=1, projection_dim=10)
+    second = write_encoder(out / "sdxl" / "text_encoder_2", encoder_config(size, True, **published), seed + 1,
+                           projected=True)
+    stored = {}
+    for name, text in (("sdxl", PROMPT), ("sdxl.empty", "")):
+        with torch.no_grad():
+            ones = first(tokens_of(tokenizers["published"], text), output_hidden_states=True)
+            twos = second(tokens_of(tokenizers["second"], text), output_hidden_states=True)
+        stored[f"{name}.context"] = torch.cat([ones.hidden_states[-2], twos.hidden_states[-2]], -1).contiguous()
+        stored[f"{name}.pooled"] = twos.text_embeds.contiguous()
+    return stored
 
 
 def main():
@@ -255,7 +295,8 @@ def main():
     if options.vocabulary is None:
         golden = {}
         for seed, (like, name) in enumerate((("sd1", "published"), ("sd2", "exclamation")), start=1):
-            golden |= write_encoder(out, like, tokenizers[name], len(vocabulary), seed)
+            golden |= write_single_encoder(out, like, tokenizers[name], len(vocabulary), seed)
+        golden |= write_two_encoders(out, tokenizers, len(vocabulary), 3)
         save_file(golden, out / "encoder.safetensors")
     size = sum(file.stat().st_size for file in out.rglob("*") if file.is_file())
     print(f"{out}: {len(strings)} texts, {len(vocabulary)} tokens, {size / 1024:.0f} KiB")

@@ -27,6 +27,22 @@ std::map<std::string, at::Tensor> read_all(const fs::path& path) {
   return out;
 }
 
+namespace {
+
+void copy_tokenizer(const char* name, const fs::path& folder) {
+  const auto replace = fs::copy_options::recursive | fs::copy_options::overwrite_existing;
+  fs::create_directory(folder);
+  for (const char* part : {"plain", name}) fs::copy(data("text") / part, folder, replace);
+}
+
+}  // namespace
+
+void copy_text(const std::string& like, const fs::path& folder) {
+  fs::copy(data("text") / like, folder, fs::copy_options::recursive | fs::copy_options::overwrite_existing);
+  copy_tokenizer(like == "sd2" ? "exclamation" : "published", folder / "tokenizer");
+  if (like == "sdxl") copy_tokenizer("second", folder / "tokenizer_2");
+}
+
 const DdpmSchedule& schedule_of(const Prior& prior) {
   return dynamic_cast<const DdpmSchedule&>(*prior.path);
 }

@@ -21,6 +21,9 @@ fs::path data(const std::string& name);
 /// All tensors of a file, copied.
 std::map<std::string, at::Tensor> read_all(const fs::path& path);
 
+/// Into `folder`: the text encoders of `like` (sd1, sd2, sdxl) with the tokenizers that they go with.
+void copy_text(const std::string& like, const fs::path& folder);
+
 /// The noise path of a diffusion model.
 const DdpmSchedule& schedule_of(const Prior& prior);
 inline Level level_at(const Prior& prior, std::int64_t time) {

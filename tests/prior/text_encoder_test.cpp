@@ -1,5 +1,3 @@
-#include "prior/models/text_encoder.hpp"
-
 #include <map>
 
 #include <nlohmann/json.hpp>
@@ -7,6 +5,7 @@
 #include <dwgf/base/error.hpp>
 #include <dwgf/prior/families/stable_diffusion.hpp>
 
+#include "prior/models/prompt_encoder.hpp"
 #include "prior_files.hpp"
 
 namespace dwgf {
@@ -21,21 +20,14 @@ class WithTextEncoder : public ::testing::TestWithParam<const char*> {
  protected:
   void SetUp() override { make(GetParam()); }
   void make(const std::string& like) {
-    const auto replace = fs::copy_options::recursive | fs::copy_options::overwrite_existing;
-    fs::copy(test::data(like), root(), replace);
-    fs::copy(test::data("text") / like, root(), replace);
-    fs::create_directory(root() / "tokenizer");
-    fs::copy(test::data("text") / "plain", root() / "tokenizer", replace);
-    fs::copy(test::data("text") / (like == "sd2" ? "exclamation" : "published"), root() / "tokenizer",
-             replace);
+    fs::copy(test::data(like), root(), fs::copy_options::recursive | fs::copy_options::overwrite_existing);
+    test::copy_text(like, root());
     golden_ = test::read_all(test::data("text") / "encoder.safetensors");
   }
   const fs::path& root() const { return folder_.path(); }
   at::Tensor encode(const std::string& prompt, at::ScalarType type) const {
-    const Weights weights(root() / "text_encoder", "model");
     FileHashes hashes;
-    return encode_prompt(root(), read_text_encoder_config(root() / "text_encoder" / "config.json"), weights,
-                         prompt, at::TensorOptions(type), hashes);
+    return PromptEncoder(root(), "", at::TensorOptions(type)).encode(prompt, hashes).last;
   }
   std::unique_ptr<Prior> load(const PriorOptions& options) const {
     return load_stable_diffusion(root().string(), options);

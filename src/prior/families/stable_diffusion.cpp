@@ -17,7 +17,7 @@
 #include "prior/files/weights.hpp"
 #include "prior/models/autoencoder_codec.hpp"
 #include "prior/models/memory.hpp"
-#include "prior/models/text_encoder.hpp"
+#include "prior/models/prompt_encoder.hpp"
 #include "prior/models/unet_denoiser.hpp"
 #include "prior/nn/blocks.hpp"
 
@@ -26,8 +26,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kTextWeightsStem = "model";
-
 /// What a directory says of itself, and how it is to be loaded.
 class Loader {
  public:
@@ -35,7 +33,7 @@ class Loader {
   std::unique_ptr<Prior> load() const;
 
  private:
-  Conditioning conditioning(const std::optional<Weights>& text, FileHashes& hashes) const;
+  Conditioning conditioning(PromptEncoder* text, FileHashes& hashes) const;
   std::shared_ptr<const Denoiser> denoiser(const Weights& weights, FileHashes& hashes,
                                            std::shared_ptr<Fp32Retries> retries) const;
   std::shared_ptr<const Codec> codec(const Weights& weights, FileHashes& hashes,
@@ -67,8 +65,7 @@ Loader::Loader(const fs::path& directory, const PriorOptions& options)
         "model",
         directory.string(), unet_.latent_channels, autoencoder_.latent_channels);
   }
-  std::error_code ignored;
-  has_text_encoder_ = fs::is_directory(directory / "text_encoder", ignored);
+  has_text_encoder_ = has_text_encoder(directory, "");
   if (!options.prompt.empty() && options.context.defined())
     throw UsageError("prior: a prompt and a prompt's embedding were given; give one of them");
   if (!options.prompt.empty() && !has_text_encoder_) {
@@ -79,19 +76,18 @@ Loader::Loader(const fs::path& directory, const PriorOptions& options)
   }
 }
 
-Conditioning Loader::conditioning(const std::optional<Weights>& text, FileHashes& hashes) const {
+Conditioning Loader::conditioning(PromptEncoder* text, FileHashes& hashes) const {
   const std::int64_t channels = unet_.context_channels;
   at::Tensor context = options_.context;
   if (text) {
-    const TextEncoderConfig config = read_text_encoder_config(text->folder() / "config.json");
-    if (config.channels != channels) {
+    if (text->config().channels != channels) {
       throw DataError(
           "prior: the text encoder in {} makes embeddings of {} channels (its hidden_size), but the U-Net in "
           "{} needs {} (its cross_attention_dim); take both from one model",
-          text->folder().string(), config.channels, directory_.string(), channels);
+          text->weights().folder().string(), text->config().channels, directory_.string(), channels);
     }
     // Run once, so that half precision would save nothing.
-    context = encode_prompt(directory_, config, *text, options_.prompt, tensors_, hashes);
+    context = text->encode(options_.prompt, hashes).last;
   }
   if (!context.defined()) return {.tokens = at::zeros({1, 1, channels}, tensors_)};
   if (context.dim() != 3 || context.size(0) != 1 || context.size(1) < 1 || context.size(2) != channels) {
@@ -176,15 +172,15 @@ std::unique_ptr<Prior> Loader::load() const {
   const Weights unet_weights(directory_ / "unet", kWeightsStem);
   const Weights autoencoder_weights(directory_ / "vae", kWeightsStem);
   std::vector<const Weights*> all_weights = {&unet_weights, &autoencoder_weights};
-  std::optional<Weights> text_weights;
+  std::unique_ptr<PromptEncoder> text;
   if (!options_.context.defined() && has_text_encoder_) {
-    text_weights.emplace(directory_ / "text_encoder", kTextWeightsStem);
-    all_weights.push_back(&*text_weights);
+    text = std::make_unique<PromptEncoder>(directory_, "", tensors_);
+    all_weights.push_back(&text->weights());
   }
 
   auto prior = std::make_unique<Prior>();
   prior->path = std::make_shared<DdpmSchedule>(schedule_);
-  prior->conditioning = conditioning(text_weights, hashes);
+  prior->conditioning = conditioning(text.get(), hashes);
   prior->denoiser = denoiser(unet_weights, hashes, prior->retries);
   prior->codec = codec(autoencoder_weights, hashes, prior->retries);
   prior->geometry = {.image_channels = autoencoder_.image_channels,

@@ -1,5 +1,6 @@
 #include "prior/models/text_encoder.hpp"
 
+#include <algorithm>
 #include <string_view>
 #include <utility>
 
@@ -8,7 +9,8 @@
 #include <dwgf/base/error.hpp>
 
 #include "prior/files/config_file.hpp"
-#include "prior/files/tokenizer.hpp"
+#include "prior/files/json_file.hpp"
+#include "prior/files/weights.hpp"
 
 namespace dwgf {
 namespace {
@@ -91,6 +93,18 @@ class TextEncoderLayer : public torch::nn::Module {
   std::shared_ptr<LayerNorm> norm1_, norm2_;
 };
 
+namespace {
+
+/// What transformers loads such a file as; a CLIPTextModel's has a projection_dim too.
+bool has_projection(const std::filesystem::path& config) {
+  const nlohmann::json content = read_json_object(config);
+  const auto classes = content.find("architectures");
+  return classes != content.end() && classes->is_array() &&
+         std::ranges::find(*classes, "CLIPTextModelWithProjection") != classes->end();
+}
+
+}  // namespace
+
 TextEncoderConfig read_text_encoder_config(const std::filesystem::path& path) {
   const ConfigFile file(path, {"CLIPTextModel"});
   file.text("model_type", "clip_text_model", {"clip_text_model"});
@@ -106,6 +120,10 @@ TextEncoderConfig read_text_encoder_config(const std::filesystem::path& path) {
   config.positions = file.integer("max_position_embeddings", config.positions, 2, kMostPositions);
   config.quick_gelu = file.text("hidden_act", "quick_gelu", {"quick_gelu", "gelu"}) == "quick_gelu";
   file.check_divides("num_attention_heads", config.heads, config.channels);
+  if (has_projection(path)) {
+    config.projection = file.integer("projection_dim", 512, 1, kMostChannels);
+    config.end = file.integer("eos_token_id", config.end, 0, kMostTokens);
+  }
   return config;
 }
 
@@ -114,7 +132,8 @@ std::optional<std::string> text_encoder_parameter(const std::string& stored_name
   return same_name(stored_name.starts_with(kPrefix) ? stored_name.substr(kPrefix.size()) : stored_name);
 }
 
-TextEncoder::TextEncoder(const TextEncoderConfig& config, const at::TensorOptions& options) {
+TextEncoder::TextEncoder(const TextEncoderConfig& config, const at::TensorOptions& options)
+    : end_(config.end) {
   struct Group : torch::nn::Module {};
   const auto embeddings = register_module("embeddings", std::make_shared<Group>());
   const auto table = [&](const char* name, std::int64_t rows) {
@@ -128,39 +147,36 @@ TextEncoder::TextEncoder(const TextEncoderConfig& config, const at::TensorOption
   for (std::int64_t i = 0; i < config.layers; ++i)
     layers_->add(std::make_shared<TextEncoderLayer>(config, options));
   final_norm_ = register_module("final_layer_norm", std::make_shared<LayerNorm>(config.channels, options));
+  if (config.projection > 0) {
+    projection_ = register_module(
+        "text_projection", std::make_shared<Linear>(config.channels, config.projection, false, options));
+  }
 }
 
-at::Tensor TextEncoder::forward(const at::Tensor& tokens) const {
+EncodedPrompt TextEncoder::forward(const at::Tensor& tokens) const {
+  EncodedPrompt out;
   at::Tensor x = at::embedding(token_embedding_, tokens) +
                  position_embedding_.narrow(0, 0, tokens.size(1));  // [1, T, C]
-  for (std::size_t i = 0; i < layers_->size(); ++i) x = (*layers_)[i].forward(x);
-  return final_norm_->forward(x);
-}
+  for (std::size_t i = 0; i < layers_->size(); ++i) {
+    out.penultimate = x;
+    x = (*layers_)[i].forward(x);
+  }
+  out.last = final_norm_->forward(x);
+  if (!projection_) return out;
 
-at::Tensor encode_prompt(const std::filesystem::path& directory, const TextEncoderConfig& config,
-                         const Weights& weights, const std::string& prompt, const at::TensorOptions& options,
-                         FileHashes& hashes) {
-  const Tokenizer tokenizer(directory / "tokenizer");
-  if (tokenizer.vocabulary_size() != config.vocabulary) {
+  // Configurations older than https://github.com/huggingface/transformers/pull/24773 all say 2.
+  constexpr std::int64_t kNotSaid = 2;
+  const at::Tensor is_end = tokens[0].eq(end_ == kNotSaid ? tokens.max().item<std::int64_t>() : end_);
+  if (!is_end.any().item<bool>()) {
     throw DataError(
-        "prior: the tokenizer's vocabulary {} has {} tokens, but the text encoder in {} was trained on {} "
-        "(its vocab_size); take both from one model",
-        tokenizer.vocabulary_file().string(), tokenizer.vocabulary_size(), weights.folder().string(),
-        config.vocabulary);
+        "prior: a prompt's tokens do not have the text encoder's eos_token_id, {}, which its tokenizer "
+        "should "
+        "put at the end; take both from one model",
+        end_);
   }
-  const std::int64_t length = tokenizer.max_length().value_or(config.positions);
-  if (length > config.positions) {
-    throw DataError(
-        "prior: the tokenizer in {} makes {} tokens (its model_max_length), but the text encoder in {} takes "
-        "{} at most (its max_position_embeddings); take both from one model",
-        (directory / "tokenizer").string(), length, weights.folder().string(), config.positions);
-  }
-  const auto numbers = tokenizer.encode(prompt, length);
-  const at::NoGradGuard no_grad;
-  const auto encoder = load_model<TextEncoder>(config, weights, text_encoder_parameter, options, hashes);
-  const at::Tensor tokens =
-      at::tensor(at::ArrayRef<std::int64_t>(numbers), at::kLong).unsqueeze(0).to(options.device());  // [1, T]
-  return encoder->forward(tokens);
+  const auto at = is_end.to(at::kInt).argmax().item<std::int64_t>();  // the first
+  out.pooled = projection_->forward(out.last.select(1, at));
+  return out;
 }
 
 }  // namespace dwgf
