@@ -219,6 +219,7 @@ StoredImage StoredImages::read(std::int64_t row, Estimates estimates) {
       linear_mmse_key_ = key;
     }
     image.linear_mmse = linear_mmse_->estimate(image.measurement).to(at::kFloat);
+    image.linear_mmse_std = linear_mmse_->deviation().to(at::kFloat);
   }
   return image;
 }

@@ -30,6 +30,7 @@ struct StoredImage {
   at::Tensor particles;                    ///< [N, C, H, W]
   at::Tensor baseline;                     ///< the operator's trivial inverse of the measurement
   at::Tensor linear_mmse;                  ///< for linear operators and priors that carry image statistics
+  at::Tensor linear_mmse_std;              ///< of each pixel, by the same Gaussian
   std::map<double, at::Tensor> quantiles;  ///< by their probability
   std::optional<double> crps, diversity, chi_squared, ksd, seconds;  ///< posterior_products.hpp
   double sigma = 0.0;                                                ///< of the noise, given or estimated

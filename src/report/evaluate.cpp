@@ -97,14 +97,15 @@ class TablePrinter final : public Printer {
     const int margin = static_cast<int>(longest);
     std::printf("%-*s", margin, "");
     for (const QualityMetric& metric : evaluator_.quality())
-      std::printf(" %*s", width(metric), metric.title.c_str());
+      std::printf(" %*s%*s", width(metric), metric.title.c_str(), kErrorWidth, "");
     std::printf(" %8s\n", "FID");
     for (std::size_t c = 0; c < Scores::columns().size(); ++c) {
       const Scores::Column& column = Scores::columns()[c];
       const bool is_baseline = column.field == &Scores::baseline && !baseline_.empty();
       std::printf("%-*s", margin, is_baseline ? baseline_.c_str() : column.title);
       for (std::size_t m = 0; m < evaluator_.quality().size(); ++m)
-        cell(summary.quality(m, c), width(evaluator_.quality()[m]), evaluator_.quality()[m].digits);
+        cell(summary.quality(m, c), width(evaluator_.quality()[m]), evaluator_.quality()[m].digits,
+             kErrorWidth);
       cell(fid_.*column.field, 8, 2);
       std::printf("\n");
     }
@@ -113,10 +114,11 @@ class TablePrinter final : public Printer {
       const PosteriorMetric& metric = evaluator_.posterior()[m];
       std::printf("%-*s", margin, metric.title.c_str());
       cell(summary.posterior(m), 10, metric.digits);
-      if (metric.name == "coverage" && summary.posterior(m)) std::printf("   %s", of_intervals().c_str());
+      if (metric.name == "coverage" && summary.posterior(m).value())
+        std::printf("   %s", of_intervals().c_str());
       std::printf("\n");
     }
-    std::printf("means over %lld of %lld images; -: does not apply\n",
+    std::printf("means over %lld of %lld images +- standard error over images; -: does not apply\n",
                 static_cast<long long>(summary.images()), static_cast<long long>(total));
     if (!verdicts.empty()) std::printf("\nverdicts, the worst first\n%s\n", lines_of(verdicts).c_str());
   }
@@ -124,6 +126,17 @@ class TablePrinter final : public Printer {
  private:
   static int width(const QualityMetric& metric) {
     return std::max(8, static_cast<int>(metric.title.size()) + 1);
+  }
+
+  /// What follows a mean: " +- 0.0123".
+  static constexpr int kErrorWidth = 10;
+
+  static void cell(const MeanOverImages& mean, int width, int digits, int error_width = 0) {
+    cell(mean.value(), width, digits);
+    char text[32] = "";
+    if (const auto error = mean.error(); error && *error < 1e5)
+      std::snprintf(text, sizeof text, " +- %.*f", digits, *error);
+    std::printf("%-*s", error_width, text);
   }
 
   static void cell(const std::optional<double>& value, int width, int digits) {
@@ -177,19 +190,15 @@ class JsonPrinter final : public Printer {
   }
 
   void summary(const Summary& summary, std::int64_t total, const std::vector<Verdict>& verdicts) override {
-    Json whole;
-    for (std::size_t m = 0; m < evaluator_.quality().size(); ++m) {
-      Json columns;
-      for (std::size_t c = 0; c < Scores::columns().size(); ++c)
-        columns[Scores::columns()[c].name] = to_json(summary.quality(m, c));
-      whole[evaluator_.quality()[m].name] = columns;
-    }
+    Json whole = numbers(summary, [](const MeanOverImages& mean) { return mean.value(); });
     whole["fid"] = to_json(fid_);
-    for (std::size_t m = 0; m < evaluator_.posterior().size(); ++m)
-      whole[evaluator_.posterior()[m].name] = to_json(summary.posterior(m));
+    whole["standard_errors"] = numbers(summary, [](const MeanOverImages& mean) { return mean.error(); });
     const PosteriorContext& context = evaluator_.context();
-    whole["interval_level"] = context.level();
-    whole["attainable_level"] = attainable_level(context.particles, context.lower, context.upper);
+    whole["interval_level"] = decimal(context.level());
+    whole["attainable_level"] =
+        context.particles > 1
+            ? Json(decimal(attainable_level(context.particles, context.lower, context.upper)))
+            : Json();
     whole["decoder_error"] = context.decoder_error > 0 ? Json(context.decoder_error) : Json();
     whole["baseline_name"] = baseline_.empty() ? Json() : Json(baseline_);
     whole["images"] = summary.images();
@@ -199,6 +208,24 @@ class JsonPrinter final : public Printer {
   }
 
  private:
+  /// Of every metric, as its name says.
+  template <class Number>
+  Json numbers(const Summary& summary, const Number& number) const {
+    Json whole;
+    for (std::size_t m = 0; m < evaluator_.quality().size(); ++m) {
+      Json columns;
+      for (std::size_t c = 0; c < Scores::columns().size(); ++c)
+        columns[Scores::columns()[c].name] = to_json(number(summary.quality(m, c)));
+      whole[evaluator_.quality()[m].name] = columns;
+    }
+    for (std::size_t m = 0; m < evaluator_.posterior().size(); ++m)
+      whole[evaluator_.posterior()[m].name] = to_json(number(summary.posterior(m)));
+    return whole;
+  }
+
+  /// 0.9 for what differences of decimals make of it, 0.8999999999999999.
+  static double decimal(double value) { return std::round(value * 1e12) / 1e12; }
+
   const Evaluator& evaluator_;
   std::string baseline_;
   Scores fid_;
@@ -283,17 +310,8 @@ ImageEvaluation Evaluator::evaluate(std::int64_t row, const StoredImage& image) 
   return evaluation;
 }
 
-void Summary::Mean::add(double value, double by) {
-  sum += by * value;
-  weight += by;
-}
-
-std::optional<double> Summary::Mean::value() const {
-  return weight > 0 ? std::optional(sum / weight) : std::nullopt;
-}
-
 Summary::Summary(std::size_t quality, std::size_t posterior)
-    : quality_(quality, std::vector<Mean>(Scores::columns().size())), posterior_(posterior) {}
+    : quality_(quality, std::vector<MeanOverImages>(Scores::columns().size())), posterior_(posterior) {}
 
 void Summary::add(const ImageEvaluation& image) {
   ++images_;
@@ -307,12 +325,12 @@ void Summary::add(const ImageEvaluation& image) {
   }
 }
 
-std::optional<double> Summary::quality(std::size_t metric, std::size_t column) const {
-  return quality_[metric][column].value();
+const MeanOverImages& Summary::quality(std::size_t metric, std::size_t column) const {
+  return quality_[metric][column];
 }
 
-std::optional<double> Summary::posterior(std::size_t metric) const {
-  return posterior_[metric].value();
+const MeanOverImages& Summary::posterior(std::size_t metric) const {
+  return posterior_[metric];
 }
 
 ExitCode evaluate_command(Collective& world, const Settings& settings) {

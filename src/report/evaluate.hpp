@@ -11,6 +11,7 @@
 
 #include "input/settings.hpp"
 #include "job/stored_image.hpp"
+#include "report/mean_over_images.hpp"
 #include "report/metrics.hpp"
 
 namespace dwgf {
@@ -54,18 +55,13 @@ class Summary {
   void add(const ImageEvaluation& image);
 
   std::int64_t images() const { return images_; }
-  std::optional<double> quality(std::size_t metric, std::size_t column) const;
-  std::optional<double> posterior(std::size_t metric) const;
+  const MeanOverImages& quality(std::size_t metric, std::size_t column) const;
+  const MeanOverImages& posterior(std::size_t metric) const;
 
  private:
-  struct Mean {
-    double sum = 0.0, weight = 0.0;
-    void add(double value, double weight);
-    std::optional<double> value() const;
-  };
   std::int64_t images_ = 0;
-  std::vector<std::vector<Mean>> quality_;
-  std::vector<Mean> posterior_;
+  std::vector<std::vector<MeanOverImages>> quality_;
+  std::vector<MeanOverImages> posterior_;
 };
 
 /// Collective over `world`, which shares out the images for FID; the rest is the first rank's.

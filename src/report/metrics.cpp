@@ -8,6 +8,7 @@
 #include <dwgf/metric/image_quality.hpp>
 
 #include "metric/lpips.hpp"
+#include "posterior/forecast_scores.hpp"
 #include "report/metric_network.hpp"
 
 namespace dwgf {
@@ -43,6 +44,31 @@ std::optional<Weighted> crps(const StoredImage& image, const PosteriorContext&) 
   return Weighted{sum / static_cast<double>(sorted.size(0))};
 }
 
+/// Mean over the pixels of a Gaussian forecast's CRPS; a deviation that is not there is 0.
+std::optional<Weighted> gaussian_crps_of(const at::Tensor& estimate, const at::Tensor& deviation,
+                                         const at::Tensor& truth) {
+  if (!estimate.defined() || !truth.defined() || estimate.sizes() != truth.sizes()) return std::nullopt;
+  const at::Tensor x = as_doubles(estimate), y = as_doubles(truth),
+                   s = deviation.defined() ? as_doubles(deviation) : at::zeros_like(x);
+  double sum = 0.0;
+  for (std::int64_t k = 0; k < x.numel(); ++k)
+    sum += gaussian_crps(x.data_ptr<double>()[k], s.data_ptr<double>()[k], y.data_ptr<double>()[k]);
+  return given(sum / static_cast<double>(x.numel()));
+}
+
+std::optional<Weighted> crps_of_baseline(const StoredImage& image, const PosteriorContext&) {
+  return gaussian_crps_of(image.baseline, {}, image.truth);
+}
+
+std::optional<Weighted> crps_of_linear_mmse(const StoredImage& image, const PosteriorContext&) {
+  return gaussian_crps_of(image.linear_mmse, image.linear_mmse_std, image.truth);
+}
+
+std::optional<Weighted> energy(const StoredImage& image, const PosteriorContext&) {
+  if (!image.truth.defined() || !image.particles.defined()) return std::nullopt;
+  return given(energy_score(image.particles, image.truth));
+}
+
 Coverage coverage_of(const at::Tensor& intervals, const at::Tensor& truth) {
   Coverage coverage;
   const at::Tensor y = as_doubles(truth), bounds = intervals.contiguous();
@@ -58,7 +84,7 @@ std::optional<Weighted> share(std::int64_t part, std::int64_t whole) {
 }
 
 std::optional<Coverage> coverage(const StoredImage& image, const PosteriorContext& context) {
-  if (!image.truth.defined()) return std::nullopt;
+  if (!image.truth.defined() || context.particles < 2) return std::nullopt;
   const at::Tensor intervals = credible_intervals(image, context);
   if (!intervals.defined()) return std::nullopt;
   return coverage_of(intervals, image.truth);
@@ -75,6 +101,7 @@ std::optional<Weighted> clipped_coverage(const StoredImage& image, const Posteri
 }
 
 std::optional<Weighted> width(const StoredImage& image, const PosteriorContext& context) {
+  if (context.particles < 2) return std::nullopt;
   const at::Tensor intervals = credible_intervals(image, context);
   if (!intervals.defined()) return std::nullopt;
   const at::Tensor shown = intervals.clamp(-1, 1);
@@ -99,7 +126,8 @@ std::optional<Weighted> chi_squared_of_mean(const StoredImage& image, const Post
   return chi_squared_of(image, image.mean.unsqueeze(0));
 }
 
-std::optional<Weighted> diversity(const StoredImage& image, const PosteriorContext&) {
+std::optional<Weighted> diversity(const StoredImage& image, const PosteriorContext& context) {
+  if (context.particles < 2) return std::nullopt;
   if (image.diversity) return given(image.diversity);
   if (!image.particles.defined()) return std::nullopt;
   const at::Tensor sorted = sorted_by_pixel(image.particles);
@@ -173,6 +201,13 @@ std::vector<PosteriorMetric> posterior_metrics() {
   return {
       {"crps", "CRPS", "continuous ranked probability score on [-1, 1], mean over pixels; smaller is better",
        4, crps},
+      {"crps_baseline", "CRPS of the baseline", "of a point forecast: its mean absolute error", 4,
+       crps_of_baseline},
+      {"crps_linear_mmse", "CRPS of linear MMSE", "of the Gaussian whose mean that estimate is", 4,
+       crps_of_linear_mmse},
+      {"energy_score", "energy score",
+       "CRPS of all pixels together, on the scale of one; from stored particles (store.particles)", 4,
+       energy},
       {"coverage", "coverage", "share of pixels with |truth| < 0.99 whose truth lies in their interval", 3,
        inner_coverage},
       {"coverage_clipped", "coverage, clipped pixels",

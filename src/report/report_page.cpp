@@ -45,6 +45,12 @@ std::string percent(double share) {
   return text;
 }
 
+/// A mean with its standard error over images.
+std::string number(const MeanOverImages& mean, int digits) {
+  const std::optional<double> error = mean.error();
+  return number(mean.value(), digits) + (error ? " \u00b1 " + number(*error, digits) : "");
+}
+
 std::string counted(std::int64_t count, const char* one, const char* many) {
   return formatted("{} {}", count, count == 1 ? one : many);
 }
@@ -156,9 +162,13 @@ List summary_of_one(const All& all) {
     rows.push_back(quality_row(data, title_of(data, column), c, column.field == &Scores::mean));
   }
   return {
-      table("quality", formatted("Quality of the estimates, means over {}; -: does not apply", sampled(data)),
+      table("quality",
+            formatted("Quality of the estimates, means over {} \u00b1 standard errors; -: does not apply",
+                      sampled(data)),
             heads, rows),
-      table("posterior", formatted("The posterior, means over {}; coverage over pixels", sampled(data)),
+      table("posterior",
+            formatted("The posterior, means over {} \u00b1 standard errors over images; coverage over pixels",
+                      sampled(data)),
             {"metric", "value"}, posterior_rows(all))};
 }
 
@@ -191,7 +201,8 @@ void add_problem(const ReportData& problem, const All& all, std::vector<Row>& ro
     if (column.field == &Scores::mean) mean = c;
     if (column.field != &Scores::baseline && column.field != &Scores::linear_mmse) continue;
     bool any = false;
-    for (std::size_t m = 0; m < problem.quality.size(); ++m) any = any || problem.summary.quality(m, c);
+    for (std::size_t m = 0; m < problem.quality.size(); ++m)
+      any = any || problem.summary.quality(m, c).value();
     if (any) rows.push_back(compared(problem, title_of(problem, column), c, false));
   }
   for (const ReportData& data : all)
@@ -213,8 +224,9 @@ List summary_of_several(const All& all) {
       add_problem(*data, all, rows);
   }
   return {table("comparison",
-                "Posterior means (bold) beside what costs nothing; means over images, coverage over pixels; "
-                "-: does not apply",
+                "Posterior means (bold) beside what costs nothing; means over images \u00b1 standard errors, "
+                "coverage "
+                "over pixels; -: does not apply",
                 heads, rows),
           table("posterior", "The posteriors", labelled("metric", all), posterior_rows(all))};
 }
@@ -265,12 +277,19 @@ std::string about_intervals(const ReportData& data) {
   return text;
 }
 
+/// In percent, with its standard error.
+std::string share(const MeanOverImages& mean) {
+  if (!mean.value()) return "-";
+  const std::optional<double> error = mean.error();
+  return error ? formatted("{} \u00b1 {} %", number(100 * *mean.value(), 1), number(100 * *error, 1))
+               : percent(*mean.value());
+}
+
 Row coverage_row(const ReportData& data) {
   Row row{data.label.empty() ? data.words.method : data.label, {}, false, about_intervals(data)};
   for (std::size_t m = 0; m < data.posterior.size(); ++m) {
     if (!data.posterior[m].name.starts_with("coverage")) continue;
-    const std::optional<double> share = data.summary.posterior(m);
-    row.cells.push_back(share ? percent(*share) : "-");
+    row.cells.push_back(share(data.summary.posterior(m)));
   }
   return row;
 }

@@ -34,32 +34,10 @@ std::string percent(double share) {
   return text;
 }
 
-struct Mean {
-  double value = 0.0, error = 0.0;  ///< its standard error, 0 for one value
-  std::size_t count = 0;
-};
-
-/// Weighted, and the error of such a ratio.
-Mean mean_of(const std::vector<double>& values, const std::vector<double>& weights) {
-  Mean mean{.count = values.size()};
-  if (values.empty()) return mean;
-  double whole = 0.0, squares = 0.0;
-  for (std::size_t k = 0; k < values.size(); ++k) {
-    mean.value += weights[k] * values[k];
-    whole += weights[k];
-  }
-  mean.value /= whole;
-  for (std::size_t k = 0; k < values.size(); ++k) {
-    const double deviation = weights[k] * (values[k] - mean.value);
-    squares += deviation * deviation;
-  }
-  const auto n = static_cast<double>(values.size());
-  if (values.size() > 1) mean.error = std::sqrt(squares * n / (n - 1)) / whole;
+MeanOverImages mean_of(const std::vector<double>& values) {
+  MeanOverImages mean;
+  for (const double value : values) mean.add(value);
   return mean;
-}
-
-Mean mean_of(const std::vector<double>& values) {
-  return mean_of(values, std::vector<double>(values.size(), 1.0));
 }
 
 // --- The rules, in the order of the table ---
@@ -113,7 +91,7 @@ std::optional<Verdict> wrong_scale(const JudgedRun& run) {
   for (const JudgedImage& image : run.images)
     if (image.loudness > Limits::kLoudness) loud.push_back(image.loudness);
   if (!loud.empty()) {
-    const double value = mean_of(loud).value;
+    const double value = *mean_of(loud).value();
     return Verdict{.severity = Severity::serious,
                    .value = value,
                    .text = formatted("the measurements of {} of {} images are {} times as large as those of "
@@ -172,18 +150,19 @@ std::optional<Verdict> below(const JudgedRun& run, const Rival& rival) {
   std::vector<double> differences;
   for (const JudgedImage& image : run.images)
     if (image.mean && image.*rival.psnr) differences.push_back(*image.mean - *(image.*rival.psnr));
-  const Mean mean = mean_of(differences);
-  if (mean.count == 0) return std::nullopt;
+  const MeanOverImages mean = mean_of(differences);
+  if (mean.count() == 0) return std::nullopt;
+  const double difference = *mean.value(), error = mean.error().value_or(0.0);
   const auto worse = std::count_if(differences.begin(), differences.end(), [](double d) { return d < 0; });
-  const bool in_all = worse == static_cast<std::ptrdiff_t>(mean.count);
+  const bool in_all = worse == static_cast<std::ptrdiff_t>(mean.count());
   const double least = -rival.allowed;  // of the mean difference
-  const bool is_below = mean.count < Limits::kFewImages
-                            ? in_all && mean.value < least - Limits::kFewImagesDecibel
-                            : (in_all && rival.every) || mean.value < least - rival.errors * mean.error;
+  const bool is_below = mean.count() < Limits::kFewImages
+                            ? in_all && difference < least - Limits::kFewImagesDecibel
+                            : (in_all && rival.every) || difference < least - rival.errors * error;
   if (!is_below) return std::nullopt;
-  return Verdict{.value = mean.value,
+  return Verdict{.value = difference,
                  .text = formatted("the posterior mean is {} dB below {}, in {} of {} images",
-                                   rounded(-mean.value), rival.name, worse, mean.count)};
+                                   rounded(-difference), rival.name, worse, mean.count())};
 }
 
 std::optional<Verdict> below_baseline(const JudgedRun& run) {
@@ -210,37 +189,35 @@ std::optional<Verdict> below_linear_mmse(const JudgedRun& run) {
 
 /// Coverage, what exchangeable particles have, and the room between.
 struct Covered {
-  Mean mean;
+  MeanOverImages mean;
   double expected = 0.0, room = 0.0;
+  double share() const { return mean.value().value_or(0.0); }
 };
 
 std::optional<Covered> covered(const JudgedRun& run) {
-  std::vector<double> shares, pixels;
-  for (const JudgedImage& image : run.images) {
-    if (!image.coverage) continue;
-    shares.push_back(*image.coverage);
-    pixels.push_back(image.inner);
-  }
-  Covered covered{.mean = mean_of(shares, pixels),
-                  .expected = attainable_level(run.context.particles, run.context.lower, run.context.upper)};
-  if (shares.empty() || covered.expected < Limits::kLeastLevel) return std::nullopt;
-  covered.room = shares.size() < Limits::kFewImages
+  Covered covered{.expected = attainable_level(run.context.particles, run.context.lower, run.context.upper)};
+  for (const JudgedImage& image : run.images)
+    if (image.coverage) covered.mean.add(*image.coverage, image.inner);
+  if (covered.mean.count() == 0 || covered.expected < Limits::kLeastLevel) return std::nullopt;
+  covered.room = covered.mean.count() < Limits::kFewImages
                      ? Limits::kFewImagesCoverage
-                     : Limits::kCoverage + Limits::kErrors * covered.mean.error;
+                     : Limits::kCoverage + Limits::kErrors * covered.mean.error().value_or(0.0);
   return covered;
 }
 
+/// "hold 54.9 +- 2.9 % of the true pixels, where ..."
 std::string coverage_words(const JudgedRun& run, const Covered& found) {
+  const std::optional<double> error = found.mean.error();
   return formatted(
-      "{} of the true pixels lie in their {} % intervals, where {} particles whose spread is as "
-      "large as their errors reach {} on average",
-      percent(found.mean.value), rounded(100 * run.context.level()), run.context.particles,
+      "hold {}{} % of the true pixels, where {} particles as far apart as they are from the truth would hold "
+      "{} on average",
+      rounded(100 * found.share()), error ? " +- " + rounded(100 * *error) : "", run.context.particles,
       percent(found.expected));
 }
 
 std::optional<Verdict> intervals_too_narrow(const JudgedRun& run) {
   const auto found = covered(run);
-  if (!found || found->mean.value >= found->expected - found->room) return std::nullopt;
+  if (!found || found->share() >= found->expected - found->room) return std::nullopt;
   std::string advice =
       "take them as pictures, not as error bars; for these flow.preset = bayes, and 19 "
       "particles or more";
@@ -249,16 +226,18 @@ std::optional<Verdict> intervals_too_narrow(const JudgedRun& run) {
                  ? "the prior is narrower than these images are; one trained on such images helps"
                  : "what the autoencoder cannot draw is missing from the spread: evaluate --decoder-error "
                    "with images like these adds it";
-  return Verdict{.value = found->mean.value,
-                 .text = coverage_words(run, *found) + ": the intervals are too narrow",
+  return Verdict{.value = found->share(),
+                 .text = formatted("the {} % intervals are too narrow to be error bars: they {}",
+                                   rounded(100 * run.context.level()), coverage_words(run, *found)),
                  .advice = advice};
 }
 
 std::optional<Verdict> intervals_too_wide(const JudgedRun& run) {
   const auto found = covered(run);
-  if (!found || found->mean.value <= found->expected + found->room) return std::nullopt;
-  return Verdict{.value = found->mean.value,
-                 .text = coverage_words(run, *found) + ": the intervals are wider than they need be",
+  if (!found || found->share() <= found->expected + found->room) return std::nullopt;
+  return Verdict{.value = found->share(),
+                 .text = formatted("the {} % intervals are wider than they need be: they {}",
+                                   rounded(100 * run.context.level()), coverage_words(run, *found)),
                  .advice = run.context.decoder_error > 0
                                ? "measure --decoder-error on images like these"
                                : "check that problem.sigma is not above the noise; more steps (flow.grid)"};

@@ -1,6 +1,7 @@
 // What results files keep of the particles' distribution, against the particles themselves.
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <sstream>
 
 #include <gtest/gtest.h>
@@ -88,7 +89,7 @@ TEST_F(Posterior, EvaluateHasCoverageAndItsKin) {
   }
   EXPECT_NEAR(image.at("coverage"), covered / inner, 1e-12);
   EXPECT_NEAR(image.at("crps"), file.read_floats("/posterior/crps", 2)[0], 1e-9);
-  EXPECT_NEAR(summary.at("interval_level"), 0.9, 1e-12);
+  EXPECT_EQ(summary.at("interval_level").dump(), "0.9");
   EXPECT_NEAR(summary.at("attainable_level"), 0.6, 1e-12);
   for (const char* name :
        {"coverage", "crps", "chi_squared", "chi_squared_mean", "diversity", "seconds", "interval_width"})
@@ -104,6 +105,59 @@ TEST_F(Posterior, EvaluateHasCoverageAndItsKin) {
   const Finished measured = run(0, {"evaluate", results(), "--json", "--decoder-error", pictures()});
   expect_code(measured, 0);
   EXPECT_GT(json::parse(measured.out).at("summary").at("decoder_error"), 0.0);
+}
+
+TEST_F(Posterior, EveryMeanHasItsStandardErrorOverImages) {
+  const Finished finished = run(0, {"evaluate", results(), "--json"});
+  expect_code(finished, 0);
+  const json whole = json::parse(finished.out), errors = whole.at("summary").at("standard_errors");
+  const auto error_of = [&](const std::function<double(const json&)>& value) {
+    double sum = 0, squares = 0;
+    for (const json& image : whole.at("images")) {
+      sum += value(image) / 3;
+      squares += value(image) * value(image) / 3;
+    }
+    return std::sqrt((squares - sum * sum) / 2);  // of 3 images
+  };
+  EXPECT_NEAR(errors.at("psnr").at("mean"),
+              error_of([](const json& image) { return image.at("psnr").at("mean").get<double>(); }), 1e-6);
+  for (const char* name : {"crps", "crps_baseline", "energy_score", "chi_squared"})
+    EXPECT_NEAR(errors.at(name), error_of([&](const json& image) { return image.at(name).get<double>(); }),
+                1e-6)
+        << name;
+  EXPECT_GT(errors.at("coverage"), 0.0);
+  EXPECT_TRUE(errors.at("ksd").is_null());
+  expect_code(run(0, {"evaluate", results()}), 0);
+}
+
+// Of a quantised image the baseline is the measurement.
+TEST_F(Posterior, TheCrpsOfTheBaselineIsItsMeanAbsoluteError) {
+  const fs::path out = folder / "quantised.h5";
+  fs::remove(out);
+  expect_code(run(0, small_job(pictures(), out, {"--problem.operator", "quantise:8", "--input.count", "1"})),
+              0);
+  const Finished finished = run(0, {"evaluate", out, "--json"});
+  expect_code(finished, 0);
+  const auto file = ResultsFile::open_for_reading(out);
+  const std::vector<float> truth = file.read_floats("/truth/x", 0), y = file.read_floats("/measurement/y", 0);
+  double error = 0;
+  for (std::size_t k = 0; k < y.size(); ++k)
+    error += std::abs(std::clamp(double{y[k]}, -1.0, 1.0) - truth[k]) / static_cast<double>(y.size());
+  EXPECT_NEAR(json::parse(finished.out).at("summary").at("crps_baseline"), error, 1e-6);
+}
+
+TEST_F(Posterior, OneParticleHasNoSpreadToJudge) {
+  const fs::path out = folder / "one.h5";
+  fs::remove(out);
+  expect_code(run(0, small_job(pictures(), out, {"--flow.particles", "1", "--input.count", "2"})), 0);
+  const Finished finished = run(0, {"evaluate", out, "--json"}), table = run(0, {"evaluate", out});
+  expect_code(finished, 0);
+  const json summary = json::parse(finished.out).at("summary");
+  for (const char* name :
+       {"coverage", "coverage_clipped", "interval_width", "diversity", "attainable_level", "ksd"})
+    EXPECT_TRUE(summary.at(name).is_null()) << name;
+  EXPECT_GT(summary.at("crps"), 0.0);
+  EXPECT_FALSE(contains(table.out, "1 particles")) << table.out;
 }
 
 TEST_F(Posterior, EvaluateAsCsvHasALineAnImageWithTheNumbersOfJson) {

@@ -40,12 +40,15 @@ TEST(LinearMmse, IsTheDenseFormula) {
     at::Tensor observed = y.flatten();
     if (forward->observed().defined())
       observed = observed.masked_select(forward->observed().flatten().to(at::kBool));
+    const at::Tensor all = precision + a.t().mm(a) / (sigma * sigma);
     const at::Tensor expected = at::linalg_solve(
-        precision + a.t().mm(a) / (sigma * sigma),
-        precision.mv(images.mean.to(at::kDouble).flatten()) + a.t().mv(observed) / (sigma * sigma));
-    const at::Tensor found = LinearMmse(images, forward, sigma).estimate(y);
+        all, precision.mv(images.mean.to(at::kDouble).flatten()) + a.t().mv(observed) / (sigma * sigma));
+    const LinearMmse mmse(images, forward, sigma);
+    const at::Tensor found = mmse.estimate(y);
     EXPECT_EQ(found.scalar_type(), at::kDouble);
     EXPECT_LT(largest_difference(found, expected.view(found.sizes())), 1e-10) << one;
+    const at::Tensor variance = at::linalg_inv(all).diagonal().view(found.sizes());
+    EXPECT_LT(largest_difference(mmse.deviation().square(), variance), 1e-10) << one;
   }
 }
 

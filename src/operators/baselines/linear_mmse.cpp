@@ -73,11 +73,13 @@ LinearMmse::LinearMmse(const GaussianImages& images, std::shared_ptr<const Forwa
   at::Tensor covariance = at::mm(factor.t(), factor);  // [n, n]
   covariance.diagonal().add_(residual);
   const at::Tensor cross = measure_rows(*forward, covariance, shape_, rows_);  // S A^T, [n, m]
+  const at::Tensor variance = covariance.diagonal().clone();                   // [n]
   covariance.reset();
   const at::Tensor transposed = cross.t().contiguous();                                     // A S, [m, n]
   const at::Tensor gram = measure_rows(*forward, transposed, shape_, rows_);                // A S A^T, [m, m]
   gain_ = at::cholesky_solve(transposed, factorise(gram, sigma * sigma)).t().contiguous();  // [n, m]
-  offset_ = measure_rows(*forward, mean_.reshape({1, n}), shape_, rows_).squeeze(0);        // [m]
+  deviation_ = (variance - (gain_ * cross).sum(1)).clamp_min(0).sqrt().view(mean_.sizes());
+  offset_ = measure_rows(*forward, mean_.reshape({1, n}), shape_, rows_).squeeze(0);  // [m]
 }
 
 at::Tensor LinearMmse::estimate(const at::Tensor& y) const {

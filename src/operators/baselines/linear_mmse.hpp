@@ -28,12 +28,16 @@ class LinearMmse {
 
   /// y [...measurement] -> x [C, H, W], float64
   at::Tensor estimate(const at::Tensor& y) const;
+  /// The Gaussian's standard deviation of each pixel given any y, [C, H, W] float64: the square root of the
+  /// diagonal of S - S A^T (A S A^T + sigma^2 I)^-1 A S.
+  const at::Tensor& deviation() const { return deviation_; }
 
  private:
-  at::Tensor mean_;    // [C, H, W]
-  at::Tensor gain_;    // [n, m]
-  at::Tensor offset_;  // [m], A mu
-  at::Tensor rows_;    // indices of the observed entries, [m]
+  at::Tensor mean_;       // [C, H, W]
+  at::Tensor deviation_;  // [C, H, W]
+  at::Tensor gain_;       // [n, m]
+  at::Tensor offset_;     // [m], A mu
+  at::Tensor rows_;       // indices of the observed entries, [m]
   ImageShape shape_;
 };
 
