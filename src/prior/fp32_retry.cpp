@@ -62,6 +62,9 @@ class RetryingDenoiser final : public Denoiser, private Retry<Denoiser> {
       return network.noise_vjp(z_t, level, given);
     });
   }
+  at::Tensor clean(const at::Tensor& z_t, const Level& level, const Conditioning& given) const override {
+    return value([&](const Denoiser& network) { return network.clean(z_t, level, given); });
+  }
 };
 
 class RetryingCodec final : public Codec, private Retry<Codec> {

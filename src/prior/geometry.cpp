@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include <dwgf/base/error.hpp>
 #include <dwgf/prior/geometry.hpp>
 
@@ -13,8 +15,16 @@ Canvas PriorGeometry::canvas(std::int64_t image_height, std::int64_t image_width
         "an image of {} x {} pixels, but this prior is defined for {} x {} alone; crop or resample it",
         image_height, image_width, only->height, only->width);
   }
-  const std::int64_t h = (image_height + factor - 1) / factor;
-  const std::int64_t w = (image_width + factor - 1) / factor;
+  const auto latent = [&](std::int64_t pixels) {
+    const std::int64_t step = factor * patch;
+    return (pixels + step - 1) / step * patch;
+  };
+  const std::int64_t h = latent(image_height), w = latent(image_width);
+  if (largest > 0 && std::max(h, w) > largest) {
+    throw DataError(
+        "an image of {} x {} pixels, but this prior has positions for {} x {} at most; crop or resample it",
+        image_height, image_width, largest * factor, largest * factor);
+  }
   return {h * factor, w * factor, h, w};
 }
 

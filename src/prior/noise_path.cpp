@@ -9,6 +9,12 @@ double log_ratio(const Level& level) {
   return std::log(level.noise / level.signal);
 }
 
+double scale_of(const Level& level) {
+  constexpr double rounding = 1e-9;
+  const double square = level.signal * level.signal + level.noise * level.noise;
+  return std::abs(square - 1.0) < rounding ? 1.0 : std::sqrt(square);
+}
+
 Level NoisePath::nearest(double wanted) const {
   constexpr std::int64_t finest = 999;
   std::vector<Level> all = levels(finest);

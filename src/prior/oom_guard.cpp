@@ -71,6 +71,10 @@ class GuardedDenoiser final : public Denoiser {
     return guard_.vjp(
         z_t, [&] { return inner_->noise_vjp(z_t, level, given); }, [&] { return at::full_like(z_t, kNan); });
   }
+  at::Tensor clean(const at::Tensor& z_t, const Level& level, const Conditioning& given) const override {
+    return guard_.value([&] { return inner_->clean(z_t, level, given); },
+                        [&] { return at::full_like(z_t, kNan); });
+  }
 
  private:
   std::shared_ptr<const Denoiser> inner_;

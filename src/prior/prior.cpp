@@ -14,6 +14,12 @@ at::Tensor guided(const Conditioning& conditioning,
   return unconditional + conditioning.guidance * (conditional - unconditional);
 }
 
+at::Tensor Denoiser::clean(const at::Tensor& z_t, const Level& level,
+                           const Conditioning& conditioning) const {
+  if (!(level.signal > 0.0)) throw InternalError("prior: this denoiser sees no clean latent in noise alone");
+  return (z_t - level.noise * noise(z_t, level, conditioning)) / level.signal;
+}
+
 LatentDistribution IdentityCodec::encode(const at::Tensor& x) const {
   return {x, at::zeros_like(x)};
 }

@@ -8,6 +8,7 @@
 #include <dwgf/flow/solve.hpp>
 #include <dwgf/prior/ddpm_schedule.hpp>
 #include <dwgf/prior/families/gaussian_mixture.hpp>
+#include <dwgf/prior/flow_matching_path.hpp>
 
 #include "flow/draws.hpp"
 #include "prior/moments.hpp"
@@ -171,6 +172,7 @@ class ExactPosterior : public ::testing::Test {
   /// The ensemble [N, d] on every rank.
   at::Tensor particles(const LinearProblem& linear, const FlowOptions& options, Collective& group) const {
     const auto prior = make_gaussian_mixture(linear.mixture, at::TensorOptions(at::kDouble));
+    if (path) prior->path = path;
     if (options.method == Method::kalman) prior->moments = exact_moments(linear.mixture);
     const std::int64_t pixels = linear.mixture.offset.numel();
     OperatorContext context{{1, 1, pixels}, 0, 0};
@@ -229,6 +231,7 @@ class ExactPosterior : public ::testing::Test {
   }
 
   Communicator world = Communicator::world();
+  std::shared_ptr<const NoisePath> path;  // in place of the mixture's
 };
 
 TEST_F(ExactPosterior, AffineFlowComesToRestAtTheGaussianPosterior) {
@@ -278,6 +281,22 @@ TEST_F(ExactPosterior, KalmanIsAsGoodAsIndependentSamplesInEightEvaluations) {
     EXPECT_LT(error.mean, 1.5 * exact.mean) << d;
     EXPECT_LT(error.covariance, 1.5 * exact.covariance) << d;
     RecordProperty("kalman_d" + std::to_string(d), text_of(error) + " exact " + text_of(exact));
+  }
+}
+
+TEST_F(ExactPosterior, OnTheLineOfFlowMatchingTheMethodsAreAsGood) {
+  path = std::make_shared<FlowMatchingPath>(FlowMatchingConfig{.shift = 3.0});
+  const LinearProblem linear = gaussian_problem(8), faint = gaussian_problem(8, false, 0.1);
+  const Error affine = error_of(particles(linear, affine_options(64), world), linear);
+  EXPECT_LT(affine.mean, 0.02);
+  EXPECT_LT(affine.covariance, 0.05);
+  for (const auto& [options, of] :
+       {std::pair{gibbs_options(512, 50), linear}, {kalman_options(512), faint}}) {
+    const Error error = error_of(particles(of, options, world), of), exact = sampling_error(512, of);
+    EXPECT_LT(error.mean, 1.5 * exact.mean) << static_cast<int>(options.method);
+    EXPECT_LT(error.covariance, 1.5 * exact.covariance) << static_cast<int>(options.method);
+    RecordProperty("line" + std::to_string(static_cast<int>(options.method)),
+                   text_of(error) + " exact " + text_of(exact));
   }
 }
 

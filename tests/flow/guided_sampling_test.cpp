@@ -11,6 +11,7 @@
 #include <dwgf/comm/mpi.hpp>
 #include <dwgf/flow/solve.hpp>
 #include <dwgf/prior/families/gaussian_mixture.hpp>
+#include <dwgf/prior/flow_matching_path.hpp>
 
 #include "flow/draws.hpp"
 #include "flow/methods/psld.hpp"
@@ -133,7 +134,11 @@ TEST_F(GaussianPrior, WithoutAMeasurementTheSamplesAreThePriors) {
   options.grid = 250;
   options.particles = options.micro_batch = 4000;
   options.record_every = 1000;
-  for (const double eta : {0.0, 0.5, 1.0}) {
+  const std::shared_ptr<const NoisePath> published = own->path,
+                                         line = std::make_shared<FlowMatchingPath>(FlowMatchingConfig{});
+  for (const auto& [path, eta] :
+       {std::pair{published, 0.0}, {published, 0.5}, {published, 1.0}, {line, 1.0}}) {
+    own->path = path;
     options.guidance.eta = eta;
     SelfCollective self;
     const at::Tensor z =
@@ -163,6 +168,18 @@ TEST(ReverseStep, KeepsTheNoiseLevelOfAPerfectPrediction) {
   const at::Tensor fresh = wave(5.1, {2, 1, 2, 3});
   EXPECT_TRUE(at::allclose(reverse_step(z0, eps, next, sigma, fresh),
                            0.8 * z0 + std::sqrt(0.36 - sigma * sigma) * eps + sigma * fresh, 1e-12, 1e-12));
+}
+
+TEST(ReverseStep, TakesThePosteriorsNoiseOnAnyPath) {
+  // z_t = (a / a') z_t' + r n with r^2 = s^2 - (a s' / a')^2, so that var(z_t' | z_t, z_0) is 1 / (1 / s'^2 +
+  // (a / a')^2 / r^2).
+  for (const auto& [level, next] : {std::pair{Level{0.1, 0.9}, Level{0.3, 0.7}}, {{0.5, 0.5}, {0.9, 0.1}}}) {
+    const double ratio = level.signal / next.signal;
+    const double r2 = level.noise * level.noise - std::pow(ratio * next.noise, 2);
+    const double variance = 1.0 / (1.0 / (next.noise * next.noise) + ratio * ratio / r2);
+    EXPECT_NEAR(step_noise(level, next, 1.0), std::sqrt(variance), 1e-14);
+    EXPECT_NEAR(step_noise(level, next, 0.5), 0.5 * std::sqrt(variance), 1e-14);
+  }
 }
 
 TEST(SquaredNorm, IsExactWhereSingularValuesAreEqual) {

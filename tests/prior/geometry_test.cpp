@@ -1,4 +1,6 @@
 #include <cstdint>
+#include <string>
+#include <utility>
 
 #include <gtest/gtest.h>
 
@@ -26,6 +28,26 @@ TEST(PriorGeometry, APriorOfOneSizeTakesNoOther) {
   EXPECT_EQ(geometry.canvas(2, 3), (Canvas{2, 3, 1, 1}));
   EXPECT_THROW(geometry.canvas(3, 2), DataError);
   EXPECT_THROW(geometry.canvas(1, 3), DataError);
+}
+
+TEST(PriorGeometry, LatentsOfPatchesAreWholePatches) {
+  const PriorGeometry geometry{.image_channels = 3, .latent_channels = 16, .factor = 8, .patch = 2};
+  EXPECT_EQ(geometry.canvas(1, 16), (Canvas{16, 16, 2, 2}));
+  EXPECT_EQ(geometry.canvas(17, 500), (Canvas{32, 512, 4, 64}));
+}
+
+TEST(PriorGeometry, AnImageLargerThanThePositionsIsRefused) {
+  const PriorGeometry geometry{
+      .image_channels = 3, .latent_channels = 16, .factor = 8, .patch = 2, .largest = 64};
+  EXPECT_EQ(geometry.canvas(512, 500), (Canvas{512, 512, 64, 64}));
+  for (const auto& [height, width] : {std::pair{513, 16}, {16, 513}}) {
+    try {
+      (void)geometry.canvas(height, width);
+      ADD_FAILURE() << height << " x " << width << " is taken";
+    } catch (const DataError& error) {
+      EXPECT_NE(std::string(error.what()).find("512 x 512 at most"), std::string::npos) << error.what();
+    }
+  }
 }
 
 TEST(PriorGeometry, NothingIsNoImage) {

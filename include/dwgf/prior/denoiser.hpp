@@ -34,6 +34,10 @@ class Denoiser {
   /// differ from run to run on a GPU; no step of `dwgf`, `gibbs` or `affine` asks for it.
   virtual Vjp noise_vjp(const at::Tensor& z_t, const Level& level,
                         const Conditioning& conditioning) const = 0;
+
+  /// z_0 as it is seen in z_t, (z_t - s eps_theta) / a [B, c, h, w]. A network of flow matching tells it at
+  /// a = 0 too, where z_t is noise alone and eps_theta says nothing of z_0; others throw InternalError there.
+  virtual at::Tensor clean(const at::Tensor& z_t, const Level& level, const Conditioning& conditioning) const;
 };
 
 /// Classifier-free guidance by one call of `noise`, or by two where guidance is not 1. Throws InternalError

@@ -24,10 +24,13 @@ struct PriorGeometry {
   std::int64_t image_channels = 0;   ///< C
   std::int64_t latent_channels = 0;  ///< c
   std::int64_t factor = 1;           ///< H' / h = W' / w
+  std::int64_t patch = 1;            ///< h and w are multiples of it
+  std::int64_t largest = 0;          ///< of h and of w; 0: any size
   std::optional<Canvas> only = {};   ///< the one size a prior is defined for; `factor` then means nothing
 
-  /// The canvas of an image: height and width rounded up to multiples of `factor`, or `only`. Throws
-  /// DataError for an image without pixels, and for one of another size than `only`.
+  /// The canvas of an image: height and width rounded up to multiples of factor * patch, or `only`. Throws
+  /// DataError for an image without pixels, for one of another size than `only`, and for one whose latent
+  /// would be larger than `largest`.
   Canvas canvas(std::int64_t image_height, std::int64_t image_width) const;
 };
 

@@ -23,6 +23,9 @@ struct Level {
 /// log(s / a), how noisy a level is.
 double log_ratio(const Level& level);
 
+/// c = sqrt(a^2 + s^2), exactly 1 where a path preserves variance: z / c is the z_t of such a path, as noisy.
+double scale_of(const Level& level);
+
 class NoisePath {
  public:
   virtual ~NoisePath() = default;

@@ -63,6 +63,9 @@ struct Prior {
   Vjp noise_vjp(const at::Tensor& z_t, const Level& level) const {
     return denoiser->noise_vjp(z_t, level, conditioning);
   }
+  at::Tensor clean(const at::Tensor& z_t, const Level& level) const {
+    return denoiser->clean(z_t, level, conditioning);
+  }
 };
 
 }  // namespace dwgf

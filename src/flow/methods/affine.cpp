@@ -59,11 +59,13 @@ class Affine final : public GradientFlow {
         gradients_(setup.group) {}
 
  private:
-  NoisedBatch place(const ParticleBatch& batch, const Level&, const DrawAddress&) const override {
-    return {batch.z, at::zeros_like(batch.z), 1.0, 0.0};
+  NoisedBatch place(const ParticleBatch& batch, const Level& level, const DrawAddress&) const override {
+    const double scale = scale_of(level);
+    return {scale == 1.0 ? batch.z : batch.z * scale, at::zeros_like(batch.z), scale, 0.0};
   }
 
-  double tempering(std::int64_t step, double s) const override {
+  double tempering(std::int64_t step, const Level& level) const override {
+    const double s = level.noise / scale_of(level);
     return step < setup().options.grid - 1 ? variance_ / (variance_ + s * s) : 1.0;
   }
 

@@ -23,9 +23,10 @@
 ///
 /// The way there (in place of noised particles): at time t of the grid the target is p_t(z) p(y | z)^beta_t,
 /// p_t the prior's law of z_t, beta_t = v / (v + s^2), v the noise's variance: from N(0, I), where the
-/// particles start, to the posterior; the U-Net sees what it was trained on. At the last time, t = 1, beta =
-/// 1; the prior is that of z_1, whose variance differs from the prior's by at most 1 - abar_1 (0.0017 for
-/// Stable Diffusion's schedule).
+/// particles start, to the posterior; the network sees what it was trained on. (Where a path does not
+/// preserve variance the law is that of z_t / c, s stands for s / c, and scores are taken at c z: scale_of in
+/// prior/noise_path.hpp.) At the last time, t = 1, beta = 1; the prior is that of z_1, whose variance differs
+/// from the prior's by at most 1 - abar_1 (0.0017 for Stable Diffusion's schedule).
 #pragma once
 
 #include <memory>

@@ -19,7 +19,7 @@ GradientFlow::GradientFlow(const MethodSetup& setup, const InteractionOptions& i
 
 void GradientFlow::step(FlowState& state, StepRecords& records) {
   const Level& level = levels_[static_cast<std::size_t>(state.step)];
-  const double weight = setup_.options.weight, beta = tempering(state.step, level.noise);
+  const double weight = setup_.options.weight, beta = tempering(state.step, level);
   const std::vector<PredictedBatch> predicted = predict(
       state, setup_, level, *interaction_,
       [&](const ParticleBatch& batch, const DrawAddress& noise) { return place(batch, level, noise); },
@@ -54,7 +54,7 @@ class Dwgf final : public GradientFlow {
   NoisedBatch place(const ParticleBatch& batch, const Level& level, const DrawAddress& noise) const override {
     return add_noise(batch, level, noise);
   }
-  double tempering(std::int64_t, double) const override { return 1.0; }
+  double tempering(std::int64_t, const Level&) const override { return 1.0; }
   void move(FlowState& state, const std::vector<at::Tensor>& gradients) override {
     for (std::size_t b = 0; b < state.batches.size(); ++b)
       adam_.move(state.batches[b], gradients[b], state.step);

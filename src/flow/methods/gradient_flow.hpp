@@ -31,8 +31,8 @@ class GradientFlow : public FlowMethod {
   /// batch's.
   virtual NoisedBatch place(const ParticleBatch& batch, const Level& level,
                             const DrawAddress& noise) const = 0;
-  /// beta of the likelihood in step `step`, whose level has the noise `s`.
-  virtual double tempering(std::int64_t step, double s) const = 0;
+  /// beta of the likelihood in step `step`, which is at this level.
+  virtual double tempering(std::int64_t step, const Level& level) const = 0;
   /// Moves all batches of the rank against their gradients [M, c, h, w]; may be collective.
   virtual void move(FlowState& state, const std::vector<at::Tensor>& gradients) = 0;
 

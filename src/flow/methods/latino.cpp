@@ -119,7 +119,8 @@ class Latino final : public FlowMethod {
     if (options_.latino.delta == LatinoDelta::measured) return at::full_like(misfit, stage.measured);
     const PublishedDelta& published = published_delta(problem_);
     const double delta = stage.time > published.time ? published.above : published.below;
-    const double scale = delta * stage.level.noise * stage.level.noise;
+    const double noise = stage.level.noise / scale_of(stage.level);
+    const double scale = delta * noise * noise;
     if (published.entries == 0) return at::full_like(misfit, scale);
     return (scale * (2.0 * published.entries * misfit).sqrt()).clamp_min(kLeastVariance);
   }

@@ -1,9 +1,9 @@
 /// LATINO (Spagnoletti et al., arXiv 2503.12615; https://github.com/LATINO-PRO/LATINO-PRO): a Langevin step
 /// on images that is split between a denoiser of few steps and the measurement, without any derivative of a
-/// network. At time t_k of K, (a, s) its level:
+/// network. At time t_k of K, (a, s) its level, c^2 = a^2 + s^2 (1 on the authors' path):
 ///
 ///   z0 = (z_t - s eps_theta(z_t)) / a,   x = D(z0) on [-1, 1]
-///   x+ = argmin_u -log p(y | A u) + |u - x|^2 / (2 rho^2),   rho^2 = delta s^2      (terms/proximal.hpp)
+///   x+ = argmin_u -log p(y | A u) + |u - x|^2 / (2 rho^2),   rho^2 = delta s^2/c^2  (terms/proximal.hpp)
 ///   z+ = E(x+ on [-1, 1])                                                           the encoder's mean
 ///   z_t' = a' z+ + s' n,   n ~ N(0, I), at the next level;   the last z+ is the result
 ///

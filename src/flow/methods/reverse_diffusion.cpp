@@ -12,8 +12,9 @@ at::Tensor clean_estimate(const at::Tensor& z_t, const at::Tensor& predicted_noi
 }
 
 double step_noise(const Level& level, const Level& next, double eta) {
-  const double ratio = level.signal / next.signal;
-  return eta * (next.noise / level.noise) * std::sqrt(std::max(0.0, 1.0 - ratio * ratio));
+  const double scale = scale_of(level);
+  const double ratio = (level.signal / scale) / (next.signal / scale_of(next));
+  return eta * (next.noise / level.noise) * scale * std::sqrt(std::max(0.0, 1.0 - ratio * ratio));
 }
 
 at::Tensor reverse_step(const at::Tensor& clean, const at::Tensor& predicted_noise, const Level& next,

@@ -1,8 +1,8 @@
 /// One step of the reverse diffusion from noise level t to the next lower one t' (DDIM, arXiv 2010.02502,
-/// equation 12). With a = sqrt(abar_t), s = sqrt(1 - abar_t), a' and s' at t', eps^ the predicted noise:
+/// equation 12). With (a, s) at t, (a', s') at t', eps^ the predicted noise:
 ///
 ///   z0    = (z_t - s eps^) / a                                  (Tweedie's estimate of the clean latent)
-///   sigma = eta (s' / s) sqrt(1 - (a / a')^2)
+///   sigma = eta (s' / s) sqrt(s^2 - (a s' / a')^2)              (1 - (a / a')^2 where a^2 + s^2 = 1)
 ///   z_t'  = a' z0 + sqrt(s'^2 - sigma^2) eps^ + sigma n,        n ~ N(0, I)
 ///
 /// eta = 0 takes no noise; eta = 1 is the step of DDPM (arXiv 2006.11239). a' = 1 lands on the clean latent.
