@@ -98,11 +98,12 @@ std::vector<std::int64_t> ConfigFile::integers(const char* key, std::int64_t mis
 }
 
 std::vector<std::int64_t> ConfigFile::list(const char* key, const std::vector<std::int64_t>& missing,
-                                           std::size_t longest, std::int64_t least, std::int64_t most) const {
+                                           std::size_t longest, std::int64_t least, std::int64_t most,
+                                           std::size_t shortest) const {
   const auto found = value(key);
   if (found.is_null()) return missing;
-  if (!found.is_array() || found.empty() || found.size() > longest) {
-    fail(key, brief(found), formatted("lists of 1 ... {} whole numbers", longest));
+  if (!found.is_array() || found.size() < shortest || found.size() > longest) {
+    fail(key, brief(found), formatted("lists of {} ... {} whole numbers", shortest, longest));
   }
   std::vector<std::int64_t> out;
   for (const auto& item : found) out.push_back(integer_of(key, item, least, most));

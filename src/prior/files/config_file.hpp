@@ -31,7 +31,8 @@ class ConfigFile {
                                      std::int64_t least, std::int64_t most) const;
   /// A list of its own length, between `shortest` and `longest`.
   std::vector<std::int64_t> list(const char* key, const std::vector<std::int64_t>& missing,
-                                 std::size_t longest, std::int64_t least, std::int64_t most) const;
+                                 std::size_t longest, std::int64_t least, std::int64_t most,
+                                 std::size_t shortest = 1) const;
   std::vector<std::string> texts(const char* key, const std::vector<std::string>& missing, std::size_t count,
                                  const std::vector<std::string>& allowed) const;
   std::vector<float> reals(const char* key, std::size_t longest) const;  ///< empty where missing

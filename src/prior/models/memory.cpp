@@ -112,6 +112,19 @@ std::uint64_t unet_bytes(const UNetConfig& config, const CallSize& size) {
   return bytes(skips + inner, size);
 }
 
+std::uint64_t joint_transformer_bytes(const JointTransformerConfig& config, const CallSize& size,
+                                      std::int64_t prompt_tokens) {
+  const auto channels = static_cast<Numbers>(config.channels()), batch = static_cast<Numbers>(size.batch);
+  const Numbers image = positions_of(size) / static_cast<Numbers>(config.patch * config.patch) * channels;
+  const Numbers prompt = batch * static_cast<Numbers>(prompt_tokens) * channels;
+  // In attention: both streams, what each is modulated to, queries, keys and values, and these once more as
+  // those of both are joined. In the image's feed-forward layer: both streams, the modulated one, 4 channels
+  // for one.
+  const Numbers attention = image + prompt + (image + prompt) * 7 + image;
+  const Numbers feed_forward = 2 * image + prompt + image + 4 * image;
+  return bytes(std::max(attention, feed_forward), size);
+}
+
 std::uint64_t encoder_bytes(const AutoencoderConfig& config, const CallSize& size) {
   // Its blocks are the decoder's in reverse order, one less a level; where channels grow, the narrower side
   // counts.

@@ -10,6 +10,7 @@
 #include <dwgf/prior/families/known_families.hpp>
 
 #include "prior/models/autoencoder_config.hpp"
+#include "prior/models/joint_transformer_config.hpp"
 #include "prior/models/unet_config.hpp"
 
 namespace dwgf {
@@ -23,6 +24,9 @@ struct CallSize {
 };
 
 std::uint64_t unet_bytes(const UNetConfig& config, const CallSize& size);
+/// With a prompt of so many tokens.
+std::uint64_t joint_transformer_bytes(const JointTransformerConfig& config, const CallSize& size,
+                                      std::int64_t prompt_tokens);
 std::uint64_t encoder_bytes(const AutoencoderConfig& config, const CallSize& size);
 std::uint64_t decoder_bytes(const AutoencoderConfig& config, const CallSize& size);
 
