@@ -7,6 +7,8 @@ the README gives.
 Two images of 8 x 8, measured by `mask:@ | kernel:@` without noise: float64 measurements, a boolean mask for
 each image, names as variable-length texts, no identities, no truth, no sigma. The values are multiples of
 1/8. fixed-texts.h5 is the same with truth, identities and texts of fixed length: the seed of tools/fuzz.
+complex.h5 has Fourier samples of such images as complex64, [n, C, H, W], a level an image, and units.
+levels.h5 has pictures of 8 bits, [n, C, H, W], measured by `identity`.
 """
 import pathlib
 
@@ -43,6 +45,26 @@ def main():
         file["operator/kernel"] = kernel
         file["image/id"] = np.arange(2, dtype=np.uint64) + 5
         file["image/name"] = np.array([b"left.png", b"right.png"])
+    print(path, path.stat().st_size, "bytes")
+    path = path.with_name("complex.h5")
+    with h5py.File(path, "w") as file:
+        file.attrs["dwgf_measurements"] = 1
+        file.attrs["operator"] = "fourier:@"
+        file.attrs["sigma"] = [0.05, 0.1]
+        file.attrs["image_shape"] = (1, 8, 8)
+        file.attrs["value_scale"] = 1000.0
+        file.attrs["value_offset"] = 24.0
+        file.attrs["unit"] = "HU"
+        file["measurement/y"] = np.fft.fft2(x, norm="ortho").astype(np.complex64)
+        file["operator/mask"] = np.ones((8, 8), bool)
+    print(path, path.stat().st_size, "bytes")
+    path = path.with_name("levels.h5")
+    with h5py.File(path, "w") as file:
+        file.attrs["dwgf_measurements"] = 1
+        file.attrs["operator"] = "identity"
+        file.attrs["sigma"] = 0.1
+        file.attrs["image_shape"] = (1, 8, 8)
+        file["measurement/y"] = ((x + 1) * 127.5).astype(np.uint8)
     print(path, path.stat().st_size, "bytes")
 
 

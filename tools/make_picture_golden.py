@@ -70,7 +70,7 @@ def main():
     Image.fromarray(colour).convert("CMYK").save(folder / "cmyk.jpg")
     refused["cmyk.jpg"] = "CMYK"
     Image.fromarray(colour).convert("P").save(folder / "palette.tif")
-    refused["palette.tif"] = "neither grey nor RGB"
+    note("palette.tif", np.asarray(Image.open(folder / "palette.tif").convert("RGB")), 255)
     tifffile.imwrite(folder / "pages.tif", np.stack([grey, grey]), photometric="minisblack", metadata=None)
     refused["pages.tif"] = "several pages"
     tifffile.imwrite(folder / "int16.tif", grey.astype(np.int16), photometric="minisblack", metadata=None)
@@ -82,7 +82,7 @@ def main():
                      metadata=None)
     refused["transparent.tif"] = "transparent pixel, (3, 4)"
     Image.fromarray(grey).save(folder / "turned.tif", tiffinfo={274: 6})
-    refused["turned.tif"] = "turned or mirrored"
+    note("turned.tif", np.rot90(grey, -1), 255)
     (folder / "expected.json").write_text(json.dumps({"read": expected, "refused": refused}) + "\n")
     print(folder, len(expected), "pictures,", len(refused), "refused,",
           sum(file.stat().st_size for file in folder.iterdir()), "bytes")

@@ -62,11 +62,13 @@ class ArrayImages final : public ImageSource {
 
   /// @param name    in messages; `entry`: in the images' names, "ENTRY[row]". The row is the identity.
   /// @param levels  whether the values are 0 ... 255
+  /// @param range   of the values; nothing: as their type says
   ArrayImages(std::string name, const std::string& entry, const std::vector<std::int64_t>& shape, bool levels,
-              bool anywhere, Read read)
+              const std::optional<ValueRange>& range, bool anywhere, Read read)
       : name_(std::move(name)),
         array_(image_array(shape, name_)),
         levels_(levels),
+        range_(range),
         anywhere_(anywhere),
         read_(std::move(read)) {
     entries_.reserve(static_cast<std::size_t>(array_.images));
@@ -78,35 +80,49 @@ class ArrayImages final : public ImageSource {
 
   const std::vector<ImageEntry>& entries() const override { return entries_; }
   bool reads_anywhere() const override { return anywhere_; }
+  std::optional<ValueRange> range() const override {
+    constexpr ValueRange of_levels{0, 255};
+    return range_ ? range_ : levels_ ? std::optional(of_levels) : std::nullopt;
+  }
 
   ImagePixels read(std::int64_t k, std::int64_t channels) const override {
+    return with_channels(read_as_is(k), channels);
+  }
+
+  ImagePixels read_as_is(std::int64_t k) const override {
     require_row(k, entries_.size(), name_);
     const std::int64_t count = array_.image_values();
     ImagePixels pixels{array_.channels, array_.height, array_.width, read_(k * count, count)};
-    if (levels_)
-      for (float& value : pixels.values) value = static_cast<float>(value / 127.5 - 1.0);
+    for (float& value : pixels.values) {
+      if (range_) value = on_range(value, range_);
+      if (!range_ && levels_) value = static_cast<float>(value / 127.5 - 1.0);
+    }
+    pixels.floating_point = !levels_;
     check_pixels(pixels, k, name_);
-    return with_channels(std::move(pixels), channels);
+    return pixels;
   }
 
  private:
   std::string name_;
   ImageArray array_;
-  bool levels_, anywhere_;
+  bool levels_;
+  std::optional<ValueRange> range_;
+  bool anywhere_;
   Read read_;
   std::vector<ImageEntry> entries_;
 };
 
 }  // namespace
 
-std::unique_ptr<ImageSource> open_npy(const std::string& path) {
+std::unique_ptr<ImageSource> open_npy(const std::string& path, const std::optional<ValueRange>& range) {
   const auto file = std::make_shared<NpyFile>(path);
   return std::make_unique<ArrayImages>(
       path, std::filesystem::path(path).filename().string(), file->shape(), file->type() == NumberType::uint8,
-      /*anywhere=*/true, [file](std::int64_t first, std::int64_t count) { return file->read(first, count); });
+      range, /*anywhere=*/true,
+      [file](std::int64_t first, std::int64_t count) { return file->read(first, count); });
 }
 
-std::unique_ptr<ImageSource> open_hdf5_array(const Hdf5Name& data) {
+std::unique_ptr<ImageSource> open_hdf5_array(const Hdf5Name& data, const std::optional<ValueRange>& range) {
   struct Array {
     Hdf5Handle file;
     FlatDataset values;  // closed before the file
@@ -128,8 +144,8 @@ std::unique_ptr<ImageSource> open_hdf5_array(const Hdf5Name& data) {
   const std::vector<hsize_t>& shape = array->values.shape();
   return std::make_unique<ArrayImages>(
       name, std::filesystem::path(data.file).filename().string() + ":" + data.dataset,
-      std::vector<std::int64_t>(shape.begin(), shape.end()), levels, /*anywhere=*/false,
-      [array](std::int64_t first, std::int64_t count) {
+      std::vector<std::int64_t>(shape.begin(), shape.end()), levels, range,
+      /*anywhere=*/false, [array](std::int64_t first, std::int64_t count) {
         return array->values.read_floats(static_cast<hsize_t>(first), static_cast<hsize_t>(count));
       });
 }

@@ -42,7 +42,7 @@ const PictureFormat& format_of(const std::string& path) {
 std::vector<PictureFormat>& picture_formats() {
   static std::vector<PictureFormat> formats = {
       {"PNG", {".png"}, read_png_size, read_png_pixels},
-      {"JPEG", {".jpg", ".jpeg"}, read_jpeg_size, read_jpeg},
+      {"JPEG", {".jpg", ".jpeg", ".jpe", ".jfif"}, read_jpeg_size, read_jpeg},
       {"TIFF", {".tif", ".tiff"}, read_tiff_size, read_tiff},
   };
   return formats;
@@ -66,15 +66,32 @@ std::vector<InputFormat>& input_formats() {
          return fs::is_directory(data, ignored);
        },
        open_folder},
+      {[] { return std::string("a picture"); },
+       [](const std::string& data) {
+         std::error_code ignored;
+         return is_picture_name(data) && fs::exists(data, ignored);
+       },
+       open_one_picture},
+      {[] { return std::string("a pattern of names ('photos/*.png')"); },
+       [](const std::string& data) {
+         std::error_code ignored;
+         return data.find_first_of("*?[") != std::string::npos && !fs::exists(data, ignored) &&
+                !hdf5_name(data);
+       },
+       open_pattern},
       {[] { return std::string("a .npy file"); },
        [](const std::string& data) {
          std::error_code ignored;
          return ending_of(data) == ".npy" && fs::exists(data, ignored);
        },
-       [](const std::string& data, Collective&) { return open_npy(data); }},
+       [](const std::string& data, Collective&, const PictureChoices& choices) {
+         return open_npy(data, choices.range);
+       }},
       {[] { return std::string("FILE.h5:/dataset"); },
        [](const std::string& data) { return hdf5_name(data).has_value(); },
-       [](const std::string& data, Collective&) { return open_hdf5_array(*hdf5_name(data)); }},
+       [](const std::string& data, Collective&, const PictureChoices& choices) {
+         return open_hdf5_array(*hdf5_name(data), choices.range);
+       }},
   };
   return formats;
 }
@@ -94,8 +111,8 @@ PictureSize read_picture_size(const std::string& path) {
   return format_of(path).read_size(path);
 }
 
-ImagePixels read_picture(const std::string& path) {
-  return format_of(path).read(path);
+ImagePixels read_picture(const std::string& path, const PictureChoices& choices) {
+  return format_of(path).read(path, choices);
 }
 
 }  // namespace dwgf

@@ -17,7 +17,8 @@ struct PictureFormat {
   std::string name;                                   ///< "PNG"
   std::vector<std::string> endings;                   ///< of its files' names, in lower case: ".png"
   PictureSize (*read_size)(const std::string& path);  ///< as read_picture_size
-  ImagePixels (*read)(const std::string& path);       ///< as read_picture
+  /// as read_picture
+  ImagePixels (*read)(const std::string& path, const PictureChoices& choices);
 };
 
 /// Formats may be added at the program's start, before any picture is read.
@@ -32,7 +33,8 @@ struct InputFormat {
   /// Whether `data` names one, by its name and by whether there is such a file or folder.
   bool (*recognises)(const std::string& data);
   /// As open_images. Collective over `ranks`.
-  std::unique_ptr<ImageSource> (*open)(const std::string& data, Collective& ranks);
+  std::unique_ptr<ImageSource> (*open)(const std::string& data, Collective& ranks,
+                                       const PictureChoices& choices);
 };
 
 /// The first row that recognises the data opens it. Rows may be added as above.

@@ -19,7 +19,14 @@ class ReadAhead final : public ImageSource {
 
   const std::vector<ImageEntry>& entries() const override { return source_->entries(); }
   std::int64_t ignored() const override { return source_->ignored(); }
+  std::vector<std::string> notes() const override { return source_->notes(); }
+  std::optional<ValueRange> range() const override { return source_->range(); }
   bool reads_anywhere() const override { return true; }
+
+  ImagePixels read_as_is(std::int64_t k) const override {
+    if (ahead_.valid()) ahead_.wait();
+    return source_->read_as_is(k);
+  }
 
   ImagePixels read(std::int64_t k, std::int64_t channels) const override {
     std::future<ImagePixels> pending;
@@ -57,17 +64,18 @@ class ReadAhead final : public ImageSource {
 
 }  // namespace
 
-std::unique_ptr<ImageSource> open_images(const std::string& data) {
+std::unique_ptr<ImageSource> open_images(const std::string& data, const PictureChoices& choices) {
   SelfCollective self;
-  return open_images(data, self);
+  return open_images(data, self, choices);
 }
 
-std::unique_ptr<ImageSource> open_images(const std::string& data, Collective& ranks) {
+std::unique_ptr<ImageSource> open_images(const std::string& data, Collective& ranks,
+                                         const PictureChoices& choices) {
   std::string descriptions;
   for (const InputFormat& format : input_formats()) {
     descriptions += format.description() + ", ";
     if (!format.recognises(data)) continue;
-    std::unique_ptr<ImageSource> source = format.open(data, ranks);
+    std::unique_ptr<ImageSource> source = format.open(data, ranks, choices);
     if (!source->reads_anywhere()) return source;
     return std::make_unique<ReadAhead>(std::move(source));
   }

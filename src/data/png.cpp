@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <string_view>
 
 #include <spng.h>
 #include <zlib.h>
@@ -12,6 +13,9 @@
 
 #include "base/posix_file.hpp"
 #include "base/replace_file.hpp"
+#include "data/detail/colour.hpp"
+#include "data/detail/image_pixels.hpp"
+#include "data/detail/orientation.hpp"
 
 namespace dwgf {
 namespace {
@@ -55,6 +59,53 @@ PictureSize size_from_header(const std::array<unsigned char, kHeaderBytes>& head
   return size;
 }
 
+/// What chunks that libspng keeps to itself, or finds only in a whole file, say.
+struct Marks {
+  int orientation = 1;
+  bool animated = false;
+};
+
+/// Looks at the chunks' heads. What is damaged ends it: whoever reads the pixels says what is wrong.
+Marks marks_of(const PosixFile& file) {
+  constexpr std::uint64_t most_exif = 1 << 20;
+  Marks marks;
+  std::uint64_t at = kSignatureBytes;
+  std::array<unsigned char, 8> head{};
+  while (at + head.size() <= file.size()) {
+    file.read(at, std::as_writable_bytes(std::span(head)));
+    const std::uint64_t length = big_endian(head.data());
+    const std::string_view name(reinterpret_cast<const char*>(head.data()) + 4, 4);
+    if (name == "acTL") marks.animated = true;
+    if (name == "eXIf" && length <= most_exif && at + 8 + length <= file.size()) {
+      std::vector<std::byte> block(length);
+      file.read(at + head.size(), block);
+      marks.orientation = exif_orientation(block);
+    }
+    if (name == "IEND") break;
+    at += length + 12;
+  }
+  return marks;
+}
+
+PngColours colours_of(spng_ctx* png) {
+  PngColours colours;
+  std::uint8_t intent = 0;
+  colours.srgb = spng_get_srgb(png, &intent) == 0;
+  spng_iccp profile{};
+  if (spng_get_iccp(png, &profile) == 0) {
+    const auto* first = reinterpret_cast<const std::byte*>(profile.profile);
+    colours.profile.assign(first, first + profile.profile_len);
+  }
+  double exponent = 0;
+  if (spng_get_gama(png, &exponent) == 0 && exponent > 0) colours.exponent = 1 / exponent;
+  spng_chrm c{};
+  if (spng_get_chrm(png, &c) == 0) {
+    colours.chromaticities = {c.white_point_x, c.white_point_y, c.red_x,  c.red_y,
+                              c.green_x,       c.green_y,       c.blue_x, c.blue_y};
+  }
+  return colours;
+}
+
 /// How libspng is asked for samples as PngImage has them.
 struct Layout {
   int channels = 0, bits = 8;
@@ -81,18 +132,23 @@ Layout layout_of(const spng_ihdr& header, bool transparent) {
   }
 }
 
-}  // namespace
-
-PictureSize read_png_size(const std::string& path) {
+PictureSize read_size(const std::string& path, bool oriented) {
   const auto file = PosixFile::open_for_reading(path);
   if (file.size() < kHeaderBytes) refuse(path, formatted("it has {} bytes", file.size()));
   std::array<unsigned char, kHeaderBytes> head{};
   file.read(0, std::as_writable_bytes(std::span(head)));
-  return size_from_header(head, path);
+  const PictureSize size = size_from_header(head, path);
+  return oriented ? upright(size, marks_of(file).orientation) : size;
+}
+
+}  // namespace
+
+PictureSize read_png_size(const std::string& path) {
+  return read_size(path, /*oriented=*/true);
 }
 
 PngImage read_png(const std::string& path) {
-  const PictureSize size = read_png_size(path);
+  const PictureSize size = read_size(path, /*oriented=*/false);
   const auto file = PosixFile::open_for_reading(path);
   // Deflate makes at most 1 byte of 1032, and a sample takes at least 1 bit.
   if (static_cast<std::uint64_t>(size.height * size.width) / 8 > file.size() * 1100) {
@@ -132,31 +188,36 @@ PngImage read_png(const std::string& path) {
     std::copy(levels.begin(), levels.end(), image.samples.begin());
   }
   check(spng_decode_chunks(png.get()));  // to the file's end
+  image.colours = colours_of(png.get());
   return image;
 }
 
-ImagePixels read_png_pixels(const std::string& path) {
+ImagePixels read_png_pixels(const std::string& path, const PictureChoices& choices) {
   const PngImage image = read_png(path);
-  const std::uint16_t largest = image.bits == 16 ? 65535 : 255;
   const bool alpha = image.channels % 2 == 0;
-  const std::int64_t colours = image.channels - alpha;
+  const std::int64_t colours = image.channels - alpha, plane = image.height * image.width;
+  const SampleScale scale(image.bits, choices.range);
   ImagePixels pixels{colours, image.height, image.width, {}};
-  const std::int64_t plane = image.height * image.width;
+  std::vector<float> opacity(static_cast<std::size_t>(alpha ? plane : 0));
   pixels.values.resize(static_cast<std::size_t>(colours * plane));
   for (std::int64_t k = 0; k < plane; ++k) {
     const std::uint16_t* sample = image.samples.data() + k * image.channels;
-    if (alpha && sample[colours] != largest) {
-      throw DataError(
-          "{} is transparent at pixel ({}, {}) (row, column): alpha {} of {}; save it without an alpha "
-          "channel, on the background you want",
-          path, k / image.width, k % image.width, sample[colours], largest);
-    }
-    for (std::int64_t c = 0; c < colours; ++c) {
-      pixels.values[static_cast<std::size_t>(c * plane + k)] =
-          static_cast<float>(sample[c] / (largest / 2.0) - 1.0);
-    }
+    for (std::int64_t c = 0; c < colours; ++c)
+      pixels.values[static_cast<std::size_t>(c * plane + k)] = scale(sample[c]);
+    if (alpha) opacity[static_cast<std::size_t>(k)] = static_cast<float>(sample[colours]) / scale.largest();
   }
-  return pixels;
+  if (image.bits == 16 && !choices.range) note_few_bits(pixels, path);
+  check_pixels(pixels, 0, path);
+  const PngColours& said = image.colours;
+  if (!said.profile.empty()) {
+    pixels = profile_to_srgb(std::move(pixels), said.profile, path);
+  } else if (!said.srgb && said.exponent > 0) {
+    pixels = gamma_to_srgb(std::move(pixels), said.exponent, said.chromaticities.value_or(kSrgbColours));
+  }
+  if (alpha) pixels = laid_on(std::move(pixels), opacity, choices.background, path);
+  const Marks marks = marks_of(PosixFile::open_for_reading(path));
+  if (marks.animated) pixels.notes.push_back(formatted("{} is animated; its first picture is read", path));
+  return upright(std::move(pixels), marks.orientation);
 }
 
 std::vector<std::byte> encode_png(const PngImage& image) {
@@ -185,6 +246,8 @@ std::vector<std::byte> encode_png(const PngImage& image) {
                    SPNG_INTERLACE_NONE};
   int error = spng_set_option(png.get(), SPNG_ENCODE_TO_BUFFER, 1);
   if (!error) error = spng_set_ihdr(png.get(), &header);
+  constexpr std::uint8_t relative_colorimetric = 1;
+  if (!error && image.colours.srgb) error = spng_set_srgb(png.get(), relative_colorimetric);
   if (!error)
     error = spng_encode_image(png.get(), begin, static_cast<std::size_t>(samples * image.bits / 8),
                               SPNG_FMT_PNG, SPNG_ENCODE_FINALIZE);

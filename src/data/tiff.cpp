@@ -1,17 +1,22 @@
 #include "data/detail/tiff.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cstdarg>
 #include <cstdio>
 #include <cstring>
 #include <memory>
+#include <span>
+#include <utility>
 
 #include <tiffio.h>
 
 #include <dwgf/base/error.hpp>
 
 #include "base/posix_file.hpp"
+#include "data/detail/colour.hpp"
 #include "data/detail/image_pixels.hpp"
+#include "data/detail/orientation.hpp"
 
 namespace dwgf {
 namespace {
@@ -38,8 +43,29 @@ int on_warning(TIFF*, void*, const char*, const char*, va_list) {
 struct Header {
   std::uint32_t width = 0, height = 0;
   std::uint16_t bits = 1, channels = 1, format = SAMPLEFORMAT_UINT, photometric = 0,
-                planar = PLANARCONFIG_CONTIG, extra = 0, compression = COMPRESSION_NONE;
+                planar = PLANARCONFIG_CONTIG, extra = 0, extra_kind = EXTRASAMPLE_UNSPECIFIED,
+                compression = COMPRESSION_NONE, orientation = ORIENTATION_TOPLEFT;
+
+  bool is_grey() const {
+    return photometric == PHOTOMETRIC_MINISBLACK || photometric == PHOTOMETRIC_MINISWHITE;
+  }
+  bool is_palette() const { return photometric == PHOTOMETRIC_PALETTE; }
+  /// Without alpha.
+  std::uint16_t colours() const {
+    return is_grey() || is_palette() ? 1 : photometric == PHOTOMETRIC_SEPARATED ? 4 : 3;
+  }
 };
+
+std::string kind_of_colours(std::uint16_t photometric) {
+  constexpr std::pair<int, const char*> names[] = {
+      {PHOTOMETRIC_MASK, "a mask"},       {PHOTOMETRIC_YCBCR, "YCbCr"},
+      {PHOTOMETRIC_CIELAB, "CIE L*a*b*"}, {PHOTOMETRIC_ICCLAB, "ICC L*a*b*"},
+      {PHOTOMETRIC_ITULAB, "ITU L*a*b*"}, {PHOTOMETRIC_CFA, "a camera's raw mosaic"},
+      {PHOTOMETRIC_LOGL, "CIE Log2(L)"},  {PHOTOMETRIC_LOGLUV, "CIE Log2(L) (u', v')"}};
+  for (const auto& [number, name] : names)
+    if (number == photometric) return name;
+  return formatted("of kind {}", photometric);
+}
 
 class TiffFile {
  public:
@@ -75,6 +101,25 @@ class TiffFile {
     return out;
   }
 
+  /// ICC; empty: none.
+  std::span<const std::byte> profile() const {
+    std::uint32_t bytes = 0;
+    const std::byte* first = nullptr;
+    if (!TIFFGetField(tiff_, TIFFTAG_ICCPROFILE, &bytes, &first)) return {};
+    return {first, bytes};
+  }
+
+  /// Of a palette: red, green and blue of an index, on [-1, 1].
+  std::array<float, 3> colour(std::uint8_t index) const {
+    std::uint16_t* levels[3] = {};
+    if (!TIFFGetField(tiff_, TIFFTAG_COLORMAP, &levels[0], &levels[1], &levels[2]))
+      refuse("its palette is missing");
+    std::array<float, 3> colour{};
+    // Writers scale 8 bits by 256 or by 257: the upper half is the same.
+    for (std::size_t c = 0; c < 3; ++c) colour[c] = static_cast<float>((levels[c][index] >> 8) / 127.5 - 1.0);
+    return colour;
+  }
+
   [[noreturn]] void refuse(const std::string& why = {}) const {
     const std::string reason = !why.empty() ? why : message_.text[0] ? message_.text : "it is damaged";
     throw DataError(
@@ -95,6 +140,9 @@ class TiffFile {
     TIFFGetFieldDefaulted(tiff_, TIFFTAG_COMPRESSION, &header_.compression);
     std::uint16_t* kinds = nullptr;
     TIFFGetFieldDefaulted(tiff_, TIFFTAG_EXTRASAMPLES, &header_.extra, &kinds);
+    if (header_.extra > 0 && kinds) header_.extra_kind = kinds[0];
+    TIFFGetFieldDefaulted(tiff_, TIFFTAG_ORIENTATION, &header_.orientation);
+    if (header_.orientation < 1 || header_.orientation > 8) header_.orientation = ORIENTATION_TOPLEFT;
     if (!TIFFGetField(tiff_, TIFFTAG_PHOTOMETRIC, &header_.photometric))
       header_.photometric = header_.channels >= 3 ? PHOTOMETRIC_RGB : PHOTOMETRIC_MINISBLACK;
     if (header_.width < 1 || header_.height < 1 || header_.width > kLongestSide ||
@@ -109,21 +157,22 @@ class TiffFile {
       TIFFSetField(tiff_, TIFFTAG_JPEGCOLORMODE, JPEGCOLORMODE_RGB);
       header_.photometric = PHOTOMETRIC_RGB;
     }
-    const bool grey =
-        header_.photometric == PHOTOMETRIC_MINISBLACK || header_.photometric == PHOTOMETRIC_MINISWHITE;
-    if (!grey && header_.photometric != PHOTOMETRIC_RGB)
-      refuse(formatted("its colours are of kind {}, neither grey nor RGB", header_.photometric));
-    const int colours = grey ? 1 : 3;
+    if (!header_.is_grey() && !header_.is_palette() && header_.photometric != PHOTOMETRIC_RGB &&
+        header_.photometric != PHOTOMETRIC_SEPARATED)
+      refuse(formatted("its colours are {}, neither grey nor RGB", kind_of_colours(header_.photometric)));
+    if (header_.photometric == PHOTOMETRIC_SEPARATED && profile().empty())
+      refuse(
+          "it is CMYK, for print, without a colour profile that tells what the inks are; convert it to RGB");
+    const int colours = header_.colours();
     if (header_.channels != colours && header_.channels != colours + 1)
       refuse(formatted("it has {} samples a pixel", header_.channels));
-    const bool whole = header_.format == SAMPLEFORMAT_UINT && (header_.bits == 8 || header_.bits == 16);
-    const bool floating = header_.format == SAMPLEFORMAT_IEEEFP && (header_.bits == 32 || header_.bits == 64);
+    const bool whole = header_.format == SAMPLEFORMAT_UINT &&
+                       (header_.bits == 8 || (header_.bits == 16 && !header_.is_palette()));
+    const bool floating = header_.format == SAMPLEFORMAT_IEEEFP && !header_.is_palette() &&
+                          (header_.bits == 32 || header_.bits == 64);
     if (!whole && !floating)
       refuse(formatted("its samples are {} bit of kind {}; unsigned 8 and 16 bit and floating point are read",
                        header_.bits, header_.format));
-    std::uint16_t orientation = ORIENTATION_TOPLEFT;
-    TIFFGetFieldDefaulted(tiff_, TIFFTAG_ORIENTATION, &orientation);
-    if (orientation != ORIENTATION_TOPLEFT) refuse("it is stored turned or mirrored; turn it upright");
     if (!TIFFLastDirectory(tiff_)) refuse("it has several pages; split it");
     if (samples > kMostSamples) refuse(formatted("{} samples are more than this program takes", samples));
     // No compression of TIFF's makes more than about 1 byte of 1,100.
@@ -195,47 +244,71 @@ class TiffFile {
   Header header_;
 };
 
-/// Sample k as a value on [-1, 1].
-float value_of(const std::vector<std::byte>& samples, std::size_t k, const Header& header) {
+/// Sample k as a number of its type.
+double number_of(const std::vector<std::byte>& samples, std::size_t k, const Header& header) {
   const auto read = [&]<class Stored>(Stored stored) {
     std::memcpy(&stored, samples.data() + k * sizeof(Stored), sizeof(Stored));
     return static_cast<double>(stored);
   };
-  double value = 0;
-  if (header.bits == 8) value = read(std::uint8_t{}) / 127.5 - 1.0;
-  if (header.bits == 16) value = read(std::uint16_t{}) / 32767.5 - 1.0;
-  if (header.bits == 32) value = read(float{});
-  if (header.bits == 64) value = read(double{});
-  return static_cast<float>(header.photometric == PHOTOMETRIC_MINISWHITE ? -value : value);
+  if (header.bits == 8) return read(std::uint8_t{});
+  if (header.bits == 16) return read(std::uint16_t{});
+  return header.bits == 32 ? read(float{}) : read(double{});
+}
+
+/// Values on [-1, 1] of all colours.
+std::vector<float> colour_values(const std::vector<std::byte>& samples, const TiffFile& file,
+                                 std::size_t plane, const PictureChoices& choices) {
+  const Header& header = file.header();
+  const SampleScale scale(header.bits, choices.range);
+  std::vector<float> values(plane * (header.is_palette() ? 3 : header.colours()));
+  for (std::size_t k = 0; k < values.size(); ++k) {
+    if (header.is_palette()) {
+      const double index = number_of(samples, k % plane, header);
+      values[k] = file.colour(static_cast<std::uint8_t>(index))[k / plane];
+      continue;
+    }
+    const double number = number_of(samples, k, header);
+    const float value =
+        header.bits > 16 ? on_range(number, choices.range) : scale(static_cast<std::uint16_t>(number));
+    values[k] = header.photometric == PHOTOMETRIC_MINISWHITE ? -value : value;
+  }
+  return values;
+}
+
+/// Of alpha, on [0, 1]; empty where there is none.
+std::vector<float> opacity_of(const std::vector<std::byte>& samples, const Header& header,
+                              std::size_t plane) {
+  if (header.channels == header.colours()) return {};
+  const double most = header.bits == 8 ? 255 : header.bits == 16 ? 65535 : 1;
+  std::vector<float> opacity(plane);
+  for (std::size_t k = 0; k < plane; ++k)
+    opacity[k] = static_cast<float>(number_of(samples, header.colours() * plane + k, header) / most);
+  return opacity;
 }
 
 }  // namespace
 
 PictureSize read_tiff_size(const std::string& path) {
   const TiffFile file(path);
-  return {file.header().height, file.header().width};
+  return upright(PictureSize{file.header().height, file.header().width}, file.header().orientation);
 }
 
-ImagePixels read_tiff(const std::string& path) {
+ImagePixels read_tiff(const std::string& path, const PictureChoices& choices) {
   TiffFile file(path);
   const std::vector<std::byte> samples = file.samples();
   const Header& header = file.header();
-  const std::uint16_t colours = header.channels >= 3 ? 3 : 1;
-  ImagePixels pixels{colours, header.height, header.width, {}};
   const std::size_t plane = std::size_t{header.height} * header.width;
-  for (std::size_t k = 0; header.channels > colours && k < plane; ++k) {
-    const float opaque = 1;
-    const float alpha = value_of(samples, colours * plane + k, header);
-    if (header.photometric != PHOTOMETRIC_MINISWHITE && alpha == opaque) continue;
-    throw DataError(
-        "{} has a transparent pixel, ({}, {}) (row, column); save it without an alpha channel, on the "
-        "background you want",
-        path, k / header.width, k % header.width);
-  }
-  pixels.values.resize(colours * plane);
-  for (std::size_t k = 0; k < pixels.values.size(); ++k) pixels.values[k] = value_of(samples, k, header);
+  ImagePixels pixels{header.is_palette() ? 3 : header.colours(), header.height, header.width,
+                     colour_values(samples, file, plane, choices)};
+  pixels.floating_point = header.bits > 16;
+  if (header.bits == 16 && !choices.range) note_few_bits(pixels, path);
   check_pixels(pixels, 0, path);
-  return pixels;
+  if (const auto profile = file.profile(); !profile.empty())
+    pixels = profile_to_srgb(std::move(pixels), profile, path);
+  if (const std::vector<float> opacity = opacity_of(samples, header, plane); !opacity.empty())
+    pixels = laid_on(std::move(pixels), opacity, choices.background, path,
+                     header.extra_kind == EXTRASAMPLE_ASSOCALPHA);
+  return upright(std::move(pixels), header.orientation);
 }
 
 }  // namespace dwgf

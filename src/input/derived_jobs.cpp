@@ -30,7 +30,14 @@ void take_measured(Settings& job, const MeasuredWith& file) {
         file.path);
   }
   if (file.noise) take(job, "problem.noise", *file.noise, file.path, /*may_differ=*/false);
-  if (file.sigma) {
+  if (file.lists_sigma) {
+    take(job, "problem.sigma", "file", file.path, /*may_differ=*/true);
+  } else if (job.text("problem.sigma") == "file") {
+    throw UsageError(
+        "problem.sigma = file: {} does not list a level an image (attribute sigma, one value each); set a "
+        "number, or estimate",
+        file.path);
+  } else if (file.sigma) {
     take(job, "problem.sigma", number_text(*file.sigma), file.path, /*may_differ=*/true);
   } else if (!job.given("problem.sigma")) {
     throw UsageError(

@@ -13,6 +13,7 @@ struct MeasuredWith {
   std::string path;
   std::optional<std::string> forward, noise;
   std::optional<double> sigma;
+  bool lists_sigma = false;  ///< one an image
 };
 
 /// Takes operator, noise and sigma from the file, unless the user gave them. Throws UsageError where the

@@ -2,28 +2,38 @@
 /// with its range and its help; the defaults stand here.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <variant>
 #include <vector>
 
+#include <dwgf/base/value_range.hpp>
 #include <dwgf/catalogue/method_options.hpp>
 
 #include "base/number_type.hpp"
 
 namespace dwgf {
 
-/// Where the images are, and which of them.
+/// What pictures and arrays are: images to measure, or what was measured of images.
+enum class ImagesKind { clean, measured };
+
+/// Where the images are, which of them, and how their values are read.
 struct ImagesInput {
-  std::string data;        ///< a folder, a .npy, FILE.h5:/dataset or a file of measurements
-  std::int64_t first = 0;  ///< of the slice [row]
-  std::int64_t count = 0;  ///< 0: to the end
+  std::string data;  ///< a folder, a picture, a pattern, a .npy, FILE.h5:/dataset or a file of measurements
+  ImagesKind kind = ImagesKind::clean;
+  std::optional<ValueRange> range;                  ///< nothing: as the type of the numbers says
+  std::optional<std::array<double, 3>> background;  ///< sRGB on [-1, 1]; nothing: transparency is refused
+  std::int64_t first = 0;                           ///< of the slice [row]
+  std::int64_t count = 0;                           ///< 0: to the end
 };
 
 /// The noise level is estimated from each measurement.
 struct Estimate {};
-using Sigma = std::variant<double, Estimate>;
+/// Each image has its own, which stands in the measurements file.
+struct FromFile {};
+using Sigma = std::variant<double, Estimate, FromFile>;
 
 struct ProblemInput {
   std::string forward = "identity";  ///< the spec of the forward operator
@@ -31,11 +41,14 @@ struct ProblemInput {
   std::string noise = "gaussian";    ///< the spec of the noise model
 
   bool estimates_sigma() const { return std::holds_alternative<Estimate>(sigma); }
-  /// The level that was given; 0 where it is estimated.
-  double given_sigma() const { return estimates_sigma() ? 0.0 : std::get<double>(sigma); }
+  bool lists_sigma() const { return std::holds_alternative<FromFile>(sigma); }
+  /// Whether each image has a level of its own.
+  bool has_own_sigmas() const { return estimates_sigma() || lists_sigma(); }
+  /// The level that was given; 0 where each image has its own.
+  double given_sigma() const { return has_own_sigmas() ? 0.0 : std::get<double>(sigma); }
   /// Whether the noise is Gaussian of a level above 0, so that the likelihood has a score.
   bool has_gaussian_likelihood() const {
-    return noise == "gaussian" && (estimates_sigma() || given_sigma() > 0);
+    return noise == "gaussian" && (has_own_sigmas() || given_sigma() > 0);
   }
 };
 
@@ -171,11 +184,13 @@ struct ReportInput {
   JudgeInput judge;
 };
 
-enum class ExportFormat { png8, png16, npy };
+enum class ExportFormat { png8, png16, tiff, npy };
 
 struct ExportInput {
   std::string to;
   ExportFormat format = ExportFormat::png8;
+  /// Of truth, measurement, baseline, mean, std, quantiles and particles.
+  std::vector<std::string> what = {"truth", "measurement", "baseline", "mean", "std"};
   std::int64_t sheet = 16;  ///< rows
   bool overwrite = false;
 };

@@ -53,6 +53,7 @@ OptionSpec of_form(std::string form, OptionSpec option) {
 
 std::optional<Sigma> parse_sigma(const std::string& text) {
   if (text == "estimate") return Estimate{};
+  if (text == "file") return FromFile{};
   return parse_double(text);
 }
 
@@ -94,6 +95,46 @@ std::optional<std::vector<double>> parse_levels(const std::string& text) {
   return levels;
 }
 
+/// Nothing inside: "auto".
+std::optional<std::optional<ValueRange>> parse_range(const std::string& text) {
+  if (text == "auto") return std::optional<ValueRange>();
+  const std::vector<std::string> words = split(text, ',');
+  if (words.size() != 2) return std::nullopt;
+  const std::optional<double> low = parse_double(trim(words[0])), high = parse_double(trim(words[1]));
+  if (!low || !high || !(*low < *high)) return std::nullopt;
+  return std::optional(ValueRange{*low, *high});
+}
+
+/// Nothing inside: "none". Levels of 0 ... 255 become values on [-1, 1].
+std::optional<std::optional<std::array<double, 3>>> parse_background(const std::string& text) {
+  using Background = std::optional<std::array<double, 3>>;
+  if (text == "none") return Background();
+  if (text == "white") return Background({1, 1, 1});
+  if (text == "black") return Background({-1, -1, -1});
+  constexpr std::string_view digits = "0123456789abcdef";
+  if (text.size() != 7 || text[0] != '#') return std::nullopt;
+  std::array<double, 3> colour{};
+  for (std::size_t k = 0; k < 6; ++k) {
+    const std::size_t digit = digits.find(static_cast<char>(text[1 + k] | ('A' <= text[1 + k] ? 32 : 0)));
+    if (digit == std::string_view::npos) return std::nullopt;
+    colour[k / 2] = colour[k / 2] * 16 + static_cast<double>(digit);
+  }
+  for (double& level : colour) level = level / 127.5 - 1;
+  return Background(colour);
+}
+
+/// Words of a list, each of `known`; nothing for another.
+std::optional<std::vector<std::string>> parse_words(const std::string& text,
+                                                    const std::vector<std::string>& known) {
+  if (text == "all") return known;
+  std::vector<std::string> words;
+  for (const std::string& part : split(text, ',')) {
+    words.push_back(trim(part));
+    if (std::ranges::count(known, words.back()) == 0) return std::nullopt;
+  }
+  return words;
+}
+
 using Options = std::vector<OptionSpec>;
 
 Options joined(Options first, const Options& more) {
@@ -108,10 +149,22 @@ Options images_options(const std::string& also = "") {
                                            [](Input& input) -> ImagesInput& { return input.images; });
   return {
       may_name_hdf5(images.text("data", &ImagesInput::data,
-                                "images: a folder of PNG, JPEG and TIFF files, a .npy [n, C, H, W], or "
-                                "FILE.h5:/dataset, float32 on "
+                                "images: a folder of PNG, JPEG and TIFF files, one of them, a pattern "
+                                "('photos/*.png'), a .npy [n, C, H, W], or FILE.h5:/dataset, float32 on "
                                 "[-1, 1] or uint8" +
                                     also)),
+      later(of_form("auto, or LOW,HIGH, such as -1,1 or 0,1 or 0,255 or 0,65535",
+                    images.row(OptionKind::text, "range", &ImagesInput::range,
+                               "the numbers that become -1 and 1: of floating-point TIFF, arrays, and "
+                               "measurements; of 16-bit pictures where HIGH is above 255; auto: what whole "
+                               "numbers of their type can say, and -1,1 of others. Results are exported on "
+                               "this range again",
+                               parse_range, "auto"))),
+      later(of_form("none, white, black, or #rrggbb",
+                    images.row(OptionKind::text, "background", &ImagesInput::background,
+                               "the colour that transparent pixels of pictures are laid on; none: such "
+                               "pictures are refused",
+                               parse_background, "none"))),
       images.integer("first", &ImagesInput::first, 0, kLargestRow,
                      "first image of the slice to work on [row]"),
       // Not part of the identity: the list of images itself is compared.
@@ -129,11 +182,14 @@ Options problem_options() {
       problem.text("operator", &ProblemInput::forward,
                    "forward operator, as `name:arguments`, composed by ` | `; see --help-operators"),
       or_word("estimate",
-              problem.within(0, 10,
-                             problem.row(OptionKind::real, "sigma", &ProblemInput::sigma,
-                                         "standard deviation of the measurement noise, on the [-1, 1] scale; "
-                                         "estimate: from the fine differences of each measured image",
-                                         parse_sigma, number_text(ProblemInput().given_sigma())))),
+              or_word("file",
+                      problem.within(
+                          0, 10,
+                          problem.row(OptionKind::real, "sigma", &ProblemInput::sigma,
+                                      "standard deviation of the measurement noise, on the [-1, 1] scale; "
+                                      "estimate: from the fine differences of each measured image; file: "
+                                      "one an image, as a measurements file lists them",
+                                      parse_sigma, number_text(ProblemInput().given_sigma()))))),
       problem.text(
           "noise", &ProblemInput::noise,
           "gaussian; poisson:peak, photon counts with so many at white; uniform:step, rounded to steps after "
@@ -483,7 +539,15 @@ Options moments_options() {
 
 Options restore_options() {
   const Section<JobInput> job = plain<JobInput>();
-  Options options = problem_options<JobInput>();
+  const Section<JobInput, ImagesInput> images("input.",
+                                              [](JobInput& job) -> ImagesInput& { return job.images; });
+  Options options = joined(
+      problem_options<JobInput>(),
+      {later(images.choice<ImagesKind>(
+          "kind", &ImagesInput::kind, {{"clean", ImagesKind::clean}, {"measured", ImagesKind::measured}},
+          "clean: the images are measured by problem.operator, and noise is added, before they are restored; "
+          "measured: they are the measurements y already, blurred, small or noisy as problem.operator and "
+          "problem.sigma say"))});
   for (const auto& section : {prior_options<JobInput>(), moments_options(), course_options(), term_options(),
                               sampler_options(), layout_options(), store_options()})
     options = joined(std::move(options), section);
@@ -594,13 +658,29 @@ Options report_options() {
 
 Options export_options() {
   const Section<ExportInput> exported = plain<ExportInput>();
-  return {exported.text("to", &ExportInput::to, "the folder to write to; made if it is not there"),
-          exported.choice<ExportFormat>(
-              "format", &ExportInput::format,
-              {{"png8", ExportFormat::png8}, {"png16", ExportFormat::png16}, {"npy", ExportFormat::npy}},
-              "PNG of 8 or 16 bit, or NPY float32"),
-          exported.integer("sheet", &ExportInput::sheet, 0, 1000, "rows of the contact sheet; 0: no sheet"),
-          exported.flag("overwrite", &ExportInput::overwrite, "replace files that are there already")};
+  return {
+      exported.text("to", &ExportInput::to, "the folder to write to; made if it is not there"),
+      exported.choice<ExportFormat>(
+          "format", &ExportInput::format,
+          {{"png8", ExportFormat::png8},
+           {"png16", ExportFormat::png16},
+           {"tiff", ExportFormat::tiff},
+           {"npy", ExportFormat::npy}},
+          "PNG of 8 or 16 bit: -1 is black and 1 white, the standard deviation black at 0 and white at 0.5; "
+          "TIFF or NPY of float32: the numbers, in the units of the input where it has any (input.range; "
+          "value_scale, value_offset and unit of a measurements file), else on [-1, 1]"),
+      of_form("all, or some of truth,measurement,baseline,mean,std,quantiles,particles",
+              exported.row(
+                  OptionKind::text, "what", &ExportInput::what,
+                  "what is written of each image, where the results have it (store.quantiles, "
+                  "store.particles)",
+                  [](const std::string& text) {
+                    return parse_words(
+                        text, {"truth", "measurement", "baseline", "mean", "std", "quantiles", "particles"});
+                  },
+                  "truth,measurement,baseline,mean,std")),
+      exported.integer("sheet", &ExportInput::sheet, 0, 1000, "rows of the contact sheet; 0: no sheet"),
+      exported.flag("overwrite", &ExportInput::overwrite, "replace files that are there already")};
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 
 #include "data/images.hpp"
 #include "flow/draws.hpp"
+#include "job/picture_choices.hpp"
 #include "job/tensors.hpp"
 #include "store/measurements.hpp"
 
@@ -38,7 +39,9 @@ std::string name_of(const std::string& data) {
 class GivenImages final : public CalibrationImages {
  public:
   GivenImages(const CalibrateInput& input, const Prior& prior, Collective& ranks)
-      : geometry_(prior.geometry), data_(input.images.data), source_(open_images(data_, ranks)) {
+      : geometry_(prior.geometry),
+        data_(input.images.data),
+        source_(open_images(data_, ranks, choices_of(input.images))) {
     const auto total = static_cast<std::int64_t>(source_->entries().size());
     const std::int64_t first = input.images.first;
     if (first >= total)

@@ -41,6 +41,7 @@ class DegradeJob {
   }
 
   std::int64_t count() const { return static_cast<std::int64_t>(source_.images().size()); }
+  std::vector<std::string> warnings() const { return source_.warnings(); }
   const std::string& name(std::int64_t row) const {
     return source_.images()[static_cast<std::size_t>(row)].name;
   }
@@ -52,6 +53,7 @@ class DegradeJob {
     layout.constants = shared_;
     layout.sigma = input_.problem.given_sigma();
     layout.image_shape = image_shape_;
+    layout.units = source_.units();
     layout.attributes = {{"operator", carried_spec(input_.problem.forward, /*drawn=*/true)},
                          {"noise", input_.problem.noise},
                          {"job", ini_},
@@ -122,6 +124,8 @@ ExitCode degrade(Communicator& world, const Settings& settings) {
   const std::string& path = settings.as<DegradeInput>().out;
   throw_on_all<CollectiveError>(world, [&] { writer.emplace(path, job->layout(), world); });
 
+  if (world.rank() == 0)
+    for (const std::string& warning : job->warnings()) log_job(LogLevel::warning, warning);
   std::int64_t failed[1] = {0};
   for (std::int64_t row = world.rank(); row < job->count(); row += world.size()) {
     try {

@@ -1,15 +1,19 @@
 #include "job/problems.hpp"
 
 #include <algorithm>
+#include <string_view>
 
 #include <ATen/ATen.h>
 
 #include <dwgf/base/error.hpp>
 
 #include "input/derived_jobs.hpp"
+#include "job/measured_units.hpp"
 #include "job/operator_files.hpp"
+#include "job/picture_choices.hpp"
 #include "job/tensors.hpp"
 #include "operators/baselines/noise_level.hpp"
+#include "operators/measured_pictures.hpp"
 #include "store/schema.hpp"
 
 namespace dwgf {
@@ -24,11 +28,97 @@ MeasurementsFile open_measurements(Settings& job) {
         "`mask:@`",
         file.path(), *spec);
   }
-  take_measured(job, {file.path(), spec, file.noise(), file.sigma()});
+  take_measured(job, {file.path(), spec, file.noise(), file.sigma(), !file.sigmas().empty()});
   return file;
 }
 
+std::vector<std::int64_t> without_ones(std::vector<std::int64_t> shape) {
+  std::erase(shape, 1);
+  return shape;
+}
+
+/// "1, 16, 16]"
+std::string text_of_axes(const std::vector<std::int64_t>& shape) {
+  std::string text;
+  for (const std::int64_t extent : shape) text += formatted("{}{}", text.empty() ? "" : ", ", extent);
+  return text + "]";
+}
+
+/// What is measured of images on [-1, 1] where `y` was measured of the same on another range.
+at::Tensor on_unit_range(const at::Tensor& y, const ValueRange& range, const ForwardOperator& forward,
+                         const ImageShape& shape, const std::string& spec) {
+  if (!follows_scale(forward)) {
+    throw UsageError(
+        "input.range: what '{}' measures is neither linear nor a picture, so that a range of y says nothing "
+        "of the "
+        "image's; measure images on [-1, 1], and leave input.range out",
+        spec);
+  }
+  const double width = range.high - range.low;
+  return measured_on_scale(y, 2 / width, -(range.high + range.low) / width, forward, shape);
+}
+
+/// A spec's `@` where there is no measurements file to hold the array.
+at::Tensor no_array(const std::string& kind, const std::string& reference, std::int64_t) {
+  throw UsageError(
+      "problem.operator: '{}' names the {} of a measurements file, and input.data is none; name a file",
+      reference, kind);
+}
+
+bool never(const ArrayUse&) {
+  return false;
+}
+
+/// Rows of the slice that warnings look at, evenly spaced, and up to about so many pixels.
+template <class Look>
+void look_at_some(const std::vector<ImageEntry>& images, const Look& look) {
+  constexpr std::size_t most_images = 8;
+  constexpr std::int64_t most_pixels = std::int64_t{1} << 23;
+  const std::size_t count = std::min(images.size(), most_images);
+  std::int64_t pixels = 0;
+  for (std::size_t n = 0; n < count && pixels < most_pixels; ++n) {
+    const std::size_t k = n * images.size() / count;
+    pixels += std::int64_t{images[k].height} * images[k].width;
+    try {
+      look(static_cast<std::int64_t>(k));
+    } catch (const Error&) {
+      // One that cannot be read fails, and says why, when its turn comes.
+    }
+  }
+}
+
+/// Of the pictures of a source: its own notes, those of some pictures, and whether all lie on [0, 1].
+std::vector<std::string> source_warnings(const ImageSource& source, const ImagesInput& asked,
+                                         const std::vector<ImageEntry>& images, std::int64_t first) {
+  constexpr std::size_t most_notes = 4;
+  std::vector<std::string> warnings = source.notes(), notes;
+  bool any = false, positive = true;
+  look_at_some(images, [&](std::int64_t k) {
+    const ImagePixels pixels = source.read_as_is(first + k);
+    notes.insert(notes.end(), pixels.notes.begin(), pixels.notes.end());
+    any = true;
+    positive = positive && pixels.floating_point &&
+               std::ranges::all_of(pixels.values, [](float value) { return value >= 0; });
+  });
+  const std::size_t told = std::min(notes.size(), most_notes);
+  warnings.insert(warnings.end(), notes.begin(), notes.begin() + static_cast<std::ptrdiff_t>(told));
+  if (told < notes.size())
+    warnings.push_back(formatted("{} more pictures of those looked at are such", notes.size() - told));
+  if (any && positive && !asked.range) {
+    warnings.push_back(formatted(
+        "input.data: all values that were looked at lie on [0, 1], where -1 is black: {} is grey to "
+        "white; input.range = 0,1 makes 0 black, input.range = -1,1 says that it is meant",
+        asked.data));
+  }
+  return warnings;
+}
+
 }  // namespace
+
+std::optional<ValueUnits> data_units(const ImagesInput& asked, const ImageSource& source) {
+  const std::optional<ValueRange> range = asked.range ? asked.range : source.range();
+  return range ? units_of(*range) : std::nullopt;
+}
 
 void Problems::take_slice(const std::vector<ImageEntry>& all, const char* key, std::int64_t first,
                           std::int64_t count, const std::string& data) {
@@ -64,7 +154,7 @@ SpecifiedOperators::Built SpecifiedOperators::build(const ImageEntry& image, std
   };
   built.forward = make_operator(problem_.forward, context);
   // Refuses what does not go together.
-  make_noise_model(problem_.noise, problem_.estimates_sigma() ? 1 : problem_.given_sigma(), *built.forward);
+  make_noise_model(problem_.noise, problem_.has_own_sigmas() ? 1 : problem_.given_sigma(), *built.forward);
   if (shared_) built_.emplace(key, built);
   return built;
 }
@@ -81,20 +171,16 @@ ImageProblem SpecifiedOperators::unmeasured(const ImageEntry& image, std::int64_
 
 CleanImages::CleanImages(const ImagesInput& images, const ProblemInput& problem, std::uint64_t seed,
                          Communicator& ranks)
-    : source_(open_images(images.data, ranks)),
-      operators_(
-          problem, seed,
-          [](const std::string& kind, const std::string& reference, std::int64_t) -> at::Tensor {
-            throw UsageError(
-                "problem.operator: '{}' names the {} of a measurements file, and input.data is none; name a "
-                "file",
-                reference, kind);
-          },
-          [](const ArrayUse&) { return false; }) {
-  if (problem.estimates_sigma()) {
+    : asked_(images),
+      source_(open_images(images.data, ranks, choices_of(images))),
+      operators_(problem, seed, no_array, never) {
+  if (problem.has_own_sigmas()) {
     throw UsageError(
-        "problem.sigma: 'estimate' is for measurements, and these are clean images, which are measured with "
-        "the sigma given; set a number, or give a file made by `dwgf degrade`");
+        "problem.sigma: '{}' is for measurements, and these are clean images, which are measured with "
+        "the sigma given; set a number, or give a file made by `dwgf degrade`, or, if they are measured "
+        "already, "
+        "set input.kind = measured",
+        problem.estimates_sigma() ? "estimate" : "file");
   }
   take_slice(source_->entries(), "input.first", images.first, images.count, images.data);
 }
@@ -115,8 +201,70 @@ ImageProblem CleanImages::read(std::int64_t k, std::int64_t channels) const {
   return problem;
 }
 
+std::vector<std::string> CleanImages::warnings() const {
+  return source_warnings(*source_, asked_, images(), row(0));
+}
+
+MeasuredPictures::MeasuredPictures(const Settings& job, Communicator& ranks)
+    : asked_(job.as<JobInput>().images),
+      source_(open_images(asked_.data, ranks, choices_of(asked_))),
+      operators_(job.as<JobInput>().problem, job.as<JobInput>().method.options.seed, no_array, never) {
+  const ProblemInput& problem = job.as<JobInput>().problem;
+  for (const char* key : {"problem.operator", "problem.sigma"}) {
+    if (job.given(key)) continue;
+    throw UsageError(
+        "input.kind = measured: pictures do not say how they were measured; set {}{}", key,
+        std::string_view(key).ends_with("sigma") ? ", to a number or to 'estimate'" : ", such as blur:9,1.5");
+  }
+  if (problem.lists_sigma())
+    throw UsageError("problem.sigma = file: pictures list no levels; set a number, or estimate");
+  if (depends_on_image(problem.forward)) {
+    throw UsageError(
+        "problem.operator: '{}' draws a mask, and pictures that are measured have theirs; name it "
+        "with mask:FILE",
+        problem.forward);
+  }
+  const auto factor = static_cast<std::uint32_t>(picture_factor(problem.forward));
+  std::vector<ImageEntry> all = source_->entries();
+  for (ImageEntry& image : all) {
+    image.height *= factor;
+    image.width *= factor;
+  }
+  take_slice(all, "input.first", asked_.first, asked_.count, asked_.data);
+}
+
+std::vector<std::string> MeasuredPictures::warnings() const {
+  return source_warnings(*source_, asked_, images(), row(0));
+}
+
+std::shared_ptr<const ForwardOperator> MeasuredPictures::forward(std::int64_t k,
+                                                                 std::int64_t channels) const {
+  return operators_.build(image(k), row(k), channels).forward;
+}
+
+ImageProblem MeasuredPictures::read(std::int64_t k, std::int64_t channels) const {
+  const ProblemInput& asked = operators_.problem();
+  // Before the operator: where the size of a picture is not known, this says why.
+  ImagePixels picture = source_->read(row(k), channels);
+  ImageProblem problem = operators_.unmeasured(image(k), row(k), channels);
+  const std::vector<std::int64_t> shape = problem.forward->measurement_shape();
+  if (shape.size() == 3 && shape[0] != channels) picture = source_->read(row(k), shape[0]);
+  at::Tensor y = as_tensor(picture);
+  if (y.sizes() != at::IntArrayRef(shape)) {
+    throw DataError("image '{}' is {}, but '{}' measures {} of an image of {} x {}", image(k).name, y.sizes(),
+                    asked.forward, at::IntArrayRef(shape), image(k).height, image(k).width);
+  }
+  if (const at::Tensor observed = problem.forward->observed(); observed.defined())
+    y = at::where(observed.ne(0), y, at::zeros({}, y.options()));
+  problem.y = y;
+  problem.sigma = asked.estimates_sigma() ? estimate_noise_level(y, *problem.forward) : asked.given_sigma();
+  return problem;
+}
+
 MeasuredImages::MeasuredImages(Settings& job)
     : file_(open_measurements(job)),
+      range_(job.as<JobInput>().images.range),
+      file_sigma_(file_.sigma() == job.as<JobInput>().problem.given_sigma()),
       operators_(
           job.as<JobInput>().problem, job.as<JobInput>().method.options.seed,
           [this](const std::string& kind, const std::string& reference, std::int64_t row) {
@@ -137,35 +285,65 @@ std::shared_ptr<const ForwardOperator> MeasuredImages::forward(std::int64_t k, s
 ImageProblem MeasuredImages::read(std::int64_t k, std::int64_t channels) const {
   const ProblemInput& asked = operators_.problem();
   ImageProblem problem = operators_.unmeasured(image(k), row(k), channels);
-  problem.y = measurement(k, *problem.forward);
-  problem.sigma =
-      asked.estimates_sigma() ? estimate_noise_level(problem.y, *problem.forward) : asked.given_sigma();
+  problem.y = measurement(k, *problem.forward, problem.shape);
+  problem.sigma = asked.estimates_sigma() ? estimate_noise_level(problem.y, *problem.forward)
+                  : asked.lists_sigma()   ? file_.sigmas()[static_cast<std::size_t>(row(k))]
+                                          : asked.given_sigma();
   if (file_.has_truth()) problem.truth = truth(k, problem.shape);
   return problem;
 }
 
-at::Tensor MeasuredImages::measurement(std::int64_t k, const ForwardOperator& forward) const {
+at::Tensor MeasuredImages::measurement(std::int64_t k, const ForwardOperator& forward,
+                                       const ImageShape& shape) const {
   const FloatArray measured = file_.measurement(row(k));
-  const std::vector<std::int64_t> shape = forward.measurement_shape();
-  const bool fits = measured.shape.size() == shape.size() &&
-                    std::equal(shape.begin(), shape.end(), measured.shape.begin(), std::less_equal<>());
+  const std::vector<std::int64_t> wanted = forward.measurement_shape();
+  const bool fits = measured.shape.size() == wanted.size() &&
+                    std::equal(wanted.begin(), wanted.end(), measured.shape.begin(), std::less_equal<>());
   if (!fits) {
     throw DataError(
-        "image '{}': its measurement is {}, but '{}' measures {} of an image of {} x {}; is it the operator "
-        "that it was measured with?",
-        image(k).name, at::IntArrayRef(measured.shape), operators_.problem().forward, at::IntArrayRef(shape),
-        image(k).height, image(k).width);
+        "image '{}': its measurement is {}, but '{}' measures {} of an image of {} x {}; {}", image(k).name,
+        at::IntArrayRef(measured.shape), operators_.problem().forward, at::IntArrayRef(wanted),
+        image(k).height, image(k).width,
+        without_ones(measured.shape) == without_ones(wanted)
+            ? formatted("an axis is missing or too many: reshape y to [n, {}", text_of_axes(wanted))
+            : "is it the operator that it was measured with?");
   }
-  at::Tensor y = cut(at::tensor(at::ArrayRef<float>(measured.values)).reshape(measured.shape), shape);
+  at::Tensor y = cut(at::tensor(at::ArrayRef<float>(measured.values)).reshape(measured.shape), wanted);
+  if (range_) y = on_unit_range(y, *range_, forward, shape, operators_.problem().forward);
   if (const at::Tensor observed = forward.observed(); observed.defined())
     y = at::where(observed.ne(0), y, at::zeros({}, y.options()));
   if (!at::isfinite(y).all().item<bool>()) {
     throw DataError(
-        "image '{}': its measurement holds a value that is not finite; an image that could not be measured "
-        "has NaN there",
+        "image '{}': its measurement holds a value that is not finite (NaN or infinite); where single values "
+        "are "
+        "missing, mark them with a mask (mask:@) and write 0; an image that could not be measured at all has "
+        "NaN "
+        "there, and is left out",
         image(k).name);
   }
   return y;
+}
+
+std::optional<ValueUnits> MeasuredImages::units() const {
+  if (file_.units()) return file_.units();
+  return range_ ? units_of(*range_) : std::nullopt;
+}
+
+std::vector<std::string> MeasuredImages::warnings() const {
+  std::vector<std::string> warnings;
+  if (file_.has_levels() && !range_) {
+    warnings.push_back(
+        formatted("{}: y is uint8, and is taken for the numbers 0 ... 255, not for values on [-1, 1]; "
+                  "input.range = 0,255 makes 0 black and 255 white",
+                  file_.path()));
+  }
+  if (range_ && file_sigma_ && *range_ != ValueRange()) {
+    warnings.push_back(formatted(
+        "problem.sigma = {}, of the file, is taken on [-1, 1], where it is {} of y's own range; set "
+        "problem.sigma if it is meant otherwise",
+        *file_.sigma(), *file_.sigma() * (range_->high - range_->low) / 2));
+  }
+  return warnings;
 }
 
 at::Tensor MeasuredImages::truth(std::int64_t k, const ImageShape& shape) const {
@@ -190,6 +368,10 @@ std::optional<std::int64_t> StoredProblems::channels() const {
   return results_.file().layout().find(schema::kPosteriorMean.path)->row_shape[0];
 }
 
+std::optional<ValueUnits> StoredProblems::units() const {
+  return units_in(results_.file().layout().attributes);
+}
+
 std::vector<CarriedArray> StoredProblems::arrays() const {
   std::vector<CarriedArray> carried;
   for (const auto& [name, per_image] : results_.carried_arrays())
@@ -209,6 +391,7 @@ std::unique_ptr<Problems> open_problems(Settings& job, Communicator& ranks) {
   const JobInput& input = job.as<JobInput>();
   if (!input.rerun.empty()) return std::make_unique<StoredProblems>(input.rerun, input.image);
   if (is_measurements_file(input.images.data)) return std::make_unique<MeasuredImages>(job);
+  if (input.images.kind == ImagesKind::measured) return std::make_unique<MeasuredPictures>(job, ranks);
   return std::make_unique<CleanImages>(input.images, input.problem, input.method.options.seed, ranks);
 }
 

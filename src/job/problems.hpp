@@ -1,5 +1,6 @@
 /// The inverse problems of a job: an image's y, operator, noise level and, where known, truth. They come from
-/// clean images that are measured on the fly, from a measurements file, or, for a rerun, from a results file.
+/// clean images that are measured on the fly, from pictures that are measurements, from a measurements file,
+/// or, for a rerun, from a results file.
 #pragma once
 
 #include <functional>
@@ -21,6 +22,7 @@
 #include "job/stored_image.hpp"
 #include "operators/operator_arrays.hpp"
 #include "store/measurements.hpp"
+#include "store/value_units.hpp"
 
 namespace dwgf {
 
@@ -39,6 +41,11 @@ class Problems {
   virtual bool has_truth() const = 0;
   /// Of the images; nothing where they take on what is asked for.
   virtual std::optional<std::int64_t> channels() const = 0;
+  /// What values on [-1, 1] are in the units of the data; nothing where that is not known, or the same.
+  virtual std::optional<ValueUnits> units() const { return std::nullopt; }
+  /// What was left out of the data, and what looks as if it were meant otherwise in up to 8 images of the slice,
+  /// a sentence each. Reads these.
+  virtual std::vector<std::string> warnings() const { return {}; }
   /// The arrays of the operator, in the order of its spec.
   virtual std::vector<CarriedArray> arrays() const = 0;
 
@@ -90,6 +97,9 @@ class SpecifiedOperators {
   mutable std::map<std::vector<std::int64_t>, Built> built_;
 };
 
+/// The units of pictures and arrays, as input.range or their type says.
+std::optional<ValueUnits> data_units(const ImagesInput& asked, const ImageSource& source);
+
 class CleanImages final : public Problems {
  public:
   /// Collective over `ranks`, which share the listing of a folder. Throws UsageError, NotFoundError,
@@ -99,11 +109,35 @@ class CleanImages final : public Problems {
 
   bool has_truth() const override { return true; }
   std::optional<std::int64_t> channels() const override { return std::nullopt; }
+  std::optional<ValueUnits> units() const override { return data_units(asked_, *source_); }
+  std::vector<std::string> warnings() const override;
   std::vector<CarriedArray> arrays() const override { return operators_.arrays(); }
   std::shared_ptr<const ForwardOperator> forward(std::int64_t k, std::int64_t channels) const override;
   ImageProblem read(std::int64_t k, std::int64_t channels) const override;
 
  private:
+  ImagesInput asked_;
+  std::unique_ptr<ImageSource> source_;
+  SpecifiedOperators operators_;
+};
+
+/// Pictures and arrays that are measurements (input.kind = measured).
+class MeasuredPictures final : public Problems {
+ public:
+  /// As CleanImages. Throws UsageError too where operator or sigma are not given, or what the operator measures
+  /// is no picture.
+  MeasuredPictures(const Settings& job, Communicator& ranks);
+
+  bool has_truth() const override { return false; }
+  std::optional<std::int64_t> channels() const override { return std::nullopt; }
+  std::optional<ValueUnits> units() const override { return data_units(asked_, *source_); }
+  std::vector<std::string> warnings() const override;
+  std::vector<CarriedArray> arrays() const override { return operators_.arrays(); }
+  std::shared_ptr<const ForwardOperator> forward(std::int64_t k, std::int64_t channels) const override;
+  ImageProblem read(std::int64_t k, std::int64_t channels) const override;
+
+ private:
+  ImagesInput asked_;
   std::unique_ptr<ImageSource> source_;
   SpecifiedOperators operators_;
 };
@@ -116,15 +150,19 @@ class MeasuredImages final : public Problems {
 
   bool has_truth() const override { return file_.has_truth(); }
   std::optional<std::int64_t> channels() const override { return file_.channels(); }
+  std::optional<ValueUnits> units() const override;
+  std::vector<std::string> warnings() const override;
   std::vector<CarriedArray> arrays() const override { return operators_.arrays(); }
   std::shared_ptr<const ForwardOperator> forward(std::int64_t k, std::int64_t channels) const override;
   ImageProblem read(std::int64_t k, std::int64_t channels) const override;
 
  private:
-  at::Tensor measurement(std::int64_t k, const ForwardOperator& forward) const;
+  at::Tensor measurement(std::int64_t k, const ForwardOperator& forward, const ImageShape& shape) const;
   at::Tensor truth(std::int64_t k, const ImageShape& shape) const;
 
   MeasurementsFile file_;
+  std::optional<ValueRange> range_;  ///< of y, where it is not on [-1, 1]
+  bool file_sigma_ = false;
   SpecifiedOperators operators_;
 };
 
@@ -135,6 +173,7 @@ class StoredProblems final : public Problems {
 
   bool has_truth() const override;
   std::optional<std::int64_t> channels() const override;
+  std::optional<ValueUnits> units() const override;
   std::vector<CarriedArray> arrays() const override;
   std::shared_ptr<const ForwardOperator> forward(std::int64_t k, std::int64_t channels) const override;
   ImageProblem read(std::int64_t k, std::int64_t channels) const override;

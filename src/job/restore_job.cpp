@@ -72,14 +72,15 @@ RestoreJob::RestoreJob(const Settings& settings, Communicator& ranks, const c10:
 }
 
 std::vector<std::string> RestoreJob::warnings() const {
-  std::vector<std::string> warnings = prior_->warnings;
+  std::vector<std::string> warnings = problems_->warnings();
   const bool tf32 =
       input().unet_precision() == Precision::tf32 || input().autoencoder_precision() == Precision::tf32;
   if (tf32 && prior_->options.device().is_cpu()) {
-    warnings.push_back(
+    warnings.emplace_back(
         "tf32 (flow.precision, prior.unet_precision or prior.autoencoder_precision) is a way of GPUs to "
         "multiply; on a CPU it is the same as fp32");
   }
+  warnings.insert(warnings.begin(), prior_->warnings.begin(), prior_->warnings.end());
   return warnings;
 }
 
@@ -130,7 +131,7 @@ ResultsLayout RestoreJob::layout(const std::string& system) const {
   if (problems_->has_truth()) add(schema::kTruth);
   for (const DatasetLayout& dataset : posterior_datasets(input(), extents, problems_->has_truth()))
     layout.datasets.push_back(dataset);
-  if (input().problem.estimates_sigma()) add(schema::kSigma);
+  if (input().problem.has_own_sigmas()) add(schema::kSigma);
   add_operator_arrays(layout);
   add(schema::kParticles, "", input().store.particles);
   add(schema::kLatents, "", input().store.latents);
@@ -139,6 +140,7 @@ ResultsLayout RestoreJob::layout(const std::string& system) const {
   for (const std::string& name : Diagnostics::names()) add(schema::kDiagnostic, name);
   layout.attributes = {
       {"job", settings_.ini()}, {"version", version()}, {"prior_sha256", prior_->sha256}, {"system", system}};
+  if (const auto units = problems_->units()) put_units(layout.attributes, *units);
   if (prior_->moments) layout.attributes["moments_sha256"] = prior_->moments->sha256();
   layout.alignment = input().store.alignment;
   layout.chunk_bytes = input().store.chunk;

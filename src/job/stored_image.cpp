@@ -101,8 +101,8 @@ bool StoredImages::one_operator() const {
 
 double StoredImages::sigma(std::int64_t row) const {
   if (const std::optional<double> stored = scalar(schema::kSigma.path, row)) return *stored;
-  if (input().problem.estimates_sigma()) {
-    refuse(file_, formatted("problem.sigma was estimated, but the estimates ({}) are not there",
+  if (input().problem.has_own_sigmas()) {
+    refuse(file_, formatted("each image has its own problem.sigma, but they ({}) are not there",
                             schema::kSigma.path));
   }
   return input().problem.given_sigma();

@@ -72,17 +72,20 @@ class Canvas {
     }
   }
 
-  void write(const std::string& text, std::int64_t top, std::int64_t left, std::int64_t room) {
-    for (std::size_t i = 0; i < text.size() && static_cast<std::int64_t>(i + 1) * kGlyphWidth <= room; ++i) {
+  /// @param scale  pixels to a dot of the font
+  void write(const std::string& text, std::int64_t top, std::int64_t left, std::int64_t room,
+             std::int64_t scale) {
+    for (std::size_t i = 0; i < text.size() && static_cast<std::int64_t>(i + 1) * kGlyphWidth * scale <= room;
+         ++i) {
       const auto lower = static_cast<char>(std::tolower(static_cast<unsigned char>(text[i])));
       const auto* glyph = std::find_if(std::begin(kFont), std::end(kFont),
                                        [&](const Glyph& g) { return g.character == lower; });
       if (glyph == std::end(kFont)) continue;
-      for (std::int64_t y = 0; y < kGlyphHeight; ++y) {
-        for (std::int64_t x = 0; x < 5; ++x) {
-          if (!(glyph->rows[static_cast<std::size_t>(y)] >> (4 - x) & 1)) continue;
+      for (std::int64_t y = 0; y < kGlyphHeight * scale; ++y) {
+        for (std::int64_t x = 0; x < 5 * scale; ++x) {
+          if (!(glyph->rows[static_cast<std::size_t>(y / scale)] >> (4 - x / scale) & 1)) continue;
           for (int c = 0; c < image_.channels; ++c)
-            at(top + y, left + static_cast<std::int64_t>(i) * kGlyphWidth + x, c) = kInk;
+            at(top + y, left + static_cast<std::int64_t>(i) * kGlyphWidth * scale + x, c) = kInk;
         }
       }
     }
@@ -97,44 +100,81 @@ class Canvas {
   PngImage image_;
 };
 
-}  // namespace
-
-PngImage contact_sheet(const std::vector<std::string>& headings, const std::vector<SheetRow>& rows) {
-  std::int64_t height = 1, width = 1;
+/// Where everything of a sheet lies [pixels].
+struct SheetPlan {
   int channels = 1;
+  std::int64_t text = 1;              ///< pixels to a dot of the font
+  std::vector<std::int64_t> widths;   ///< of the columns
+  std::vector<std::int64_t> heights;  ///< of the rows' cells
+  std::vector<std::int64_t> largest;  ///< widths of the rows' widest cells
+
+  std::int64_t line() const { return kGlyphHeight * text; }
+  std::int64_t width() const {
+    std::int64_t sum = kGap;
+    for (const std::int64_t column : widths) sum += column + kGap;
+    return sum;
+  }
+  std::int64_t height() const {
+    std::int64_t sum = line() + 2 * kGap;
+    for (const std::int64_t row : heights) sum += line() + 2 * kGap + row;
+    return sum;
+  }
+};
+
+/// By how much a cell is enlarged in a row of this height and largest width.
+std::int64_t factor_of(const at::Tensor& cell, std::int64_t height, std::int64_t width) {
+  return std::max<std::int64_t>(1, std::min(height / cell.size(1), width / cell.size(2)));
+}
+
+SheetPlan plan_of(std::size_t columns, const std::vector<SheetRow>& rows) {
+  constexpr std::int64_t columns_of_text = 640;  // of a sheet whose texts are as small as they can be
+  SheetPlan plan;
+  plan.widths.assign(columns, 1);
   for (const SheetRow& row : rows) {
+    std::int64_t height = 1, width = 1;
     for (const at::Tensor& cell : row.cells) {
       if (!cell.defined()) continue;
       height = std::max(height, cell.size(1));
       width = std::max(width, cell.size(2));
-      channels = std::max(channels, static_cast<int>(cell.size(0)));
+      plan.channels = std::max(plan.channels, static_cast<int>(cell.size(0)));
+    }
+    const std::int64_t factor = std::max<std::int64_t>(1, (kLeastCell + width - 1) / width);
+    plan.heights.push_back(height * factor);
+    plan.largest.push_back(factor * width);
+    for (std::size_t column = 0; column < row.cells.size(); ++column) {
+      const at::Tensor& cell = row.cells[column];
+      if (cell.defined())
+        plan.widths[column] = std::max(
+            plan.widths[column], cell.size(2) * factor_of(cell, plan.heights.back(), plan.largest.back()));
     }
   }
-  const std::int64_t factor = std::max<std::int64_t>(1, (kLeastCell + width - 1) / width);
-  const std::int64_t cell_height = height * factor, cell_width = width * factor;
-  const auto columns = static_cast<std::int64_t>(headings.size());
-  const std::int64_t row_height = cell_height + kGlyphHeight + 2 * kGap;
-  const std::int64_t header = kGlyphHeight + 2 * kGap;
-  Canvas canvas(header + static_cast<std::int64_t>(rows.size()) * row_height,
-                kGap + columns * (cell_width + kGap), channels);
+  for (std::int64_t& width : plan.widths) width = std::max(width, kLeastCell);
+  plan.text = std::max<std::int64_t>(1, (plan.width() + columns_of_text / 2) / columns_of_text);
+  return plan;
+}
 
-  for (std::int64_t column = 0; column < columns; ++column) {
-    canvas.write(headings[static_cast<std::size_t>(column)], kGap, kGap + column * (cell_width + kGap),
-                 cell_width);
+}  // namespace
+
+PngImage contact_sheet(const std::vector<std::string>& headings, const std::vector<SheetRow>& rows) {
+  const SheetPlan plan = plan_of(headings.size(), rows);
+  Canvas canvas(plan.height(), plan.width(), plan.channels);
+  std::int64_t left = kGap;
+  for (std::size_t column = 0; column < headings.size(); ++column) {
+    canvas.write(headings[column], kGap, left, plan.widths[column], plan.text);
+    left += plan.widths[column] + kGap;
   }
+  std::int64_t top = plan.line() + 2 * kGap;
   for (std::size_t index = 0; index < rows.size(); ++index) {
-    const std::int64_t top = header + static_cast<std::int64_t>(index) * row_height;
-    canvas.write(rows[index].name, top, kGap, columns * (cell_width + kGap));
+    canvas.write(rows[index].name, top, kGap, plan.width() - kGap, plan.text);
+    left = kGap;
     for (std::size_t column = 0; column < rows[index].cells.size(); ++column) {
       const at::Tensor& cell = rows[index].cells[column];
-      if (!cell.defined()) continue;
-      // A small cell (a measurement of fewer pixels) is enlarged to the size of the others where a whole
-      // factor allows it.
-      const std::int64_t own =
-          std::max<std::int64_t>(1, std::min(cell_height / cell.size(1), cell_width / cell.size(2)));
-      canvas.draw(cell, top + kGlyphHeight + kGap,
-                  kGap + static_cast<std::int64_t>(column) * (cell_width + kGap), own);
+      if (cell.defined())
+        canvas.draw(cell, top + plan.line() + kGap, left,
+                    factor_of(cell, plan.heights[index], plan.largest[index]));
+      left += plan.widths[column] + kGap;
     }
+    top += plan.line() + 2 * kGap + plan.heights[index];
   }
   return canvas.take();
 }

@@ -1,7 +1,10 @@
 #include "store/measurements.hpp"
 
 #include <algorithm>
+#include <cmath>
+#include <cstring>
 #include <filesystem>
+#include <string_view>
 
 #include <dwgf/base/error.hpp>
 
@@ -21,8 +24,8 @@ bool has_attribute(hid_t file, const char* name) {
 }
 
 /// A number, or a list of them.
-std::vector<double> numbers(hid_t file, const std::string& name, const std::string& path) {
-  constexpr std::size_t longest = 16;
+std::vector<double> numbers(hid_t file, const std::string& name, const std::string& path,
+                            std::size_t longest = 16) {
   std::vector<double> values = read_number_attribute(file, name, path, longest);
   if (values.empty())
     throw DataError("{}: the attribute {} is not a number or a short list of them", path, name);
@@ -36,23 +39,49 @@ std::optional<std::string> text(hid_t file, const std::string& name, const std::
   return value;
 }
 
-/// A dataset of numbers, h5py's booleans among them.
+/// Complex numbers as h5py stores them: parts "r" and "i" of floating point.
+bool is_complex(hid_t type) {
+  if (H5Tget_class(type) != H5T_COMPOUND || H5Tget_nmembers(type) != 2) return false;
+  for (const unsigned part : {0u, 1u}) {
+    const std::unique_ptr<char, void (*)(void*)> name(H5Tget_member_name(type, part),
+                                                      [](void* text) { H5free_memory(text); });
+    const auto number = handle_of(H5Tget_member_type(type, part), H5Tclose, "reading a type");
+    if (!name || std::string_view(name.get()) != (part == 0 ? "r" : "i") || !is_plain_number(number.id()) ||
+        H5Tget_class(number.id()) != H5T_FLOAT)
+      return false;
+  }
+  return true;
+}
+
+/// A dataset of numbers, h5py's booleans and complex numbers among them.
 class Numbers {
  public:
   Numbers(hid_t file, const std::string& name, const std::string& path)
       : data_(file, name, path), what_(formatted("{}: {}", path, name)) {
     const H5T_class_t kind = H5Tget_class(data_.type());
     flags_ = kind == H5T_ENUM;
-    if (kind != H5T_FLOAT && kind != H5T_INTEGER && !flags_)
-      throw DataError("{} does not hold numbers; write it as float32", what_);
+    complex_ = is_complex(data_.type());
+    if (kind != H5T_FLOAT && kind != H5T_INTEGER && !flags_ && !complex_)
+      throw DataError(
+          "{} does not hold numbers; write it as float32, complex numbers as complex64 or as "
+          "[n, 2, ...] of real and imaginary parts",
+          what_);
   }
 
-  std::vector<std::int64_t> shape() const { return {data_.shape().begin(), data_.shape().end()}; }
+  std::vector<std::int64_t> shape() const {
+    std::vector<std::int64_t> shape(data_.shape().begin(), data_.shape().end());
+    if (complex_) shape.insert(shape.begin() + (shape.empty() ? 0 : 1), 2);
+    return shape;
+  }
+  bool has_levels() const {
+    return H5Tget_class(data_.type()) == H5T_INTEGER && data_.value_bytes() == 1 &&
+           H5Tget_sign(data_.type()) == H5T_SGN_NONE;
+  }
 
   /// Row k of its first axis.
   FloatArray row(std::int64_t k) const {
     FloatArray array{shape(), {}};
-    array.shape.erase(array.shape.begin());
+    array.shape.erase(array.shape.begin());  // of complex numbers [2, ...], as they are read
     const hsize_t values = data_.size() / std::max<hsize_t>(data_.shape().front(), 1);
     array.values = read(static_cast<hsize_t>(k) * values, values);
     return array;
@@ -65,6 +94,7 @@ class Numbers {
   std::vector<float> read(hsize_t first, hsize_t count) const {
     if (count > kMostValues)
       throw DataError("{} has {} values to read at once; {} are taken at most", what_, count, kMostValues);
+    if (complex_) return read_complex(first, count);
     if (!flags_) return data_.read_floats(first, count);
     std::vector<std::byte> bytes(count * data_.value_bytes());
     data_.read(first, bytes);
@@ -74,9 +104,33 @@ class Numbers {
     return values;
   }
 
+  /// All real parts, then all imaginary ones.
+  std::vector<float> read_complex(hsize_t first, hsize_t count) const {
+    struct Pair {
+      float parts[2];
+    };
+    const std::string what = "converting " + what_;
+    const auto type = handle_of(H5Tcreate(H5T_COMPOUND, sizeof(Pair)), H5Tclose, what);
+    checked(H5Tinsert(type.id(), "r", 0, H5T_NATIVE_FLOAT), what);
+    checked(H5Tinsert(type.id(), "i", sizeof(float), H5T_NATIVE_FLOAT), what);
+    std::vector<std::byte> bytes(count * std::max(data_.value_bytes(), sizeof(Pair))),
+        stored(count * data_.value_bytes());
+    data_.read(first, stored);
+    std::copy(stored.begin(), stored.end(), bytes.begin());
+    checked(H5Tconvert(data_.type(), type.id(), count, bytes.data(), nullptr, H5P_DEFAULT), what);
+    std::vector<float> values(2 * count);
+    for (hsize_t k = 0; k < count; ++k) {
+      Pair pair;
+      std::memcpy(&pair, bytes.data() + k * sizeof(Pair), sizeof(Pair));
+      values[k] = pair.parts[0];
+      values[count + k] = pair.parts[1];
+    }
+    return values;
+  }
+
   FlatDataset data_;
   std::string what_;
-  bool flags_ = false;
+  bool flags_ = false, complex_ = false;
 };
 
 /// One number an image, from an optional dataset.
@@ -147,7 +201,11 @@ struct MeasurementsFile::Impl {
   std::vector<std::int64_t> image_shape;
   std::optional<std::string> spec, noise;
   std::optional<double> sigma;
+  std::vector<double> sigmas;
+  std::optional<ValueUnits> units;
 
+  void read_sigma();
+  void read_units();
   std::int64_t images() const { return y->shape().front(); }
   void read_shape();
   void read_entries();
@@ -201,8 +259,48 @@ void MeasurementsFile::Impl::read_entries() {
   }
 }
 
+void MeasurementsFile::Impl::read_sigma() {
+  constexpr std::size_t longest = 8192;  // an attribute has 64 KB
+  if (!has_attribute(file.id(), "sigma")) return;
+  std::vector<double> values;
+  try {
+    values = numbers(file.id(), "sigma", path, longest);
+  } catch (const DataError& error) {
+    throw DataError("{}; to have it estimated, leave it out and set problem.sigma = estimate", error.what());
+  }
+  for (const double value : values) {
+    if (!(value >= 0 && value < 1e6))
+      throw DataError("{}: sigma is {}; it must be a standard deviation, 0 or more", path, value);
+  }
+  if (std::all_of(values.begin(), values.end(), [&](double value) { return value == values.front(); })) {
+    sigma = values.front();
+    return;
+  }
+  if (std::ssize(values) != images()) {
+    throw DataError(
+        "{}: the attribute sigma has {} values that differ, for {} images; give one, or one an image", path,
+        values.size(), images());
+  }
+  sigmas = std::move(values);
+}
+
+void MeasurementsFile::Impl::read_units() {
+  const bool scale = has_attribute(file.id(), "value_scale"),
+             offset = has_attribute(file.id(), "value_offset");
+  if (!scale && !offset) return;
+  units.emplace();
+  if (scale) units->scale = numbers(file.id(), "value_scale", path).front();
+  if (offset) units->offset = numbers(file.id(), "value_offset", path).front();
+  if (!(units->scale != 0 && std::isfinite(units->scale) && std::isfinite(units->offset))) {
+    throw DataError(
+        "{}: value_scale is {} and value_offset {}; a value in its unit is value_scale x + value_offset",
+        path, units->scale, units->offset);
+  }
+  units->unit = text(file.id(), "unit", path).value_or("");
+}
+
 MeasurementsFile::MeasurementsFile(const std::string& path)
-    : impl_(new Impl{path, open_hdf5(path), nullptr, nullptr, {}, {}, {}, {}, {}}) {
+    : impl_(new Impl{path, open_hdf5(path), nullptr, nullptr, {}, {}, {}, {}, {}, {}, {}}) {
   const hid_t file = impl_->file.id();
   if (!has_attribute(file, kMark))
     throw DataError("{} is not a measurements file (it has no attribute {})", path, kMark);
@@ -224,11 +322,8 @@ MeasurementsFile::MeasurementsFile(const std::string& path)
   impl_->read_entries();
   impl_->spec = text(file, "operator", path);
   impl_->noise = text(file, "noise", path);
-  if (has_attribute(file, "sigma")) {
-    impl_->sigma = numbers(file, "sigma", path).front();
-    if (!(*impl_->sigma >= 0 && *impl_->sigma < 1e6))
-      throw DataError("{}: sigma is {}; it must be a standard deviation, 0 or more", path, *impl_->sigma);
-  }
+  impl_->read_sigma();
+  impl_->read_units();
 }
 
 MeasurementsFile::MeasurementsFile(MeasurementsFile&&) noexcept = default;
@@ -251,6 +346,15 @@ const std::optional<std::string>& MeasurementsFile::noise() const {
 }
 std::optional<double> MeasurementsFile::sigma() const {
   return impl_->sigma;
+}
+const std::vector<double>& MeasurementsFile::sigmas() const {
+  return impl_->sigmas;
+}
+const std::optional<ValueUnits>& MeasurementsFile::units() const {
+  return impl_->units;
+}
+bool MeasurementsFile::has_levels() const {
+  return impl_->y->has_levels();
 }
 bool MeasurementsFile::has_truth() const {
   return impl_->truth != nullptr;

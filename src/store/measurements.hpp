@@ -12,6 +12,7 @@
 #include <dwgf/comm/mpi.hpp>
 
 #include "store/row_layout.hpp"
+#include "store/value_units.hpp"
 
 namespace dwgf {
 
@@ -34,10 +35,19 @@ class MeasurementsFile {
   std::int64_t channels() const;  ///< of the images
   const std::optional<std::string>& operator_spec() const;
   const std::optional<std::string>& noise() const;
+  /// Of all images: the attribute's only value, or the first of equal ones; nothing where it is not there, or
+  /// where each image has its own.
   std::optional<double> sigma() const;
+  /// One an image where they differ; else empty.
+  const std::vector<double>& sigmas() const;
+  /// value_scale, value_offset and unit; nothing where they are not there.
+  const std::optional<ValueUnits>& units() const;
+  /// Whether y is stored as unsigned integers of 8 bits, which `measurement` gives as numbers up to 255.
+  bool has_levels() const;
   bool has_truth() const;
 
-  /// Row k as stored: [...], the shape that all rows share.
+  /// Row k as stored: [...], the shape that all rows share; of complex numbers (h5py's compound of r and i) as
+  /// [2, ...], the real and the imaginary parts.
   FloatArray measurement(std::int64_t k) const;
   /// [C, H, W]. @pre has_truth()
   FloatArray truth(std::int64_t k) const;
@@ -58,6 +68,7 @@ class MeasurementsFile {
 /// All that fixes the structure of a measurements file.
 struct MeasurementsLayout : RowLayout {
   double sigma = 0;
+  std::optional<ValueUnits> units;
   std::vector<std::int64_t> image_shape;  ///< [C, H, W], the largest
 };
 

@@ -42,11 +42,16 @@ MeasurementsWriter::MeasurementsWriter(const std::string& path, const Measuremen
     : impl_(new Impl{path, path + ".creating", comm.split(0, comm.rank()), layout}) {
   run_on_root(impl_->group, [&] {
     require_absent(path);
-    const RowFilePlan plan{
-        .layout = layout,
+    RowFilePlan plan{
+        .layout = impl_->layout,
         .records = kRecords,
         .attributes = {
             {"dwgf_measurements", 1}, {"sigma", layout.sigma}, {"image_shape", layout.image_shape}}};
+    if (layout.units) {
+      plan.attributes["value_scale"] = layout.units->scale;
+      plan.attributes["value_offset"] = layout.units->offset;
+      if (!layout.units->unit.empty()) impl_->layout.attributes["unit"] = layout.units->unit;
+    }
     try {
       // Before HDF5, and again for all of it: a full disk is told here, and leaves nothing behind.
       reserve_space(impl_->aside, file_bytes(layout));

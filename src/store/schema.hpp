@@ -97,7 +97,7 @@ inline constexpr Dataset kProblemArray{
     "/problem/", Type::float32, Row::array, Written::with_image, "mask or kernel that differs between images",
     "NAME"};
 inline constexpr Dataset kSigma{"/problem/sigma", Type::float32, Row::number, Written::with_image,
-                                "the noise level, where it was estimated"};
+                                "the noise level, where each image has its own"};
 inline constexpr Dataset kTimingCompute{"/timing/compute", Type::float32, Row::pair, Written::with_image,
                                         "seconds of computing: mean and largest of its ranks"};
 inline constexpr Dataset kTimingWait{"/timing/wait", Type::float32, Row::pair, Written::with_image,

@@ -98,7 +98,8 @@ TEST_F(BadImages, TheWholeReasonIsPrintedThoughTheFileKeepsItsBeginning) {
   const Finished finished = run(0, small_job(array_with(100.0f, 0), out));
   expect_code(finished, 3);
   expect_failed(finished, 0, "the value 100");
-  EXPECT_TRUE(contains(finished.err, "or store uint8")) << "the last words are what to do:\n" << finished.err;
+  EXPECT_TRUE(contains(finished.err, "input.range = 0,1")) << "the last words are what to do:\n"
+                                                           << finished.err;
 }
 
 TEST_F(BadImages, OneThatIsTheOnlyOneAndNotFiniteIsBadData) {

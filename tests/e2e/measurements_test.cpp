@@ -87,15 +87,15 @@ TEST(Measured, ByOthersIsRestoredWithoutTruth) {
 TEST(Measured, RefusesWhatCannotBeMeasured) {
   const std::filesystem::path folder = new_folder("not-measured");
   make_picture(folder / "a.png", 1);
-  const auto degrade = [&](const Arguments& more) {
-    return Arguments{"degrade", "--input.data", folder / "a.png"} + more;
-  };
   const auto of_folder = [&](const Arguments& more) {
     return Arguments{"degrade", "--input.data", folder, "--store.out", folder / "y.h5"} + more;
   };
   expect_refusals({
       {"no output", {"degrade", "--input.data", folder}, 64, {"store.out is not set"}},
-      {"no folder", degrade({"--store.out", folder / "y.h5"}), 65, {"a.png"}},
+      {"no picture",
+       {"degrade", "--input.data", folder / "b.png", "--store.out", folder / "y.h5"},
+       66,
+       {"b.png"}},
       {"array of a file",
        of_folder({"--problem.operator", "mask:@"}),
        64,

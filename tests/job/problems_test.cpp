@@ -107,6 +107,101 @@ TEST_F(ProblemsTest, ANoiseLevelIsEstimatedFromMeasurementsAlone) {
   EXPECT_GE(open_problems(measured, self_)->read(0, 1).sigma, 0);
 }
 
+TEST_F(ProblemsTest, PicturesMayBeTheMeasurements) {
+  Settings settings =
+      job({"--input.data", path("x.npy"), "--input.kind", "measured", "--problem.sigma", "0.1"});
+  const auto problems = open_problems(settings, self_);
+  ASSERT_EQ(problems->images().size(), 2u);
+  EXPECT_EQ(problems->images()[0].height, 64u) << "what mean:2 made of 64 x 64";
+  EXPECT_FALSE(problems->has_truth());
+  const ImageProblem problem = problems->read(1, 3);
+  EXPECT_EQ(problem.shape, (ImageShape{3, 64, 64}));
+  EXPECT_EQ(problem.y.sizes(), at::IntArrayRef({3, 32, 32}));
+  EXPECT_EQ(problem.y[0][0][0].item<float>(), 0.0f);
+  EXPECT_EQ(problem.sigma, 0.1);
+  EXPECT_FALSE(problem.truth.defined());
+}
+
+TEST_F(ProblemsTest, MeasuredPicturesSayWhatIsMissing) {
+  const auto refused = [&](std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), {"--input.data", path("x.npy"), "--input.kind", "measured"});
+    Settings settings = parse_settings(*find_command("restore"), arguments);
+    try {
+      open_problems(settings, self_);
+    } catch (const UsageError& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  EXPECT_NE(refused({"--problem.sigma", "0.1"}).find("set problem.operator"), std::string::npos);
+  EXPECT_NE(refused({"--problem.operator", "mean:2"}).find("set problem.sigma"), std::string::npos);
+  EXPECT_NE(refused({"--problem.sigma", "0.1", "--problem.operator", "radon:9"}).find("is no picture"),
+            std::string::npos);
+  EXPECT_NE(refused({"--problem.sigma", "0.1", "--problem.operator", "random:0.5"}).find("mask:FILE"),
+            std::string::npos);
+  EXPECT_NE(refused({"--problem.sigma", "0.1", "--problem.operator", "mean:two"}).find("mean:4"),
+            std::string::npos);
+}
+
+TEST_F(ProblemsTest, MeasurementsOfAnotherRangeBecomeThoseOfThisOne) {
+  write_measurements();
+  // On 0 ... 1000, y is 500 (y + 1), missing pixels aside.
+  for (const char* forward : {"mean:2", "blur:5,1 | mean:2", "quantise:4 | mean:2"}) {
+    Settings plain =
+        parse_settings(*find_command("restore"), {"--input.data", path("x.npy"), "--input.kind", "measured",
+                                                  "--problem.sigma", "0.1", "--problem.operator", forward});
+    EXPECT_NO_THROW(open_problems(plain, self_)->read(0, 1));
+  }
+  Settings settings = parse_settings(*find_command("restore"),
+                                     {"--input.data", path("y.h5"), "--input.range", "-4,4"}),
+           plain = parse_settings(*find_command("restore"), {"--input.data", path("y.h5")});
+  const auto problems = open_problems(settings, self_);
+  const at::Tensor y = problems->read(1, 1).y, stored = open_problems(plain, self_)->read(1, 1).y;
+  EXPECT_TRUE(at::allclose(y, stored / 4, 1e-6, 1e-6));
+  EXPECT_EQ(problems->units(), (ValueUnits{4, 0, ""}));
+  const std::vector<std::string> warnings = problems->warnings();
+  ASSERT_EQ(warnings.size(), 1u);
+  EXPECT_NE(warnings[0].find("problem.sigma = 0.05"), std::string::npos) << warnings[0];
+}
+
+TEST_F(ProblemsTest, ComplexMeasurementsHaveALevelAnImage) {
+  Settings settings =
+      parse_settings(*find_command("restore"), {"--input.data", DWGF_TEST_DATA "/measurements/complex.h5"});
+  const auto problems = open_problems(settings, self_);
+  EXPECT_TRUE(settings.as<JobInput>().problem.lists_sigma());
+  EXPECT_EQ(problems->read(0, 1).sigma, 0.05);
+  EXPECT_EQ(problems->read(1, 1).sigma, 0.1);
+  EXPECT_EQ(problems->units()->unit, "HU");
+  // x is a multiple of 1/8 on [-1, 1], and so is what its samples go back to.
+  const ImageProblem problem = problems->read(1, 1);
+  const at::Tensor x = problem.forward->trivial_inverse(problem.y.unsqueeze(0), 0) * 8;
+  EXPECT_LT((x - x.round()).abs().max().item<float>(), 1e-4);
+  EXPECT_GT(x.abs().max().item<float>(), 1);
+  Settings own =
+      parse_settings(*find_command("restore"),
+                     {"--input.data", DWGF_TEST_DATA "/measurements/complex.h5", "--problem.sigma", "0.3"});
+  EXPECT_EQ(open_problems(own, self_)->read(1, 1).sigma, 0.3);
+}
+
+TEST_F(ProblemsTest, DataThatLookMeantOtherwiseAreSaid) {
+  const auto warnings = [&](const std::vector<std::string>& arguments) {
+    Settings settings = parse_settings(*find_command("restore"), arguments);
+    std::string all;
+    for (const std::string& warning : open_problems(settings, self_)->warnings()) all += warning + "\n";
+    return all;
+  };
+  const std::string levels = DWGF_TEST_DATA "/measurements/levels.h5", photos = DWGF_TEST_DATA "/photos/";
+  EXPECT_NE(warnings({"--input.data", levels}).find("input.range = 0,255"), std::string::npos);
+  EXPECT_EQ(warnings({"--input.data", levels, "--input.range", "0,255", "--problem.sigma", "0.2"}), "");
+  EXPECT_NE(warnings({"--input.data", photos + "floats.tif"}).find("input.range = 0,1"), std::string::npos);
+  EXPECT_EQ(warnings({"--input.data", photos + "floats.tif", "--input.range", "0,1"}), "");
+  EXPECT_EQ(warnings({"--input.data", path("x.npy")}), "");
+  EXPECT_NE(warnings({"--input.data", photos + "twelve-bits.png"}).find("input.range = 0,4095"),
+            std::string::npos);
+  EXPECT_NE(warnings({"--input.data", photos + "animated.png"}).find("is animated"), std::string::npos);
+  EXPECT_EQ(warnings({"--input.data", DWGF_SOURCE_DIR "/jobs/data/fashion"}), "");
+}
+
 TEST_F(ProblemsTest, ASliceBehindTheEndIsRefused) {
   Settings settings = job({"--input.data", path("x.npy"), "--input.first", "2"});
   EXPECT_THROW(open_problems(settings, self_), UsageError);

@@ -8,6 +8,7 @@
 
 #include <gtest/gtest.h>
 #include <hdf5.h>
+#include <unistd.h>
 
 #include <dwgf/base/error.hpp>
 
@@ -136,7 +137,78 @@ TEST_F(Images, ADamagedFileFailsWhenReadNotWhenListed) {
 TEST_F(Images, AnEmptyFolderIsAnError) {
   std::ofstream(in("photo.webp")) << "x";
   const std::string text = message_of<DataError>([&] { open_images(folder_); });
-  EXPECT_NE(text.find("1 files of other kinds"), std::string::npos) << text;
+  EXPECT_NE(text.find("1 file of another kind was left out"), std::string::npos) << text;
+}
+
+TEST_F(Images, WhatIsLeftOutIsCountedByKind) {
+  png("a.png", 1, 1, 1, {0});
+  png(".hidden.png", 1, 1, 1, {0});
+  png("__MACOSX/._a.png", 1, 1, 1, {0});
+  for (const char* name : {"b.webp", "c.webp", "d.HEIC", "notes", "a.txt", "other.txt"})
+    std::ofstream(in(name)) << "x";
+  const auto source = open_images(folder_);
+  ASSERT_EQ(source->entries().size(), 1u);
+  EXPECT_EQ(source->ignored(), 7) << "a.txt goes with a.png";
+  const std::vector<std::string> notes = source->notes();
+  ASSERT_EQ(notes.size(), 2u);
+  EXPECT_NE(
+      notes[0].find("5 files of other kinds were left out (2 .webp, 1 without an ending, 1 .HEIC, 1 .txt)"),
+      std::string::npos)
+      << notes[0];
+  EXPECT_NE(notes[1].find("2 hidden files or folders were left out"), std::string::npos) << notes[1];
+}
+
+TEST_F(Images, AFolderInItThatCannotBeListedIsNamedAndLeftOut) {
+  if (geteuid() == 0) GTEST_SKIP() << "nothing is closed to root";
+  png("a.png", 1, 1, 1, {0});
+  png("closed/b.png", 1, 1, 1, {0});
+  fs::permissions(in("closed"), fs::perms::none);
+  const auto source = open_images(folder_);
+  fs::permissions(in("closed"), fs::perms::owner_all);
+  ASSERT_EQ(source->entries().size(), 1u);
+  ASSERT_EQ(source->notes().size(), 1u);
+  EXPECT_NE(source->notes()[0].find("the folder closed cannot be listed and was left out"), std::string::npos)
+      << source->notes()[0];
+}
+
+TEST_F(Images, OnePictureAndAPatternAreAsInTheirFolder) {
+  png("a.png", 1, 1, 1, {0});
+  png("b.png", 2, 1, 1, {255, 0});
+  png("in/b.png", 3, 1, 1, {255, 0, 0});
+  std::ofstream(in("b.webp")) << "x";
+  const auto all = open_images(folder_), one = open_images(in("b.png")), some = open_images(in("[ab].*")),
+             below = open_images(in("*/*.png"));
+  ASSERT_EQ(one->entries().size(), 1u);
+  EXPECT_EQ(one->entries()[0].id, all->entries()[1].id);
+  EXPECT_EQ(one->entries()[0].name, "b.png");
+  EXPECT_EQ(one->read(0, 1).values, (std::vector<float>{1, -1}));
+  EXPECT_TRUE(one->notes().empty());
+  ASSERT_EQ(some->entries().size(), 2u);
+  EXPECT_EQ(some->entries()[1].id, all->entries()[1].id);
+  EXPECT_EQ(some->ignored(), 1);
+  ASSERT_EQ(below->entries().size(), 1u);
+  EXPECT_EQ(below->entries()[0].name, "in/b.png");
+  EXPECT_NE(message_of<DataError>([&] { open_images(in("*.jpg")); }).find("is empty"), std::string::npos);
+  EXPECT_THROW(open_images(in("none/*.png")), NotFoundError);
+  EXPECT_THROW(open_images(in("none.png")), NotFoundError);
+}
+
+TEST_F(Images, AnEmptyFolderSaysSo) {
+  const std::string text = message_of<DataError>([&] { open_images(folder_); });
+  EXPECT_NE(text.find("is empty"), std::string::npos) << text;
+}
+
+TEST_F(Images, ArraysMayHaveAnyRange) {
+  write_npy(in("x.npy"), {1, 1, 1, 3}, std::vector<float>{0, 0.5, 1});
+  const auto source = open_images(in("x.npy"), {.background = {}, .range = ValueRange{0, 1}});
+  EXPECT_EQ(source->read(0, 1).values, (std::vector<float>{-1, 0, 1}));
+  EXPECT_EQ(source->range(), (ValueRange{0, 1}));
+  EXPECT_TRUE(source->read_as_is(0).floating_point);
+  const std::string text = message_of<DataError>([&] {
+    open_images(in("x.npy"), {.background = {}, .range = ValueRange{0, 0.5}})->read(0, 1);
+  });
+  EXPECT_NE(text.find("input.range"), std::string::npos) << text;
+  EXPECT_EQ(open_images(std::string(DWGF_TEST_DATA) + "/store/uint8.npy")->range(), (ValueRange{0, 255}));
 }
 
 TEST_F(Images, SamplesAreScaledAndOrderedByChannel) {

@@ -119,6 +119,22 @@ TEST(Measurements, MayHaveTextsOfFixedLength) {
   EXPECT_EQ(file.truth(0).shape, (std::vector<std::int64_t>{1, 8, 8}));
 }
 
+TEST(Measurements, MayBeComplexWithALevelAnImageAndUnits) {
+  const MeasurementsFile file(DWGF_TEST_DATA "/measurements/complex.h5");
+  EXPECT_FALSE(file.sigma().has_value());
+  EXPECT_EQ(file.sigmas(), (std::vector<double>{0.05, 0.1}));
+  EXPECT_EQ(file.units(), (ValueUnits{1000, 24, "HU"}));
+  const FloatArray y = file.measurement(1);
+  ASSERT_EQ(y.shape, (std::vector<std::int64_t>{2, 1, 8, 8}));
+  // Of a real image: the frequency 0 is real, opposite ones are conjugate.
+  EXPECT_EQ(y.values[64], 0);
+  EXPECT_NEAR(y.values[1], y.values[7], 1e-6);
+  EXPECT_NEAR(y.values[64 + 1], -y.values[64 + 7], 1e-6);
+  EXPECT_NE(y.values[64 + 1], 0);
+  EXPECT_FALSE(file.has_levels());
+  EXPECT_TRUE(MeasurementsFile(DWGF_TEST_DATA "/measurements/levels.h5").has_levels());
+}
+
 TEST(Measurements, AreNotWhatIsNoHdf5FileOrHasNoMark) {
   EXPECT_FALSE(is_measurements_file(DWGF_TEST_DATA));
   EXPECT_FALSE(is_measurements_file(DWGF_TEST_DATA "/operators/operators.json"));

@@ -116,7 +116,7 @@ TEST(Png, InterlacedFilesAreRead) {
   EXPECT_EQ(image.samples, (Samples{1, 2, 3, 4}));
 }
 
-TEST(Png, GammaIsNotApplied) {
+TEST(Png, GammaIsLeftToWhoReadsPixels) {
   const PngImage image = read_png(write_file(signature + header(1, 1, 8, 0) +
                                              chunk("gAMA", big_endian(100000)) + pixels({"\x63"}) + end));
   EXPECT_EQ(image.samples, Samples{0x63});

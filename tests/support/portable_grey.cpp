@@ -28,7 +28,7 @@ PictureSize read_size(const std::string& path) {
   return read_header(file, path);
 }
 
-ImagePixels read(const std::string& path) {
+ImagePixels read(const std::string& path, const PictureChoices&) {
   std::ifstream file(path, std::ios::binary);
   const PictureSize size = read_header(file, path);
   std::string bytes(static_cast<std::size_t>(size.height * size.width), '\0');

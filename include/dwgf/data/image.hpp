@@ -23,7 +23,9 @@ struct ImagePixels {
   std::int64_t channels = 0;
   std::int64_t height = 0;
   std::int64_t width = 0;
-  std::vector<float> values;  ///< [C, H, W] on [-1, 1]
+  std::vector<float> values;            ///< [C, H, W] on [-1, 1]
+  std::vector<std::string> notes = {};  ///< what was read otherwise than one may think, a sentence each
+  bool floating_point = false;          ///< the file has numbers whose range nothing tells
 };
 
 }  // namespace dwgf
