@@ -65,7 +65,9 @@ struct PriorInput {
   std::optional<Precision> unet_precision;  ///< nothing: that of the flow
   std::optional<Precision> autoencoder_precision;
   DecoderMemory decoder_gradient = DecoderMemory::automatic;
-  std::string moments;  ///< a file of the prior's moments; empty: beside the prior, if there
+  std::string codec;                ///< a folder whose autoencoder takes the place of the prior's own
+  std::vector<std::int64_t> times;  ///< at which the denoiser may be called; empty: as the prior says
+  std::string moments;              ///< a file of the prior's moments; empty: beside the prior, if there
 };
 
 struct MethodInput {

@@ -148,7 +148,7 @@ std::string prior_files(const std::string& path) {
 }
 
 std::unique_ptr<Prior> build_prior(const JobInput& job, const c10::Device& device) {
-  const auto& [path, prompt, context, unet_precision, autoencoder_precision, memory, moments] = job.prior;
+  const std::string &path = job.prior.path, &prompt = job.prior.prompt, &context = job.prior.context;
   const Precision unet = job.unet_precision(), autoencoder = job.autoencoder_precision();
   const std::string files = prior_files(path);
   const PriorFamily& family = family_of(files);
@@ -164,7 +164,10 @@ std::unique_ptr<Prior> build_prior(const JobInput& job, const c10::Device& devic
                              .autoencoder_type = network_type(autoencoder),
                              .unet_tf32 = unet == Precision::tf32,
                              .autoencoder_tf32 = autoencoder == Precision::tf32,
-                             .decoder_gradient = decoder_gradient(memory)};
+                             .decoder_gradient = decoder_gradient(job.prior.decoder_gradient),
+                             .codec = job.prior.codec,
+                             .keeps_own_codec = job.method.options.polish > 0,
+                             .times = job.prior.times};
   if (!prompt.empty() && options.context.defined()) {
     throw UsageError(
         "prior.prompt: a prompt's embedding is given too, as prior.context; leave one of them out");

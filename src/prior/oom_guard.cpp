@@ -127,6 +127,8 @@ OomGuard::OomGuard(const Prior& prior, std::int64_t micro_batch, ShortageWords w
   const Guard guard{shortage_, micro_batch, std::move(words)};
   prior_.denoiser = std::make_shared<GuardedDenoiser>(prior.denoiser, guard);
   prior_.codec = std::make_shared<GuardedCodec>(prior.codec, prior.geometry, guard);
+  if (prior.full_codec)
+    prior_.full_codec = std::make_shared<GuardedCodec>(prior.full_codec, prior.geometry, guard);
 }
 
 }  // namespace dwgf

@@ -6,6 +6,7 @@
 
 #include "catalogue/methods.hpp"
 #include "device_cases.hpp"
+#include "prior/models/autoencoder.hpp"
 #include "prior/models/decoder_vjp.hpp"
 
 namespace dwgf::test {

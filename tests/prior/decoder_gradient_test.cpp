@@ -6,6 +6,7 @@
 #include <dwgf/prior/families/stable_diffusion.hpp>
 
 #include "prior/files/weights.hpp"
+#include "prior/models/autoencoder.hpp"
 #include "prior/models/decoder_vjp.hpp"
 #include "prior_files.hpp"
 

@@ -131,7 +131,6 @@ TEST_F(ModelConfig, RefusesUNetsOfOtherKinds) {
       {"num_class_embeds", 1000},
       {"time_embedding_act_fn", "silu"},
       {"timestep_post_act", "silu"},
-      {"time_cond_proj_dim", 256},
       {"cross_attention_norm", "layer_norm"},
       {"reverse_transformer_layers_per_block", {1, 1, 1, 1}},
       {"in_channels", 9},
@@ -245,7 +244,7 @@ TEST_F(ModelConfig, ReadsSchedulers) {
 TEST_F(ModelConfig, RefusesSchedulersOfOtherKinds) {
   const std::vector<std::pair<std::string, Json>> refused = {
       {"_class_name", "FlowMatchEulerDiscreteScheduler"},
-      {"prediction_type", "sample"},
+      {"prediction_type", "flow_prediction"},
       {"beta_schedule", "sigmoid"},
       {"rescale_betas_zero_snr", true},
       {"use_flow_sigmas", true},

@@ -17,7 +17,7 @@ struct Model {
   UNetConfig unet;
   AutoencoderConfig autoencoder;
   DdpmScheduleConfig schedule;
-  std::vector<std::string> warnings() const { return published_model_warnings(unet, autoencoder, schedule); }
+  std::vector<std::string> warnings() const { return published_model_warnings(unet, &autoencoder, schedule); }
 };
 
 Model published(std::int64_t context, std::int64_t sample_size, PredictionType prediction) {

@@ -11,6 +11,7 @@
 #include <dwgf/base/error.hpp>
 
 #include "prior/files/weights.hpp"
+#include "prior/models/autoencoder.hpp"
 #include "prior/models/decoder_vjp.hpp"
 #include "prior/models/unet.hpp"
 #include "prior/nn/attention_vjp.hpp"

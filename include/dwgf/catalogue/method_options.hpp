@@ -116,6 +116,7 @@ struct FlowOptions {
 
   Spacing spacing = Spacing::linear;  ///< of dwgf, affine and gibbs, as is the next
   std::int64_t settle = 0;            ///< further steps, at the time that the grid leaves out (times.hpp)
+  std::int64_t polish = 0;            ///< last steps that use Prior::full_codec
   double stall =
       0.0;  ///< stop once the misfit falls by less than this share (monitor.hpp); 0: take all steps
   double weight = 0.15;  ///< w_t, of the prior in dwgf, affine and rlsd

@@ -12,7 +12,8 @@
 
 namespace dwgf {
 
-enum class PredictionType { epsilon, v_prediction };
+/// What a network gives: the noise eps, the velocity v = a eps - s z_0, or the clean latent z_0.
+enum class PredictionType { epsilon, v_prediction, sample };
 
 enum class BetaSchedule {
   linear,         ///< linspace(beta_start, beta_end, T)

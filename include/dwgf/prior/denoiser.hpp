@@ -17,7 +17,7 @@ struct Conditioning {
   at::Tensor pooled = {};  ///< the prompt's embedding as a whole [1, dim]
   at::Tensor sizes = {};   ///< the image's size and crop, as the model was trained to be told them [1, n]
   /// g of classifier-free guidance (arXiv 2207.12598): the noise is eps_u + g (eps_c - eps_u), eps_u that of
-  /// `unconditional`. 1: eps_c, by one call.
+  /// `unconditional`. 1: eps_c, by one call. A network that was distilled with guidance is told g instead.
   double guidance = 1.0;
   std::shared_ptr<const Conditioning> unconditional = {};  ///< needed where guidance is not 1
 };
@@ -27,7 +27,7 @@ class Denoiser {
   virtual ~Denoiser() = default;
 
   /// eps_theta(z_t, level) [B, c, h, w]: the noise seen in z_t, whatever the network was trained to predict
-  /// (v-prediction: eps = a v + s z_t). Pure: the result depends on the arguments alone.
+  /// (v-prediction: eps = a v + s z_t; of the clean latent: eps = (z_t - a z_0) / s). Pure: the result depends on the arguments alone.
   virtual at::Tensor noise(const at::Tensor& z_t, const Level& level,
                            const Conditioning& conditioning) const = 0;
   /// The same with its product (d eps_theta / d z_t)^T cotangent. It may be autograd's, whose last bits may

@@ -20,6 +20,7 @@
 
 #include <dwgf/prior/codec.hpp>
 #include <dwgf/prior/denoiser.hpp>
+#include <dwgf/prior/few_steps.hpp>
 #include <dwgf/prior/geometry.hpp>
 #include <dwgf/prior/noise_path.hpp>
 
@@ -42,10 +43,14 @@ struct Prior {
   std::shared_ptr<const NoisePath> path;
   std::shared_ptr<const Denoiser> denoiser;
   std::shared_ptr<const Codec> codec;
+  /// The prior's own, where a smaller one takes its place as `codec` and both are wanted: between the same
+  /// latents and images.
+  std::shared_ptr<const Codec> full_codec = {};
   PriorGeometry geometry;
   at::TensorOptions options;  ///< the type and device of every tensor taken and returned
   std::string sha256;         ///< of the weights, lower-case hexadecimal: part of a result's identity
   Conditioning conditioning = {};
+  std::optional<FewSteps> few_steps = {};            ///< where it was distilled to few
   std::shared_ptr<const PriorMoments> moments = {};  ///< where they were measured (prior/moments.hpp)
 
   /// What of the prior's files is allowed but probably not meant, one sentence each.

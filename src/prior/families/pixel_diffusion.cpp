@@ -6,9 +6,9 @@
 #include <dwgf/prior/ddpm_schedule.hpp>
 #include <dwgf/prior/families/pixel_diffusion.hpp>
 
+#include "prior/families/diffusion_path.hpp"
 #include "prior/files/config_file.hpp"
 #include "prior/files/loading.hpp"
-#include "prior/files/scheduler_config.hpp"
 #include "prior/files/weights.hpp"
 #include "prior/models/unet_denoiser.hpp"
 #include "prior/nn/blocks.hpp"
@@ -33,19 +33,19 @@ fs::path unet_folder(const fs::path& directory) {
 
 std::unique_ptr<Prior> load(const fs::path& directory, const PriorOptions& options) {
   const fs::path scheduler = folder_with("scheduler_config.json", {directory / "scheduler", directory});
-  const auto path =
-      std::make_shared<DdpmSchedule>(read_scheduler_config(scheduler / "scheduler_config.json"));
+  const DiffusionPath path = read_diffusion_path(scheduler / "scheduler_config.json", options);
   const UNetConfig config = read_unconditional_unet_config(unet_folder(directory) / "config.json");
   const Weights weights(unet_folder(directory), kWeightsStem);
   const auto tensors = at::TensorOptions(options.dtype).device(options.device);
   FileHashes hashes;
 
   auto prior = std::make_unique<Prior>();
-  prior->path = path;
+  prior->path = path.path;
+  prior->few_steps = path.few_steps;
   prior->denoiser = load_half<Denoiser>(
       weights, {options.unet_type.value_or(options.dtype), options.unet_tf32}, options.dtype, hashes,
       prior->retries,
-      [config, prediction = path->config().prediction, tensors](
+      [config, prediction = path.schedule.config().prediction, tensors](
           const Weights& stored, NetworkPrecision precision, FileHashes& seen) {
         auto unet =
             load_model<UNet>(config, stored, current_attention_name, tensors.dtype(precision.type), seen);

@@ -9,7 +9,15 @@ namespace dwgf {
 namespace {
 
 const char* name_of(PredictionType prediction) {
-  return prediction == PredictionType::epsilon ? "epsilon" : "v_prediction";
+  switch (prediction) {
+    case PredictionType::epsilon:
+      return "epsilon";
+    case PredictionType::v_prediction:
+      return "v_prediction";
+    case PredictionType::sample:
+      return "sample";
+  }
+  throw InternalError("prior: unknown kind of prediction");
 }
 
 bool near(double a, double b) {
@@ -39,23 +47,24 @@ std::optional<Published> published(const UNetConfig& unet) {
 }  // namespace
 
 std::vector<std::string> published_model_warnings(const UNetConfig& unet,
-                                                  const AutoencoderConfig& autoencoder,
+                                                  const AutoencoderConfig* autoencoder,
                                                   const DdpmScheduleConfig& schedule) {
   const auto model = published(unet);
   if (!model) return {};
   std::vector<std::string> warnings;
   const std::string looks = formatted("the prior's U-Net has the shape of {}", model->name);
-  if (schedule.prediction != model->prediction) {
+  // Of the clean latent predict models of one step, which were distilled from these.
+  if (schedule.prediction != model->prediction && schedule.prediction != PredictionType::sample) {
     warnings.push_back(
         formatted("{}, which predicts {}, but its scheduler_config.json says prediction_type = {}; is the "
                   "scheduler of another model?",
                   looks, name_of(model->prediction), name_of(schedule.prediction)));
   }
-  if (!near(autoencoder.scaling_factor, 0.18215)) {
+  if (autoencoder != nullptr && !near(autoencoder->scaling_factor, 0.18215)) {
     warnings.push_back(
         formatted("{}, whose latents are scaled by 0.18215, but vae/config.json says {}; is the autoencoder "
                   "of another model?",
-                  looks, autoencoder.scaling_factor));
+                  looks, autoencoder->scaling_factor));
   }
   const bool betas =
       schedule.trained_betas.empty() && schedule.beta_schedule == BetaSchedule::scaled_linear &&
@@ -67,6 +76,13 @@ std::vector<std::string> published_model_warnings(const UNetConfig& unet,
                   looks));
   }
   return warnings;
+}
+
+std::string slow_precision_warning(const char* network) {
+  return formatted(
+      "the {} computes in fp16, which is slow on CPUs (20 times slower than fp32 where it was measured: most "
+      "have no arithmetic for it); bf16 or fp32 is faster",
+      network);
 }
 
 std::optional<std::string> prediction_warning(PredictionType claimed, double correlation,

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <filesystem>
+#include <iterator>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -11,15 +12,14 @@
 #include <dwgf/prior/ddpm_schedule.hpp>
 #include <dwgf/prior/families/stable_diffusion.hpp>
 
+#include "prior/families/codec_files.hpp"
+#include "prior/families/diffusion_path.hpp"
 #include "prior/families/published_models.hpp"
 #include "prior/files/loading.hpp"
-#include "prior/files/scheduler_config.hpp"
 #include "prior/files/weights.hpp"
-#include "prior/models/autoencoder_codec.hpp"
 #include "prior/models/memory.hpp"
 #include "prior/models/prompt_encoder.hpp"
 #include "prior/models/unet_denoiser.hpp"
-#include "prior/nn/blocks.hpp"
 
 namespace dwgf {
 namespace {
@@ -36,16 +36,14 @@ class Loader {
   Conditioning conditioning(PromptEncoder* text, FileHashes& hashes) const;
   std::shared_ptr<const Denoiser> denoiser(const Weights& weights, FileHashes& hashes,
                                            std::shared_ptr<Fp32Retries> retries) const;
-  std::shared_ptr<const Codec> codec(const Weights& weights, FileHashes& hashes,
-                                     std::shared_ptr<Fp32Retries> retries) const;
   std::vector<std::string> warnings() const;
 
   fs::path directory_;
   PriorOptions options_;
   at::TensorOptions tensors_;
-  NetworkPrecision unet_precision_, autoencoder_precision_;
-  DdpmSchedule schedule_;
-  AutoencoderConfig autoencoder_;
+  NetworkPrecision unet_precision_;
+  DiffusionPath path_;
+  CodecFiles codec_;
   UNetConfig unet_;
   bool has_text_encoder_;
 };
@@ -55,15 +53,14 @@ Loader::Loader(const fs::path& directory, const PriorOptions& options)
       options_(options),
       tensors_(at::TensorOptions(options.dtype).device(options.device)),
       unet_precision_{options.unet_type.value_or(options.dtype), options.unet_tf32},
-      autoencoder_precision_{options.autoencoder_type.value_or(options.dtype), options.autoencoder_tf32},
-      schedule_(read_scheduler_config(directory / "scheduler" / "scheduler_config.json")),
-      autoencoder_(read_autoencoder_config(directory / "vae" / "config.json")),
+      path_(read_diffusion_path(directory / "scheduler" / "scheduler_config.json", options)),
+      codec_(directory, options),
       unet_(read_unet_config(directory / "unet" / "config.json")) {
-  if (unet_.latent_channels != autoencoder_.latent_channels) {
+  if (const std::int64_t channels = codec_.geometry().latent_channels; unet_.latent_channels != channels) {
     throw DataError(
         "prior: the U-Net in {} works on {} latent channels but its autoencoder on {}; take both from one "
         "model",
-        directory.string(), unet_.latent_channels, autoencoder_.latent_channels);
+        directory.string(), unet_.latent_channels, channels);
   }
   has_text_encoder_ = has_text_encoder(directory, "");
   if (!options.prompt.empty() && options.context.defined())
@@ -103,50 +100,34 @@ std::shared_ptr<const Denoiser> Loader::denoiser(const Weights& weights, FileHas
                                                  std::shared_ptr<Fp32Retries> retries) const {
   return load_half<Denoiser>(
       weights, unet_precision_, options_.dtype, hashes, std::move(retries),
-      [config = unet_, prediction = schedule_.config().prediction, tensors = tensors_](
+      [config = unet_, prediction = path_.schedule.config().prediction, tensors = tensors_](
           const Weights& stored, NetworkPrecision precision, FileHashes& seen) {
         auto unet = load_model<UNet>(config, stored, same_name, tensors.dtype(precision.type), seen);
         return std::make_shared<UNetDenoiser>(std::move(unet), config, prediction, tensors, precision);
       });
 }
 
-std::shared_ptr<const Codec> Loader::codec(const Weights& weights, FileHashes& hashes,
-                                           std::shared_ptr<Fp32Retries> retries) const {
-  return load_half<Codec>(weights, autoencoder_precision_, options_.dtype, hashes, std::move(retries),
-                          [config = autoencoder_, gradient = options_.decoder_gradient, tensors = tensors_](
-                              const Weights& stored, NetworkPrecision precision, FileHashes& seen) {
-                            auto network = load_model<Autoencoder>(config, stored, current_attention_name,
-                                                                   tensors.dtype(precision.type), seen);
-                            return std::make_shared<AutoencoderCodec>(std::move(network), config, tensors,
-                                                                      precision, gradient);
-                          });
-}
-
 std::vector<std::string> Loader::warnings() const {
-  std::vector<std::string> warnings = published_model_warnings(unet_, autoencoder_, schedule_.config());
-  for (const auto& [network, precision] :
-       {std::pair("U-Net", unet_precision_), {"autoencoder", autoencoder_precision_}}) {
-    if (precision.type == at::kHalf && options_.device.is_cpu()) {
-      warnings.push_back(
-          formatted("the {} computes in fp16, which is slow on CPUs (20 times slower than fp32 where it was "
-                    "measured: most have no arithmetic for it); bf16 or fp32 is faster",
-                    network));
-    }
-  }
+  std::vector<std::string> warnings =
+      published_model_warnings(unet_, codec_.own_config(), path_.schedule.config());
+  if (unet_precision_.type == at::kHalf && options_.device.is_cpu())
+    warnings.push_back(slow_precision_warning("U-Net"));
+  std::ranges::copy(codec_.warnings(), std::back_inserter(warnings));
   return warnings;
 }
 
 /// Shows the denoiser pure noise at its last time.
 std::optional<std::string> probe(const Denoiser& denoiser, const Conditioning& conditioning,
-                                 const UNetConfig& config, const DdpmSchedule& schedule,
+                                 const UNetConfig& config, const DiffusionPath& path,
                                  const at::TensorOptions& tensors) {
   // A fixed noise, of a size that costs little; the networks take any.
   const std::int64_t size = config.sample_size > 0 ? std::min<std::int64_t>(config.sample_size, 32) : 32;
   at::Tensor noise = at::empty({1, config.latent_channels, size, size}, at::kFloat);
   fill_normals({}, {noise.data_ptr<float>(), static_cast<std::size_t>(noise.numel())});
   noise = noise.to(tensors);
-  const PredictionType claimed = schedule.config().prediction;
-  const Level last = schedule.first();
+  const PredictionType claimed = path.schedule.config().prediction;
+  if (claimed == PredictionType::sample) return std::nullopt;
+  const Level last = path.path->first();
   const at::Tensor eps = denoiser.noise(noise, last, conditioning);  // [1, c, size, size]
   // What the network itself predicts: v where it claims so.
   const at::Tensor prediction =
@@ -155,23 +136,12 @@ std::optional<std::string> probe(const Denoiser& denoiser, const Conditioning& c
   return prediction_warning(claimed, correlation, last.noise);
 }
 
-/// The memory of one step of the flow.
-std::uint64_t step_bytes(const UNetConfig& unet, const AutoencoderConfig& autoencoder,
-                         std::optional<DecoderGradient> wanted, const CallSize& unet_size,
-                         const CallSize& codec_size) {
-  const GradientBytes gradient =
-      decoder_gradient_bytes(autoencoder, chosen_gradient(autoencoder, wanted, codec_size), codec_size);
-  // The decoder's gradient waits while the consistency term encodes and decodes.
-  const std::uint64_t consistency = gradient.kept + std::max(encoder_bytes(autoencoder, codec_size),
-                                                             decoder_bytes(autoencoder, codec_size));
-  return std::max({unet_bytes(unet, unet_size), gradient.peak, consistency});
-}
-
 std::unique_ptr<Prior> Loader::load() const {
   FileHashes hashes;
   const Weights unet_weights(directory_ / "unet", kWeightsStem);
-  const Weights autoencoder_weights(directory_ / "vae", kWeightsStem);
-  std::vector<const Weights*> all_weights = {&unet_weights, &autoencoder_weights};
+  const std::vector<Weights> codec_weights = codec_.open();
+  std::vector<const Weights*> all_weights = {&unet_weights};
+  for (const Weights& weights : codec_weights) all_weights.push_back(&weights);
   std::unique_ptr<PromptEncoder> text;
   if (!options_.context.defined() && has_text_encoder_) {
     text = std::make_unique<PromptEncoder>(directory_, "", tensors_);
@@ -179,25 +149,21 @@ std::unique_ptr<Prior> Loader::load() const {
   }
 
   auto prior = std::make_unique<Prior>();
-  prior->path = std::make_shared<DdpmSchedule>(schedule_);
+  prior->path = path_.path;
+  prior->few_steps = path_.few_steps;
   prior->conditioning = conditioning(text.get(), hashes);
   prior->denoiser = denoiser(unet_weights, hashes, prior->retries);
-  prior->codec = codec(autoencoder_weights, hashes, prior->retries);
-  prior->geometry = {.image_channels = autoencoder_.image_channels,
-                     .latent_channels = autoencoder_.latent_channels,
-                     .factor = autoencoder_.factor()};
+  codec_.load_into(*prior, codec_weights, hashes);
   prior->options = tensors_;
   prior->sha256 = sha256(all_weights, hashes);
   prior->warnings = warnings();
   prior->probe = [denoiser = prior->denoiser, conditioning = prior->conditioning, config = unet_,
-                  schedule = schedule_,
-                  tensors = tensors_] { return probe(*denoiser, conditioning, config, schedule, tensors); };
-  prior->step_bytes = [unet = unet_, autoencoder = autoencoder_, gradient = options_.decoder_gradient,
-                       unet_element = c10::elementSize(unet_precision_.type),
-                       codec_element = c10::elementSize(autoencoder_precision_.type)](
+                  path = path_,
+                  tensors = tensors_] { return probe(*denoiser, conditioning, config, path, tensors); };
+  prior->step_bytes = [unet = unet_, codec = codec_, element = c10::elementSize(unet_precision_.type)](
                           std::int64_t batch, std::int64_t height, std::int64_t width) {
-    return step_bytes(unet, autoencoder, gradient, {batch, height, width, unet_element},
-                      {batch, height, width, codec_element});
+    return std::max(unet_bytes(unet, {batch, height, width, element}),
+                    codec.step_bytes(batch, height, width));
   };
   return prior;
 }

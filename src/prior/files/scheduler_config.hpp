@@ -3,8 +3,11 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 
 #include <dwgf/prior/ddpm_schedule.hpp>
+
+#include "prior/few_step_schedule.hpp"
 
 namespace dwgf {
 
@@ -12,5 +15,10 @@ namespace dwgf {
 /// prediction_type. Throws NotFoundError where there is no such file, DataError naming file, key, what was
 /// found and what is allowed.
 DdpmScheduleConfig read_scheduler_config(const std::filesystem::path& file);
+
+/// How a model is sampled in few steps: of LCMScheduler and TCDScheduler (a model that was distilled to them),
+/// and of EulerDiscreteScheduler and EulerAncestralDiscreteScheduler with trailing spacing; nothing for any
+/// other. Throws as above.
+std::optional<FewStepConfig> read_few_step_config(const std::filesystem::path& file);
 
 }  // namespace dwgf

@@ -141,7 +141,7 @@ class AutoencoderDecoder : public torch::nn::Module {
   }
 
   /// The stages live as long as this decoder.
-  void append_to(std::vector<Autoencoder::DecoderStage>& stages) const {
+  void append_to(std::vector<DecoderStage>& stages) const {
     const auto add_residual = [&stages](const ResidualBlock& block) {
       stages.push_back({[&block](const at::Tensor& h) { return block.forward(h, {}); },
                         [&block](const at::Tensor& h) { return block.vjp(h); }});
@@ -216,7 +216,7 @@ at::Tensor Autoencoder::decode(const at::Tensor& z) const {
   return h;
 }
 
-Autoencoder::Moments Autoencoder::encode(const at::Tensor& x) const {
+EncodedMoments Autoencoder::encode(const at::Tensor& x) const {
   at::Tensor moments = encoder_->forward(in_network_format(x, kernels_));  // [B, 2 c, h, w]
   if (quant_conv_) moments = quant_conv_->forward(moments);
   moments = moments.contiguous();

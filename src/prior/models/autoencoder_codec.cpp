@@ -12,26 +12,19 @@
 
 namespace dwgf {
 
-DecoderGradient chosen_gradient(const AutoencoderConfig& config, std::optional<DecoderGradient> wanted,
-                                const CallSize& size) {
-  if (wanted) return *wanted;
-  const GradientBytes plain = decoder_gradient_bytes(config, DecoderGradient::plain, size);
-  return plain.peak > kPlainGradientBytes ? DecoderGradient::recompute : DecoderGradient::plain;
-}
-
-AutoencoderCodec::AutoencoderCodec(std::shared_ptr<const Autoencoder> network,
-                                   const AutoencoderConfig& config, const at::TensorOptions& tensors,
-                                   NetworkPrecision precision, std::optional<DecoderGradient> gradient)
+AutoencoderCodec::AutoencoderCodec(std::shared_ptr<const CodecNetwork> network, const CodecScale& scale,
+                                   const at::TensorOptions& tensors, NetworkPrecision precision,
+                                   GradientChoice gradient)
     : network_(std::move(network)),
-      config_(config),
+      scale_(scale),
       tensors_(tensors),
       precision_(precision),
-      gradient_(gradient) {}
+      gradient_(std::move(gradient)) {}
 
 at::Tensor AutoencoderCodec::to_network(const at::Tensor& z) const {
-  require_samples(z, config_.latent_channels, tensors_, "latents");
-  const at::Tensor scaled = z / config_.scaling_factor;
-  return (config_.shift_factor == 0.0 ? scaled : scaled + config_.shift_factor).to(precision_.type);
+  require_samples(z, scale_.latent_channels, tensors_, "latents");
+  const at::Tensor scaled = z / scale_.scaling_factor;
+  return (scale_.shift_factor == 0.0 ? scaled : scaled + scale_.shift_factor).to(precision_.type);
 }
 
 at::Tensor AutoencoderCodec::decode(const at::Tensor& z) const {
@@ -44,8 +37,8 @@ Vjp AutoencoderCodec::decode_vjp(const at::Tensor& z) const {
   const ScopedTf32 multiplication(precision_.tf32, tensors_.device());
   const at::Tensor own = to_network(z.detach());  // [B, c, h, w]
   const CallSize size{z.size(0), z.size(2), z.size(3), c10::elementSize(precision_.type)};
-  Vjp decoded = decoder_vjp(network_->decoder_stages(), own, chosen_gradient(config_, gradient_, size));
-  const auto to_latents = [type = z.scalar_type(), network = precision_.type, scale = config_.scaling_factor,
+  Vjp decoded = decoder_vjp(network_->decoder_stages(), own, gradient_(size));
+  const auto to_latents = [type = z.scalar_type(), network = precision_.type, scale = scale_.scaling_factor,
                            pull = std::move(decoded.pull)](const at::Tensor& cotangent) {
     return pull(cotangent.to(network)).to(type) / scale;
   };
@@ -53,8 +46,8 @@ Vjp AutoencoderCodec::decode_vjp(const at::Tensor& z) const {
 }
 
 void AutoencoderCodec::check_images(const at::Tensor& x) const {
-  require_samples(x, config_.image_channels, tensors_, "images");
-  const std::int64_t factor = config_.factor();
+  require_samples(x, scale_.image_channels, tensors_, "images");
+  const std::int64_t factor = scale_.factor;
   if (x.size(2) % factor != 0 || x.size(3) % factor != 0) {
     throw DataError(
         "prior: an image of {} x {} pixels; this prior takes multiples of {} in both directions: crop or pad "
@@ -68,10 +61,10 @@ LatentDistribution AutoencoderCodec::encode(const at::Tensor& x) const {
   const at::NoGradGuard no_grad;
   const ScopedTf32 multiplication(precision_.tf32, tensors_.device());
   auto [mean, log_variance] = network_->encode(x.to(precision_.type));  // [B, c, h, w] each
-  mean = mean.to(x.scalar_type());
-  log_variance = log_variance.to(x.scalar_type());
-  const double scale = config_.scaling_factor;
-  return {(mean - config_.shift_factor).mul_(scale), log_variance.mul_(0.5).exp_().mul_(scale)};
+  const double scale = scale_.scaling_factor;
+  mean = (mean.to(x.scalar_type()) - scale_.shift_factor).mul_(scale);
+  if (!log_variance.defined()) return {mean, at::zeros_like(mean)};
+  return {mean, log_variance.to(x.scalar_type()).mul_(0.5).exp_().mul_(scale)};
 }
 
 Vjp AutoencoderCodec::encode_vjp(const at::Tensor& x) const {
@@ -80,7 +73,7 @@ Vjp AutoencoderCodec::encode_vjp(const at::Tensor& x) const {
   Vjp encoded = autograd_vjp(
       [&](const at::Tensor& image) {
         const at::Tensor own = network_->encode(image.to(precision_.type)).mean;  // [B, c, h, w]
-        return (own.to(image.scalar_type()) - config_.shift_factor) * config_.scaling_factor;
+        return (own.to(image.scalar_type()) - scale_.shift_factor) * scale_.scaling_factor;
       },
       x);
   return {encoded.value, pull_in(precision_, tensors_.device(), std::move(encoded.pull))};

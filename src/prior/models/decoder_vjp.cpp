@@ -6,6 +6,7 @@
 #include <vector>
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 #include <c10/core/InferenceMode.h>
 
 #include <dwgf/base/error.hpp>
@@ -28,13 +29,12 @@ Vjp chained(const at::Tensor& value, std::shared_ptr<std::vector<Pull>> pulls) {
 
 }  // namespace
 
-Vjp decoder_vjp(const std::vector<Autoencoder::DecoderStage>& stages, const at::Tensor& z,
-                DecoderGradient how) {
+Vjp decoder_vjp(const std::vector<DecoderStage>& stages, const at::Tensor& z, DecoderGradient how) {
   const c10::InferenceMode recording(false);
   const at::NoGradGuard no_grad;
   auto pulls = std::make_shared<std::vector<Pull>>();
   at::Tensor h = z.detach().clone();
-  for (const Autoencoder::DecoderStage& stage : stages) {
+  for (const DecoderStage& stage : stages) {
     if (how == DecoderGradient::plain) {
       Vjp part = stage.vjp(h);
       h = part.value;

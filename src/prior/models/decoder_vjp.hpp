@@ -13,13 +13,12 @@
 #include <dwgf/prior/families/known_families.hpp>
 #include <dwgf/prior/vjp.hpp>
 
-#include "prior/models/autoencoder.hpp"
+#include "prior/models/codec_network.hpp"
 
 namespace dwgf {
 
 /// z [B, c, h, w] on the autoencoder's scale and in its type; cotangents [B, C, H, W] too. `stages` live as
 /// long as the product.
-Vjp decoder_vjp(const std::vector<Autoencoder::DecoderStage>& stages, const at::Tensor& z,
-                DecoderGradient how);
+Vjp decoder_vjp(const std::vector<DecoderStage>& stages, const at::Tensor& z, DecoderGradient how);
 
 }  // namespace dwgf

@@ -56,6 +56,24 @@ std::vector<Block> decoder_blocks(const AutoencoderConfig& config, Numbers posit
   return blocks;
 }
 
+/// Of convolutions, whose results are overwritten by what follows them.
+std::vector<Block> decoder_blocks(const TinyAutoencoderConfig& config, Numbers positions) {
+  const auto channels = static_cast<Numbers>(config.channels);
+  const Numbers weights = convolution(channels, channels);
+  Numbers p = positions;
+  std::vector<Block> blocks = {{p * static_cast<Numbers>(config.latent_channels), p * channels, weights, 0}};
+  for (std::size_t i = 0; i < config.decoder_blocks.size(); ++i) {
+    for (std::int64_t j = 0; j < config.decoder_blocks[i]; ++j)
+      blocks.push_back({p * channels, p * channels, 2 * p * channels + weights, 3 * p * channels});
+    if (i + 1 == config.decoder_blocks.size()) break;
+    blocks.push_back({p * channels, 4 * p * channels, 4 * p * channels + 2 * weights, 0});
+    p *= 4;
+  }
+  const auto image = static_cast<Numbers>(config.image_channels);
+  blocks.push_back({p * channels, p * image, p * channels + weights, 0});
+  return blocks;
+}
+
 Numbers forward_peak(const std::vector<Block>& blocks) {
   Numbers peak = 0;
   for (const Block& block : blocks) peak = std::max(peak, block.input + block.result + block.inner);
@@ -95,6 +113,12 @@ Numbers positions_of(const CallSize& size) {
 
 std::uint64_t bytes(Numbers numbers, const CallSize& size) {
   return static_cast<std::uint64_t>(numbers * static_cast<Numbers>(size.element));
+}
+
+GradientBytes gradient_bytes(const std::vector<Block>& blocks, DecoderGradient how, const CallSize& size) {
+  const Gradient gradient =
+      how == DecoderGradient::plain ? plain_gradient(blocks) : recomputed_gradient(blocks);
+  return {bytes(gradient.kept, size), bytes(gradient.peak, size)};
 }
 
 }  // namespace
@@ -141,12 +165,24 @@ std::uint64_t decoder_bytes(const AutoencoderConfig& config, const CallSize& siz
   return bytes(forward_peak(decoder_blocks(config, positions_of(size))), size);
 }
 
+std::uint64_t encoder_bytes(const TinyAutoencoderConfig& config, const CallSize& size) {
+  const auto channels = static_cast<Numbers>(config.channels);
+  const Numbers finest = positions_of(size) * static_cast<Numbers>(config.factor() * config.factor());
+  return bytes(3 * finest * channels + convolution(channels, channels), size);
+}
+
+std::uint64_t decoder_bytes(const TinyAutoencoderConfig& config, const CallSize& size) {
+  return bytes(forward_peak(decoder_blocks(config, positions_of(size))), size);
+}
+
 GradientBytes decoder_gradient_bytes(const AutoencoderConfig& config, DecoderGradient how,
                                      const CallSize& size) {
-  const std::vector<Block> blocks = decoder_blocks(config, positions_of(size));
-  const Gradient gradient =
-      how == DecoderGradient::plain ? plain_gradient(blocks) : recomputed_gradient(blocks);
-  return {bytes(gradient.kept, size), bytes(gradient.peak, size)};
+  return gradient_bytes(decoder_blocks(config, positions_of(size)), how, size);
+}
+
+GradientBytes decoder_gradient_bytes(const TinyAutoencoderConfig& config, DecoderGradient how,
+                                     const CallSize& size) {
+  return gradient_bytes(decoder_blocks(config, positions_of(size)), how, size);
 }
 
 }  // namespace dwgf

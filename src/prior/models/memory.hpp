@@ -11,6 +11,7 @@
 
 #include "prior/models/autoencoder_config.hpp"
 #include "prior/models/joint_transformer_config.hpp"
+#include "prior/models/tiny_autoencoder_config.hpp"
 #include "prior/models/unet_config.hpp"
 
 namespace dwgf {
@@ -28,7 +29,9 @@ std::uint64_t unet_bytes(const UNetConfig& config, const CallSize& size);
 std::uint64_t joint_transformer_bytes(const JointTransformerConfig& config, const CallSize& size,
                                       std::int64_t prompt_tokens);
 std::uint64_t encoder_bytes(const AutoencoderConfig& config, const CallSize& size);
+std::uint64_t encoder_bytes(const TinyAutoencoderConfig& config, const CallSize& size);
 std::uint64_t decoder_bytes(const AutoencoderConfig& config, const CallSize& size);
+std::uint64_t decoder_bytes(const TinyAutoencoderConfig& config, const CallSize& size);
 
 /// The decoder's gradient: `kept` between the forward pass and the backward pass, and the `peak` of either.
 struct GradientBytes {
@@ -36,6 +39,8 @@ struct GradientBytes {
   std::uint64_t peak = 0;
 };
 GradientBytes decoder_gradient_bytes(const AutoencoderConfig& config, DecoderGradient how,
+                                     const CallSize& size);
+GradientBytes decoder_gradient_bytes(const TinyAutoencoderConfig& config, DecoderGradient how,
                                      const CallSize& size);
 
 }  // namespace dwgf

@@ -43,6 +43,13 @@ std::shared_ptr<ResidualBlock> residual(const UNetConfig& config, std::int64_t i
                                          tensors);
 }
 
+/// 10000^(-i / (half - 1)), [1, half] float32, operation by operation as diffusers' LCM pipelines.
+at::Tensor guidance_frequencies(std::int64_t channels) {
+  const std::int64_t half = channels / 2;
+  const at::Tensor base = at::full({}, 10000.0, at::kFloat).log() / (half - 1);
+  return (at::arange(half, at::TensorOptions(at::kFloat)) * -base).exp().unsqueeze(0);
+}
+
 }  // namespace
 
 /// What every block is told beside its input.
@@ -162,6 +169,10 @@ UNet::UNet(const UNetConfig& config, const LayerOptions& options) : config_(conf
       "linear_1", std::make_shared<Linear>(first, config.time_channels, true, options));
   time_linear2_ = embedding->register_module(
       "linear_2", std::make_shared<Linear>(config.time_channels, config.time_channels, true, options));
+  if (config.guidance_channels > 0) {
+    guidance_projection_ = embedding->register_module(
+        "cond_proj", std::make_shared<Linear>(config.guidance_channels, first, false, options));
+  }
 
   down_blocks_ = register_module("down_blocks", std::make_shared<ModuleVector<UNetDownBlock>>());
   up_blocks_ = register_module("up_blocks", std::make_shared<ModuleVector<UNetUpBlock>>());
@@ -179,8 +190,11 @@ UNet::UNet(const UNetConfig& config, const LayerOptions& options) : config_(conf
   const std::int64_t half = first / 2;
   const at::Tensor exponent = at::arange(half, at::TensorOptions(at::kFloat)).mul(-std::log(10000.0));
   frequencies_ = exponent.div(half - config.frequency_shift).exp().unsqueeze(0);  // [1, half]
+  if (config.guidance_channels > 0) guidance_frequencies_ = guidance_frequencies(config.guidance_channels);
   const at::Device device = options.tensors.device();
-  if (!device.is_meta()) frequencies_ = frequencies_.to(device);
+  if (device.is_meta()) return;
+  frequencies_ = frequencies_.to(device);
+  if (guidance_frequencies_.defined()) guidance_frequencies_ = guidance_frequencies_.to(device);
 }
 
 at::Tensor UNet::sinusoidal_embedding(double time) const {
@@ -190,9 +204,17 @@ at::Tensor UNet::sinusoidal_embedding(double time) const {
       .to(options_.tensors.dtype());
 }
 
-at::Tensor UNet::forward(const at::Tensor& z_t, double time, const at::Tensor& context) const {
-  const at::Tensor embedding =
-      time_linear2_->forward(activate(time_linear1_->forward(sinusoidal_embedding(time))));
+at::Tensor UNet::guidance_embedding(double guidance) const {
+  const float told = static_cast<float>(guidance - 1.0) * 1000.0F;
+  const at::Tensor phase = guidance_frequencies_ * told;  // [1, half] float32
+  return at::cat({phase.sin(), phase.cos()}, 1).to(options_.tensors.dtype());
+}
+
+at::Tensor UNet::forward(const at::Tensor& z_t, double time, const at::Tensor& context,
+                         double guidance) const {
+  at::Tensor told = sinusoidal_embedding(time);
+  if (guidance_projection_) told = told + guidance_projection_->forward(guidance_embedding(guidance));
+  const at::Tensor embedding = time_linear2_->forward(activate(time_linear1_->forward(told)));
   const Given given{activate(embedding), context};
 
   at::Tensor h = conv_in_->forward(in_network_format(z_t, options_.kernels));  // [B, channels, h, w]

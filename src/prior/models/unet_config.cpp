@@ -34,8 +34,8 @@ void refuse_other_unets(const ConfigFile& file) {
   for (const char* key : {"conv_in_kernel", "conv_out_kernel"}) file.require(key, 3);
   for (const char* key :
        {"encoder_hid_dim", "encoder_hid_dim_type", "class_embed_type", "addition_embed_type",
-        "num_class_embeds", "time_embedding_act_fn", "timestep_post_act", "time_cond_proj_dim",
-        "cross_attention_norm", "reverse_transformer_layers_per_block"}) {
+        "num_class_embeds", "time_embedding_act_fn", "timestep_post_act", "cross_attention_norm",
+        "reverse_transformer_layers_per_block"}) {
     file.require(key, nullptr);
   }
 }
@@ -84,6 +84,9 @@ UNetConfig read_unet_config(const std::filesystem::path& path) {
     file.fail("in_channels", formatted("{} where out_channels is {}", config.latent_channels, out),
               "equal ones (inpainting and depth models take further inputs)");
   }
+  config.guidance_channels = file.integer("time_cond_proj_dim", 0, 4, kMostChannels);
+  if (config.guidance_channels % 2 != 0)
+    file.fail("time_cond_proj_dim", formatted("odd: {}", config.guidance_channels), "even numbers");
   config.sample_size = file.integers("sample_size", 0, 2, 0, kMostChannels).front();
   config.linear_projection = file.boolean("use_linear_projection", false);
   file.boolean("upcast_attention", false);  // nothing to do: see Attention

@@ -32,6 +32,8 @@ struct UNetConfig {
   bool linear_projection = false;  ///< around a transformer: linear layers, not 1x1 convolutions
   bool cosine_first = true;        ///< flip_sin_to_cos
   std::int64_t frequency_shift = 0;
+  std::int64_t guidance_channels =
+      0;  ///< time_cond_proj_dim: of the embedded guidance that a distilled network is told; 0: it is told none
   bool pad_below_right =
       false;  ///< where a level is left, zeros only below and to the right (downsample_padding 0)
   bool middle_attention = true;

@@ -26,6 +26,7 @@ UNetDenoiser::UNetDenoiser(std::shared_ptr<const UNet> unet, const UNetConfig& c
     : unet_(std::move(unet)),
       latent_channels_(config.latent_channels),
       context_channels_(config.context_channels),
+      is_told_guidance_(config.guidance_channels > 0),
       prediction_(prediction),
       tensors_(tensors),
       precision_(precision) {}
@@ -43,12 +44,20 @@ void UNetDenoiser::check(const at::Tensor& z_t, const Level& level, const Condit
 at::Tensor UNetDenoiser::noise_from_prediction(const at::Tensor& z_t, const Level& level,
                                                const Conditioning& given) const {
   const at::Tensor in = z_t.to(precision_.type);
-  const at::Tensor prediction = guided(given, [&](const Conditioning& one) {
+  const auto predicted = [&](const Conditioning& one) {
     const at::Tensor context = one.tokens.defined() ? one.tokens.to(precision_.type) : one.tokens;
-    return unet_->forward(in, level.time, context).to(z_t.scalar_type());  // [B, c, h, w]
-  });
-  if (prediction_ == PredictionType::epsilon) return prediction;
-  return prediction.mul(level.signal).add(z_t, level.noise);  // arXiv 2202.00512, appendix D
+    return unet_->forward(in, level.time, context, given.guidance).to(z_t.scalar_type());  // [B, c, h, w]
+  };
+  const at::Tensor prediction = is_told_guidance_ ? predicted(given) : guided(given, predicted);
+  switch (prediction_) {
+    case PredictionType::epsilon:
+      return prediction;
+    case PredictionType::v_prediction:
+      return prediction.mul(level.signal).add(z_t, level.noise);  // arXiv 2202.00512, appendix D
+    case PredictionType::sample:
+      return prediction.mul(-level.signal).add(z_t).div(level.noise);
+  }
+  throw InternalError("prior: unknown kind of prediction");
 }
 
 at::Tensor UNetDenoiser::noise(const at::Tensor& z_t, const Level& level, const Conditioning& given) const {

@@ -22,7 +22,8 @@ class UNetDenoiser final : public Denoiser {
 
   /// As Denoiser has it. @pre z_t [B, c, h, w] of the prior's type and device, level.noise > 0, and
   /// conditioning with tokens [1, tokens, context_channels], or without any where the network takes none.
-  /// Throws InternalError for any other.
+  /// A network of guidance_channels is told the guidance, in one call whatever it is. Throws InternalError for
+  /// any other.
   at::Tensor noise(const at::Tensor& z_t, const Level& level, const Conditioning& given) const override;
   Vjp noise_vjp(const at::Tensor& z_t, const Level& level, const Conditioning& given) const override;
 
@@ -33,6 +34,7 @@ class UNetDenoiser final : public Denoiser {
 
   std::shared_ptr<const UNet> unet_;
   std::int64_t latent_channels_, context_channels_;
+  bool is_told_guidance_;
   PredictionType prediction_;
   at::TensorOptions tensors_;
   NetworkPrecision precision_;

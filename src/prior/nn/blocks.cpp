@@ -62,8 +62,9 @@ at::Tensor Downsample::forward(const at::Tensor& x) const {
   return conv_->forward(at::constant_pad_nd(x, {0, 1, 0, 1}));
 }
 
-Upsample::Upsample(std::int64_t channels, const LayerOptions& tensors) : kernels_(tensors.kernels) {
-  conv_ = register_module("conv", std::make_shared<Convolution>(channels, channels, 3, 1, 1, tensors));
+Upsample::Upsample(std::int64_t channels, const LayerOptions& tensors, Convolution::Bias bias)
+    : kernels_(tensors.kernels) {
+  conv_ = register_module("conv", std::make_shared<Convolution>(channels, channels, 3, 1, 1, tensors, bias));
 }
 
 namespace {
@@ -92,8 +93,9 @@ at::Tensor Upsample::doubled(const at::Tensor& x) const {
     std::vector<at::Tensor> blocks;             // 4 x [C, C, 2, 2]
     for (const std::int64_t a : {0, 1})
       for (const std::int64_t b : {0, 1}) blocks.push_back(taps_of(taps_of(kernel, 2, a), 3, b));
-    on_coarse_grid_ =
-        std::make_shared<Convolution>(at::cat(blocks, 0), conv_->bias().repeat({4}), 1, 1, kernels_);
+    const at::Tensor& bias = conv_->bias();
+    on_coarse_grid_ = std::make_shared<Convolution>(
+        at::cat(blocks, 0), bias.defined() ? bias.repeat({4}) : at::Tensor(), 1, 1, kernels_);
   }
   const at::Tensor all = on_coarse_grid_->forward(x);  // [B, 4 C, H + 1, W + 1]
   at::Tensor y =

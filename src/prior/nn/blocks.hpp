@@ -68,7 +68,8 @@ class Downsample : public torch::nn::Module {
 /// the kernel's (4/9 of the multiplications).
 class Upsample : public torch::nn::Module {
  public:
-  Upsample(std::int64_t channels, const LayerOptions& tensors);
+  Upsample(std::int64_t channels, const LayerOptions& tensors,
+           Convolution::Bias bias = Convolution::Bias::added);
   at::Tensor forward(const at::Tensor& x, std::int64_t height,
                      std::int64_t width) const;  // -> [B, C, height, width]
   /// Of the doubled resolution; keeps nothing.

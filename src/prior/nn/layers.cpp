@@ -55,7 +55,7 @@ at::Tensor in_network_format(const at::Tensor& x, Kernels kernels) {
 }
 
 Convolution::Convolution(std::int64_t in, std::int64_t out, std::int64_t kernel, std::int64_t stride,
-                         std::int64_t padding, const LayerOptions& options)
+                         std::int64_t padding, const LayerOptions& options, Bias bias)
     : stride_(stride),
       padding_(padding),
       kernel_(kernel),
@@ -63,15 +63,15 @@ Convolution::Convolution(std::int64_t in, std::int64_t out, std::int64_t kernel,
       packed_(std::make_unique<PackedConvolution>()),
       packed_adjoint_(std::make_unique<PackedConvolution>()) {
   weight_ = register_parameter("weight", without_values({out, in, kernel, kernel}, options), false);
-  bias_ = register_parameter("bias", without_values({out}, options), false);
+  if (bias == Bias::added) bias_ = register_parameter("bias", without_values({out}, options), false);
 }
 
 Convolution::Convolution(const at::Tensor& weight, const at::Tensor& bias, std::int64_t stride,
                          std::int64_t padding, Kernels kernels)
     : Convolution(weight.size(1), weight.size(0), weight.size(2), stride, padding,
-                  LayerOptions(weight.options(), kernels)) {
+                  LayerOptions(weight.options(), kernels), bias.defined() ? Bias::added : Bias::none) {
   weight_.copy_(weight);
-  bias_.copy_(bias);
+  if (bias.defined()) bias_.copy_(bias);
 }
 
 Convolution::~Convolution() = default;

@@ -49,14 +49,16 @@ class PackedConvolution;
 /// format; the parameter's own memory is given back then, and made again where a gradient is recorded.
 class Convolution : public torch::nn::Module {
  public:
+  enum class Bias { added, none };
+
   Convolution(std::int64_t in, std::int64_t out, std::int64_t kernel, std::int64_t stride,
-              std::int64_t padding, const LayerOptions& options);
-  /// With these values.
+              std::int64_t padding, const LayerOptions& options, Bias bias = Bias::added);
+  /// With these values; the bias may be undefined.
   Convolution(const at::Tensor& weight, const at::Tensor& bias, std::int64_t stride, std::int64_t padding,
               Kernels kernels);
   ~Convolution() override;
   at::Tensor forward(const at::Tensor& x) const;
-  /// With something added to each output channel, `offset` [out].
+  /// With something added to each output channel, `offset` [out]. @pre it has a bias
   at::Tensor forward(const at::Tensor& x, const at::Tensor& offset) const;
   /// With something of the result's shape added.
   at::Tensor forward_onto(const at::Tensor& x, const at::Tensor& more) const;
@@ -64,8 +66,8 @@ class Convolution : public torch::nn::Module {
   /// kernel is made at the first call and kept, but for a CPU's float64 and float16. @pre stride 1
   at::Tensor vjp(const at::Tensor& cotangent) const;
 
-  at::Tensor weight() const;  ///< [out, in, k, k], dense
-  const at::Tensor& bias() const { return bias_; }
+  at::Tensor weight() const;                        ///< [out, in, k, k], dense
+  const at::Tensor& bias() const { return bias_; }  ///< [out], undefined where there is none
 
  private:
   at::Tensor run(const at::Tensor& x, const at::Tensor& bias, const at::Tensor& more) const;

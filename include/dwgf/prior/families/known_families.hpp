@@ -7,6 +7,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include <ATen/core/Tensor.h>
 
@@ -38,6 +39,12 @@ struct PriorOptions {
   bool unet_tf32 = false, autoencoder_tf32 = false;  ///< GPUs may multiply float32 as TF32
   /// Nothing: `recompute` where `plain` would take more than kPlainGradientBytes, else `plain`.
   std::optional<DecoderGradient> decoder_gradient = {};
+  /// A folder with an autoencoder that takes the place of the prior's own: Prior::codec. Empty: none.
+  std::string codec = {};
+  bool keeps_own_codec = false;  ///< beside it, as Prior::full_codec
+  /// Times at which the denoiser may be called, descending, of priors over discrete times; empty: as the
+  /// scheduler's configuration says.
+  std::vector<std::int64_t> times = {};
 };
 
 struct PriorFamily {
