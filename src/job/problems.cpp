@@ -72,7 +72,7 @@ bool never(const ArrayUse&) {
 /// Rows of the slice that warnings look at, evenly spaced, and up to about so many pixels.
 template <class Look>
 void look_at_some(const std::vector<ImageEntry>& images, const Look& look) {
-  constexpr std::size_t most_images = 8;
+  constexpr std::size_t most_images = 64;
   constexpr std::int64_t most_pixels = std::int64_t{1} << 23;
   const std::size_t count = std::min(images.size(), most_images);
   std::int64_t pixels = 0;
@@ -87,28 +87,32 @@ void look_at_some(const std::vector<ImageEntry>& images, const Look& look) {
   }
 }
 
-/// Of the pictures of a source: its own notes, those of some pictures, and whether all lie on [0, 1].
+/// Of the pictures of a source: its own notes, those of some pictures, and whether numbers without a scale all
+/// lie on [0, 1].
 std::vector<std::string> source_warnings(const ImageSource& source, const ImagesInput& asked,
                                          const std::vector<ImageEntry>& images, std::int64_t first) {
-  constexpr std::size_t most_notes = 4;
+  constexpr std::size_t most_notes = 8;
   std::vector<std::string> warnings = source.notes(), notes;
-  bool any = false, positive = true;
+  std::string positive;  // the first such image
+  bool negative = false;
   look_at_some(images, [&](std::int64_t k) {
     const ImagePixels pixels = source.read_as_is(first + k);
     notes.insert(notes.end(), pixels.notes.begin(), pixels.notes.end());
-    any = true;
-    positive = positive && pixels.floating_point &&
-               std::ranges::all_of(pixels.values, [](float value) { return value >= 0; });
+    if (!pixels.floating_point) return;
+    negative = negative || std::ranges::any_of(pixels.values, [](float value) { return value < 0; });
+    if (positive.empty()) positive = images[static_cast<std::size_t>(k)].name;
   });
   const std::size_t told = std::min(notes.size(), most_notes);
   warnings.insert(warnings.end(), notes.begin(), notes.begin() + static_cast<std::ptrdiff_t>(told));
   if (told < notes.size())
-    warnings.push_back(formatted("{} more pictures of those looked at are such", notes.size() - told));
-  if (any && positive && !asked.range) {
+    warnings.push_back(
+        formatted("{} more such notes of the images that were looked at", notes.size() - told));
+  if (!positive.empty() && !negative && !asked.range) {
     warnings.push_back(formatted(
-        "input.data: all values that were looked at lie on [0, 1], where -1 is black: {} is grey to "
-        "white; input.range = 0,1 makes 0 black, input.range = -1,1 says that it is meant",
-        asked.data));
+        "input.data: no floating-point value that was looked at is below 0 ('{}' is one such image), "
+        "where -1 is black, so that they are grey to white; input.range = 0,1 makes 0 black, input.range "
+        "= -1,1 says that it is meant",
+        positive));
   }
   return warnings;
 }

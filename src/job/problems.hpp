@@ -43,7 +43,7 @@ class Problems {
   virtual std::optional<std::int64_t> channels() const = 0;
   /// What values on [-1, 1] are in the units of the data; nothing where that is not known, or the same.
   virtual std::optional<ValueUnits> units() const { return std::nullopt; }
-  /// What was left out of the data, and what looks as if it were meant otherwise in up to 8 images of the slice,
+  /// What was left out of the data, and what looks as if it were meant otherwise in some images of the slice,
   /// a sentence each. Reads these.
   virtual std::vector<std::string> warnings() const { return {}; }
   /// The arrays of the operator, in the order of its spec.
