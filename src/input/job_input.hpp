@@ -99,6 +99,7 @@ struct LayoutInput {
   std::int64_t threads = 1;         ///< a rank
   double watchdog_minutes = 30;     ///< 0: never
   double checkpoint_seconds = 300;  ///< 0: only when a signal asks for one
+  bool checks_memory = true;        ///< a job that needs more than its hosts have is refused
 };
 
 struct StoreInput {

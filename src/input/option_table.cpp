@@ -470,6 +470,9 @@ Options layout_options() {
                       "[minutes]; 0: never")),
       layout(run.real("checkpoint_seconds", &LayoutInput::checkpoint_seconds, 0, 1e9,
                       "time between checkpoints inside an image [s]; 0: only when a signal asks for one")),
+      later(layout(run.choice("check_memory", &LayoutInput::checks_memory, {{"yes", true}, {"no", false}},
+                              "yes: a job that by estimate needs more memory than a host has is refused "
+                              "before it starts; no: it is tried"))),
 
       layout(log.text(
           "file", &JobInput::log_file,

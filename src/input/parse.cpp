@@ -41,7 +41,7 @@ std::string same_name_elsewhere(const std::string& key, const CommandSpec& comma
     if (!option.key.ends_with(name)) continue;
     const std::string section = option.key.substr(0, option.key.size() - name.size());
     text += text.empty() ? "did you mean " : ", or ";
-    text += in_file ? formatted("{}? put it below [{}]", option.key, section) : "--" + option.key + "?";
+    text += in_file ? formatted("'{}'? put it below [{}]", option.key, section) : "'--" + option.key + "'?";
   }
   return text;
 }

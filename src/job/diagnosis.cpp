@@ -46,6 +46,7 @@ std::string RankFacts::json() const {
   nlohmann::json object = {{"host", host},
                            {"processors", processors},
                            {"host_processors", host_processors},
+                           {"memory_available", memory_available},
                            {"clock", clock},
                            {"libraries", nlohmann::json::array()}};
   for (const LibraryVersions& library : libraries)
@@ -59,6 +60,7 @@ RankFacts RankFacts::from_json(const std::string& text) {
   facts.host = object.at("host");
   facts.processors = object.at("processors").get<std::vector<int>>();
   facts.host_processors = object.at("host_processors");
+  facts.memory_available = object.at("memory_available");
   facts.clock = object.at("clock");
   for (const nlohmann::json& library : object.at("libraries"))
     facts.libraries.push_back({library.at(0), library.at(1), library.at(2)});
@@ -106,6 +108,65 @@ std::vector<Finding> diagnose_binding(std::span<const RankFacts> ranks, int thre
     }
   }
   return findings;
+}
+
+std::vector<Finding> diagnose_memory(std::span<const RankFacts> ranks, const MemoryNeed& need,
+                                     const std::string& advice) {
+  constexpr double surely = 0.8;
+  std::vector<Finding> findings;
+  for (const auto& [host, members] : by_host(ranks)) {
+    std::uint64_t available = ranks[members.front()].memory_available;
+    for (const std::size_t rank : members) available = std::min(available, ranks[rank].memory_available);
+    const std::uint64_t needed = need.a_rank * members.size();
+    if (available == 0 || needed <= available) continue;
+    const std::string text =
+        formatted("a step is expected to take {} more on {}{}, which has {} available", human_bytes(needed),
+                  host, members.size() == 1 ? std::string() : formatted(" ({} ranks)", members.size()),
+                  human_bytes(available));
+    const bool certain =
+        !need.is_estimate || surely * static_cast<double>(needed) > static_cast<double>(available);
+    findings.push_back(certain ? Finding::problem("memory", text, advice, ExitCode::usage)
+                               : Finding::warning("memory", text, advice));
+  }
+  return findings;
+}
+
+std::vector<Finding> diagnose_work(int groups, int group_size, std::int64_t images,
+                                   std::int64_t micro_batches) {
+  std::vector<Finding> findings;
+  if (groups > images) {
+    const std::int64_t idle = groups - images;
+    findings.push_back(
+        Finding::warning("ranks",
+                         formatted("{} of {} groups of ranks have no image to work on: there {} {}", idle,
+                                   groups, images == 1 ? "is" : "are", images),
+                         formatted("fewer ranks, or run.ranks_per_image = {}, so that ranks share an image",
+                                   (std::int64_t{groups} * group_size + images - 1) / images)));
+  }
+  if (group_size > 1 && micro_batches <= (micro_batches + group_size - 1) / group_size * (group_size - 1)) {
+    findings.push_back(Finding::warning(
+        "ranks",
+        formatted("some ranks of each group have no particles: {} {} for {} ranks", micro_batches,
+                  micro_batches == 1 ? "micro-batch" : "micro-batches", group_size),
+        "a smaller flow.micro_batch (at most flow.particles / run.ranks_per_image), or fewer ranks an "
+        "image"));
+  }
+  return findings;
+}
+
+std::vector<Finding> diagnose_precision(const std::string& precision, const std::string& flags) {
+  const std::string words = " " + flags + " ";
+  const auto has = [&](const char* flag) { return words.find(formatted(" {} ", flag)) != std::string::npos; };
+  // Of x86 and of ARM.
+  const bool fast = precision == "bf16"   ? has("avx512_bf16") || has("amx_bf16") || has("bf16")
+                    : precision == "fp16" ? has("avx512_fp16") || has("amx_fp16") || has("fphp")
+                                          : true;
+  if (fast) return {};
+  return {Finding::warning(
+      "precision",
+      formatted("this processor has no instructions for {}, which then takes many times as long as fp32",
+                precision),
+      "flow.precision = fp32 (or prior.unet_precision and prior.autoencoder_precision)")};
 }
 
 Finding diagnose_clocks(std::span<const RankFacts> ranks) {

@@ -32,6 +32,7 @@ struct RankFacts {
   int host_processors = 1;
   double clock = 0.0;  ///< seconds since 1970, taken by all ranks at one moment
   std::vector<LibraryVersions> libraries;
+  std::uint64_t memory_available = 0;  ///< of the host [bytes]; 0: not known
 
   std::string json() const;
   static RankFacts from_json(const std::string& text);
@@ -41,6 +42,22 @@ struct RankFacts {
 Finding diagnose_ranks(int found, int hosts, int allocated);
 /// Threads against processors, ranks that share some, per host.
 std::vector<Finding> diagnose_binding(std::span<const RankFacts> ranks, int threads);
+/// What the ranks of each host take beside what they hold now.
+struct MemoryNeed {
+  std::uint64_t a_rank = 0;  ///< [bytes]
+  bool is_estimate = true;   ///< within 20 %: only what is surely too much is a problem
+};
+/// A problem where a host has surely less than its ranks need, a warning where it probably has; nothing where
+/// all is well or nobody knows. `advice` is what would make the need smaller.
+std::vector<Finding> diagnose_memory(std::span<const RankFacts> ranks, const MemoryNeed& need,
+                                     const std::string& advice);
+/// Ranks that will have nothing to do: more groups than images, or fewer micro-batches than ranks of a group.
+/// @param micro_batches  of one image
+std::vector<Finding> diagnose_work(int groups, int group_size, std::int64_t images,
+                                   std::int64_t micro_batches);
+/// Networks in half precision on a processor without instructions for it.
+/// @param precision  "bf16", "fp16"; @param flags  of the processor, as the kernel names them
+std::vector<Finding> diagnose_precision(const std::string& precision, const std::string& flags);
 /// Warns from a second on.
 Finding diagnose_clocks(std::span<const RankFacts> ranks);
 /// Compiled against loaded, and the same on all ranks.

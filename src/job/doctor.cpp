@@ -1,7 +1,7 @@
 #include "job/doctor.hpp"
 
+#include <algorithm>
 #include <cerrno>
-#include <chrono>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -9,9 +9,7 @@
 #include <set>
 #include <system_error>
 
-#include <sched.h>
 #include <sys/statvfs.h>
-#include <torch/version.h>
 #include <unistd.h>
 
 #include <dwgf/base/text.hpp>
@@ -22,47 +20,17 @@
 #include "job/build.hpp"
 #include "job/diagnosis.hpp"
 #include "job/dry_run.hpp"
+#include "job/look_ahead.hpp"
+#include "job/rank_facts.hpp"
 #include "job/restore_job.hpp"
 #include "service/launcher.hpp"
 #include "store/io_self_test.hpp"
-#include "store/library_versions.hpp"
 
 namespace dwgf {
 
 namespace {
 
 namespace fs = std::filesystem;
-
-std::vector<int> allowed_processors() {
-  cpu_set_t set;
-  std::vector<int> processors;
-  if (sched_getaffinity(0, sizeof set, &set) != 0) return processors;
-  for (int processor = 0; processor < CPU_SETSIZE; ++processor) {
-    if (CPU_ISSET(processor, &set)) processors.push_back(processor);
-  }
-  return processors;
-}
-
-RankFacts own_facts(Communicator& world) {
-  RankFacts facts;
-  facts.host = host_name();
-  facts.processors = allowed_processors();
-  facts.host_processors = static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN));
-  facts.libraries = {mpi_library()};
-  for (const LibraryVersions& library : file_libraries()) facts.libraries.push_back(library);
-  facts.libraries.push_back({"LibTorch", TORCH_VERSION, TORCH_VERSION});
-  world.barrier();
-  facts.clock = std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
-  return facts;
-}
-
-std::vector<RankFacts> facts_of_all(Communicator& world) {
-  const std::string own = own_facts(world).json();
-  std::vector<RankFacts> all;
-  for (int rank = 0; rank < world.size(); ++rank)
-    all.push_back(RankFacts::from_json(world.broadcast_text(own, rank)));
-  return all;
-}
 
 /// The finding of a check that all ranks take part in: fine, or the error that any of them had.
 Finding shared(Communicator& world, const std::string& topic, const std::string& fine,
@@ -125,49 +93,66 @@ Finding check_devices(Communicator& world) {
   return finding;
 }
 
-/// The prior and the images as `restore` opens them, by one rank; what the results take.
-std::vector<Finding> check_inputs(Communicator& world, const Settings& settings, std::uint64_t& needed) {
-  std::vector<Finding> findings;
-  const JobInput& input = settings.as<JobInput>();
-  const bool whole_job = !input.images.data.empty() && !input.store.out.empty();
-  std::int64_t bytes = 0;
-  std::vector<std::string> doubts;  // of the prior, on the first rank
-  const auto look_at = [&](const Prior& prior) {
-    doubts = prior.warnings;
-    if (!prior.probe) return;
-    if (auto doubt = prior.probe()) doubts.push_back(std::move(*doubt));
-  };
-  findings.push_back(shared(world, "weights", formatted("prior.path = {} loads", input.prior.path),
-                            "see the message; every host needs to see the same files", [&] {
-                              const std::string directory = prior_files(input.prior.path);
-                              if (world.rank() == 0 && !whole_job) look_at(*build_prior(input));
-                              if (access(directory.c_str(), R_OK) != 0)
-                                throw NotFoundError("{} is not readable on host {}", directory, host_name());
-                            }));
-  if (whole_job) {
-    std::int64_t images = 0;
-    Finding finding =
-        shared(world, "job", "", "see the message; `dwgf restore --help` lists the options", [&] {
-          if (world.rank() != 0) return;
-          Communicator alone = Communicator::self();
-          const RestoreJob job(settings, alone);
-          look_at(job.prior());
-          images = static_cast<std::int64_t>(job.images().size());
-          bytes = static_cast<std::int64_t>(disk_bytes(job.layout("")));
-        });
-    if (finding.level == Finding::Level::fine)
-      finding.text = formatted("{} images, all options fit together", images);
-    findings.push_back(finding);
-  }
-  for (const std::string& doubt : doubts)
-    findings.push_back(Finding::warning("prior", doubt, "take all files of the prior from one model"));
-  needed = static_cast<std::uint64_t>(bytes);
+/// Whose images are where: the job is a whole one.
+bool is_whole(const JobInput& input) {
+  return !input.images.data.empty() && !input.store.out.empty();
+}
+
+Finding doubt_of_prior(std::string text) {
+  return Finding::warning("prior", std::move(text), "take all files of the prior from one model");
+}
+
+/// The prior as `restore` opens it, by one rank, where there is no whole job.
+std::vector<Finding> check_prior(Communicator& world, const JobInput& input) {
+  std::vector<Finding> doubts;  // on the first rank
+  std::vector<Finding> findings = {
+      shared(world, "weights", formatted("prior.path = {} loads", input.prior.path),
+             "see the message; every host needs to see the same files", [&] {
+               const std::string directory = prior_files(input.prior.path);
+               if (access(directory.c_str(), R_OK) != 0)
+                 throw NotFoundError("{} is not readable on host {}", directory, host_name());
+               if (world.rank() != 0 || is_whole(input)) return;
+               const std::unique_ptr<Prior> prior = build_prior(input);
+               for (const std::string& warning : prior->warnings) doubts.push_back(doubt_of_prior(warning));
+               if (!prior->probe) return;
+               if (auto doubt = prior->probe()) doubts.push_back(doubt_of_prior(*std::move(doubt)));
+             })};
+  findings.insert(findings.end(), doubts.begin(), doubts.end());
   return findings;
+}
+
+/// The whole job as `restore` opens it, by one rank; what its results take.
+std::vector<Finding> check_job(Communicator& world, const Settings& settings,
+                               std::span<const RankFacts> ranks, std::uint64_t& needed) {
+  const auto sharing = settings.as<JobInput>().layout.ranks_per_image;
+  const GridPlace place =
+      ProcessGrid(world, static_cast<int>(std::min<std::int64_t>(sharing, world.size()))).place();
+  std::vector<Finding> ahead;  // on the first rank
+  std::int64_t images = 0;
+  Finding whole = shared(world, "job", "", "see the message; `dwgf restore --help` lists the options", [&] {
+    if (world.rank() != 0) return;
+    Communicator alone = Communicator::self();
+    const RestoreJob job(settings, alone);
+    ahead = look_ahead(job, {place.groups, place.group_size, ranks, /*weights_loaded=*/false});
+    if (job.prior().probe) {
+      if (auto doubt = job.prior().probe()) ahead.push_back(doubt_of_prior(*std::move(doubt)));
+    }
+    images = static_cast<std::int64_t>(job.images().size());
+    needed = disk_bytes(job.layout(""));
+  });
+  if (whole.level == Finding::Level::fine) {
+    whole.text = formatted("{}{}", images, images == 1 ? " image" : " images");
+    if (std::ranges::all_of(ahead, [](const Finding& finding) { return finding.topic == "prior"; }))
+      whole.text += ", all options fit together";
+  }
+  ahead.insert(ahead.begin(), whole);
+  return ahead;
 }
 
 }  // namespace
 
 ExitCode doctor(Communicator& world, const Settings& settings) {
+  const JobInput& input = settings.as<JobInput>();
   std::vector<Finding> findings = {Finding::fine("started by", launcher_identity())};
   const std::vector<RankFacts> ranks = facts_of_all(world);
   std::set<std::string> hosts;
@@ -177,7 +162,7 @@ ExitCode doctor(Communicator& world, const Settings& settings) {
   };
 
   findings.push_back(diagnose_ranks(world.size(), static_cast<int>(hosts.size()), allocated_tasks()));
-  add(diagnose_binding(ranks, static_cast<int>(settings.as<JobInput>().layout.threads)));
+  add(diagnose_binding(ranks, static_cast<int>(input.layout.threads)));
   findings.push_back(check_devices(world));
   findings.push_back(diagnose_clocks(ranks));
   add(diagnose_libraries(ranks));
@@ -185,8 +170,9 @@ ExitCode doctor(Communicator& world, const Settings& settings) {
     findings.push_back(Finding::fine(
         "libraries", formatted("{} {}, compiled with {}", library.name, library.loaded, library.compiled)));
   std::uint64_t needed = 0;
-  add(check_inputs(world, settings, needed));
-  const fs::path directory = output_directory(settings.as<JobInput>());
+  add(check_prior(world, input));
+  if (is_whole(input)) add(check_job(world, settings, ranks, needed));
+  const fs::path directory = output_directory(input);
   findings.push_back(check_directory(world, directory));
   if (findings.back().level == Finding::Level::fine) {
     findings.push_back(shared(world, "MPI-IO", "what all ranks wrote was read back as it was",

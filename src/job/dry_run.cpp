@@ -1,135 +1,19 @@
 #include "job/dry_run.hpp"
 
-#include <chrono>
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
-#include <fstream>
 #include <optional>
-#include <thread>
-
-#include <sys/resource.h>
 
 #include <dwgf/base/error.hpp>
 #include <dwgf/base/text.hpp>
-#include <dwgf/flow/solve.hpp>
 
 #include "base/log.hpp"
-#include "catalogue/methods.hpp"
-#include "job/build.hpp"
-#include "job/device_memory.hpp"
+#include "job/look_ahead.hpp"
+#include "job/memory_plan.hpp"
+#include "job/step_cost.hpp"
 
 namespace dwgf {
-
-namespace {
-
-struct StepCost {
-  double seconds = 0.0;
-  std::uint64_t peak_bytes = 0;
-};
-
-/// The peak of a device's memory, or of this process's.
-std::uint64_t peak_bytes(const c10::Device& device) {
-  if (const auto memory = device_memory(device)) return memory->peak;
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  return static_cast<std::uint64_t>(usage.ru_maxrss) * 1024;
-}
-
-/// One step of one micro-batch, timed the second time.
-std::optional<StepCost> measure_step(const RestoreJob& job) {
-  Communicator self = Communicator::self();
-  const c10::Device device = job.prior().options.device();
-  TensorGroup tensors(self, device);
-  FlowObserver nobody;
-  restart_peak(device);
-  for (std::int64_t row = 0; row < static_cast<std::int64_t>(job.images().size()); ++row) {
-    try {
-      const ImageProblem image = job.prepare(row);
-      FlowOptions options = job.flow();
-      options.particles = options.micro_batch;
-      options.steps = 1;
-      const std::unique_ptr<NoiseModel> noise = job.noise(image);
-      const Problem problem{
-          job.prior(), *image.forward, image.y, image.shape, job.images()[static_cast<std::size_t>(row)].id,
-          noise.get()};
-      solve(problem, options, tensors.with(self), nobody);
-      const auto start = std::chrono::steady_clock::now();
-      solve(problem, options, tensors.with(self), nobody);
-      return StepCost{std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(),
-                      peak_bytes(device)};
-    } catch (const Error&) {
-      continue;
-    }
-  }
-  return std::nullopt;
-}
-
-/// Kibibytes that the kernel reports under this name; 0 where it does not.
-std::uint64_t reported(const char* file, const std::string& name) {
-  std::ifstream in(file);
-  std::string word;
-  std::uint64_t value = 0;
-  while (in >> word) {
-    if (word == name && in >> value) return value * 1024;
-  }
-  return 0;
-}
-
-/// What LibTorch's and oneDNN's code and buffers take more once every kind of call was made: 60 to 90 MiB
-/// were seen.
-constexpr std::uint64_t kLibraries = std::uint64_t{64} << 20;
-
-/// What a rank takes of its host's memory, or of its device's: from what it has now, with its weights loaded,
-/// and the shapes of a step.
-struct MemoryPlan {
-  std::uint64_t now = 0, step = 0;
-  std::uint64_t peak() const { return now + step; }
-};
-
-/// What this process holds of the memory that it computes in; 0 where nobody says.
-std::uint64_t bytes_now(const c10::Device& device) {
-  if (device.is_cpu()) {
-    const std::uint64_t resident = reported("/proc/self/status", "VmRSS:");
-    return resident == 0 ? 0 : resident + kLibraries;
-  }
-  const auto memory = device_memory(device);
-  return memory ? memory->now : 0;
-}
-
-/// What is left of it; 0 where nobody says.
-std::uint64_t bytes_available(const c10::Device& device) {
-  if (device.is_cpu()) return reported("/proc/meminfo", "MemAvailable:");
-  const auto memory = device_memory(device);
-  return memory ? memory->free : 0;
-}
-
-/// For the largest image; nothing where the prior cannot say, and for methods that keep the U-Net's graph.
-std::optional<MemoryPlan> expected_memory(const RestoreJob& job, std::int64_t batches) {
-  const FlowOptions& flow = job.flow();
-  const MethodEntry& method = entry_of(flow.method);
-  if (method.keeps_graph) return std::nullopt;
-  Canvas largest;
-  for (const ImageEntry& image : job.images()) {
-    if (image.height == 0 || image.width == 0) continue;
-    const Canvas canvas = job.prior().geometry.canvas(image.height, image.width);
-    if (canvas.height * canvas.width > largest.height * largest.width) largest = canvas;
-  }
-  const std::uint64_t now = bytes_now(job.prior().options.device());
-  if (!job.prior().step_bytes || now == 0 || largest.height == 0) return std::nullopt;
-  const std::uint64_t step =
-      job.prior().step_bytes(flow.micro_batch, largest.latent_height, largest.latent_width);
-  // Positions and two moments of every particle, and a few images of one micro-batch.
-  const PriorGeometry& geometry = job.prior().geometry;
-  const std::int64_t state = 3 * batches * flow.micro_batch * geometry.latent_channels *
-                             largest.latent_height * largest.latent_width;
-  const std::int64_t kept_images = method.moves_images ? 3 * batches : 0;
-  const std::int64_t images =
-      (6 + kept_images) * flow.micro_batch * geometry.image_channels * largest.height * largest.width;
-  const auto element = static_cast<std::uint64_t>(job.prior().options.dtype().itemsize());
-  return MemoryPlan{now, step + static_cast<std::uint64_t>(state + images) * element};
-}
-
-}  // namespace
 
 std::uint64_t disk_bytes(const ResultsLayout& layout) {
   std::uint64_t image = 256 + 128 + 32;  // its records
@@ -137,7 +21,43 @@ std::uint64_t disk_bytes(const ResultsLayout& layout) {
   return layout.images.size() * image;
 }
 
-void print_plan(const RestoreJob& job, const GridPlace& place, int ranks, const ComputeDevice& device) {
+namespace {
+
+/// For all that is measured [s].
+constexpr double kPatience = 8.0;
+
+/// How many images of the size of the first the images are, by their pixels.
+double images_of_first_size(const RestoreJob& job) {
+  double pixels = 0.0, first = 0.0, unknown = 0.0;
+  for (const ImageEntry& image : job.images()) {
+    const double own = static_cast<double>(image.height) * image.width;
+    if (first == 0.0) first = own;
+    pixels += own;
+    unknown += own == 0.0;
+  }
+  return first == 0.0 ? unknown : unknown + pixels / first;
+}
+
+/// @param calls  steps of a micro-batch that a rank makes of an image
+void print_cost(const StepCost& cost, const RestoreJob& job, std::int64_t calls, int groups) {
+  const double per_image = cost.seconds * static_cast<double>(calls), images = images_of_first_size(job);
+  const double all = std::max(1.0, std::ceil(images / groups)) * per_image;
+  const bool measured = cost.extrapolated_from.empty();
+  if (measured) {
+    std::printf("memory              %s a rank measured (the peak of one step)\n",
+                human_bytes(cost.peak_bytes).c_str());
+  }
+  const std::string how = measured ? "measured" : "extrapolated from " + cost.extrapolated_from + " pixels";
+  std::printf("cost                %.3g s a step of one micro-batch (%s), %s an image, %s in all\n",
+              cost.seconds, how.c_str(), human_duration(per_image).c_str(), human_duration(all).c_str());
+  if (!measured)
+    std::printf("to spend less       smaller pictures; flow.preset = fast or quick; fewer flow.particles\n");
+}
+
+}  // namespace
+
+void print_plan(const RestoreJob& job, const GridPlace& place, int ranks, const ComputeDevice& device,
+                std::span<const Finding> findings) {
   const FlowOptions& flow = job.flow();
   const ResultsLayout layout = job.layout("");
   const ParticleShare share = share_particles(flow.particles, flow.micro_batch, 0, place.group_size);
@@ -163,7 +83,7 @@ void print_plan(const RestoreJob& job, const GridPlace& place, int ranks, const 
               levels.front().time, levels[static_cast<std::size_t>(steps - 1)].time);
   std::printf("disk                %s\n", human_bytes(disk).c_str());
   std::fflush(stdout);
-  print_warnings(job, place);
+  tell_findings(findings);
   if (job.prior().probe) {
     if (const auto warning = job.prior().probe()) log_job(LogLevel::warning, *warning);
   }
@@ -174,53 +94,14 @@ void print_plan(const RestoreJob& job, const GridPlace& place, int ranks, const 
                 human_bytes(memory->step).c_str());
     std::fflush(stdout);
   }
-  const std::uint64_t available = bytes_available(device.device);
+  const std::uint64_t available = memory_available(device.device);
   if (memory && available > 0 && memory->step > available) {
     std::printf("memory, cost        not measured: this %s has only %s available\n",
                 device.device.is_cpu() ? "host" : "device", human_bytes(available).c_str());
-  } else if (const std::optional<StepCost> cost = measure_step(job)) {
-    const double per_image = cost->seconds * static_cast<double>(share.batches_per_rank * steps);
-    const double rounds = std::ceil(static_cast<double>(layout.images.size()) / place.groups);
-    std::printf("memory              %s a rank measured (the peak of one step)\n",
-                human_bytes(cost->peak_bytes).c_str());
-    std::printf("cost                %.3g s a step of one micro-batch (measured), %s an image, %s in all\n",
-                cost->seconds, human_duration(per_image).c_str(), human_duration(per_image * rounds).c_str());
+  } else if (const std::optional<StepCost> cost = measure_step(job, kPatience)) {
+    print_cost(*cost, job, share.batches_per_rank * steps, place.groups);
   } else {
-    std::printf("memory, cost        not measured: no image could be read\n");
-  }
-}
-
-void print_warnings(const RestoreJob& job, const GridPlace& place) {
-  const FlowOptions& flow = job.flow();
-  for (const std::string& warning : job.warnings()) log_job(LogLevel::warning, warning);
-  const NoisePath& path = *job.prior().path;
-  const double first_time = path.levels(flow.grid).front().time, early = 0.9 * path.first().time;
-  const bool own_levels = entry_of(flow.method).own_levels || flow.start == Start::kalman;
-  if (first_time < early && !own_levels) {
-    log_job(LogLevel::warning,
-            formatted("flow.grid = {} starts at t = {}, so the flow never sees the noisiest levels; a grid "
-                      "that divides the model's times less evenly, or a longer one, starts above t = {}",
-                      flow.grid, first_time, std::ceil(early)));
-  }
-  const std::int64_t wanted = job.input().layout.ranks_per_image;
-  if (wanted > place.group_size && place.group == 0 && place.groups == 1) {
-    log_job(LogLevel::warning,
-            formatted("run.ranks_per_image = {}, but there are only {} ranks; they share every image", wanted,
-                      place.group_size));
-  }
-  const auto threads = static_cast<unsigned>(job.input().layout.threads);
-  if (threads > std::thread::hardware_concurrency()) {
-    log_job(
-        LogLevel::warning,
-        formatted("run.threads = {}, but this host has {} processors; more threads than that slow it down",
-                  threads, std::thread::hardware_concurrency()));
-  }
-  const ParticleShare last =
-      share_particles(flow.particles, flow.micro_batch, place.group_size - 1, place.group_size);
-  if (last.batches == 0) {
-    log_job(LogLevel::warning,
-            "some ranks of each group have no particles; flow.micro_batch <= flow.particles / "
-            "run.ranks_per_image gives every rank work");
+    std::printf("memory, cost        not measured: no step could be made; the job itself says why\n");
   }
 }
 

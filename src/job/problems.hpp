@@ -48,6 +48,8 @@ class Problems {
   virtual std::vector<std::string> warnings() const { return {}; }
   /// The arrays of the operator, in the order of its spec.
   virtual std::vector<CarriedArray> arrays() const = 0;
+  /// Whether the images are clean, and measured when they are read.
+  virtual bool measures_when_read() const { return false; }
 
   /// The operator for image k of the slice. Throws UsageError, DataError, NotFoundError.
   virtual std::shared_ptr<const ForwardOperator> forward(std::int64_t k, std::int64_t channels) const = 0;
@@ -108,6 +110,7 @@ class CleanImages final : public Problems {
               Communicator& ranks);
 
   bool has_truth() const override { return true; }
+  bool measures_when_read() const override { return true; }
   std::optional<std::int64_t> channels() const override { return std::nullopt; }
   std::optional<ValueUnits> units() const override { return data_units(asked_, *source_); }
   std::vector<std::string> warnings() const override;

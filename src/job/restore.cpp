@@ -24,7 +24,9 @@
 #include "job/compute_device.hpp"
 #include "job/dry_run.hpp"
 #include "job/image_writer.hpp"
+#include "job/look_ahead.hpp"
 #include "job/open_results.hpp"
+#include "job/rank_facts.hpp"
 #include "job/restore_job.hpp"
 #include "job/same_job.hpp"
 #include "prior/moments.hpp"
@@ -241,15 +243,26 @@ std::unique_ptr<RestoreJob> load_job(const Run& run, const ComputeDevice& device
   return job;
 }
 
+/// What can be said of it before it works. On rank 0; none on the others.
+std::vector<Finding> findings_of(const Run& run, const RestoreJob& job, const GridPlace& place) {
+  run.watchdog.enter("looking ahead");
+  const std::vector<RankFacts> ranks = facts_of_all(run.world);
+  std::vector<Finding> findings;
+  throw_on_all<CollectiveError>(run.world, [&] {
+    if (run.world.rank() != 0) return;
+    findings = diagnose_binding(ranks, static_cast<int>(run.input().layout.threads));
+    for (Finding& finding : look_ahead(job, {place.groups, place.group_size, ranks}))
+      findings.push_back(std::move(finding));
+  });
+  return findings;
+}
+
 /// 2. The file that it goes on with.
 OpenResults open_for(const Run& run, const RestoreJob& job, const GridPlace& place,
                      const ComputeDevice& device) {
   run.watchdog.enter("opening the results file");
   OpenResults open = open_results(run.world, job, place.groups);
-  if (run.world.rank() == 0) {
-    print_warnings(job, place);
-    print_start(open, job.images(), device);
-  }
+  if (run.world.rank() == 0) print_start(open, job.images(), device);
   return open;
 }
 
@@ -331,12 +344,17 @@ ExitCode restore_logged(const Run& run) {
   const std::unique_ptr<RestoreJob> job = load_job(run, device);
   ProcessGrid grid(
       world, static_cast<int>(std::min<std::int64_t>(run.input().layout.ranks_per_image, world.size())));
+  const std::vector<Finding> findings = findings_of(run, *job, grid.place());
   if (run.input().dry_run) {
     throw_on_all<CollectiveError>(world, [&] {
-      if (world.rank() == 0) print_plan(*job, grid.place(), world.size(), device);
+      if (world.rank() == 0) print_plan(*job, grid.place(), world.size(), device, findings);
     });
-    return ExitCode::ok;
+    return conclusion(findings);
   }
+  throw_on_all<CollectiveError>(world, [&] {
+    tell_findings(findings);
+    for (const std::string& note : notes_on(*job)) log_job(LogLevel::info, note);
+  });
   OpenResults open = open_for(run, *job, grid.place(), device);
   StopFlag stop_flag(world);
   const Tally tally = restore_images(run, *job, open, grid, device, stop_flag);

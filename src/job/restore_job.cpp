@@ -84,6 +84,29 @@ std::vector<std::string> RestoreJob::warnings() const {
   return warnings;
 }
 
+std::optional<RefusedImages> RestoreJob::refused() const {
+  std::map<std::pair<std::uint32_t, std::uint32_t>, std::string> reasons;  // of a size; empty: it fits
+  RefusedImages refused;
+  for (std::size_t row = 0; row < images().size(); ++row) {
+    const ImageEntry& image = images()[row];
+    const auto [reason, is_new] = reasons.try_emplace({image.height, image.width});
+    if (is_new) {
+      try {
+        if (image.height == 0 || image.width == 0)
+          problems_->read(static_cast<std::int64_t>(row), prior_->geometry.image_channels);
+        forward_for(static_cast<std::int64_t>(row));
+      } catch (const Error& error) {
+        reason->second = error.what();
+      }
+    }
+    if (reason->second.empty()) continue;
+    if (refused.count++ > 0) continue;
+    refused.first = image.name;
+    refused.why = reason->second;
+  }
+  return refused.count > 0 ? std::optional(refused) : std::nullopt;
+}
+
 void RestoreJob::require_canvas(const ImageEntry& image) const {
   try {
     prior_->geometry.canvas(image.height, image.width);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,12 @@
 #include "store/results.hpp"
 
 namespace dwgf {
+
+/// Images that would be recorded as failed, as far as their sizes say.
+struct RefusedImages {
+  std::int64_t count = 0;
+  std::string first, why;
+};
 
 class RestoreJob {
  public:
@@ -30,6 +37,11 @@ class RestoreJob {
   const std::vector<ImageEntry>& images() const { return problems_->images(); }
   /// What is allowed but probably not meant, one sentence each.
   std::vector<std::string> warnings() const;
+  /// Those that the prior or the operator does not take, or whose size cannot be read; nothing where all fit.
+  std::optional<RefusedImages> refused() const;
+  /// As of Problems.
+  std::vector<CarriedArray> arrays() const { return problems_->arrays(); }
+  bool measures_clean_images() const { return problems_->measures_when_read(); }
 
   /// The structure of the results file. `system` describes the machine, for the attribute of that name.
   ResultsLayout layout(const std::string& system) const;

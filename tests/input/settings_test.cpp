@@ -149,10 +149,10 @@ TEST(Settings, AKeyWithoutItsSectionNamesTheSection) {
   const TemporaryFile bare("steps = 3\n"), elsewhere("[run]\nsteps = 3\n");
   for (const TemporaryFile* file : {&bare, &elsewhere}) {
     const std::string error = error_of({"--config", file->path()});
-    EXPECT_NE(error.find("did you mean flow.steps? put it below [flow]"), std::string::npos) << error;
+    EXPECT_NE(error.find("did you mean 'flow.steps'? put it below [flow]"), std::string::npos) << error;
   }
   const std::string line = error_of({"--steps", "3"});
-  EXPECT_NE(line.find("did you mean --flow.steps?"), std::string::npos) << line;
+  EXPECT_NE(line.find("did you mean '--flow.steps'?"), std::string::npos) << line;
 }
 
 TEST(Settings, AnOptionIsGivenOnceOnTheCommandLine) {

@@ -65,6 +65,42 @@ TEST(Diagnosis, ThereHasToBeSpaceForTheResults) {
   EXPECT_EQ(diagnose_space("/x", 6, 5).code, ExitCode::io);
 }
 
+TEST(Diagnosis, MemoryIsCountedByHostAndOnlyWhatIsSurelyTooMuchIsRefused) {
+  std::vector<RankFacts> ranks = {rank_on("a", {0}), rank_on("a", {1}), rank_on("b", {0})};
+  for (RankFacts& rank : ranks) rank.memory_available = 100;
+  EXPECT_TRUE(diagnose_memory(ranks, {50}, "less").empty());
+  const std::vector<Finding> perhaps =
+      diagnose_memory(ranks, {60}, "less");  // 120 of 100: within the estimate
+  ASSERT_EQ(perhaps.size(), 1u);
+  EXPECT_EQ(perhaps[0].level, Level::warning);
+  EXPECT_TRUE(has(perhaps[0].text, "on a (2 ranks)")) << perhaps[0].text;
+  EXPECT_EQ(diagnose_memory(ranks, {60, false}, "less").at(0).level, Level::problem);
+  const std::vector<Finding> surely = diagnose_memory(ranks, {126}, "less");
+  ASSERT_EQ(surely.size(), 2u);
+  EXPECT_EQ(conclusion(surely), ExitCode::usage);
+  for (RankFacts& rank : ranks) rank.memory_available = 0;
+  EXPECT_TRUE(diagnose_memory(ranks, {126}, "less").empty()) << "nobody knows";
+}
+
+TEST(Diagnosis, RanksWithoutWorkAreNoticed) {
+  EXPECT_TRUE(diagnose_work(2, 1, 2, 1).empty());
+  const std::vector<Finding> images = diagnose_work(4, 1, 2, 8);
+  ASSERT_EQ(images.size(), 1u);
+  EXPECT_TRUE(has(images[0].text, "2 of 4 groups") && has(images[0].advice, "ranks_per_image = 2"));
+  EXPECT_TRUE(diagnose_work(1, 2, 1, 2).empty());
+  EXPECT_TRUE(diagnose_work(1, 2, 1, 3).empty()) << "two and one";
+  EXPECT_EQ(diagnose_work(1, 2, 1, 1).size(), 1u);
+  EXPECT_EQ(diagnose_work(1, 4, 1, 6).size(), 1u) << "two each for three of the four";
+}
+
+TEST(Diagnosis, HalfPrecisionNeedsInstructionsForIt) {
+  EXPECT_TRUE(diagnose_precision("bf16", "fpu avx512_bf16 sse").empty());
+  EXPECT_TRUE(diagnose_precision("fp16", "fpu amx_fp16").empty());
+  EXPECT_TRUE(diagnose_precision("fp32", "fpu").empty());
+  EXPECT_EQ(diagnose_precision("bf16", "fpu avx512_fp16 xavx512_bf16y").size(), 1u);
+  EXPECT_EQ(diagnose_precision("fp16", "fpu avx512_bf16").at(0).level, Level::warning);
+}
+
 TEST(Diagnosis, TheFirstProblemDecidesAndWarningsDoNot) {
   const Finding fine = Finding::fine("a", "b"), warning = Finding::warning("a", "b", "do this");
   const Finding space = diagnose_space("/x", 6, 5);
@@ -76,11 +112,13 @@ TEST(Diagnosis, TheFirstProblemDecidesAndWarningsDoNot) {
 }
 
 TEST(Diagnosis, FactsTravelAsText) {
-  const RankFacts facts = rank_on("h\xC3\xA9", {0, 5});
+  RankFacts facts = rank_on("h\xC3\xA9", {0, 5});
+  facts.memory_available = 12345678901;
   const RankFacts copy = RankFacts::from_json(facts.json());
   EXPECT_EQ(copy.host, facts.host);
   EXPECT_EQ(copy.processors, facts.processors);
   EXPECT_EQ(copy.host_processors, 8);
+  EXPECT_EQ(copy.memory_available, 12345678901u);
   EXPECT_EQ(copy.clock, facts.clock);
   EXPECT_EQ(copy.libraries.at(1).loaded, "1.10.8");
 }

@@ -1,0 +1,286 @@
+#include "job/look_ahead.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+
+#include <ATen/ATen.h>
+#include <nlohmann/json.hpp>
+
+#include <dwgf/base/error.hpp>
+#include <dwgf/base/text.hpp>
+#include <dwgf/comm/grid.hpp>
+#include <dwgf/data/picture.hpp>
+
+#include "base/log.hpp"
+#include "catalogue/methods.hpp"
+#include "data/npy.hpp"
+#include "job/memory_plan.hpp"
+
+namespace dwgf {
+
+namespace {
+
+namespace fs = std::filesystem;
+using Findings = std::vector<Finding>;
+
+void append(Findings& findings, Findings more) {
+  findings.insert(findings.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
+}
+
+bool has_option(const RestoreJob& job, const char* key) {
+  const std::vector<OptionSpec>& options = job.settings().command().options;
+  return std::ranges::any_of(options, [&](const OptionSpec& option) { return option.key == key; });
+}
+
+/// Images that the prior or the operator does not take, and that cannot be read.
+Findings refused_images(const RestoreJob& job) {
+  const std::optional<RefusedImages> refused = job.refused();
+  if (!refused) return {};
+  const std::string text = formatted("{} of {} images cannot be restored; the first is {}: {}",
+                                     refused->count, job.images().size(), refused->first, refused->why);
+  return {Finding::problem("images", text, "leave them out, or change what the message names",
+                           ExitCode::some_images_failed)};
+}
+
+/// Whether a picture has colours that a luma loses: more than rounding and compression make of grey.
+bool is_coloured(const ImagePixels& pixels) {
+  if (pixels.channels != 3) return false;
+  constexpr float visible = 0.1f;
+  const auto plane = static_cast<std::size_t>(pixels.height * pixels.width);
+  for (std::size_t k = 0; k < plane; ++k) {
+    const auto [low, high] =
+        std::minmax({pixels.values[k], pixels.values[plane + k], pixels.values[2 * plane + k]});
+    if (high - low > visible) return true;
+  }
+  return false;
+}
+
+/// How many of the first pictures are coloured, and how many were looked at. Of arrays only the shape counts.
+std::pair<std::size_t, std::size_t> coloured_pictures(const RestoreJob& job) {
+  constexpr std::size_t most = 8;
+  const std::string& data = job.input().images.data;
+  std::error_code ignored;
+  if (data.ends_with(".npy")) {
+    const std::vector<std::int64_t> shape = NpyFile(data).shape();
+    const bool colour = shape.size() >= 3 && shape[shape.size() - 3] == 3;
+    return {colour ? job.images().size() : 0, job.images().size()};
+  }
+  if (!fs::is_directory(data, ignored)) return {0, 0};
+  std::size_t coloured = 0, seen = 0;
+  for (const ImageEntry& image : job.images()) {
+    if (seen == most) break;
+    try {
+      coloured += is_coloured(read_picture(fs::path(data) / image.name));
+      ++seen;
+    } catch (const Error&) {  // told when its turn comes
+    }
+  }
+  return {coloured, seen};
+}
+
+Findings colours_lost(const RestoreJob& job) {
+  if (job.prior().geometry.image_channels != 1 || !job.measures_clean_images()) return {};
+  const auto [coloured, seen] = coloured_pictures(job);
+  if (coloured == 0) return {};
+  const bool counted = seen == job.images().size();
+  const bool fashion = job.input().prior.path == "builtin:fashion";
+  return {Finding::warning(
+      "colours",
+      formatted(
+          "{} grey: {}",
+          !counted        ? std::string("colour pictures become")
+          : coloured == 1 ? std::string("1 colour picture becomes")
+                          : formatted("{} colour pictures become", coloured),
+          fashion ? "builtin:fashion knows grey clothes of 28 x 28 only" : "the prior is of grey pictures"),
+      fashion ? "for photographs set prior.path" : "a prior of 3 channels (prior.path) keeps colours")};
+}
+
+/// Height and width that the prior's network was trained on, in pixels, as its configuration says; 0: not
+/// known.
+std::int64_t trained_size(const RestoreJob& job) {
+  const fs::path files = prior_files(job.input().prior.path);
+  for (const char* name : {"unet/config.json", "transformer/config.json", "config.json"}) {
+    std::ifstream in(files / name);
+    if (!in) continue;
+    const nlohmann::json config = nlohmann::json::parse(in, nullptr, false);
+    if (!config.is_object() || !config.contains("sample_size")) return 0;
+    const nlohmann::json& size = config["sample_size"];
+    const nlohmann::json& side = size.is_array() && !size.empty() ? size[0] : size;
+    return side.is_number_integer() ? side.get<std::int64_t>() * job.prior().geometry.factor : 0;
+  }
+  return 0;
+}
+
+Findings size_beyond_prior(const RestoreJob& job) {
+  constexpr std::int64_t times = 10;
+  const std::int64_t trained = trained_size(job);
+  const Canvas canvas = largest_canvas(job);
+  const std::int64_t side = std::max(canvas.height, canvas.width);
+  if (trained <= 0 || side < times * trained || job.prior().geometry.only) return {};
+  const std::string windows =
+      has_option(job, "prior.window") ? " (prior.window covers a larger one in parts)" : "";
+  return {
+      Finding::warning("size",
+                       formatted("the largest image has {} x {} pixels, {} times the side of the {} x {} "
+                                 "that the prior was trained on: it knows nothing of structures that large",
+                                 canvas.height, canvas.width, side / trained, trained, trained),
+                       formatted("smaller pictures, or a prior of larger ones{}", windows))};
+}
+
+/// The grids next to `grid` whose first time is `early` at least: "149 or 151".
+std::string grids_that_start(const NoisePath& path, std::int64_t grid, double early) {
+  std::string text;
+  const auto add = [&](std::int64_t other) {
+    if (path.levels(other).front().time < early) return false;
+    text += (text.empty() ? "" : " or ") + std::to_string(other);
+    return true;
+  };
+  for (std::int64_t other = grid - 1; other >= 2 && !add(other); --other) {
+  }
+  for (std::int64_t other = grid + 1; other <= 999 && !add(other); ++other) {
+  }
+  return text;
+}
+
+Findings late_start(const RestoreJob& job) {
+  const FlowOptions& flow = job.flow();
+  const NoisePath& path = *job.prior().path;
+  const double first_time = path.levels(flow.grid).front().time, early = 0.9 * path.first().time;
+  if (entry_of(flow.method).own_levels || flow.start == Start::kalman || first_time >= early) return {};
+  const std::string grids = grids_that_start(path, flow.grid, early);
+  return {Finding::warning("grid",
+                           formatted("flow.grid = {} starts at t = {}, so the flow never sees the noisiest "
+                                     "levels, from t = {} on",
+                                     flow.grid, first_time, std::ceil(early)),
+                           grids.empty() ? "a longer grid" : "take flow.grid = " + grids)};
+}
+
+/// Of one image, which stands for all.
+Findings doubtful_arrays(const RestoreJob& job) {
+  const std::vector<CarriedArray> carried = job.arrays();
+  if (carried.empty()) return {};
+  ImageProblem image;
+  try {
+    image = job.prepare(0);
+  } catch (const Error&) {  // told when its turn comes
+    return {};
+  }
+  Findings findings;
+  for (const CarriedArray& array : carried) {
+    const auto found = image.arrays.find(array.use.name);
+    if (found == image.arrays.end() || array.use.reference.empty()) continue;
+    const at::Tensor values = found->second.to(at::kDouble);
+    const double sum = values.sum().item<double>();
+    if (array.use.kind == "kernel" && std::abs(sum - 1.0) > 0.01) {
+      findings.push_back(
+          Finding::warning("kernel",
+                           formatted("the kernel '{}' sums to {}, so that grey of 1 is measured as {}",
+                                     array.use.reference, sum, sum),
+                           "a kernel that only blurs sums to 1: divide it by its sum"));
+    }
+    // A picture as a mask has 255 for 1.
+    const double most = values.max().item<double>();
+    const at::Tensor between = values.gt(0).logical_and(values.lt(most));
+    if (array.use.kind == "mask" && between.any().item<bool>()) {
+      findings.push_back(Finding::warning(
+          "mask",
+          formatted("the mask '{}' holds {}, between 0 and {}; it counts as observed, as all but 0 does",
+                    array.use.reference, values.masked_select(between)[0].item<double>(), most),
+          "set it to 0 where the measurement is not to be believed"));
+    }
+  }
+  return findings;
+}
+
+/// Flags of the first processor, as the kernel lists them.
+std::string processor_flags() {
+  std::ifstream in("/proc/cpuinfo");
+  for (std::string line; std::getline(in, line);) {
+    if (line.starts_with("flags") || line.starts_with("Features")) return line.substr(line.find(':') + 1);
+  }
+  return "";
+}
+
+Findings slow_precision(const RestoreJob& job) {
+  const std::string flags = processor_flags();
+  if (!job.prior().options.device().is_cpu() || flags.empty()) return {};
+  for (const Precision precision : {job.input().unet_precision(), job.input().autoencoder_precision()}) {
+    Findings found = precision == Precision::bf16   ? diagnose_precision("bf16", flags)
+                     : precision == Precision::fp16 ? diagnose_precision("fp16", flags)
+                                                    : Findings{};
+    if (!found.empty()) return found;
+  }
+  return {};
+}
+
+Findings short_memory(const RestoreJob& job, const Launch& launch) {
+  const FlowOptions& flow = job.flow();
+  if (!job.prior().options.device().is_cpu() || !job.input().layout.checks_memory) return {};
+  const ParticleShare share = share_particles(flow.particles, flow.micro_batch, 0, launch.group_size);
+  const std::optional<MemoryPlan> plan = expected_memory(job, share.batches_per_rank);
+  if (!plan) return {};
+  Findings found = diagnose_memory(
+      launch.ranks, {plan->step + (launch.weights_loaded ? 0 : plan->now)},
+      formatted("smaller pictures, {}fewer ranks a host; run.check_memory = no tries it all the same",
+                flow.micro_batch > 1 ? "a smaller flow.micro_batch, " : ""));
+  // The estimate is that of a decoder's gradient, which these do without.
+  if (entry_of(flow.method).own_levels) {
+    for (Finding& finding : found)
+      finding = Finding::warning(finding.topic, finding.text + " at most", finding.advice);
+  }
+  return found;
+}
+
+/// "text; advice"
+std::string sentence(const Finding& finding) {
+  return finding.advice.empty() ? finding.text : finding.text + "; " + finding.advice;
+}
+
+}  // namespace
+
+std::vector<Finding> look_ahead(const RestoreJob& job, const Launch& launch) {
+  const FlowOptions& flow = job.flow();
+  Findings findings;
+  for (const std::string& warning : job.warnings())
+    findings.push_back(Finding::warning("prior", warning, ""));
+  for (const auto& rule :
+       {refused_images, colours_lost, size_beyond_prior, doubtful_arrays, late_start, slow_precision})
+    append(findings, rule(job));
+  append(findings,
+         diagnose_work(launch.groups, launch.group_size, static_cast<std::int64_t>(job.images().size()),
+                       1 + (flow.particles - 1) / flow.micro_batch));
+  append(findings, short_memory(job, launch));
+  return findings;
+}
+
+std::vector<std::string> notes_on(const RestoreJob& job) {
+  std::error_code ignored;
+  if (!job.measures_clean_images() || !fs::is_directory(job.input().images.data, ignored)) return {};
+  const ProblemInput& problem = job.input().problem;
+  const std::string noise = problem.noise == "gaussian" ? formatted("noise of {}", problem.given_sigma())
+                                                        : formatted("{} noise", problem.noise);
+  const std::string measured =
+      has_option(job, "input.kind") ? "input.kind = measured" : "a measurements file (README, Measurements)";
+  return {
+      formatted("clean pictures: each is measured with {} and given {} before it is restored; pictures that "
+                "are measurements already go in with {}",
+                problem.forward, noise, measured)};
+}
+
+void tell_findings(std::span<const Finding> findings) {
+  const Finding* stops = nullptr;
+  for (const Finding& finding : findings) {
+    const bool of_images = finding.code == ExitCode::some_images_failed;
+    if (finding.level == Finding::Level::problem && !of_images) {
+      if (!stops) stops = &finding;
+    } else if (finding.level != Finding::Level::fine) {
+      log_job(LogLevel::warning, sentence(finding));
+    }
+  }
+  if (stops) throw Error(stops->code, sentence(*stops));
+}
+
+}  // namespace dwgf
