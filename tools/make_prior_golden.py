@@ -17,6 +17,12 @@ Written there:
                        x [1, 3, 32, 32]; mean, std: of the encoder, on the U-Net's scale; decoded: D(z[0]);
                        cotangent [1, 3, 32, 32] and gradient: its pull-back through the decoder at z[0];
                        embedding.T: the sinusoidal embedding of T (float32)
+  sdxl/              SDXL's layout in small: text_time conditioning, several transformer layers a level, an autoencoder with
+                     force_upcast, and model_index.json
+  sdxl.safetensors   as above but for unet.zero, unet.odd; pooled [1, 10]; negative [1, 3, d], negative_pooled [1, 10];
+                     unet.T with the sizes of the image; unet.sizes: at time 501 with other ones, `sizes` [1, 6];
+                     guided: at time 501 with guidance 5 and the negatives; noise_cotangent [2, 4, 8, 8] with its pull-backs
+                     unet.gradient and guided.gradient through both at time 501
   ddpm/              a UNet2DModel in the directory itself as the first DDPM models are published (one head, zeros below and to the
                      right, frequency shift 1, old names), its scheduler beside it
   ddpm2/             another in unet/ with heads of 4 channels, symmetric padding, a learned variance and v-prediction
@@ -26,12 +32,14 @@ Written there:
   schedules.safetensors  NAME: alphas_cumprod (float32) of a few schedulers; NAME.times.K: the grid of K times
 """
 import argparse
+import json
 from pathlib import Path
 
 import h5py
 import numpy as np
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, DDPMScheduler, PNDMScheduler, UNet2DConditionModel, UNet2DModel
+from diffusers import (AutoencoderKL, DDIMScheduler, DDPMScheduler, EulerDiscreteScheduler, PNDMScheduler,
+                       UNet2DConditionModel, UNet2DModel)
 from safetensors.torch import load_file, save_file
 
 TIMES = (999, 501, 1)
@@ -52,7 +60,26 @@ def randomise(model, generator):
     return model.half()
 
 
+def make_sdxl(generator):
+    unet = UNet2DConditionModel(
+        sample_size=8, in_channels=4, out_channels=4, layers_per_block=1, block_out_channels=(8, 8, 16),
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+        transformer_layers_per_block=(1, 1, 2), attention_head_dim=(1, 2, 4), cross_attention_dim=20,
+        norm_num_groups=4, use_linear_projection=True, addition_embed_type="text_time",
+        addition_time_embed_dim=8, projection_class_embeddings_input_dim=10 + 6 * 8)
+    vae = AutoencoderKL(
+        in_channels=3, out_channels=3, latent_channels=4, layers_per_block=1, sample_size=32,
+        block_out_channels=(4, 8, 8), norm_num_groups=4, down_block_types=("DownEncoderBlock2D",) * 3,
+        up_block_types=("UpDecoderBlock2D",) * 3, scaling_factor=0.13025, force_upcast=True)
+    scheduler = EulerDiscreteScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear",
+                                       steps_offset=1, timestep_spacing="leading")
+    return randomise(unet, generator), randomise(vae, generator), scheduler
+
+
 def make_models(like, generator):
+    if like == "sdxl":
+        return make_sdxl(generator)
     two = like == "sd2"
     levels = 3 if two else 2
     unet = UNet2DConditionModel(
@@ -97,14 +124,59 @@ def write_prior(like, folder, generator):
     if like == "sd2":
         rename_as_published(folder / "vae")
     scheduler.save_pretrained(folder / "scheduler")
+    if like == "sdxl":
+        (folder / "model_index.json").write_text(json.dumps(
+            {"_class_name": "StableDiffusionXLPipeline", "force_zeros_for_empty_prompt": True}) + "\n")
     return unet.double().eval().requires_grad_(False), vae.double().eval().requires_grad_(False)
+
+
+def codec_golden(vae, z, x, cotangent):
+    scale = vae.config.scaling_factor
+    posterior = vae.encode(x).latent_dist
+    leaf = z[:1].clone().requires_grad_()
+    decoded = vae.decode(leaf / scale).sample
+    (gradient,) = torch.autograd.grad(decoded, leaf, cotangent)
+    return {"mean": posterior.mean * scale, "std": posterior.std * scale, "decoded": decoded.detach(),
+            "gradient": gradient}
+
+
+def write_sdxl_golden(out, seed):
+    generator = torch.Generator().manual_seed(seed)
+    unet, vae = write_prior("sdxl", out / "sdxl", generator)
+    draw = lambda *shape: torch.randn(shape, generator=generator).half()
+    inputs = {"z": draw(2, 4, 8, 8), "context": draw(1, 3, 20), "pooled": draw(1, 10),
+              "negative": draw(1, 3, 20), "negative_pooled": draw(1, 10), "x": (0.5 * draw(1, 3, 32, 32)).clamp(-1, 1),
+              "cotangent": draw(1, 3, 32, 32), "noise_cotangent": draw(2, 4, 8, 8),
+              "sizes": torch.tensor([[640, 480, 16, 8, 512, 448]]).half()}
+    given = {name: tensor.double() for name, tensor in inputs.items()}
+    square = torch.tensor([[32, 32, 0, 0, 32, 32]]).double()
+
+    def run(z, time, prefix="", sizes=square):
+        rows = lambda tensor: tensor.expand(len(z), *tensor.shape[1:])
+        tokens, pooled = given[prefix or "context"], given[prefix + "_pooled" if prefix else "pooled"]
+        return unet(z, time, rows(tokens), added_cond_kwargs={
+            "text_embeds": rows(pooled), "time_ids": rows(sizes)}).sample
+
+    golden = dict(inputs)
+    for time in TIMES:
+        golden[f"unet.{time}"] = run(given["z"], time)
+    golden["unet.sizes"] = run(given["z"], 501, sizes=given["sizes"])
+    leaf = given["z"].clone().requires_grad_()
+    plain = run(leaf, 501)
+    negative = run(leaf, 501, "negative")
+    guided = negative + 5.0 * (plain - negative)
+    golden["guided"] = guided.detach()
+    for name, value in (("unet.gradient", plain), ("guided.gradient", guided)):
+        (golden[name],) = torch.autograd.grad(value, leaf, given["noise_cotangent"], retain_graph=True)
+    golden |= codec_golden(vae, given["z"], given["x"], given["cotangent"])
+    save_file({name: tensor.contiguous() for name, tensor in golden.items()}, out / "sdxl.safetensors")
 
 
 def write_golden(like, out, seed):
     generator = torch.Generator().manual_seed(seed)
     unet, vae = write_prior(like, out / like, generator)
     draw = lambda *shape: torch.randn(shape, generator=generator).half()
-    width, scale = unet.config.cross_attention_dim, vae.config.scaling_factor
+    width = unet.config.cross_attention_dim
     inputs = {"z": draw(2, 4, 8, 8), "z_odd": draw(1, 4, 7, 10), "context": draw(1, 3, width),
               "x": (0.5 * draw(1, 3, 32, 32)).clamp(-1, 1), "cotangent": draw(1, 3, 32, 32)}
     z, z_odd, context, x, cotangent = (tensor.double() for tensor in inputs.values())
@@ -116,12 +188,7 @@ def write_golden(like, out, seed):
         golden[f"embedding.{time}"] = unet.time_proj(torch.tensor([time]))
     golden["unet.zero"] = run(z, 501, torch.zeros(1, 1, width, dtype=torch.float64))
     golden["unet.odd"] = run(z_odd, 501, context)
-    posterior = vae.encode(x).latent_dist
-    golden["mean"], golden["std"] = posterior.mean * scale, posterior.std * scale
-    leaf = z[:1].clone().requires_grad_()
-    decoded = vae.decode(leaf / scale).sample
-    golden["decoded"] = decoded.detach()
-    (golden["gradient"],) = torch.autograd.grad(decoded, leaf, cotangent)
+    golden |= codec_golden(vae, z, x, cotangent)
     save_file({name: tensor.contiguous() for name, tensor in golden.items()}, out / f"{like}.safetensors")
 
 
@@ -195,6 +262,7 @@ def main():
     for seed, like in enumerate(("ddpm", "ddpm2"), start=3):
         write_pixel_golden(like, out, seed)
     write_mixture(out, 5)
+    write_sdxl_golden(out, 6)
     write_schedules(out)
     size = sum(file.stat().st_size for file in out.rglob("*") if file.is_file())
     print(f"{out}: {size / 1024:.0f} KiB")

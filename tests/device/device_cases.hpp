@@ -39,6 +39,7 @@ inline std::vector<DeviceCase> device_cases() {
           {"no interaction", {"--flow.interaction", "none"}},
           // More particles than a latent has entries.
           {"affine", {"--flow.method", "affine", "--flow.particles", "15"}, "mixture.h5"},
+          {"sdxl", {}, "sdxl"},
           {"rlsd", {"--flow.method", "rlsd"}},
           {"psld", {"--flow.method", "psld"}},
           {"latent-dps", {"--flow.method", "latent-dps"}},

@@ -46,7 +46,7 @@ void expect_close(const Values& found, const Values& expected, double tolerance)
 }
 
 TEST(SerialDevicePriors, AgreeWithTheCpuToRounding) {
-  for (const char* name : {"sd1", "sd2", "ddpm", "ddpm2", "mixture.h5"}) {
+  for (const char* name : {"sd1", "sd2", "sdxl", "ddpm", "ddpm2", "mixture.h5"}) {
     for (const auto& [type, tolerance] : {std::pair(at::kDouble, 1e-11), std::pair(at::kFloat, 1e-4)}) {
       SCOPED_TRACE(name);
       const auto here = small_prior(at::kCPU, type, name), there = small_prior(guarded::device(), type, name);
@@ -55,6 +55,26 @@ TEST(SerialDevicePriors, AgreeWithTheCpuToRounding) {
       expect_close(values_of(*there, 8), values_of(*here, 8), tolerance);
     }
   }
+}
+
+TEST(SerialDevicePriors, GuidanceAgreesWithTheCpuToRounding) {
+  const auto noise_on = [](const c10::Device& device) {
+    const auto prior = small_prior(device, at::kDouble, "sdxl");
+    const auto told = [&](double frequency) {
+      return Conditioning{.tokens = waves({1, 5, 20}, at::kDouble, frequency).to(prior->options),
+                          .pooled = waves({1, 10}, at::kDouble, frequency).to(prior->options)};
+    };
+    Conditioning given = told(0.7);
+    given.guidance = 4.0;
+    given.unconditional = std::make_shared<const Conditioning>(told(0.3));
+    const at::Tensor z = waves({2, 4, 8, 8}, at::kDouble).to(prior->options);
+    const Vjp noise = prior->denoiser->noise_vjp(z, prior->path->levels(20)[10], given);
+    return std::pair(noise.value.cpu(), noise.pull(z).cpu());
+  };
+  const auto [here, here_pulled] = noise_on(at::kCPU);
+  const auto [there, there_pulled] = noise_on(guarded::device());
+  EXPECT_LT(relative_difference(there, here), 1e-11);
+  EXPECT_LT(relative_difference(there_pulled, here_pulled), 1e-11);
 }
 
 TEST(SerialDevicePriors, TheBuiltInPriorAgreesWithTheCpuToRounding) {

@@ -2,6 +2,8 @@
 // (tools/check_full_size.py makes it with diffusers). Prints `name relative-error` lines; errors are relative
 // L2.
 //   compare_full_size PRIOR NETWORKS.safetensors FLOW.safetensors OPERATOR
+//   compare_full_size PRIOR NETWORKS.safetensors              # of any family, the networks alone
+// A network whose results the file does not have is left out.
 #include <cstdio>
 #include <map>
 #include <string>
@@ -40,12 +42,21 @@ void report(const std::string& name, const at::Tensor& got, const at::Tensor& ex
   std::fflush(stdout);
 }
 
+/// What the file says that the denoiser was told.
+Conditioning told(const Tensors& t) {
+  const auto given = [&](const char* name) { return t.contains(name) ? t.at(name) : at::Tensor(); };
+  return {.tokens = given("context"), .pooled = given("pooled"), .sizes = given("sizes")};
+}
+
 void compare_networks(const Prior& prior, const Tensors& t) {
   const at::Tensor& z = t.at("z");
-  for (const char* time : {"999", "500", "1"})
-    report(formatted("unet.{}", time),
-           prior.noise(z, dynamic_cast<const DdpmSchedule&>(*prior.path).level(std::stol(time))),
-           t.at(formatted("unet.{}", time)));
+  for (const char* time : {"999", "500", "1"}) {
+    const std::string name = formatted("unet.{}", time);
+    if (!t.contains(name)) continue;
+    const Level level = dynamic_cast<const DdpmSchedule&>(*prior.path).level(std::stol(time));
+    report(name, prior.denoiser->noise(z, level, told(t)), t.at(name));
+  }
+  if (!t.contains("decoded")) return;
   const Vjp decoded = prior.codec->decode_vjp(z);
   report("decoded", decoded.value, t.at("decoded"));
   report("gradient", decoded.pull(t.at("cotangent")), t.at("gradient"));
@@ -88,13 +99,18 @@ void compare_first_gradient(const Prior& prior, const Tensors& networks, const T
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 5) {
-    std::fputs("usage: compare_full_size PRIOR NETWORKS.safetensors FLOW.safetensors OPERATOR\n", stderr);
+  if (argc != 5 && argc != 3) {
+    std::fputs("usage: compare_full_size PRIOR NETWORKS.safetensors [FLOW.safetensors OPERATOR]\n", stderr);
     return static_cast<int>(ExitCode::usage);
   }
   try {
     at::set_num_threads(static_cast<int>(std::thread::hardware_concurrency()));
-    const Tensors networks = read(argv[2]), flow = read(argv[3]);
+    const Tensors networks = read(argv[2]);
+    if (argc == 3) {
+      compare_networks(*load_prior(argv[1], {}), networks);
+      return 0;
+    }
+    const Tensors flow = read(argv[3]);
     PriorOptions options{.context = networks.at("context"), .decoder_gradient = DecoderGradient::plain};
     {
       const auto prior = load_stable_diffusion(argv[1], options);

@@ -17,6 +17,7 @@
 #include "prior/files/safetensors.hpp"
 #include "prior/files/scheduler_config.hpp"
 #include "prior/models/autoencoder_config.hpp"
+#include "prior/models/text_encoder.hpp"
 #include "prior/models/unet_config.hpp"
 #include "store/mutation.hpp"
 
@@ -83,7 +84,7 @@ void read_safetensors(const std::string& path) {
   });
 }
 
-/// As each of the three kinds of configuration; refused where none takes it.
+/// As each kind of configuration; refused where none takes it.
 void read_config(const std::string& path) {
   read_within_limits(path, [&] {
     std::optional<Error> refusal;
@@ -99,6 +100,7 @@ void read_config(const std::string& path) {
     attempt([&] { read_unet_config(path); });
     attempt([&] { read_unconditional_unet_config(path); });
     attempt([&] { read_autoencoder_config(path); });
+    attempt([&] { read_text_encoder_config(path); });
     attempt([&] { DdpmSchedule schedule(read_scheduler_config(path)); });
     if (taken == 0) throw *refusal;
   });
@@ -182,7 +184,9 @@ int main(int argc, char** argv) {
       {{"safetensors", {data + "/fuzz/small.safetensors"}, read_safetensors, false, change_header},
        {"config",
         {prior + "/sd1/unet/config.json", prior + "/sd2/unet/config.json", prior + "/sd2/vae/config.json",
-         prior + "/sd1/scheduler/scheduler_config.json", prior + "/ddpm2/unet/config.json"},
+         prior + "/sd1/scheduler/scheduler_config.json", prior + "/ddpm2/unet/config.json",
+         prior + "/sdxl/unet/config.json", prior + "/sdxl/vae/config.json",
+         prior + "/text/sdxl/text_encoder_2/config.json"},
         read_config,
         false,
         change_words}});

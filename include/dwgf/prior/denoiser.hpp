@@ -44,5 +44,10 @@ class Denoiser {
 /// where the second conditioning is missing.
 at::Tensor guided(const Conditioning& conditioning,
                   const std::function<at::Tensor(const Conditioning&)>& noise);
+/// The same by one call of `noise` always: where guidance is not 1, of z_t twice over [2 B, c, h, w] and of
+/// both conditionings in one, the unconditional first, each tensor [2, ...]. Throws InternalError too where
+/// the two are not of one shape.
+at::Tensor guided(const at::Tensor& z_t, const Conditioning& conditioning,
+                  const std::function<at::Tensor(const at::Tensor& z_t, const Conditioning&)>& noise);
 
 }  // namespace dwgf

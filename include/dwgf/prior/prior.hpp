@@ -19,6 +19,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <dwgf/prior/codec.hpp>
+#include <dwgf/prior/conditioner.hpp>
 #include <dwgf/prior/denoiser.hpp>
 #include <dwgf/prior/few_steps.hpp>
 #include <dwgf/prior/geometry.hpp>
@@ -49,9 +50,11 @@ struct Prior {
   PriorGeometry geometry;
   at::TensorOptions options;  ///< the type and device of every tensor taken and returned
   std::string sha256;         ///< of the weights, lower-case hexadecimal: part of a result's identity
+  /// Of images that the conditioner was not asked of.
   Conditioning conditioning = {};
-  std::optional<FewSteps> few_steps = {};            ///< where it was distilled to few
-  std::shared_ptr<const PriorMoments> moments = {};  ///< where they were measured (prior/moments.hpp)
+  std::shared_ptr<const Conditioner> conditioner = {};  ///< null: all images are told the same
+  std::optional<FewSteps> few_steps = {};               ///< where it was distilled to few
+  std::shared_ptr<const PriorMoments> moments = {};     ///< where they were measured (prior/moments.hpp)
 
   /// What of the prior's files is allowed but probably not meant, one sentence each.
   std::vector<std::string> warnings = {};

@@ -51,12 +51,16 @@ std::uint64_t bytes_of(const Config& config, std::optional<DecoderGradient> want
 
 }  // namespace
 
-AutoencoderFolder::AutoencoderFolder(fs::path folder, const PriorOptions& options)
+AutoencoderFolder::AutoencoderFolder(fs::path folder, const PriorOptions& options, bool upcasts)
     : folder_(std::move(folder)),
       tensors_(at::TensorOptions(options.dtype).device(options.device)),
       precision_{options.autoencoder_type.value_or(options.dtype), options.autoencoder_tf32},
       gradient_(options.decoder_gradient),
-      config_(read_config(folder_ / "config.json")) {}
+      config_(read_config(folder_ / "config.json")) {
+  const auto* config = std::get_if<AutoencoderConfig>(&config_);
+  if (upcasts && config != nullptr && config->force_upcast && is_half(precision_.type))
+    precision_.type = at::kFloat;
+}
 
 PriorGeometry AutoencoderFolder::geometry() const {
   const CodecScale scale = std::visit([](const auto& config) { return scale_of(config); }, config_);
@@ -88,28 +92,36 @@ std::uint64_t AutoencoderFolder::step_bytes(std::int64_t batch, std::int64_t hei
   return std::visit([&](const auto& config) { return bytes_of(config, gradient_, size); }, config_);
 }
 
-CodecFiles::CodecFiles(const fs::path& directory, const PriorOptions& options)
-    : own_(directory / "vae", options),
-      keeps_own_(options.keeps_own_codec),
-      slow_(options.autoencoder_type.value_or(options.dtype) == at::kHalf && options.device.is_cpu()) {
-  if (options.codec.empty()) return;
-  other_.emplace(autoencoder_folder(options.codec), options);
+CodecFiles::CodecFiles(const fs::path& directory, const PriorOptions& options, bool upcasts)
+    : own_(directory / "vae", options, upcasts), keeps_own_(options.keeps_own_codec) {
+  if (!options.codec.empty()) {
+    other_.emplace(autoencoder_folder(options.codec), options, upcasts);
+    require_interchangeable();
+  }
+  const at::ScalarType asked = options.autoencoder_type.value_or(options.dtype);
+  const at::ScalarType type = used().precision().type;
+  if (type == at::kHalf && options.device.is_cpu())
+    warnings_.push_back(slow_precision_warning("autoencoder"));
+  if (type != asked) {
+    warnings_.emplace_back(
+        "the autoencoder computes in fp32, as its config.json asks for (force_upcast): it leaves the range "
+        "of "
+        "half precision");
+  }
+}
+
+void CodecFiles::require_interchangeable() const {
   const PriorGeometry own = own_.geometry(), other = other_->geometry();
   if (own.latent_channels != other.latent_channels || own.image_channels != other.image_channels ||
       own.factor != other.factor) {
     throw DataError(
         "prior: the autoencoder in {} makes latents of {} channels, 1/{} of the size of images of {} "
         "channels; "
-        "that of the prior in {} makes {} channels, 1/{} of images of {}: name one that was made for this "
+        "the prior's own in {} makes {} channels, 1/{} of images of {}: name one that was made for this "
         "prior's latents",
         other_->folder().string(), other.latent_channels, other.factor, other.image_channels,
-        directory.string(), own.latent_channels, own.factor, own.image_channels);
+        own_.folder().string(), own.latent_channels, own.factor, own.image_channels);
   }
-}
-
-std::vector<std::string> CodecFiles::warnings() const {
-  if (!slow_) return {};
-  return {slow_precision_warning("autoencoder")};
 }
 
 std::vector<Weights> CodecFiles::open() const {

@@ -1,6 +1,6 @@
 /// The autoencoder of a prior of latents: the one in vae/ of its directory, or one from elsewhere that takes
-/// its place, with its own then kept as Prior::full_codec where it is asked for. Every family of latents loads
-/// its codec by this.
+/// its place, with its own then kept as Prior::full_codec where it is asked for. Every family of latents
+/// loads its codec by this.
 ///
 /// Latents stay on the denoiser's scale: each autoencoder brings the scale and shift that its own
 /// configuration names.
@@ -26,11 +26,13 @@ namespace dwgf {
 
 using AnyAutoencoderConfig = std::variant<AutoencoderConfig, TinyAutoencoderConfig>;
 
-/// One autoencoder on disk: a folder with config.json, of an AutoencoderKL or an AutoencoderTiny, and weights.
+/// One autoencoder on disk: a folder with config.json, of an AutoencoderKL or an AutoencoderTiny, and
+/// weights.
 class AutoencoderFolder {
  public:
-  /// Reads the configuration. Throws NotFoundError, DataError.
-  AutoencoderFolder(std::filesystem::path folder, const PriorOptions& options);
+  /// Reads the configuration; of one with force_upcast half precision is float32 where `upcasts`. Throws
+  /// NotFoundError, DataError.
+  AutoencoderFolder(std::filesystem::path folder, const PriorOptions& options, bool upcasts);
 
   const std::filesystem::path& folder() const { return folder_; }
   const AnyAutoencoderConfig& config() const { return config_; }
@@ -39,6 +41,7 @@ class AutoencoderFolder {
                                     std::shared_ptr<Fp32Retries> retries) const;
   /// As Prior::step_bytes, of the codec's calls alone.
   std::uint64_t step_bytes(std::int64_t batch, std::int64_t height, std::int64_t width) const;
+  const NetworkPrecision& precision() const { return precision_; }
 
  private:
   std::filesystem::path folder_;
@@ -51,15 +54,16 @@ class AutoencoderFolder {
 class CodecFiles {
  public:
   /// Reads the configurations in `directory`/vae and in options.codec, or in options.codec/vae, where that is
-  /// named. Throws NotFoundError, DataError: also where the two differ in channels or factor.
-  CodecFiles(const std::filesystem::path& directory, const PriorOptions& options);
+  /// named; `upcasts` as AutoencoderFolder has it. Throws NotFoundError, DataError: also where the two differ
+  /// in channels or factor.
+  CodecFiles(const std::filesystem::path& directory, const PriorOptions& options, bool upcasts = false);
 
   /// Of the codec that is used.
   PriorGeometry geometry() const { return used().geometry(); }
   /// Of the directory's own where it is an AutoencoderKL, else nothing.
   const AutoencoderConfig* own_config() const { return std::get_if<AutoencoderConfig>(&own_.config()); }
   /// What is allowed of the precision but probably not meant.
-  std::vector<std::string> warnings() const;
+  const std::vector<std::string>& warnings() const { return warnings_; }
 
   /// The weights of both, the directory's own first: what a prior's sha256 is to include.
   std::vector<Weights> open() const;
@@ -69,11 +73,13 @@ class CodecFiles {
   std::uint64_t step_bytes(std::int64_t batch, std::int64_t height, std::int64_t width) const;
 
  private:
+  void require_interchangeable() const;
   const AutoencoderFolder& used() const { return other_ ? *other_ : own_; }
 
   AutoencoderFolder own_;
   std::optional<AutoencoderFolder> other_;
-  bool keeps_own_, slow_;
+  bool keeps_own_;
+  std::vector<std::string> warnings_;
 };
 
 }  // namespace dwgf

@@ -5,14 +5,16 @@
 #include <dwgf/prior/families/known_families.hpp>
 #include <dwgf/prior/families/pixel_diffusion.hpp>
 #include <dwgf/prior/families/stable_diffusion.hpp>
+#include <dwgf/prior/families/stable_diffusion_xl.hpp>
 
 namespace dwgf {
 
 std::span<const PriorFamily> known_families() {
   // The last takes any directory and names what it lacks.
-  static constexpr std::array<PriorFamily, 3> families{{
+  static constexpr std::array<PriorFamily, 4> families{{
       {"gaussian_mixture", false, is_gaussian_mixture, load_gaussian_mixture},
       {"pixel_diffusion", false, is_pixel_diffusion, load_pixel_diffusion},
+      {"stable_diffusion_xl", true, is_stable_diffusion_xl, load_stable_diffusion_xl},
       {"stable_diffusion", true, is_stable_diffusion, load_stable_diffusion},
   }};
   return families;

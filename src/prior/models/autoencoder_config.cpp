@@ -37,6 +37,7 @@ AutoencoderConfig read_autoencoder_config(const std::filesystem::path& path) {
   config.quant_conv = file.boolean("use_quant_conv", true);
   config.post_quant_conv = file.boolean("use_post_quant_conv", true);
   config.middle_attention = file.boolean("mid_block_add_attention", true);
+  config.force_upcast = file.boolean("force_upcast", true);
   return config;
 }
 

@@ -19,6 +19,7 @@ struct AutoencoderConfig {
   bool quant_conv = true;
   bool post_quant_conv = true;
   bool middle_attention = true;
+  bool force_upcast = true;  ///< SDXL's pipelines compute it in float32 where they work in half precision
 
   /// H / h
   std::int64_t factor() const { return std::int64_t{1} << (channels.size() - 1); }

@@ -19,8 +19,8 @@ inline constexpr const char* kTextWeightsStem = "model";
 
 class PromptEncoder {
  public:
-  /// Opens text_encoder`suffix`/ and tokenizer`suffix`/ of a directory; `options` are those of the network and
-  /// its results. Throws what reading either throws; DataError too where the two do not belong together.
+  /// Opens text_encoder`suffix`/ and tokenizer`suffix`/ of a directory; `options` are those of the network
+  /// and its results. Throws what reading either throws; DataError too where the two do not belong together.
   PromptEncoder(const std::filesystem::path& directory, const std::string& suffix,
                 const at::TensorOptions& options);
 
@@ -29,9 +29,9 @@ class PromptEncoder {
   /// T, of every prompt: the tokenizer's model_max_length, else the encoder's max_position_embeddings.
   std::int64_t length() const { return length_; }
 
-  /// A longer prompt is cut short at length(), as in diffusers; a shorter one is padded. The network is loaded
-  /// by the first call and kept until release(). Throws what loading throws, and UsageError where the prompt
-  /// is not UTF-8.
+  /// A longer prompt is cut short at length(), as in diffusers; a shorter one is padded. The network is
+  /// loaded by the first call and kept until release(). Throws what loading throws, and UsageError where the
+  /// prompt is not UTF-8.
   EncodedPrompt encode(const std::string& prompt, FileHashes& hashes);
   /// Whether encode() cuts this prompt short.
   bool cuts_short(const std::string& prompt) const;

@@ -30,9 +30,9 @@ struct TextEncoderConfig {
   std::int64_t end = 49407;     ///< the token that is projected; 2: the prompt's largest
 };
 
-/// config.json of text_encoder/ or text_encoder_2/. Throws NotFoundError where there is no such file, DataError naming file, key,
-/// what was found and what is allowed. Guaranteed of what comes back: positive sizes within bounds, heads
-/// that divide the channels.
+/// config.json of text_encoder/ or text_encoder_2/. Throws NotFoundError where there is no such file,
+/// DataError naming file, key, what was found and what is allowed. Guaranteed of what comes back: positive
+/// sizes within bounds, heads that divide the channels.
 TextEncoderConfig read_text_encoder_config(const std::filesystem::path& file);
 
 /// The parameter that a stored name belongs to: names come with and without a leading "text_model.".

@@ -54,8 +54,8 @@ at::Tensor guidance_frequencies(std::int64_t channels) {
 
 /// What every block is told beside its input.
 struct Given {
-  at::Tensor time;     // silu(temb) [1, E]; every block would apply it again
-  at::Tensor context;  // [1, tokens, context_channels]
+  at::Tensor time;     // silu(temb) [S, E]; every block would apply it again
+  at::Tensor context;  // [S, tokens, context_channels]
 };
 
 /// Residual blocks, each with attention after it where the level has any. What the three kinds of block
@@ -174,6 +174,9 @@ UNet::UNet(const UNetConfig& config, const LayerOptions& options) : config_(conf
         "cond_proj", std::make_shared<Linear>(config.guidance_channels, first, false, options));
   }
 
+  if (config.size_channels > 0)
+    added_ = register_module("add_embedding", std::make_shared<AddedEmbedding>(config, options));
+
   down_blocks_ = register_module("down_blocks", std::make_shared<ModuleVector<UNetDownBlock>>());
   up_blocks_ = register_module("up_blocks", std::make_shared<ModuleVector<UNetUpBlock>>());
   for (std::size_t i = 0; i < config.levels.size(); ++i) {
@@ -212,10 +215,15 @@ at::Tensor UNet::guidance_embedding(double guidance) const {
 
 at::Tensor UNet::forward(const at::Tensor& z_t, double time, const at::Tensor& context,
                          double guidance) const {
-  at::Tensor told = sinusoidal_embedding(time);
-  if (guidance_projection_) told = told + guidance_projection_->forward(guidance_embedding(guidance));
-  const at::Tensor embedding = time_linear2_->forward(activate(time_linear1_->forward(told)));
-  const Given given{activate(embedding), context};
+  return forward(z_t, time, Conditioning{.tokens = context, .guidance = guidance});
+}
+
+at::Tensor UNet::forward(const at::Tensor& z_t, double time, const Conditioning& told) const {
+  at::Tensor level = sinusoidal_embedding(time);
+  if (guidance_projection_) level = level + guidance_projection_->forward(guidance_embedding(told.guidance));
+  at::Tensor embedding = time_linear2_->forward(activate(time_linear1_->forward(level)));
+  if (added_) embedding = embedding + added_->forward(told.pooled, told.sizes);  // [S, E]
+  const Given given{activate(embedding), told.tokens};
 
   at::Tensor h = conv_in_->forward(in_network_format(z_t, options_.kernels));  // [B, channels, h, w]
   std::vector<at::Tensor> skips{h};

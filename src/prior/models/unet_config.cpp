@@ -16,7 +16,7 @@ const std::vector<std::string> kUpBlocks = {"CrossAttnUpBlock2D", "UpBlock2D"};
 const std::vector<std::string> kPlainDownBlocks = {"AttnDownBlock2D", "DownBlock2D"};
 const std::vector<std::string> kPlainUpBlocks = {"AttnUpBlock2D", "UpBlock2D"};
 
-/// Features of UNet2DConditionModel that Stable Diffusion 1.x and 2.x do not use: only the default is
+/// Features of UNet2DConditionModel that Stable Diffusion does not use: only the default is
 /// accepted.
 void refuse_other_unets(const ConfigFile& file) {
   file.text("act_fn", "silu", {"silu", "swish"});
@@ -32,10 +32,9 @@ void refuse_other_unets(const ConfigFile& file) {
   for (const char* key : {"downsample_padding", "mid_block_scale_factor", "resnet_out_scale_factor"})
     file.require(key, 1);
   for (const char* key : {"conv_in_kernel", "conv_out_kernel"}) file.require(key, 3);
-  for (const char* key :
-       {"encoder_hid_dim", "encoder_hid_dim_type", "class_embed_type", "addition_embed_type",
-        "num_class_embeds", "time_embedding_act_fn", "timestep_post_act", "cross_attention_norm",
-        "reverse_transformer_layers_per_block"}) {
+  for (const char* key : {"encoder_hid_dim", "encoder_hid_dim_type", "class_embed_type", "num_class_embeds",
+                          "time_embedding_act_fn", "timestep_post_act", "cross_attention_norm",
+                          "reverse_transformer_layers_per_block"}) {
     file.require(key, nullptr);
   }
 }
@@ -61,6 +60,26 @@ void read_time_embedding(const ConfigFile& file, UNetConfig& config) {
   config.cosine_first = file.boolean("flip_sin_to_cos", true);
   config.frequency_shift = file.integer("freq_shift", 0, 0, first / 2 - 1);
   config.time_channels = file.integer("time_embedding_dim", 4 * first, 1, 8 * kMostChannels);
+}
+
+/// The prompt as a whole and the sizes, of a network that is told them.
+void read_added_embedding(const ConfigFile& file, UNetConfig& config) {
+  if (file.text("addition_embed_type", "none", {"text_time"}) == "none") return;
+  config.size_channels = file.integer("addition_time_embed_dim", 0, 2, kMostChannels);
+  if (config.size_channels % 2 != 0 || config.size_channels / 2 <= config.frequency_shift) {
+    file.fail("addition_time_embed_dim", formatted("{}", config.size_channels),
+              formatted("even numbers above {}, where addition_embed_type is text_time",
+                        2 * config.frequency_shift));
+  }
+  const char* const key = "projection_class_embeddings_input_dim";
+  const std::int64_t all = file.integer(key, 0, 0, 8 * kMostChannels);
+  config.pooled_channels = all - kSizes * config.size_channels;
+  if (config.pooled_channels < 1) {
+    file.fail(key, formatted("{}", all),
+              formatted("more than {} times addition_time_embed_dim, {}: the prompt's embedding comes beside "
+                        "{} sizes",
+                        kSizes, config.size_channels, kSizes));
+  }
 }
 
 /// All equal, or refused.
@@ -124,6 +143,7 @@ UNetConfig read_unet_config(const std::filesystem::path& path) {
     config.levels.push_back(level);
   }
   read_time_embedding(file, config);
+  read_added_embedding(file, config);
   return config;
 }
 

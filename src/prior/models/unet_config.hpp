@@ -19,6 +19,10 @@ struct UNetLevel {
   bool attention_up = false;            ///< CrossAttnUpBlock2D or AttnUpBlock2D, not UpBlock2D
 };
 
+/// Original height and width, the crop's top and left, target height and width (SDXL,
+/// arXiv 2307.01952, section 2.2).
+inline constexpr std::int64_t kSizes = 6;
+
 struct UNetConfig {
   std::int64_t latent_channels = 4;  ///< in and out
   bool learned_variance =
@@ -34,6 +38,10 @@ struct UNetConfig {
   std::int64_t frequency_shift = 0;
   std::int64_t guidance_channels =
       0;  ///< time_cond_proj_dim: of the embedded guidance that a distilled network is told; 0: it is told none
+  /// P, of the prompt's embedding as a whole (addition_embed_type text_time); 0: the network is told neither
+  /// that nor the image's sizes.
+  std::int64_t pooled_channels = 0;
+  std::int64_t size_channels = 0;  ///< of the embedding of each of kSizes numbers (addition_time_embed_dim)
   bool pad_below_right =
       false;  ///< where a level is left, zeros only below and to the right (downsample_padding 0)
   bool middle_attention = true;

@@ -22,33 +22,59 @@ void require_samples(const at::Tensor& tensor, std::int64_t channels, const at::
 
 UNetDenoiser::UNetDenoiser(std::shared_ptr<const UNet> unet, const UNetConfig& config,
                            PredictionType prediction, const at::TensorOptions& tensors,
-                           NetworkPrecision precision)
+                           NetworkPrecision precision, std::int64_t factor)
     : unet_(std::move(unet)),
-      latent_channels_(config.latent_channels),
-      context_channels_(config.context_channels),
-      is_told_guidance_(config.guidance_channels > 0),
+      config_(config),
+      factor_(factor),
       prediction_(prediction),
       tensors_(tensors),
       precision_(precision) {}
 
 void UNetDenoiser::check(const at::Tensor& z_t, const Level& level, const Conditioning& given) const {
-  require_samples(z_t, latent_channels_, tensors_, "latents");
+  require_samples(z_t, config_.latent_channels, tensors_, "latents");
   if (!(level.noise > 0.0)) throw InternalError("prior: a U-Net is asked at a level without noise");
-  const bool fits = context_channels_ == 0 ? !given.tokens.defined()
-                                           : given.tokens.dim() == 3 && given.tokens.size(0) == 1 &&
-                                                 given.tokens.size(2) == context_channels_;
-  if (!fits || given.pooled.defined() || given.sizes.defined())
+  const auto fits = [](const at::Tensor& tensor, std::int64_t dimensions, std::int64_t channels) {
+    if (channels == 0) return !tensor.defined();
+    return tensor.defined() && tensor.dim() == dimensions && tensor.size(0) == 1 &&
+           tensor.size(-1) == channels;
+  };
+  const bool sizes = !given.sizes.defined() || fits(given.sizes, 2, config_.size_channels > 0 ? kSizes : 0);
+  if (!fits(given.tokens, 3, config_.context_channels) || !fits(given.pooled, 2, config_.pooled_channels) ||
+      !sizes)
     throw InternalError("prior: the conditioning is not what this U-Net takes");
+}
+
+/// With the sizes of the image that z_t belongs to, where others are not given.
+Conditioning UNetDenoiser::told(const Conditioning& given, const at::Tensor& z_t) const {
+  Conditioning all = given;
+  if (config_.size_channels > 0 && !given.sizes.defined()) {
+    const double height = static_cast<double>(factor_ * z_t.size(2));
+    const double width = static_cast<double>(factor_ * z_t.size(3));
+    all.sizes = at::tensor({height, width, 0.0, 0.0, height, width}, at::kFloat)
+                    .unsqueeze(0)
+                    .to(z_t.device());  // [1, kSizes]
+  }
+  if (given.unconditional)
+    all.unconditional = std::make_shared<Conditioning>(told(*given.unconditional, z_t));
+  return all;
 }
 
 at::Tensor UNetDenoiser::noise_from_prediction(const at::Tensor& z_t, const Level& level,
                                                const Conditioning& given) const {
-  const at::Tensor in = z_t.to(precision_.type);
-  const auto predicted = [&](const Conditioning& one) {
-    const at::Tensor context = one.tokens.defined() ? one.tokens.to(precision_.type) : one.tokens;
-    return unet_->forward(in, level.time, context, given.guidance).to(z_t.scalar_type());  // [B, c, h, w]
+  const auto in_type = [&](const at::Tensor& tensor) {
+    return tensor.defined() ? tensor.to(precision_.type) : tensor;
   };
-  const at::Tensor prediction = is_told_guidance_ ? predicted(given) : guided(given, predicted);
+  const auto predict = [&](const at::Tensor& z, const Conditioning& one) {
+    return unet_
+        ->forward(in_type(z), level.time,
+                  {.tokens = in_type(one.tokens),
+                   .pooled = in_type(one.pooled),
+                   .sizes = one.sizes,
+                   .guidance = one.guidance})
+        .to(z_t.scalar_type());  // [B, c, h, w]
+  };
+  const Conditioning all = told(given, z_t);
+  const at::Tensor prediction = config_.guidance_channels > 0 ? predict(z_t, all) : guided(z_t, all, predict);
   switch (prediction_) {
     case PredictionType::epsilon:
       return prediction;

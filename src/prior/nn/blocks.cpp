@@ -9,6 +9,18 @@
 
 namespace dwgf {
 
+at::Tensor for_samples(const at::Tensor& told, std::int64_t samples) {
+  const std::int64_t prompts = told.size(0);
+  if (prompts == samples) return told;
+  std::vector<std::int64_t> shape(static_cast<std::size_t>(told.dim()), -1);
+  if (prompts == 1) {
+    shape[0] = samples;
+    return told.expand(shape);
+  }
+  shape.insert(shape.begin() + 1, samples / prompts);
+  return told.unsqueeze(1).expand(shape).flatten(0, 1);
+}
+
 ResidualBlock::ResidualBlock(const Options& options, const LayerOptions& tensors) {
   const auto [in, out, time_channels, groups, eps] = options;
   norm1_ = register_module("norm1", std::make_shared<GroupNorm>(groups, in, eps, tensors));
@@ -29,12 +41,13 @@ at::Tensor ResidualBlock::shortcut(const at::Tensor& x) const {
 
 at::Tensor ResidualBlock::forward(const at::Tensor& x, const at::Tensor& activated_time) const {
   at::Tensor h = norm1_->activated(x);  // [B, in, H, W]
-  if (time_projection_) {
-    // One time for all samples: its projection is an offset of each channel, which the convolution adds at no
-    // cost.
-    h = conv1_->forward(h, time_projection_->forward(activated_time)[0]);  // [B, out, H, W]
-  } else {
+  if (!time_projection_) {
     h = conv1_->forward(h);  // [B, out, H, W]
+  } else if (const at::Tensor offset = time_projection_->forward(activated_time); offset.size(0) == 1) {
+    // The same for all samples: an offset of each channel, which the convolution adds at no cost.
+    h = conv1_->forward(h, offset[0]);
+  } else {
+    h = conv1_->forward(h) + for_samples(offset, x.size(0)).unsqueeze(2).unsqueeze(3);
   }
   return conv2_->forward_onto(norm2_->activated(h), shortcut(x));  // [B, out, H, W]
 }
@@ -168,13 +181,16 @@ at::Tensor SelfAttention::forward(const at::Tensor& x, const at::Tensor&) const 
 }
 
 at::Tensor CrossAttention::forward(const at::Tensor& x, const at::Tensor& context) const {
-  at::Tensor k, v;  // [1, heads, tokens, C / heads]
+  at::Tensor k, v;  // [B, heads, tokens, C / heads]
   {
     const at::NoGradGuard no_grad;
-    const at::Tensor values = to_v_->forward(context);  // [1, tokens, C]
-    if (context.size(1) == 1) return to_out().forward(values);
-    k = split_heads(to_k_->forward(context)).expand({x.size(0), -1, -1, -1});
-    v = split_heads(values).expand({x.size(0), -1, -1, -1});
+    const at::Tensor values = to_v_->forward(context);  // [S, tokens, C]
+    if (context.size(1) == 1) {
+      const at::Tensor same = to_out().forward(values);
+      return context.size(0) == 1 ? same : for_samples(same, x.size(0));
+    }
+    k = for_samples(split_heads(to_k_->forward(context)), x.size(0));
+    v = for_samples(split_heads(values), x.size(0));
   }
   const at::Tensor q = split_heads(to_q_->forward(x));  // [B, heads, L, C / heads]
   return to_out().forward(merge_heads(at::scaled_dot_product_attention(q, k, v)));  // [B, L, C]

@@ -18,8 +18,12 @@
 
 namespace dwgf {
 
-/// A module that maps a tensor to one; `context` is the prompt's embedding [1, tokens, dim], for those that
-/// attend to it.
+/// What is told to B samples [S, ...] -> [B, ...], S = 1 or a divisor of B: samples in S runs of equal length
+/// are told the same.
+at::Tensor for_samples(const at::Tensor& told, std::int64_t samples);
+
+/// A module that maps a tensor to one; `context` is the prompt's embedding [S, tokens, dim], as for_samples
+/// has it, for those that attend to it.
 class TensorModule : public torch::nn::Module {
  public:
   virtual at::Tensor forward(const at::Tensor& x, const at::Tensor& context = {}) const = 0;
@@ -36,7 +40,7 @@ class ResidualBlock : public torch::nn::Module {
     double eps = 1e-6;
   };
   ResidualBlock(const Options& options, const LayerOptions& tensors);
-  /// x [B, in, H, W] and silu(temb) [1, E], the same for all samples (undefined if E = 0) -> [B, out, H, W]
+  /// x [B, in, H, W] and silu(temb) [S, E], as for_samples has it (undefined if E = 0) -> [B, out, H, W]
   at::Tensor forward(const at::Tensor& x, const at::Tensor& activated_time) const;
   /// Of a block that does not see the time; keeps x and h.
   Vjp vjp(const at::Tensor& x) const;
@@ -118,13 +122,13 @@ class SelfAttention : public Attention {
   at::Tensor forward(const at::Tensor& x, const at::Tensor& = {}) const override;  // [B, L, C] -> [B, L, C]
 };
 
-/// Attention to the prompt. Keys and values do not depend on the sample.
+/// Attention to the prompt. Keys and values do not depend on the sample, but on which prompt it is told.
 class CrossAttention : public Attention {
  public:
   using Attention::Attention;
-  /// x [B, L, C], context [1, tokens, key_channels] -> [B, L, C], or [1, 1, C] where the context is a single
-  /// token: every query then attends to it alone, softmax is 1, and the result is the same everywhere,
-  /// whatever x.
+  /// x [B, L, C], context [S, tokens, key_channels], as for_samples has it -> [B, L, C]; where the context is
+  /// a single token [1, 1, C] or [B, 1, C]: every query then attends to it alone, softmax is 1, and the
+  /// result is the same everywhere, whatever x.
   at::Tensor forward(const at::Tensor& x, const at::Tensor& context) const override;
 };
 

@@ -32,6 +32,9 @@ struct PriorOptions {
   at::Tensor context = {};
   /// UTF-8; the empty prompt is one too. Not empty: a text encoder is needed, and no `context`.
   std::string prompt = {};
+  /// g of classifier-free guidance (Conditioning::guidance), away from the negative prompt. 1: none.
+  double guidance = 1.0;
+  std::string negative_prompt = {};
   /// In which the networks compute and hold their weights; nothing: as `dtype`. Norms and attention form
   /// their sums in float32 also in half precision, and what is not finite there is computed again in `dtype`
   /// (fp32_retry.hpp).
