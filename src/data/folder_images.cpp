@@ -14,6 +14,7 @@
 #include "data/detail/image_pixels.hpp"
 #include "data/detail/sources.hpp"
 #include "data/formats.hpp"
+#include "data/image_prompt.hpp"
 
 namespace dwgf {
 namespace {
@@ -140,12 +141,15 @@ class FolderImages final : public ImageSource {
                Collective& ranks, const PictureChoices& choices)
       : folder_(folder), choices_(choices) {
     Listing listing;
+    std::vector<std::string> prompts;
     run_on_root(ranks, [&] {
       listing = list();
       ignored_ = listing.ignored();
       notes_ = left_out(listing, data);
+      for (const std::string& name : listing.names) prompts.push_back(prompt_beside(path_of(name)));
     });
     share(listing.names, ranks);
+    share(prompts, ranks);
     share(notes_, ranks);
     ranks.broadcast(std::as_writable_bytes(std::span(&ignored_, 1)), 0);
     const std::vector<PictureSize> sizes = sizes_of(listing.names, ranks);
@@ -153,7 +157,8 @@ class FolderImages final : public ImageSource {
     for (std::size_t k = 0; k < listing.names.size(); ++k) {
       entries_.push_back({fnv1a(listing.names[k]), std::move(listing.names[k]),
                           static_cast<std::uint32_t>(sizes[k].height),
-                          static_cast<std::uint32_t>(sizes[k].width)});
+                          static_cast<std::uint32_t>(sizes[k].width), std::move(prompts[k])});
+      require_prompt_fits(entries_.back(), data);
     }
   }
 

@@ -255,7 +255,13 @@ Options prior_options() {
           "a diffusers directory (Stable Diffusion, or a pixel-space DDPM), the HDF5 file of a Gaussian "
           "mixture, or a built-in prior by name")),
       prior.text("prompt", &PriorInput::prompt,
-                 "text the prior is conditioned on; needs a prior with a text encoder"),
+                 "text the prior is conditioned on; needs a prior with a text encoder. An image's own stands "
+                 "in NAME.txt beside NAME.png, or in /image/prompt"),
+      later(prior.real("guidance", &PriorInput::guidance, 0, 100,
+                       "classifier-free guidance: the noise is that of the negative prompt and so many times "
+                       "what the prompt adds to it; 1: none")),
+      later(prior.text("negative_prompt", &PriorInput::negative_prompt,
+                       "text to guide away from, where prior.guidance is not 1")),
       prior.text(
           "context", &PriorInput::context,
           "a .npy [1, tokens, dim] in place of a prompt; a prior without text encoder takes one zero token"),

@@ -156,10 +156,24 @@ std::unique_ptr<Prior> build_prior(const JobInput& job, const c10::Device& devic
     throw UsageError("{}: the prior '{}' takes no prompt; leave it out",
                      prompt.empty() ? "prior.context" : "prior.prompt", path);
   }
+  if (!family.takes_prompt && job.prior.guidance != 1.0) {
+    throw UsageError(
+        "prior.guidance = {}: the prior '{}' takes no prompt, so there is nothing to be guided by; leave it "
+        "out",
+        job.prior.guidance, path);
+  }
+  if (!job.prior.negative_prompt.empty() && job.prior.guidance == 1.0) {
+    throw UsageError(
+        "prior.negative_prompt has no effect without guidance; set prior.guidance, 2 to 8 are usual, or "
+        "leave "
+        "it out");
+  }
   const PriorOptions options{.dtype = job.method.precision == Precision::fp64 ? at::kDouble : at::kFloat,
                              .device = device,
                              .context = read_context(context),
                              .prompt = prompt,
+                             .guidance = job.prior.guidance,
+                             .negative_prompt = job.prior.negative_prompt,
                              .unet_type = network_type(unet),
                              .autoencoder_type = network_type(autoencoder),
                              .unet_tf32 = unet == Precision::tf32,

@@ -78,6 +78,8 @@ class Calibration {
     for (const char* key : {"flow.precision", "prior.unet_precision", "prior.autoencoder_precision",
                             "prior.prompt", "prior.context", "run.threads"})
       text += " " + settings_.text(key);
+    if (input().prior.guidance != 1.0)
+      text += formatted(" {} {}", input().prior.guidance, input().prior.negative_prompt);
     for (const Level& level : levels_) text += formatted(" {}", level.time);
     return fnv1a(text);
   }

@@ -102,7 +102,9 @@ class Restoration {
 
   /// False when it was stopped.
   bool solved_and_written(std::int64_t row, const ImageProblem& image, Clock::time_point start) {
-    const OomGuard guard(job_.prior(), job_.flow().micro_batch, says_no_memory);
+    Prior prior;
+    throw_on_all<CollectiveError>(watched_, [&] { prior = job_.prior_of(row); });
+    const OomGuard guard(prior, job_.flow().micro_batch, says_no_memory);
     const std::unique_ptr<NoiseModel> noise = job_.noise(image);
     memory_.turn_to(image.forward);
     const Problem problem{guard.prior(), *image.forward, image.y, image.shape,
@@ -153,7 +155,8 @@ class Restoration {
     const std::uint32_t measured = crc32_of({static_cast<const std::byte*>(y.data_ptr()), y.nbytes()});
     const Prior& prior = job_.prior();
     const std::string weights = prior.sha256 + (prior.moments ? prior.moments->sha256() : "");
-    const std::uint64_t identity = fnv1a(formatted("{}{} {}", job_.settings().identity(), weights, measured));
+    const std::uint64_t identity =
+        fnv1a(formatted("{}{} {}{}", job_.settings().identity(), weights, measured, entry(row).prompt));
     const FlowOptions& flow = job_.flow();
     return {results_.path(), entry(row).id, identity, 1 + (flow.particles - 1) / flow.micro_batch};
   }

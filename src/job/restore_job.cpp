@@ -81,6 +81,7 @@ std::vector<std::string> RestoreJob::warnings() const {
         "multiply; on a CPU it is the same as fp32");
   }
   warnings.insert(warnings.begin(), prior_->warnings.begin(), prior_->warnings.end());
+  warn_of_prompts(warnings);
   return warnings;
 }
 
@@ -105,6 +106,34 @@ std::optional<RefusedImages> RestoreJob::refused() const {
     refused.why = reason->second;
   }
   return refused.count > 0 ? std::optional(refused) : std::nullopt;
+}
+
+void RestoreJob::warn_of_prompts(std::vector<std::string>& warnings) const {
+  const bool reads = prior_->conditioner && prior_->conditioner->reads_prompts();
+  std::int64_t prompts = 0, cut = 0;
+  std::string first;
+  for (const ImageEntry& image : images()) {
+    if (image.prompt.empty()) continue;
+    ++prompts;
+    try {
+      if (!reads || !prior_->conditioner->cuts_short(image.prompt)) continue;
+    } catch (const UsageError&) {
+      continue;  // told with the image
+    }
+    if (cut++ == 0) first = image.name;
+  }
+  if (prompts > 0 && !reads) {
+    warnings.push_back(
+        formatted("{} images have a prompt of their own (/image/prompt, or NAME.txt beside the image), which "
+                  "this prior does not read: they are left out",
+                  prompts));
+  }
+  if (cut > 0) {
+    warnings.push_back(
+        formatted("the prompts of {} images (the first is {}) are longer than the text encoder reads; their "
+                  "ends are left out",
+                  cut, first));
+  }
 }
 
 void RestoreJob::require_canvas(const ImageEntry& image) const {
@@ -145,6 +174,10 @@ ResultsLayout RestoreJob::layout(const std::string& system) const {
 
   ResultsLayout layout;
   layout.images = images();
+  if (has_prompts(layout)) {
+    for (ImageEntry& image : layout.images)
+      if (image.prompt.empty()) image.prompt = input().prior.prompt;
+  }
   const auto add = [&](const schema::Dataset& dataset, const std::string& name = "",
                        NumberType type = NumberType::float32) {
     if (type != NumberType::none) layout.datasets.push_back(extents.layout(dataset, name, type));
@@ -196,6 +229,20 @@ void RestoreJob::add_operator_arrays(ResultsLayout& layout) const {
 
 std::unique_ptr<NoiseModel> RestoreJob::noise(const ImageProblem& problem) const {
   return make_noise_model(input().problem.noise, problem.sigma, *problem.forward);
+}
+
+Prior RestoreJob::prior_of(std::int64_t row) const {
+  const ImageEntry& image = images()[static_cast<std::size_t>(row)];
+  Prior prior = *prior_;
+  if (!prior.conditioner) return prior;
+  const bool own = !image.prompt.empty() && prior.conditioner->reads_prompts();
+  try {
+    prior.conditioning =
+        prior.conditioner->of(own ? std::optional(image.prompt) : std::nullopt, image.height, image.width);
+  } catch (const UsageError& error) {
+    throw DataError("image '{}', its prompt: {}", image.name, error.what());
+  }
+  return prior;
 }
 
 ImageProblem RestoreJob::prepare(std::int64_t row) const {

@@ -46,12 +46,16 @@ class RestoreJob {
   /// The structure of the results file. `system` describes the machine, for the attribute of that name.
   ResultsLayout layout(const std::string& system) const;
 
+  /// The prior as it is told of image `row`: of the image's prompt, where it has one and the prior reads any,
+  /// and of its size. Throws DataError for a prompt that cannot be read.
+  Prior prior_of(std::int64_t row) const;
   /// Reads and measures image `row` of the slice. Throws what makes this image impossible.
   ImageProblem prepare(std::int64_t row) const;
   /// How its measurement scatters.
   std::unique_ptr<NoiseModel> noise(const ImageProblem& problem) const;
 
  private:
+  void warn_of_prompts(std::vector<std::string>& warnings) const;
   /// Throws DataError for an image of a size that the prior does not take.
   void require_canvas(const ImageEntry& image) const;
   std::shared_ptr<const ForwardOperator> forward_for(std::int64_t row) const;

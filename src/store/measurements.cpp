@@ -8,9 +8,11 @@
 
 #include <dwgf/base/error.hpp>
 
+#include "data/image_prompt.hpp"
 #include "hdf5/flat_dataset.hpp"
 #include "hdf5/hdf5_open.hpp"
 #include "hdf5/hdf5_types.hpp"
+#include "hdf5/text_column.hpp"
 #include "store/schema.hpp"
 
 namespace dwgf {
@@ -148,31 +150,6 @@ std::vector<Value> column(hid_t file, const std::string& name, hid_t type, hsize
   return values;
 }
 
-std::vector<std::string> names(hid_t file, hsize_t images, const std::string& path) {
-  const std::string name = schema::kImageName.path;
-  if (!has_link(file, name)) return {};
-  const FlatDataset data(file, name, path);
-  if (data.shape() != std::vector<hsize_t>{images} || H5Tget_class(data.type()) != H5T_STRING)
-    throw DataError("{}: {} is not one text for each of the {} images", path, name, images);
-  const std::string what = formatted("reading {} of {}", name, path);
-  std::vector<std::string> texts(images);
-  if (H5Tis_variable_str(data.type()) > 0) {
-    std::vector<char*> pointers(images, nullptr);
-    checked(H5Dread(data.id(), data.type(), H5S_ALL, H5S_ALL, H5P_DEFAULT, pointers.data()), what);
-    for (hsize_t k = 0; k < images; ++k) texts[k] = pointers[k] ? pointers[k] : "";
-    const auto space = handle_of(H5Dget_space(data.id()), H5Sclose, what);
-    checked(H5Dvlen_reclaim(data.type(), space.id(), H5P_DEFAULT, pointers.data()), what);
-    return texts;
-  }
-  std::vector<std::byte> bytes(images * data.value_bytes());
-  data.read(0, bytes);
-  for (hsize_t k = 0; k < images; ++k) {
-    texts[k].assign(reinterpret_cast<const char*>(bytes.data()) + k * data.value_bytes(), data.value_bytes());
-    texts[k].resize(std::min(texts[k].size(), texts[k].find('\0')));
-  }
-  return texts;
-}
-
 std::string shape_text(const std::vector<std::int64_t>& shape) {
   std::string list;
   for (const std::int64_t extent : shape) list += formatted("{}{}", list.empty() ? "[" : ", ", extent);
@@ -245,12 +222,15 @@ void MeasurementsFile::Impl::read_entries() {
       column<std::uint32_t>(file.id(), schema::kImageHeight.path, H5T_NATIVE_UINT32, count, path);
   const auto widths =
       column<std::uint32_t>(file.id(), schema::kImageWidth.path, H5T_NATIVE_UINT32, count, path);
-  const auto titles = names(file.id(), count, path);
+  const auto titles = read_text_column(file.id(), schema::kImageName.path, count, path);
+  const auto prompts = read_text_column(file.id(), schema::kImagePrompt.path, count, path);
   const std::string base = std::filesystem::path(path).filename().string();
   for (std::size_t k = 0; k < count; ++k) {
     ImageEntry entry{ids.empty() ? k : ids[k], titles.empty() ? formatted("{}[{}]", base, k) : titles[k],
                      heights.empty() ? static_cast<std::uint32_t>(image_shape[1]) : heights[k],
-                     widths.empty() ? static_cast<std::uint32_t>(image_shape[2]) : widths[k]};
+                     widths.empty() ? static_cast<std::uint32_t>(image_shape[2]) : widths[k],
+                     prompts.empty() ? "" : prompts[k]};
+    require_prompt_fits(entry, path);
     if (entry.height > image_shape[1] || entry.width > image_shape[2]) {
       throw DataError("{}: image {} is {} x {}, larger than image_shape {} says", path, k, entry.height,
                       entry.width, shape_text(image_shape));

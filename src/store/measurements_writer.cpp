@@ -21,6 +21,7 @@ constexpr const schema::Dataset* kRecords[] = {&schema::kImageId, &schema::kImag
 /// What the file takes on the disk, or a little more.
 std::uint64_t file_bytes(const MeasurementsLayout& layout) {
   std::uint64_t row = schema::kNameBytes + 32;
+  if (has_prompts(layout)) row += schema::kPromptBytes;
   for (const DatasetLayout& dataset : layout.datasets) row += dataset.row_bytes();
   std::uint64_t shared = std::uint64_t{1} << 16;
   for (const auto& [name, array] : layout.constants) shared += array.values.size() * sizeof(float) + 512;
@@ -42,9 +43,10 @@ MeasurementsWriter::MeasurementsWriter(const std::string& path, const Measuremen
     : impl_(new Impl{path, path + ".creating", comm.split(0, comm.rank()), layout}) {
   run_on_root(impl_->group, [&] {
     require_absent(path);
+    const auto records = with_prompts(kRecords, layout);
     RowFilePlan plan{
         .layout = impl_->layout,
-        .records = kRecords,
+        .records = records,
         .attributes = {
             {"dwgf_measurements", 1}, {"sigma", layout.sigma}, {"image_shape", layout.image_shape}}};
     if (layout.units) {

@@ -161,7 +161,8 @@ class Merge {
       const std::int64_t row = slices_[index].first + static_cast<std::int64_t>(k);
       const auto [at, is_new] = rows_.try_emplace(row, MergedRow{layout.images[k], {}});
       const ImageEntry &known = at->second.image, &image = layout.images[k];
-      if (image.id != known.id || image.height != known.height || image.width != known.width) {
+      if (image.id != known.id || image.height != known.height || image.width != known.width ||
+          image.prompt != known.prompt) {
         throw DataError(
             "row {} of the data set is '{}' ({} x {}) in {}, but '{}' ({} x {}) in {}; the data set changed "
             "between them",

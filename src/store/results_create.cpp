@@ -93,8 +93,9 @@ void create_file_of_rows(const std::string& path, const ResultsLayout& layout,
     // Before HDF5 as a trial: a file of its that cannot be finished takes the process down when MPI ends.
     if (shards.empty()) reserve_space(aside, file_bytes(layout));
     fs::remove(aside);
+    const auto records = with_prompts(schema::kRecords, layout);
     create_row_file(aside, {.layout = layout,
-                            .records = schema::kRecords,
+                            .records = records,
                             .attributes = {{"dwgf_format", kResultsFormat}},
                             .alignment = layout.alignment,
                             .chunk_bytes = layout.chunk_bytes,

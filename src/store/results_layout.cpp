@@ -31,10 +31,15 @@ const DatasetLayout* RowLayout::find(const std::string& path) const {
   return found == datasets.end() ? nullptr : &*found;
 }
 
+bool has_prompts(const RowLayout& layout) {
+  return std::ranges::any_of(layout.images, [](const ImageEntry& image) { return !image.prompt.empty(); });
+}
+
 bool same_images(const RowLayout& a, const RowLayout& b) {
   return std::equal(a.images.begin(), a.images.end(), b.images.begin(), b.images.end(),
                     [](const ImageEntry& one, const ImageEntry& other) {
-                      return one.id == other.id && one.height == other.height && one.width == other.width;
+                      return one.id == other.id && one.height == other.height && one.width == other.width &&
+                             one.prompt == other.prompt;
                     });
 }
 
@@ -61,6 +66,7 @@ std::uint32_t crc32_combine(std::uint32_t first, std::uint32_t second, std::size
 std::uint64_t file_bytes(const ResultsLayout& layout) {
   std::uint64_t row = 0;
   for (const schema::Dataset* record : schema::kRecords) row += H5Tget_size(record_type(record->type).id());
+  if (has_prompts(layout)) row += schema::kPromptBytes;
   for (const auto& dataset : layout.datasets) row += dataset.row_bytes();
   std::uint64_t text = 0;
   for (const auto& [name, value] : layout.attributes) text += name.size() + value.size();

@@ -111,6 +111,24 @@ std::vector<Value> column(hid_t file, const char* name, hsize_t images, const st
   return values;
 }
 
+/// Into the images, of a file that has them.
+void read_prompts(hid_t file, std::vector<ImageEntry>& images, const std::string& path) {
+  if (!has_link(file, schema::kImagePrompt.path)) return;
+  const FlatDataset prompts(file, schema::kImagePrompt.path, path);
+  if (prompts.shape() != std::vector<hsize_t>{images.size()} ||
+      H5Tequal(prompts.type(), record_type(schema::kImagePrompt.type).id()) <= 0) {
+    throw DataError(
+        "{} of {} is not a text of {} bytes for each of its {} images; it is damaged or was made by "
+        "another program",
+        schema::kImagePrompt.path, path, schema::kPromptBytes, images.size());
+  }
+  std::array<char, schema::kPromptBytes> field{};
+  for (std::size_t k = 0; k < images.size(); ++k) {
+    prompts.read(k, std::as_writable_bytes(std::span(field)));
+    images[k].prompt = text_of_field(field.data(), field.size());
+  }
+}
+
 std::vector<ImageEntry> read_images(hid_t file, hsize_t images, const std::string& path) {
   const auto ids = column<std::uint64_t>(file, schema::kImageId.path, images, path);
   const auto heights = column<std::uint32_t>(file, schema::kImageHeight.path, images, path);
@@ -173,6 +191,7 @@ OpenFile open_checked(const std::string& path) {
     open.layout.datasets.push_back(read_dataset_layout(FlatDataset(file, name, path), images, path));
   }
   open.layout.images = read_images(file, images, path);
+  read_prompts(file, open.layout.images, path);
   open.layout.attributes = text_attributes(file, path);
   return open;
 }

@@ -145,6 +145,7 @@ std::string record_bytes(const schema::Dataset& record, std::span<const ImageEnt
     if (&record == &schema::kImageId) append(image.id);
     if (&record == &schema::kImageHeight) append(image.height);
     if (&record == &schema::kImageWidth) append(image.width);
+    if (&record == &schema::kImagePrompt) bytes += fixed_text(image.prompt, schema::kPromptBytes, false);
     if (&record == &schema::kImageName) bytes += fixed_text(image.name, schema::kNameBytes, true);
   }
   if (changes(record)) bytes.resize(images.size() * H5Tget_size(record_type(record.type).id()), '\0');
@@ -227,6 +228,13 @@ void RowFile::abandon() {
   file_.abandon();
 }
 
+std::vector<const schema::Dataset*> with_prompts(std::span<const schema::Dataset* const> records,
+                                                 const RowLayout& layout) {
+  std::vector<const schema::Dataset*> all(records.begin(), records.end());
+  if (has_prompts(layout)) all.push_back(&schema::kImagePrompt);
+  return all;
+}
+
 Hdf5Handle record_type(schema::Type type) {
   const auto copy = [](hid_t of) { return handle_of(H5Tcopy(of), H5Tclose, "making an HDF5 type"); };
   prepare_hdf5();
@@ -243,6 +251,8 @@ Hdf5Handle record_type(schema::Type type) {
       return hdf5_text_type(schema::kNameBytes);
     case schema::Type::reason:
       return hdf5_text_type(schema::kReasonBytes);
+    case schema::Type::prompt:
+      return hdf5_text_type(schema::kPromptBytes);
     case schema::Type::stored:
       break;
   }

@@ -40,7 +40,9 @@ struct RowLayout {
   const DatasetLayout* find(const std::string& path) const;
 };
 
-/// Whether both have the same images in the same order, by identity and size.
+/// Whether any image has a prompt of its own.
+bool has_prompts(const RowLayout& layout);
+/// Whether both have the same images in the same order, by identity, size and prompt.
 bool same_images(const RowLayout& a, const RowLayout& b);
 
 }  // namespace dwgf

@@ -14,15 +14,16 @@ std::optional<std::string> Dataset::name_in(const std::string& dataset) const {
 
 std::span<const Dataset* const> datasets() {
   static constexpr const Dataset* all[] = {
-      &kImageId,      &kImageName,   &kImageHeight,   &kImageWidth,   &kImageState, &kImageCrc32,
-      &kImageSeconds, &kImageReason, &kPosteriorMean, &kPosteriorStd, &kQuantile,   &kDiversity,
-      &kCrps,         &kChiSquared,  &kKsd,           &kParticles,    &kLatents,    &kMeasurement,
-      &kDiagnostic,   &kTruth,       &kOperatorArray, &kProblemArray, &kSigma,      &kTimingCompute,
-      &kTimingWait,   &kTimingGroup};
+      &kImageId,       &kImageName,   &kImageHeight, &kImageWidth,    &kImageState,   &kImageCrc32,
+      &kImageSeconds,  &kImageReason, &kImagePrompt, &kPosteriorMean, &kPosteriorStd, &kQuantile,
+      &kDiversity,     &kCrps,        &kChiSquared,  &kKsd,           &kParticles,    &kLatents,
+      &kMeasurement,   &kDiagnostic,  &kTruth,       &kOperatorArray, &kProblemArray, &kSigma,
+      &kTimingCompute, &kTimingWait,  &kTimingGroup};
   return all;
 }
 
 bool is_record(const std::string& dataset) {
+  if (dataset == kImagePrompt.path) return true;
   return std::any_of(std::begin(kRecords), std::end(kRecords),
                      [&](const Dataset* record) { return dataset == record->path; });
 }

@@ -14,7 +14,7 @@
 namespace dwgf::schema {
 
 /// The numbers or texts of a dataset. `stored`: as `store.particles` or `store.latents` asks for.
-enum class Type { uint8, uint32, uint64, float32, name, reason, stored };
+enum class Type { uint8, uint32, uint64, float32, name, reason, prompt, stored };
 
 /// What one image's row is shaped like. `array`: an array of the operator that each image has of its own;
 /// `shared`: one for all images, without rows.
@@ -37,7 +37,7 @@ struct Dataset {
   std::optional<std::string> name_in(const std::string& dataset) const;
 };
 
-inline constexpr std::size_t kNameBytes = 256, kReasonBytes = 128;
+inline constexpr std::size_t kNameBytes = 256, kReasonBytes = 128, kPromptBytes = kLongestPrompt;
 
 inline constexpr Dataset kImageId{"/image/id", Type::uint64, Row::number, Written::at_creation,
                                   "identity: the row, or FNV-1a of the relative path"};
@@ -55,6 +55,8 @@ inline constexpr Dataset kImageSeconds{"/image/seconds", Type::float32, Row::num
                                        "from reading the image to its commit"};
 inline constexpr Dataset kImageReason{"/image/reason", Type::reason, Row::number, Written::at_commit,
                                       "why it failed"};
+inline constexpr Dataset kImagePrompt{"/image/prompt", Type::prompt, Row::number, Written::at_creation,
+                                      "what it was conditioned on, where any image has a prompt of its own"};
 inline constexpr Dataset kPosteriorMean{"/posterior/mean", Type::float32, Row::image, Written::with_image,
                                         "over the particles"};
 inline constexpr Dataset kPosteriorStd{"/posterior/std", Type::float32, Row::image, Written::with_image,
@@ -112,7 +114,7 @@ std::span<const Dataset* const> datasets();
 inline constexpr const Dataset* kRecords[] = {&kImageId,    &kImageName,  &kImageHeight,  &kImageWidth,
                                               &kImageState, &kImageCrc32, &kImageSeconds, &kImageReason};
 
-/// Whether the dataset is one of kRecords.
+/// Whether the dataset is one of kRecords, or kImagePrompt.
 bool is_record(const std::string& dataset);
 /// The place of the dataset's group in the checksum of an image; nothing for what it does not cover.
 std::optional<std::size_t> checksum_group(const std::string& dataset);

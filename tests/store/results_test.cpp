@@ -222,6 +222,30 @@ TEST(Results, GoesOnAfterReopening) {
   file.close();
 }
 
+TEST(Results, PromptsComeBackWhereAnyImageHasOne) {
+  auto layout = small_layout(3);
+  layout.images[1].prompt = "a café at night";
+  const std::string with = temporary("prompts.h5"), without = temporary("no prompts.h5");
+  ResultsFile::create(with, layout, world()).close();
+  const ResultsLayout found = ResultsFile::open_for_reading(with).layout();
+  EXPECT_EQ(found.images[0].prompt, "");
+  EXPECT_EQ(found.images[1].prompt, "a café at night");
+  EXPECT_TRUE(same_images(found, layout));
+  layout.images[1].prompt.clear();
+  EXPECT_FALSE(same_images(found, layout)) << "a prompt is part of what an image is";
+  ResultsFile::create(without, layout, world()).close();
+  EXPECT_TRUE(same_images(ResultsFile::open_for_reading(without).layout(), layout));
+  EXPECT_LT(fs::file_size(without), fs::file_size(with));
+  barrier();
+  layout.shards = 3;
+  layout.images[2].prompt = "b";
+  const std::string sharded = temporary("sharded prompts.h5");
+  ResultsFile::create(sharded, layout, world()).close();
+  const ResultsFile whole = ResultsFile::open_for_reading(sharded);
+  EXPECT_TRUE(same_images(whole.layout(), layout));
+  for (const ResultsShard& shard : whole.shards()) EXPECT_EQ(shard.problem, "");
+}
+
 TEST(Results, LongNamesKeepTheirTail) {
   const std::string path = temporary("names.h5");
   auto layout = small_layout(3);

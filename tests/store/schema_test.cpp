@@ -29,6 +29,8 @@ std::string type_text(Type type) {
       return formatted("UTF-8 of {} bytes", schema::kNameBytes);
     case Type::reason:
       return formatted("UTF-8 of {} bytes", schema::kReasonBytes);
+    case Type::prompt:
+      return formatted("UTF-8 of {} bytes", schema::kPromptBytes);
     case Type::stored:
       return "as asked for";
   }

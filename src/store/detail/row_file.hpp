@@ -71,6 +71,10 @@ class RowFile {
   std::map<std::string, std::unique_ptr<FlatDataset>> datasets_;
 };
 
+/// `records`, and /image/prompt where the layout has prompts.
+std::vector<const schema::Dataset*> with_prompts(std::span<const schema::Dataset* const> records,
+                                                 const RowLayout& layout);
+
 /// HDF5's type of a record. @pre not `stored` (checked)
 Hdf5Handle record_type(schema::Type type);
 
