@@ -8,11 +8,9 @@
 #include "data/detail/image_pixels.hpp"
 #include "data/detail/sources.hpp"
 #include "data/formats.hpp"
-#include "data/image_prompt.hpp"
 #include "data/npy.hpp"
 #include "hdf5/flat_dataset.hpp"
 #include "hdf5/hdf5_open.hpp"
-#include "hdf5/text_column.hpp"
 
 namespace dwgf {
 namespace {
@@ -80,14 +78,6 @@ class ArrayImages final : public ImageSource {
                           static_cast<std::uint32_t>(array_.width)});
   }
 
-  /// Gives the images these, in order; as many, or none.
-  void take_prompts(std::vector<std::string> prompts) {
-    for (std::size_t k = 0; k < prompts.size(); ++k) {
-      entries_[k].prompt = std::move(prompts[k]);
-      require_prompt_fits(entries_[k], name_);
-    }
-  }
-
   const std::vector<ImageEntry>& entries() const override { return entries_; }
   bool reads_anywhere() const override { return anywhere_; }
   std::optional<ValueRange> range() const override {
@@ -152,15 +142,12 @@ std::unique_ptr<ImageSource> open_hdf5_array(const Hdf5Name& data, const std::op
         name);
   }
   const std::vector<hsize_t>& shape = array->values.shape();
-  auto images = std::make_unique<ArrayImages>(
+  return std::make_unique<ArrayImages>(
       name, std::filesystem::path(data.file).filename().string() + ":" + data.dataset,
       std::vector<std::int64_t>(shape.begin(), shape.end()), levels, range,
       /*anywhere=*/false, [array](std::int64_t first, std::int64_t count) {
         return array->values.read_floats(static_cast<hsize_t>(first), static_cast<hsize_t>(count));
       });
-  images->take_prompts(
-      read_text_column(array->file.id(), "/image/prompt", images->entries().size(), data.file));
-  return images;
 }
 
 }  // namespace dwgf

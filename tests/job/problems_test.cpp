@@ -40,6 +40,7 @@ class ProblemsTest : public testing::Test {
     const auto problems = open_problems(clean, self_);
     MeasurementsLayout layout;
     layout.images = problems->images();
+    layout.images[1].prompt = "a café";
     layout.datasets = {{"/measurement/y", NumberType::float32, {1, 16, 16}}};
     layout.sigma = 0.05;
     layout.image_shape = {1, 32, 32};
@@ -70,6 +71,16 @@ class ProblemsTest : public testing::Test {
   fs::path folder_ = fs::temp_directory_path() / ("dwgf-problems-" + std::to_string(getpid()));
   Communicator self_ = Communicator::self();
 };
+
+TEST_F(ProblemsTest, PromptsComeFromMeasurementsAndFromBesideAnArray) {
+  write_measurements();
+  for (const char* name : {"y.h5", "y.h5:/measurement/y"}) {
+    Settings settings = job({"--input.data", path(name)});
+    const auto problems = open_problems(settings, self_);
+    EXPECT_EQ(problems->images()[0].prompt, "") << name;
+    EXPECT_EQ(problems->images()[1].prompt, "a café") << name;
+  }
+}
 
 TEST_F(ProblemsTest, CleanImagesAreMeasuredOnTheFly) {
   Settings settings = job({"--input.data", path("x.npy"), "--input.first", "1"});

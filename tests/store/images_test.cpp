@@ -75,31 +75,6 @@ TEST_F(Images, TextBesideAPictureIsItsPrompt) {
   }
 }
 
-TEST_F(Images, AnArrayInHdf5BringsItsPrompts) {
-  const std::vector<float> values(2 * 4, 0.0f);
-  hdf5("pictures.h5", H5T_IEEE_F32LE, {2, 1, 2, 2}, values.data(), H5T_NATIVE_FLOAT);
-  EXPECT_EQ(open_images(in("pictures.h5:/pictures"))->entries()[1].prompt, "");
-  const auto add_prompts = [&](const char* name, const std::vector<const char*>& prompts) {
-    fs::copy_file(in("pictures.h5"), in(name));
-    const hid_t file = H5Fopen(in(name).c_str(), H5F_ACC_RDWR, H5P_DEFAULT);
-    const hsize_t count = prompts.size();
-    const hid_t group = H5Gcreate2(file, "image", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT),
-                space = H5Screate_simple(1, &count, nullptr), type = H5Tcopy(H5T_C_S1);
-    H5Tset_size(type, H5T_VARIABLE);
-    H5Tset_cset(type, H5T_CSET_UTF8);
-    const hid_t data = H5Dcreate2(group, "prompt", type, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
-    H5Dwrite(data, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, prompts.data());
-    for (const auto close :
-         {H5Dclose(data), H5Tclose(type), H5Sclose(space), H5Gclose(group), H5Fclose(file)})
-      EXPECT_GE(close, 0);
-    return in(name) + ":/pictures";
-  };
-  const auto source = open_images(add_prompts("with.h5", {"", "a caf\xC3\xA9"}));
-  EXPECT_EQ(source->entries()[0].prompt, "");
-  EXPECT_EQ(source->entries()[1].prompt, "a caf\xC3\xA9");
-  EXPECT_THROW(open_images(add_prompts("three.h5", {"", "", ""})), DataError);
-}
-
 TEST_F(Images, AFolderIsListedInOrderOfItsPaths) {
   png("b.png", 2, 3, 1, std::vector<std::uint16_t>(6, 0));
   png("a/z.PNG", 1, 1, 1, {255});
