@@ -4,6 +4,10 @@
 
 #include <dwgf/base/error.hpp>
 
+#include "data/formats.hpp"
+#include "hdf5/hdf5_open.hpp"
+#include "hdf5/text_column.hpp"
+
 namespace dwgf {
 
 void require_prompt_fits(const ImageEntry& image, const std::string& data) {
@@ -28,6 +32,19 @@ std::string prompt_beside(const std::filesystem::path& picture) {
   text = text.substr(begin, text.find_last_not_of(kSpace) + 1 - begin);
   // A zero byte ends a text in the files that it is stored in.
   return text.substr(0, text.find('\0'));
+}
+
+std::vector<ImageEntry> with_prompts_of(const std::string& data, std::vector<ImageEntry> images,
+                                        const std::string& dataset) {
+  const std::optional<Hdf5Name> name = hdf5_name(data);
+  if (!name) return images;
+  const Hdf5Handle file = open_hdf5(name->file);
+  const auto prompts = read_text_column(file.id(), dataset, images.size(), name->file);
+  for (std::size_t k = 0; k < prompts.size(); ++k) {
+    images[k].prompt = prompts[k];
+    require_prompt_fits(images[k], data);
+  }
+  return images;
 }
 
 }  // namespace dwgf

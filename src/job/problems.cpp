@@ -7,10 +7,7 @@
 
 #include <dwgf/base/error.hpp>
 
-#include "data/formats.hpp"
 #include "data/image_prompt.hpp"
-#include "hdf5/hdf5_open.hpp"
-#include "hdf5/text_column.hpp"
 #include "input/derived_jobs.hpp"
 #include "job/measured_units.hpp"
 #include "job/operator_files.hpp"
@@ -34,19 +31,6 @@ MeasurementsFile open_measurements(Settings& job) {
   }
   take_measured(job, {file.path(), spec, file.noise(), file.sigma(), !file.sigmas().empty()});
   return file;
-}
-
-/// With the prompts that the HDF5 file of the images has beside them; folders bring theirs.
-std::vector<ImageEntry> with_prompts(std::vector<ImageEntry> images, const std::string& data) {
-  const std::optional<Hdf5Name> name = hdf5_name(data);
-  if (!name) return images;
-  const Hdf5Handle file = open_hdf5(name->file);
-  const auto prompts = read_text_column(file.id(), schema::kImagePrompt.path, images.size(), name->file);
-  for (std::size_t k = 0; k < prompts.size(); ++k) {
-    images[k].prompt = prompts[k];
-    require_prompt_fits(images[k], data);
-  }
-  return images;
 }
 
 std::vector<std::int64_t> without_ones(std::vector<std::int64_t> shape) {
@@ -203,8 +187,8 @@ CleanImages::CleanImages(const ImagesInput& images, const ProblemInput& problem,
         "set input.kind = measured",
         problem.estimates_sigma() ? "estimate" : "file");
   }
-  take_slice(with_prompts(source_->entries(), images.data), "input.first", images.first, images.count,
-             images.data);
+  take_slice(with_prompts_of(images.data, source_->entries(), schema::kImagePrompt.path), "input.first",
+             images.first, images.count, images.data);
 }
 
 std::shared_ptr<const ForwardOperator> CleanImages::forward(std::int64_t k, std::int64_t channels) const {
@@ -247,7 +231,7 @@ MeasuredPictures::MeasuredPictures(const Settings& job, Communicator& ranks)
         problem.forward);
   }
   const auto factor = static_cast<std::uint32_t>(picture_factor(problem.forward));
-  std::vector<ImageEntry> all = with_prompts(source_->entries(), asked_.data);
+  std::vector<ImageEntry> all = with_prompts_of(asked_.data, source_->entries(), schema::kImagePrompt.path);
   for (ImageEntry& image : all) {
     image.height *= factor;
     image.width *= factor;
