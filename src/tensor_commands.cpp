@@ -9,6 +9,7 @@
 #include "job/calibrate.hpp"
 #include "job/degrade.hpp"
 #include "job/doctor.hpp"
+#include "job/priors.hpp"
 #include "job/rerun.hpp"
 #include "job/restore.hpp"
 #include "report/evaluate.hpp"
@@ -48,6 +49,9 @@ ExitCode run_calibrate(const CommandCall& call) {
 ExitCode run_doctor(const CommandCall& call) {
   return doctor(*call.mpi, call.settings);
 }
+ExitCode run_priors(const CommandCall& call) {
+  return priors_command(call.settings);
+}
 ExitCode run_evaluate(const CommandCall& call) {
   return evaluate_command(call.world, call.settings);
 }
@@ -59,9 +63,9 @@ ExitCode run_export(const CommandCall& call) {
 }
 
 constexpr TensorCommand kRows[] = {
-    {"restore", run_restore}, {"degrade", run_degrade},   {"calibrate-prior", run_calibrate},
-    {"doctor", run_doctor},   {"evaluate", run_evaluate}, {"report", run_report},
-    {"export", run_export}};
+    {"restore", run_restore}, {"degrade", run_degrade}, {"calibrate-prior", run_calibrate},
+    {"doctor", run_doctor},   {"priors", run_priors},   {"evaluate", run_evaluate},
+    {"report", run_report},   {"export", run_export}};
 
 }  // namespace
 

@@ -29,6 +29,7 @@ constexpr Command kRows[] = {
     {.name = "degrade", .starts_mpi = true, .on_all_ranks = true},
     {.name = "doctor", .starts_mpi = true, .on_all_ranks = true},
     {.name = "calibrate-prior", .starts_mpi = true, .on_all_ranks = true, .stoppable = true},
+    {.name = "priors"},
     {.name = "evaluate", .on_all_ranks = true},
     {.name = "report"},
     {.name = "export"},

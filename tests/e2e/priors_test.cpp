@@ -1,4 +1,5 @@
 #include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
 
 #include "e2e/results_bits.hpp"
 #include "e2e/workplace.hpp"
@@ -50,6 +51,32 @@ TEST(Priors, AGaussianMixtureIsReadFromItsFile) {
                        {"--prior.path", prior("mixture.h5"), "--prior.prompt", "a cat"}));
   expect_code(prompted, 64);
   EXPECT_TRUE(contains(prompted.err, "prior.prompt")) << prompted.err;
+}
+
+TEST(Priors, ADirectoryIsDescribedWithoutLoadingIt) {
+  const Finished described = run(0, {"priors", prior("sd1"), prior("ddpm"), "--json"});
+  expect_code(described, 0);
+  const auto list = nlohmann::json::parse(described.out);
+  ASSERT_EQ(list.size(), 2u);
+  EXPECT_EQ(list[0]["family"], "stable_diffusion");
+  EXPECT_EQ(list[1]["networks"][0]["class"], "UNet2DModel");
+  EXPECT_FALSE(list[0].contains("measured"));
+
+  const Finished measured = run(0, {"priors", prior("sd1"), "--measure", "--size", "16"});
+  expect_code(measured, 0);
+  for (const char* word : {"denoiser", "decoder with its vjp", "16 x 16", "parameters", "made"})
+    EXPECT_EQ(contains(measured.out, word), std::string(word) != "made") << word << "\n" << measured.out;
+
+  const Finished known = run(0, {"priors"});
+  expect_code(known, 0);
+  EXPECT_TRUE(contains(known.out, "stabilityai/stable-diffusion-xl-base-1.0")) << known.out;
+}
+
+TEST(Priors, AFolderWithoutNetworksIsBadData) {
+  const Finished empty = run(0, {"priors", new_folder("empty-prior")});
+  expect_code(empty, 65);
+  EXPECT_TRUE(contains(empty.out, "unet/")) << empty.out;
+  expect_code(run(0, {"priors", "no-such-folder"}), 66);
 }
 
 }  // namespace
