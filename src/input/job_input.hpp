@@ -70,6 +70,8 @@ struct PriorInput {
   std::string codec;                ///< a folder whose autoencoder takes the place of the prior's own
   std::vector<std::int64_t> times;  ///< at which the denoiser may be called; empty: as the prior says
   std::string moments;              ///< a file of the prior's moments; empty: beside the prior, if there
+  std::optional<std::int64_t> window = 0;  ///< latent pixels; 0: off; nothing: as the prior was trained
+  std::optional<std::int64_t> overlap;     ///< of windows [latent pixels]; nothing: a quarter of one
 };
 
 struct MethodInput {
@@ -168,6 +170,13 @@ struct CalibrateInput {
     job.layout = layout;
     return job;
   }
+};
+
+/// Of `priors`.
+struct PriorsInput {
+  bool measure = false, json = false;
+  MethodInput method;     ///< its precision alone
+  std::int64_t size = 0;  ///< of the images to measure with [pixels]; 0: as the prior was trained
 };
 
 /// What both `evaluate` and `report` measure with.

@@ -135,6 +135,19 @@ std::optional<std::vector<std::string>> parse_words(const std::string& text,
   return words;
 }
 
+/// Latent pixels, "auto" or "off".
+std::optional<std::optional<std::int64_t>> parse_window(const std::string& text) {
+  if (text == "auto") return std::optional<std::int64_t>();
+  if (text == "off") return std::optional<std::int64_t>(0);
+  return parse_integer<std::int64_t>(text);
+}
+
+/// Latent pixels or "auto".
+std::optional<std::optional<std::int64_t>> parse_overlap(const std::string& text) {
+  if (text == "auto") return std::optional<std::int64_t>();
+  return parse_integer<std::int64_t>(text);
+}
+
 using Options = std::vector<OptionSpec>;
 
 Options joined(Options first, const Options& more) {
@@ -278,6 +291,20 @@ Options prior_options() {
            {"tiled", DecoderMemory::tiled}},
           "memory of the decoder's gradient: plain keeps everything, recompute runs blocks twice for the "
           "same bits; auto: recompute where plain would take over 2 GiB (tiled: refused, of old jobs)"),
+      later(or_word(
+          "auto",
+          or_word("off", prior.within(2, 65536,
+                                      prior.row(OptionKind::integer, "window", &PriorInput::window,
+                                                "larger images are covered by windows of so many latent "
+                                                "pixels, which the networks see one "
+                                                "by one; auto: of the size that the prior was trained on",
+                                                parse_window, "off"))))),
+      later(or_word(
+          "auto",
+          prior.within(0, 65535,
+                       prior.row(OptionKind::integer, "overlap", &PriorInput::overlap,
+                                 "how far windows overlap at least [latent pixels]; auto: a quarter of one",
+                                 parse_overlap, "auto")))),
   };
 }
 
@@ -640,6 +667,16 @@ Options calibrate_options() {
                 joined(device_options<CalibrateInput>(), more));
 }
 
+Options priors_options() {
+  const Section<PriorsInput> own = plain<PriorsInput>();
+  return {own.flag("measure", &PriorsInput::measure,
+                   "load each prior too, and time one call of each of its networks on this machine"),
+          own.integer("size", &PriorsInput::size, 0, 1e5,
+                      "side of the image to measure with; 0: that of the images it was trained on [pixels]"),
+          precision_option<PriorsInput>("number format of the networks that are measured"),
+          own.flag("json", &PriorsInput::json, "print JSON to standard output")};
+}
+
 Options evaluate_options() {
   const Section<EvaluateInput> evaluate = plain<EvaluateInput>();
   const Options first = {
@@ -739,6 +776,10 @@ const std::vector<CommandSpec>& command_table() {
       {"doctor", "[--config FILE]... [--section.key value]...",
        "what would go wrong on this machine or allocation, before it does; takes the options of restore",
        JobInput{}, job_options()},
+      {"priors", "[DIRECTORY]...",
+       "what of a model directory is recognised: family, networks, sizes, what they take; without one, the "
+       "models that there are to fetch",
+       PriorsInput{}, priors_options(), 0, true},
       {"completion",
        "bash",
        "a script that completes commands, options and their values in this shell, to standard output",

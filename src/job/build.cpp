@@ -11,6 +11,7 @@
 #include "catalogue/methods.hpp"
 #include "data/npy.hpp"
 #include "prior/files/safetensors.hpp"
+#include "prior/windows.hpp"
 
 namespace dwgf {
 
@@ -116,6 +117,19 @@ void require_whole_prior(const fs::path& path) {
   }
 }
 
+/// The windows that the job asks for; nothing where it asks for none.
+std::optional<WindowSize> window_size(const PriorInput& input, const PriorGeometry& geometry) {
+  if (input.window == 0) return std::nullopt;
+  const std::int64_t size = input.window.value_or(geometry.trained);
+  if (size == 0) {
+    throw UsageError(
+        "prior.window = auto: the prior '{}' does not say what size it was trained on; give the window's "
+        "size, in latent pixels",
+        input.path);
+  }
+  return WindowSize{size, input.overlap.value_or(size / 4)};
+}
+
 }  // namespace
 
 FlowOptions flow_options(const JobInput& job) {
@@ -192,7 +206,9 @@ std::unique_ptr<Prior> build_prior(const JobInput& job, const c10::Device& devic
         "that has one, or give the prompt's embedding as prior.context = FILE.npy of [1, tokens, dim]",
         files);
   }
-  return family.load(files, options);
+  std::unique_ptr<Prior> prior = family.load(files, options);
+  if (const auto size = window_size(job.prior, prior->geometry)) *prior = with_windows(*prior, *size);
+  return prior;
 }
 
 std::string moments_file(const std::string& prior_path) {

@@ -12,6 +12,7 @@
 #include "job/look_ahead.hpp"
 #include "job/memory_plan.hpp"
 #include "job/step_cost.hpp"
+#include "job/window_crew.hpp"
 
 namespace dwgf {
 
@@ -60,7 +61,9 @@ void print_plan(const RestoreJob& job, const GridPlace& place, int ranks, const 
                 std::span<const Finding> findings) {
   const FlowOptions& flow = job.flow();
   const ResultsLayout layout = job.layout("");
-  const ParticleShare share = share_particles(flow.particles, flow.micro_batch, 0, place.group_size);
+  const std::optional<WindowPlan> windows = window_plan(job, place.group_size);
+  const ParticleShare share = share_particles(flow.particles, flow.micro_batch, 0,
+                                              windows ? windows->crews.leaders : place.group_size);
   const std::int64_t steps = step_count(flow);
   const std::uint64_t disk = disk_bytes(layout);
 
@@ -78,6 +81,14 @@ void print_plan(const RestoreJob& job, const GridPlace& place, int ranks, const 
               static_cast<long long>(flow.particles),
               static_cast<long long>(share.batches_per_rank * flow.micro_batch),
               static_cast<long long>(flow.micro_batch));
+  if (windows) {
+    std::printf(
+        "windows             %lld an image, of %lld x %lld latent pixels and overlapping by %lld or more; "
+        "crews of %d ranks compute them, %d in a group\n",
+        static_cast<long long>(windows->count), static_cast<long long>(windows->size.size),
+        static_cast<long long>(windows->size.size), static_cast<long long>(windows->size.overlap),
+        windows->crews.crew, windows->crews.leaders);
+  }
   const std::vector<Level> levels = flow_levels(*job.prior().path, flow);
   std::printf("steps               %lld, times %g ... %g\n", static_cast<long long>(steps),
               levels.front().time, levels[static_cast<std::size_t>(steps - 1)].time);
@@ -99,7 +110,8 @@ void print_plan(const RestoreJob& job, const GridPlace& place, int ranks, const 
     std::printf("memory, cost        not measured: this %s has only %s available\n",
                 device.device.is_cpu() ? "host" : "device", human_bytes(available).c_str());
   } else if (const std::optional<StepCost> cost = measure_step(job, kPatience)) {
-    print_cost(*cost, job, share.batches_per_rank * steps, place.groups);
+    const std::int64_t crew = windows ? windows->crews.crew : 1;
+    print_cost(*cost, job, (share.batches_per_rank * steps + crew - 1) / crew, place.groups);
   } else {
     std::printf("memory, cost        not measured: no step could be made; the job itself says why\n");
   }

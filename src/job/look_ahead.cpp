@@ -1,13 +1,11 @@
 #include "job/look_ahead.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <filesystem>
 #include <fstream>
 
 #include <ATen/ATen.h>
-#include <nlohmann/json.hpp>
 
 #include <dwgf/base/error.hpp>
 #include <dwgf/base/text.hpp>
@@ -18,6 +16,7 @@
 #include "catalogue/methods.hpp"
 #include "data/npy.hpp"
 #include "job/memory_plan.hpp"
+#include "job/window_crew.hpp"
 
 namespace dwgf {
 
@@ -28,11 +27,6 @@ using Findings = std::vector<Finding>;
 
 void append(Findings& findings, Findings more) {
   findings.insert(findings.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
-}
-
-bool has_option(const RestoreJob& job, const char* key) {
-  const std::vector<OptionSpec>& options = job.settings().command().options;
-  return std::ranges::any_of(options, [&](const OptionSpec& option) { return option.key == key; });
 }
 
 /// Images that the prior or the operator does not take, and that cannot be read.
@@ -98,36 +92,20 @@ Findings colours_lost(const RestoreJob& job) {
       fashion ? "for photographs set prior.path" : "a prior of 3 channels (prior.path) keeps colours")};
 }
 
-/// Height and width that the prior's network was trained on, in pixels, as its configuration says; 0: not
-/// known.
-std::int64_t trained_size(const RestoreJob& job) {
-  const fs::path files = prior_files(job.input().prior.path);
-  for (const char* name : {"unet/config.json", "transformer/config.json", "config.json"}) {
-    std::ifstream in(files / name);
-    if (!in) continue;
-    const nlohmann::json config = nlohmann::json::parse(in, nullptr, false);
-    if (!config.is_object() || !config.contains("sample_size")) return 0;
-    const nlohmann::json& size = config["sample_size"];
-    const nlohmann::json& side = size.is_array() && !size.empty() ? size[0] : size;
-    return side.is_number_integer() ? side.get<std::int64_t>() * job.prior().geometry.factor : 0;
-  }
-  return 0;
-}
-
 Findings size_beyond_prior(const RestoreJob& job) {
   constexpr std::int64_t times = 10;
-  const std::int64_t trained = trained_size(job);
+  const PriorGeometry& geometry = job.prior().geometry;
+  const std::int64_t trained = geometry.trained * geometry.factor;
   const Canvas canvas = largest_canvas(job);
   const std::int64_t side = std::max(canvas.height, canvas.width);
-  if (trained <= 0 || side < times * trained || job.prior().geometry.only) return {};
-  const std::string windows =
-      has_option(job, "prior.window") ? " (prior.window covers a larger one in parts)" : "";
+  if (trained == 0 || side < times * trained || geometry.only || job.prior().windows) return {};
   return {
       Finding::warning("size",
                        formatted("the largest image has {} x {} pixels, {} times the side of the {} x {} "
                                  "that the prior was trained on: it knows nothing of structures that large",
                                  canvas.height, canvas.width, side / trained, trained, trained),
-                       formatted("smaller pictures, or a prior of larger ones{}", windows))};
+                       "smaller pictures, a prior of larger ones, or prior.window = auto, which covers a "
+                       "larger image in parts")};
 }
 
 /// The grids next to `grid` whose first time is `early` at least: "149 or 151".
@@ -216,10 +194,16 @@ Findings slow_precision(const RestoreJob& job) {
   return {};
 }
 
+/// The ranks of a group that hold particles.
+int leaders(const RestoreJob& job, const Launch& launch) {
+  const std::optional<WindowPlan> windows = window_plan(job, launch.group_size);
+  return windows ? windows->crews.leaders : launch.group_size;
+}
+
 Findings short_memory(const RestoreJob& job, const Launch& launch) {
   const FlowOptions& flow = job.flow();
   if (!job.prior().options.device().is_cpu() || !job.input().layout.checks_memory) return {};
-  const ParticleShare share = share_particles(flow.particles, flow.micro_batch, 0, launch.group_size);
+  const ParticleShare share = share_particles(flow.particles, flow.micro_batch, 0, leaders(job, launch));
   const std::optional<MemoryPlan> plan = expected_memory(job, share.batches_per_rank);
   if (!plan) return {};
   Findings found = diagnose_memory(
@@ -250,7 +234,7 @@ std::vector<Finding> look_ahead(const RestoreJob& job, const Launch& launch) {
        {refused_images, colours_lost, size_beyond_prior, doubtful_arrays, late_start, slow_precision})
     append(findings, rule(job));
   append(findings,
-         diagnose_work(launch.groups, launch.group_size, static_cast<std::int64_t>(job.images().size()),
+         diagnose_work(launch.groups, leaders(job, launch), static_cast<std::int64_t>(job.images().size()),
                        1 + (flow.particles - 1) / flow.micro_batch));
   append(findings, short_memory(job, launch));
   return findings;
@@ -262,12 +246,10 @@ std::vector<std::string> notes_on(const RestoreJob& job) {
   const ProblemInput& problem = job.input().problem;
   const std::string noise = problem.noise == "gaussian" ? formatted("noise of {}", problem.given_sigma())
                                                         : formatted("{} noise", problem.noise);
-  const std::string measured =
-      has_option(job, "input.kind") ? "input.kind = measured" : "a measurements file (README, Measurements)";
   return {
       formatted("clean pictures: each is measured with {} and given {} before it is restored; pictures that "
-                "are measurements already go in with {}",
-                problem.forward, noise, measured)};
+                "are measurements already go in with input.kind = measured",
+                problem.forward, noise)};
 }
 
 void tell_findings(std::span<const Finding> findings) {

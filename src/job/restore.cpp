@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <functional>
 #include <optional>
+#include <span>
 #include <thread>
 #include <utility>
 
@@ -29,8 +30,10 @@
 #include "job/rank_facts.hpp"
 #include "job/restore_job.hpp"
 #include "job/same_job.hpp"
+#include "job/window_crew.hpp"
 #include "prior/moments.hpp"
 #include "prior/oom_guard.hpp"
+#include "prior/windows.hpp"
 #include "service/event_log.hpp"
 #include "service/launcher.hpp"
 #include "service/progress.hpp"
@@ -54,16 +57,19 @@ struct Outcome {
 /// One job's images, as the ranks of one group work on them.
 class Restoration {
  public:
-  Restoration(const RestoreJob& job, ResultsFile& results, Communicator& group, TensorGroup& tensors,
+  Restoration(const RestoreJob& job, ResultsFile& results, Communicator& group, const ComputeDevice& device,
               EventLog& log, CheckpointContext context, int group_number)
       : job_(job),
         results_(results),
         group_(group),
-        tensors_(tensors),
+        tensors_(group, device.device, device.connected),
         watched_(group, context.watchdog),
+        crews_(group, device, context.watchdog),
         log_(log),
         context_(context),
-        group_number_(group_number) {}
+        group_number_(group_number) {
+    tensors_.watch(context.watchdog);
+  }
 
   Outcome restore(std::int64_t row) {
     const Clock::time_point start = Clock::now();
@@ -100,34 +106,97 @@ class Restoration {
   const ImageEntry& entry(std::int64_t row) const { return job_.images()[static_cast<std::size_t>(row)]; }
   const std::string& name(std::int64_t row) const { return entry(row).name; }
 
+  /// The ranks that hold an image's particles, as this rank works with them.
+  struct Particles {
+    Communicator& ranks;
+    TensorGroup& tensors;
+    WatchedCollective& watched;
+  };
+
   /// False when it was stopped.
   bool solved_and_written(std::int64_t row, const ImageProblem& image, Clock::time_point start) {
     Prior prior;
     throw_on_all<CollectiveError>(watched_, [&] { prior = job_.prior_of(row); });
-    const OomGuard guard(prior, job_.flow().micro_batch, says_no_memory);
+    const OomGuard guard(prior.windows ? without_windows(prior) : prior, job_.flow().micro_batch,
+                         says_no_memory);
+    const Particles whole_group{group_, tensors_, watched_};
+    if (!prior.windows) return solved_and_written(row, image, start, guard, guard.prior(), whole_group);
+    const Prior windowed = with_windows(guard.prior(), prior.windows->size);
+    const CrewLayout layout = layout_for(windowed, image);
+    if (layout.crew == 1) return solved_and_written(row, image, start, guard, windowed, whole_group);
+    GroupCrews::Crew& crew = crews_.of(layout);
+    const auto shared = std::make_shared<const SharedWindows>(crew.tensors.with(crew.watched_ranks));
+    if (!crew.leads()) {
+      context_.watchdog.enter("computing windows");
+      shared->serve(windowed, [&] { context_.stop_flag.stopping(context_.signals.stop_requested()); });
+      return told_by_leaders({});
+    }
+    return told_by_leaders(led(*shared, [&] {
+      return solved_and_written(row, image, start, guard, with_crew(windowed, shared),
+                                {crew.leaders, crew.leader_tensors, crew.watched_leaders});
+    }));
+  }
+
+  CrewLayout layout_for(const Prior& windowed, const ImageProblem& image) const {
+    const Canvas canvas = windowed.geometry.canvas(image.shape.height, image.shape.width);
+    const FlowOptions& flow = job_.flow();
+    return crew_layout(group_.size(), 1 + (flow.particles - 1) / flow.micro_batch,
+                       window_count(canvas.latent_height, canvas.latent_width, windowed.windows->size));
+  }
+
+  /// What came of an image, as its leaders know it and their helpers have to be told.
+  struct Told {
+    bool complete = true;
+    std::optional<Error> failure = {};
+  };
+
+  /// Releases the helpers, whatever comes.
+  Told led(const SharedWindows& shared, const std::function<bool()>& image) const {
+    Told told;
+    try {
+      told.complete = image();
+    } catch (const CollectiveError& error) {
+      told.failure = error;
+    } catch (const Diverged& error) {
+      told.failure = error;
+    }
+    shared.release();
+    return told;
+  }
+
+  /// Collective over the group; its first rank is a leader. False when it was stopped; throws what failed.
+  bool told_by_leaders(const Told& told) {
+    std::int64_t state[2] = {told.complete, told.failure ? static_cast<int>(told.failure->code()) : 0};
+    watched_.broadcast(std::as_writable_bytes(std::span(state)), 0);
+    const std::string reason = watched_.broadcast_text(told.failure ? told.failure->what() : "", 0);
+    if (state[1] != 0) throw CollectiveError(static_cast<ExitCode>(state[1]), reason);
+    return state[0] != 0;
+  }
+
+  bool solved_and_written(std::int64_t row, const ImageProblem& image, Clock::time_point start,
+                          const OomGuard& guard, const Prior& prior, const Particles& particles) {
     const std::unique_ptr<NoiseModel> noise = job_.noise(image);
     memory_.turn_to(image.forward);
-    const Problem problem{guard.prior(), *image.forward, image.y, image.shape,
-                          entry(row).id, noise.get(),    &memory_};
+    const Problem problem{prior, *image.forward, image.y, image.shape, entry(row).id, noise.get(), &memory_};
     for (int attempt = 1;; ++attempt) {
       context_.watchdog.enter("computing");
       const auto waited_before = context_.watchdog.waited();
-      CheckpointObserver keeper(context_, watched_, name(row), checkpoints(row, image));
+      CheckpointObserver keeper(context_, particles.watched, name(row), checkpoints(row, image));
       try {
-        const Solution solution = solved(problem, keeper);
+        const Solution solution = solved(problem, keeper, particles);
         if (!solution.complete) return false;
         context_.watchdog.enter("writing an image");
         const std::chrono::duration<double> waited = context_.watchdog.waited() - waited_before;
         waited_ = waited.count();
         const Clock::time_point writing = Clock::now();
-        write_image(results_, row, guard.prior(), image, solution, watched_,
+        write_image(results_, row, prior, image, solution, particles.watched,
                     {seconds_since(start), waited.count(), group_number_});
         writing_ = seconds_since(writing);
         keeper.finish();
         return true;
       } catch (const Diverged& error) {
         keeper.finish();
-        throw_on_all<CollectiveError>(watched_, [&] {
+        throw_on_all<CollectiveError>(particles.watched, [&] {
           if (guard.shortage()) throw Error(ExitCode::some_images_failed, *guard.shortage());
         });
         // Once more, from the start: what a faulty processor or device made of it does not come again.
@@ -139,9 +208,9 @@ class Restoration {
 
   /// Memory that a rank of its own does not find costs its image only; the others of a group would wait for
   /// it. (Where the prior lacks it, which takes by far the most, all go on: see OomGuard.)
-  Solution solved(const Problem& problem, CheckpointObserver& keeper) {
+  Solution solved(const Problem& problem, CheckpointObserver& keeper, const Particles& particles) {
     try {
-      return solve(problem, job_.flow(), tensors_.with(watched_), keeper);
+      return solve(problem, job_.flow(), particles.tensors.with(particles.watched), keeper);
     } catch (const std::exception& error) {
       const auto shortage = shortage_of_memory(error, job_.flow().micro_batch, says_no_memory);
       if (!shortage) throw;
@@ -164,8 +233,9 @@ class Restoration {
   const RestoreJob& job_;
   ResultsFile& results_;
   Communicator& group_;
-  TensorGroup& tensors_;
+  TensorGroup tensors_;
   WatchedCollective watched_;
+  GroupCrews crews_;
   EventLog& log_;
   CheckpointContext context_;
   MethodMemory memory_;
@@ -291,10 +361,8 @@ Tally restore_images(const Run& run, const RestoreJob& job, OpenResults& open, P
                     static_cast<std::int64_t>(open.rows.size()), step_count(job.flow()),
                     [&](const std::string& text) { open.lock->say(text); });
   WorkQueue queue(run.world, static_cast<std::int64_t>(open.rows.size()));
-  TensorGroup tensors(grid.group(), device.device, device.connected);
-  tensors.watch(run.watchdog);
   Restoration restoration(
-      job, open.file, grid.group(), tensors, run.log,
+      job, open.file, grid.group(), device, run.log,
       {run.signals, stop_flag, progress, run.watchdog, run.input().layout.checkpoint_seconds}, place.group);
   Tally tally;
   for (;;) {

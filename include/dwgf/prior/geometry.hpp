@@ -26,6 +26,8 @@ struct PriorGeometry {
   std::int64_t factor = 1;           ///< H' / h = W' / w
   std::int64_t patch = 1;            ///< h and w are multiples of it
   std::int64_t largest = 0;          ///< of h and of w; 0: any size
+  /// Side of the latents that the denoiser was trained on; 0: not known. Any size is computed.
+  std::int64_t trained = 0;
   std::optional<Canvas> only = {};   ///< the one size a prior is defined for; `factor` then means nothing
 
   /// The canvas of an image: height and width rounded up to multiples of factor * patch, or `only`. Throws

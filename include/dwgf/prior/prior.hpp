@@ -39,6 +39,7 @@ class Fp32Retries {
 };
 
 class PriorMoments;
+struct WindowNetworks;
 
 struct Prior {
   std::shared_ptr<const NoisePath> path;
@@ -55,6 +56,8 @@ struct Prior {
   std::shared_ptr<const Conditioner> conditioner = {};  ///< null: all images are told the same
   std::optional<FewSteps> few_steps = {};               ///< where it was distilled to few
   std::shared_ptr<const PriorMoments> moments = {};     ///< where they were measured (prior/moments.hpp)
+  /// Where larger images are covered by windows (prior/windows.hpp): what sees one of them.
+  std::shared_ptr<const WindowNetworks> windows = {};
 
   /// What of the prior's files is allowed but probably not meant, one sentence each.
   std::vector<std::string> warnings = {};

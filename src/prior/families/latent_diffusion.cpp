@@ -139,6 +139,7 @@ std::unique_ptr<Prior> LatentDiffusion::load(std::shared_ptr<PromptReader> reade
   set_conditioning(*prior, reader, conditioned(), hashes);
   prior->denoiser = denoiser(unet_weights, hashes, prior->retries);
   codec_.load_into(*prior, codec_weights, hashes);
+  prior->geometry.trained = unet_.sample_size;
   prior->options = tensors_;
   prior->sha256 = sha256(all_weights, hashes);
   prior->probe = [denoiser = prior->denoiser, conditioning = prior->conditioning, config = unet_,

@@ -52,8 +52,10 @@ std::unique_ptr<Prior> load(const fs::path& directory, const PriorOptions& optio
         return std::make_shared<UNetDenoiser>(std::move(unet), config, prediction, tensors, precision);
       });
   prior->codec = std::make_shared<IdentityCodec>();
-  prior->geometry = {
-      .image_channels = config.latent_channels, .latent_channels = config.latent_channels, .factor = 1};
+  prior->geometry = {.image_channels = config.latent_channels,
+                     .latent_channels = config.latent_channels,
+                     .factor = 1,
+                     .trained = config.sample_size};
   prior->options = tensors;
   prior->sha256 = sha256({&weights}, hashes);
   return prior;
