@@ -2,7 +2,8 @@
 """Makes the test data of the Stable Diffusion 3 family: tiny directories, and what diffusers makes of them.
 
 A development tool; neither dwgf nor its tests need it. Deterministic: the same versions write the same
-bytes. Needs torch 2.13.0, diffusers 0.42.1, safetensors. To renew its part of tests/data/prior:
+bytes. Needs torch 2.13.0, diffusers 0.42.1, transformers 5.23.0, safetensors. To renew its part of
+tests/data/prior:
 
     tools/make_sd3_golden.py tests/data/prior
 
@@ -18,6 +19,10 @@ Written there:
                        velocity.gradient: its pull-back through the network at z and time 501.5;
                        x [1, 3, 32, 24]; mean, std: of the encoder, on the transformer's scale; decoded:
                        D(z[0]); cotangent [1, 3, 32, 24] and gradient: its pull-back through the decoder there
+  sd3_text/          the first text encoder of sd3 (text_encoder/), with a projection; the second is
+                     text/sdxl's and the tokenizers are text's (tools/make_text_golden.py)
+  sd3_text.safetensors  NAME.tokens [1, 77, 24], without T5's share, and NAME.pooled [1, 14]: of a prompt and
+                     of the empty one by the pipeline without text_encoder_3, in float64 arithmetic
   flow_matching.safetensors  sigmas.SHIFT.N and times.SHIFT.N: of the scheduler with that shift, for N steps
 
 One thing is not taken as diffusers has it: its RMSNorm rounds the mean square to float32 also where all else
@@ -25,12 +30,18 @@ is float64. Here it is formed in float64.
 """
 import argparse
 import json
+import shutil
+import tempfile
 from pathlib import Path
 
 import torch
-from diffusers import AutoencoderKL, FlowMatchEulerDiscreteScheduler, SD3Transformer2DModel
+from diffusers import (AutoencoderKL, FlowMatchEulerDiscreteScheduler, SD3Transformer2DModel,
+                       StableDiffusion3Pipeline)
 from diffusers.models.normalization import RMSNorm
 from safetensors.torch import save_file
+from transformers import CLIPTextModelWithProjection, CLIPTokenizer
+
+from make_text_golden import PROMPT, encoder_config, write_encoder
 
 TIMES = (1000.0, 501.5, 8.928571701049805)
 STEPS = (1, 2, 4, 8, 50)
@@ -112,6 +123,36 @@ def write_golden(like, out, seed):
               out / f"{like}.safetensors")
 
 
+def tokenizer_of(text, name):
+    with tempfile.TemporaryDirectory() as folder:
+        for part in ("plain", name):
+            for file in (text / part).iterdir():
+                shutil.copy(file, folder)
+        return CLIPTokenizer.from_pretrained(folder)
+
+
+def write_text(out, seed):
+    text = out / "text"
+    size = len(json.loads((text / "plain" / "vocab.json").read_text("utf-8")))
+    first = write_encoder(out / "sd3_text" / "text_encoder", encoder_config(size, False, projection_dim=4),
+                          seed, projected=True)
+    second = CLIPTextModelWithProjection.from_pretrained(
+        text / "sdxl" / "text_encoder_2", dtype=torch.float64, attn_implementation="sdpa").eval()
+    pipeline = StableDiffusion3Pipeline(
+        transformer=SD3Transformer2DModel.from_pretrained(out / "sd3" / "transformer"), vae=None,
+        scheduler=FlowMatchEulerDiscreteScheduler(shift=3.0), text_encoder=first, text_encoder_2=second,
+        text_encoder_3=None, tokenizer=tokenizer_of(text, "published"),
+        tokenizer_2=tokenizer_of(text, "second"), tokenizer_3=None)
+    stored = {}
+    for name, prompt in (("prompt", PROMPT), ("empty", "")):
+        with torch.no_grad():
+            tokens, _, pooled, _ = pipeline.encode_prompt(prompt, None, None, device="cpu",
+                                                          do_classifier_free_guidance=False)
+        assert tokens.shape == (1, 333, 24) and not tokens[:, 77:].any()
+        stored[f"{name}.tokens"], stored[f"{name}.pooled"] = tokens[:, :77].contiguous(), pooled.contiguous()
+    save_file(stored, out / "sd3_text.safetensors")
+
+
 def write_schedules(out):
     stored = {}
     for shift in (3.0, 1.0):
@@ -132,6 +173,7 @@ def main():
     RMSNorm.forward = exact_rms_norm
     for seed, like in enumerate(("sd3", "sd35"), start=21):
         write_golden(like, out, seed)
+    write_text(out, 23)
     write_schedules(out)
 
 

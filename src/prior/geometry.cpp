@@ -22,7 +22,8 @@ Canvas PriorGeometry::canvas(std::int64_t image_height, std::int64_t image_width
   const std::int64_t h = latent(image_height), w = latent(image_width);
   if (largest > 0 && std::max(h, w) > largest) {
     throw DataError(
-        "an image of {} x {} pixels, but this prior has positions for {} x {} at most; crop or resample it",
+        "an image of {} x {} pixels, but this prior has positions for {} x {} at most; cover it by windows "
+        "(prior.window = auto), crop it or resample it",
         image_height, image_width, largest * factor, largest * factor);
   }
   return {h * factor, w * factor, h, w};

@@ -45,7 +45,9 @@ inline std::vector<DeviceCase> device_cases() {
           {"latent-dps", {"--flow.method", "latent-dps"}},
           {"kalman", {"--flow.preset", "quick-posterior"}},
           {"latino", {"--flow.method", "latino"}},
-          {"latino measured", {"--flow.method", "latino", "--flow.delta", "measured"}}};
+          {"latino measured", {"--flow.method", "latino", "--flow.delta", "measured"}},
+          {"stable diffusion 3", {"--flow.method", "latino"}, "sd3"},
+          {"stable diffusion 3.5", {"--flow.preset", "fast"}, "sd35"}};
 }
 
 /// Three particles in two micro-batches, so that one is padded.

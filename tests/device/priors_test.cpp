@@ -46,7 +46,7 @@ void expect_close(const Values& found, const Values& expected, double tolerance)
 }
 
 TEST(SerialDevicePriors, AgreeWithTheCpuToRounding) {
-  for (const char* name : {"sd1", "sd2", "sdxl", "ddpm", "ddpm2", "mixture.h5"}) {
+  for (const char* name : {"sd1", "sd2", "sdxl", "sd3", "sd35", "ddpm", "ddpm2", "mixture.h5"}) {
     for (const auto& [type, tolerance] : {std::pair(at::kDouble, 1e-11), std::pair(at::kFloat, 1e-4)}) {
       SCOPED_TRACE(name);
       const auto here = small_prior(at::kCPU, type, name), there = small_prior(guarded::device(), type, name);

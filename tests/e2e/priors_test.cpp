@@ -1,3 +1,6 @@
+#include <fstream>
+#include <utility>
+
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
@@ -33,6 +36,36 @@ TEST(Priors, APixelSpaceModelWorksOnTheImagesThemselves) {
       restored_latents("ddpm2", make_array(folder / "images.npy", 1, 1, 12), folder);
   EXPECT_EQ(std::vector<std::int64_t>(latents.begin() + 1, latents.end()),
             (std::vector<std::int64_t>{3, 12, 12}));
+}
+
+TEST(Priors, StableDiffusion3CompletesImagesToWholePatchesAndGivesTheSameBitsOnThreeRanks) {
+  for (const char* name : {"sd3", "sd35"}) {
+    const fs::path folder = new_folder(name);
+    const fs::path images = make_array(folder / "images.npy", 2, 3, 20);
+    for (const Arguments& method : {Arguments{"--flow.preset", "fast"}, {"--flow.method", "latino"}}) {
+      const Arguments more = method + Arguments{"--prior.path", prior(name), "--store.latents", "float32"};
+      const fs::path one = folder / (method[1] + "1.h5"), three = folder / (method[1] + "3.h5");
+      expect_code(run(0, small_job(images, one, more)), 0);
+      expect_code(run(3, small_job(images, three, more + Arguments{"--run.ranks_per_image", "3"})), 0);
+      EXPECT_EQ(difference(bits_of(one), bits_of(three)), "");
+      const auto latents = ResultsFile::open_for_reading(one).layout().find("/particles/z")->row_shape;
+      EXPECT_EQ(std::vector<std::int64_t>(latents.begin() + 1, latents.end()),
+                (std::vector<std::int64_t>{16, 6, 6}));
+    }
+  }
+}
+
+TEST(Priors, WhatIsNotAPriorOfAnyFamilyIsCalledByItsName) {
+  const fs::path folder = new_folder("flux");
+  fs::copy(prior("sd3"), folder / "prior", fs::copy_options::recursive);
+  std::ofstream(folder / "prior/transformer/config.json") << R"({"_class_name": "FluxTransformer2DModel"})";
+  const Finished refused = run(0, small_job(make_array(folder / "images.npy", 1, 3, 16), folder / "never.h5",
+                                            {"--prior.path", folder / "prior"}));
+  expect_code(refused, 65);
+  EXPECT_TRUE(contains(refused.err, "FLUX.1")) << refused.err;
+  const Finished large = run(0, small_job(make_array(folder / "large.npy", 1, 3, 80), folder / "never.h5",
+                                          {"--prior.path", prior("sd3")}));
+  EXPECT_TRUE(contains(large.err, "64 x 64 at most")) << large.err;
 }
 
 TEST(Priors, AGaussianMixtureIsReadFromItsFile) {

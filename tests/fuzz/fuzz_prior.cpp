@@ -14,9 +14,11 @@
 #include <dwgf/prior/ddpm_schedule.hpp>
 
 #include "fuzz.hpp"
+#include "prior/files/flow_scheduler_config.hpp"
 #include "prior/files/safetensors.hpp"
 #include "prior/files/scheduler_config.hpp"
 #include "prior/models/autoencoder_config.hpp"
+#include "prior/models/joint_transformer_config.hpp"
 #include "prior/models/text_encoder.hpp"
 #include "prior/models/unet_config.hpp"
 #include "store/mutation.hpp"
@@ -101,7 +103,9 @@ void read_config(const std::string& path) {
     attempt([&] { read_unconditional_unet_config(path); });
     attempt([&] { read_autoencoder_config(path); });
     attempt([&] { read_text_encoder_config(path); });
+    attempt([&] { read_joint_transformer_config(path); });
     attempt([&] { DdpmSchedule schedule(read_scheduler_config(path)); });
+    attempt([&] { (void)FlowMatchingPath(read_flow_scheduler_config(path)).levels(9); });
     if (taken == 0) throw *refusal;
   });
 }
@@ -186,7 +190,8 @@ int main(int argc, char** argv) {
         {prior + "/sd1/unet/config.json", prior + "/sd2/unet/config.json", prior + "/sd2/vae/config.json",
          prior + "/sd1/scheduler/scheduler_config.json", prior + "/ddpm2/unet/config.json",
          prior + "/sdxl/unet/config.json", prior + "/sdxl/vae/config.json",
-         prior + "/text/sdxl/text_encoder_2/config.json"},
+         prior + "/text/sdxl/text_encoder_2/config.json", prior + "/sd35/transformer/config.json",
+         prior + "/sd3/scheduler/scheduler_config.json"},
         read_config,
         false,
         change_words}});

@@ -50,21 +50,6 @@ INSTANTIATE_TEST_SUITE_P(Models, JointTransformerParity,
                          ::testing::Combine(::testing::Values("sd3", "sd35"),
                                             ::testing::Values(at::kFloat, at::kDouble)));
 
-TEST(JointTransformer, PortableKernelsAgreeWithTheHosts) {
-  const auto golden = test::read_all(test::data("sd35.safetensors"));
-  const auto config = read_joint_transformer_config(test::data("sd35") / "transformer" / "config.json");
-  const auto host = load("sd35", at::kDouble);
-  JointTransformer portable(config, LayerOptions(at::TensorOptions(at::kDouble), Kernels::portable));
-  const at::NoGradGuard no_grad;
-  for (const auto& parameter : host->named_parameters())
-    portable.named_parameters()[parameter.key()].copy_(parameter.value());
-  const at::Tensor z = golden.at("z").to(at::kDouble), context = golden.at("context").to(at::kDouble),
-                   pooled = golden.at("pooled").to(at::kDouble);
-  EXPECT_LE(test::relative_error(portable.forward(z, 400.0, context, pooled),
-                                 host->forward(z, 400.0, context, pooled)),
-            1e-13);
-}
-
 TEST(JointTransformer, ASampleDoesNotSeeItsNeighbours) {
   const auto golden = test::read_all(test::data("sd35.safetensors"));
   const auto network = load("sd35", at::kFloat);
@@ -75,6 +60,19 @@ TEST(JointTransformer, ASampleDoesNotSeeItsNeighbours) {
   other[1].mul_(-2.0);
   EXPECT_TRUE(at::equal(network->forward(other, 400.0, context, pooled)[0],
                         network->forward(z, 400.0, context, pooled)[0]));
+}
+
+TEST(JointTransformer, OfTwoPromptsEachHasHalfOfTheSamples) {
+  const auto golden = test::read_all(test::data("sd35.safetensors"));
+  const auto network = load("sd35", at::kDouble);
+  const at::NoGradGuard no_grad;
+  const at::Tensor z = golden.at("z").to(at::kDouble), context = golden.at("context").to(at::kDouble),
+                   pooled = golden.at("pooled").to(at::kDouble);
+  const at::Tensor both =
+      network->forward(at::cat({z, z}), 400.0, at::cat({context, 2.0 * context}), at::cat({pooled, -pooled}));
+  EXPECT_LE(test::relative_error(both.narrow(0, 0, 2), network->forward(z, 400.0, context, pooled)), 1e-13);
+  EXPECT_LE(test::relative_error(both.narrow(0, 2, 2), network->forward(z, 400.0, 2.0 * context, -pooled)),
+            1e-13);
 }
 
 TEST(JointTransformer, NoParameterAsksForAGradient) {

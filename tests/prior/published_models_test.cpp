@@ -94,5 +94,25 @@ TEST(PublishedModels, TheBuiltInPriorPassesAndDoesNotPassForTheOtherKind) {
   EXPECT_NE(warning->find("gives back the noise"), std::string::npos) << *warning;
 }
 
+TEST(PublishedModels, PartsOfOtherModelsAreNoticedBesideTheTransformerOfStableDiffusion3) {
+  JointTransformerConfig medium, large;
+  medium.layers = medium.heads = 24;
+  large.layers = large.heads = 38;
+  AutoencoderConfig own, other;
+  own.scaling_factor = 1.5305;
+  own.shift_factor = 0.0609;
+  for (const JointTransformerConfig& transformer : {medium, large}) {
+    EXPECT_TRUE(published_model_warnings(transformer, &own, {.shift = 3.0}).empty());
+    EXPECT_TRUE(published_model_warnings(transformer, nullptr, {.shift = 3.0}).empty());
+    const auto scaled = published_model_warnings(transformer, &other, {.shift = 3.0});
+    ASSERT_EQ(scaled.size(), 1U);
+    EXPECT_NE(scaled[0].find("scaling_factor = 0.18215"), std::string::npos) << scaled[0];
+    const auto shifted = published_model_warnings(transformer, &own, {.shift = 1.0});
+    ASSERT_EQ(shifted.size(), 1U);
+    EXPECT_NE(shifted[0].find("shift = 1"), std::string::npos) << shifted[0];
+  }
+  EXPECT_TRUE(published_model_warnings(JointTransformerConfig{}, &other, {}).empty());
+}
+
 }  // namespace
 }  // namespace dwgf

@@ -78,6 +78,29 @@ std::vector<std::string> published_model_warnings(const UNetConfig& unet,
   return warnings;
 }
 
+std::vector<std::string> published_model_warnings(const JointTransformerConfig& transformer,
+                                                  const AutoencoderConfig* autoencoder,
+                                                  const FlowMatchingConfig& schedule) {
+  if (transformer.layers != transformer.heads || (transformer.heads != 24 && transformer.heads != 38))
+    return {};
+  std::vector<std::string> warnings;
+  const char* const looks = "the prior's transformer has the shape of Stable Diffusion 3";
+  if (autoencoder != nullptr &&
+      !(near(autoencoder->scaling_factor, 1.5305) && near(autoencoder->shift_factor, 0.0609))) {
+    warnings.push_back(
+        formatted("{}, whose latents are moved by 0.0609 and scaled by 1.5305, but vae/config.json says "
+                  "shift_factor = {} and scaling_factor = {}; is the autoencoder of another model?",
+                  looks, autoencoder->shift_factor, autoencoder->scaling_factor));
+  }
+  if (!near(schedule.shift, 3.0) || schedule.train_steps != 1000) {
+    warnings.push_back(
+        formatted("{}, whose levels are shifted by 3 over 1000 times, but its scheduler_config.json says "
+                  "shift = {} and num_train_timesteps = {}; is the scheduler of another model?",
+                  looks, schedule.shift, schedule.train_steps));
+  }
+  return warnings;
+}
+
 std::string slow_precision_warning(const char* network) {
   return formatted(
       "the {} computes in fp16, which is slow on CPUs (20 times slower than fp32 where it was measured: most "

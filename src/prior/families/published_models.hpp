@@ -8,8 +8,10 @@
 #include <vector>
 
 #include <dwgf/prior/ddpm_schedule.hpp>
+#include <dwgf/prior/flow_matching_path.hpp>
 
 #include "prior/models/autoencoder_config.hpp"
+#include "prior/models/joint_transformer_config.hpp"
 #include "prior/models/unet_config.hpp"
 
 namespace dwgf {
@@ -23,6 +25,12 @@ namespace dwgf {
 std::vector<std::string> published_model_warnings(const UNetConfig& unet,
                                                   const AutoencoderConfig* autoencoder,
                                                   const DdpmScheduleConfig& schedule);
+
+/// By the transformer's shape: 24 layers of 24 heads are looked at, as 3-medium and 3.5-medium, and 38 of 38,
+/// as 3.5-large; all with a scaling factor of 1.5305, a shift of latents by 0.0609, and one of levels by 3.
+std::vector<std::string> published_model_warnings(const JointTransformerConfig& transformer,
+                                                  const AutoencoderConfig* autoencoder,
+                                                  const FlowMatchingConfig& schedule);
 
 /// Of a `network` in half precision on a CPU.
 std::string slow_precision_warning(const char* network);

@@ -13,16 +13,24 @@ constexpr std::int64_t kTimeChannels = 256;
 
 struct Group : torch::nn::Module {};
 
+/// Of G prompts: of every sample, where there is more than one.
+at::Tensor for_samples(const at::Tensor& prompts, std::int64_t samples) {
+  const std::int64_t count = prompts.size(0);
+  return count == 1 ? prompts : prompts.repeat_interleave(samples / count, 0);
+}
+
 }  // namespace
 
-JointTransformer::JointTransformer(const JointTransformerConfig& config, const LayerOptions& options)
+JointTransformer::JointTransformer(const JointTransformerConfig& config, const at::TensorOptions& options)
     : config_(config), options_(options) {
   const std::int64_t channels = config.channels(), patch = config.patch;
   const auto place = register_module("pos_embed", std::make_shared<Group>());
-  patches_ = place->register_module(
-      "proj", std::make_shared<Convolution>(config.latent_channels, channels, patch, patch, 0, options));
+  const auto patches = place->register_module("proj", std::make_shared<Group>());
+  patch_weight_ = patches->register_parameter(
+      "weight", at::empty({channels, config.latent_channels, patch, patch}, options), false);
+  patch_bias_ = patches->register_parameter("bias", at::empty({channels}, options), false);
   position_embedding_ = place->register_parameter(
-      "pos_embed", at::empty({1, config.positions * config.positions, channels}, options.tensors), false);
+      "pos_embed", at::empty({1, config.positions * config.positions, channels}, options), false);
 
   const auto embedders = register_module("time_text_embed", std::make_shared<Group>());
   const auto linears = [&](const char* name, std::int64_t in, auto& first, auto& second) {
@@ -52,16 +60,25 @@ JointTransformer::JointTransformer(const JointTransformerConfig& config, const L
   constexpr std::int64_t half = kTimeChannels / 2;
   const at::Tensor exponent = at::arange(half, at::TensorOptions(at::kFloat)).mul(-std::log(10000.0));
   frequencies_ = exponent.div(half).exp().unsqueeze(0);  // [1, half]
-  if (!options.tensors.device().is_meta()) frequencies_ = frequencies_.to(options.tensors.device());
+  if (!options.device().is_meta()) frequencies_ = frequencies_.to(options.device());
 }
 
-/// Of time and prompt together, [1, C].
+/// Of time and prompts together, [G, C].
 at::Tensor JointTransformer::embedding(double time, const at::Tensor& pooled) const {
   const at::Tensor phase = frequencies_ * time;  // [1, half] float32
-  const at::Tensor wave = at::cat({phase.cos(), phase.sin()}, 1).to(options_.tensors.dtype());
+  const at::Tensor wave = at::cat({phase.cos(), phase.sin()}, 1).to(options_.dtype());
   const at::Tensor of_time = time_linear2_->forward(activate(time_linear1_->forward(wave)));
   const at::Tensor of_prompt = pooled_linear2_->forward(activate(pooled_linear1_->forward(pooled)));
   return of_time + of_prompt;
+}
+
+/// A convolution whose kernels do not overlap, [B, L, C].
+at::Tensor JointTransformer::patches(const at::Tensor& z_t) const {
+  const std::int64_t patch = config_.patch, rows = z_t.size(2) / patch, columns = z_t.size(3) / patch;
+  const at::Tensor cut = z_t.reshape({z_t.size(0), z_t.size(1), rows, patch, columns, patch})
+                             .permute({0, 2, 4, 1, 3, 5})
+                             .reshape({z_t.size(0), rows * columns, -1});  // [B, L, c patch^2]
+  return at::linear(cut, patch_weight_.flatten(1), patch_bias_);
 }
 
 /// The middle of the table, [1, rows * columns, C].
@@ -81,10 +98,9 @@ at::Tensor JointTransformer::forward(const at::Tensor& z_t, double time, const a
                                      const at::Tensor& pooled) const {
   const std::int64_t samples = z_t.size(0), patch = config_.patch;
   const std::int64_t rows = z_t.size(2) / patch, columns = z_t.size(3) / patch;
-  const at::Tensor activated = activate(embedding(time, pooled));  // [1, C]
-  const at::Tensor patches =
-      patches_->forward(in_network_format(z_t, options_.kernels)).flatten(2).transpose(1, 2);  // [B, L, C]
-  JointTokens tokens{(patches + positions(rows, columns)).contiguous(), context_embedder_->forward(context)};
+  const at::Tensor activated = for_samples(activate(embedding(time, pooled)), samples);  // [1 or B, C]
+  JointTokens tokens{patches(z_t) + positions(rows, columns),
+                     for_samples(context_embedder_->forward(context), samples)};
   for (std::size_t i = 0; i < blocks_->size(); ++i) tokens = (*blocks_)[i].forward(tokens, activated);
   const auto by = norm_out_->forward(activated);                                     // scale, shift
   const at::Tensor out = proj_out_->forward(modulated(tokens.image, by[0], by[1]));  // [B, L, patch^2 c]

@@ -32,10 +32,11 @@ void VelocityDenoiser::check(const at::Tensor& z_t, const Level& level, const Co
 
 at::Tensor VelocityDenoiser::velocity(const at::Tensor& z_t, const Level& level,
                                       const Conditioning& given) const {
-  const at::Tensor in = z_t.to(precision_.type);
-  return guided(given, [&](const Conditioning& one) {
-    return network_->forward(in, level.time, one.tokens.to(precision_.type), one.pooled.to(precision_.type))
-        .to(z_t.scalar_type());  // [B, c, h, w]
+  return guided(z_t, given, [&](const at::Tensor& z, const Conditioning& one) {
+    return network_
+        ->forward(z.to(precision_.type), level.time, one.tokens.to(precision_.type),
+                  one.pooled.to(precision_.type))
+        .to(z_t.scalar_type());  // [B or 2 B, c, h, w]
   });
 }
 

@@ -40,7 +40,7 @@ class RmsNorm : public torch::nn::Module {
 class Modulation : public torch::nn::Module {
  public:
   Modulation(std::int64_t channels, std::int64_t count, const at::TensorOptions& tensors);
-  /// silu(embedding) [1, C] -> count x [1, 1, C]
+  /// silu(embedding) [1 or B, C] -> count x [1 or B, 1, C]
   std::vector<at::Tensor> forward(const at::Tensor& activated) const;
 
  private:
@@ -102,7 +102,7 @@ class JointBlock : public torch::nn::Module {
     bool last = false;  ///< of the network: the prompt's stream ends here
   };
   JointBlock(const Options& options, const at::TensorOptions& tensors);
-  /// `activated` [1, C] is silu of the embedding. The prompt of the last block's result is undefined.
+  /// `activated` [1 or B, C] is silu of the embedding. The prompt of the last block's result is undefined.
   JointTokens forward(const JointTokens& tokens, const at::Tensor& activated) const;
 
  private:
