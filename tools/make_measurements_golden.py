@@ -8,7 +8,8 @@ Two images of 8 x 8, measured by `mask:@ | kernel:@` without noise: float64 meas
 each image, names as variable-length texts, no identities, no truth, no sigma. The values are multiples of
 1/8. fixed-texts.h5 is the same with truth, identities and texts of fixed length: the seed of tools/fuzz.
 complex.h5 has Fourier samples of such images as complex64, [n, C, H, W], a level an image, and units.
-levels.h5 has pictures of 8 bits, [n, C, H, W], measured by `identity`.
+levels.h5 has pictures of 8 bits, [n, C, H, W], measured by `identity`; positive.h5 the same on 0 ... 1.
+no-axis.h5 has Fourier samples as [n, 2, H, W]; no-level.h5 says that sigma is to be estimated.
 """
 import pathlib
 
@@ -66,6 +67,18 @@ def main():
         file.attrs["image_shape"] = (1, 8, 8)
         file["measurement/y"] = ((x + 1) * 127.5).astype(np.uint8)
     print(path, path.stat().st_size, "bytes")
+    samples = np.fft.fft2(x[:, 0], norm="ortho")
+    for name, forward, sigma, values in (
+            ("positive", "identity", 0.02, (x + 1) / 2), ("no-level", "identity", "estimate", x),
+            ("no-axis", "fourier:@", 0.1, np.stack([samples.real, samples.imag], 1))):
+        with h5py.File(path.with_name(name + ".h5"), "w") as file:
+            file.attrs["dwgf_measurements"] = 1
+            file.attrs["operator"] = forward
+            file.attrs["sigma"] = sigma
+            file.attrs["image_shape"] = (1, 8, 8)
+            file["measurement/y"] = values.astype(np.float32)
+            if forward.startswith("fourier"):
+                file["operator/mask"] = np.ones((8, 8), bool)
 
 
 if __name__ == "__main__":

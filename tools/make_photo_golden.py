@@ -15,7 +15,7 @@ import struct
 import zlib
 
 import numpy as np
-from PIL import Image, ImageCms
+from PIL import Image
 
 D50 = np.array([0.9642, 1.0, 0.8249])
 BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
@@ -70,8 +70,8 @@ def profile(kind, colours, space, tags):
     for name, data in tags.items():
         table += name + struct.pack(">II", at + len(body), len(data))
         body += data + bytes(-len(data) % 4)
-    header = (struct.pack(">I", at + len(body)) + bytes(4) + struct.pack(">I", 0x02100000) + kind + colours + space
-              + bytes(12) + b"acsp" + bytes(28) + fixed(D50))
+    header = (struct.pack(">I", at + len(body)) + bytes(4) + struct.pack(">I", 0x02100000) + kind + colours
+              + space + bytes(12) + b"acsp" + bytes(28) + fixed(D50))
     return header.ljust(128, b"\0") + struct.pack(">I", len(tags)) + table + body
 
 
@@ -79,9 +79,13 @@ def gamma_curve(exponent):
     return b"curv\0\0\0\0" + struct.pack(">IH", 1, round(exponent * 256)) + bytes(2)
 
 
-def wide_profile():
-    matrix = to_d50(WIDE)
-    curve = gamma_curve(WIDE_EXPONENT)
+def srgb_curve():
+    table = np.round(decode(np.arange(1024) / 1023) * 65535).astype(">u2")
+    return b"curv\0\0\0\0" + struct.pack(">I", len(table)) + table.tobytes()
+
+
+def rgb_profile(primaries, curve):
+    matrix = to_d50(primaries)
     tags = {name: b"XYZ \0\0\0\0" + fixed(matrix[:, k]) for k, name in enumerate((b"rXYZ", b"gXYZ", b"bXYZ"))}
     return profile(b"mntr", b"RGB ", b"XYZ ", {**tags, b"rTRC": curve, b"gTRC": curve, b"bTRC": curve})
 
@@ -126,7 +130,8 @@ class Photos:
         self.folder = folder
         self.files = {}
         row, column = np.mgrid[0:8, 0:12]
-        self.scene = np.stack([30 + 18 * column, 40 + 24 * row, 210 - 8 * column - 6 * row], 2).astype(np.uint8)
+        planes = [30 + 18 * column, 40 + 24 * row, 210 - 8 * column - 6 * row]
+        self.scene = np.stack(planes, 2).astype(np.uint8)
         self.grey = (20 + 14 * column + 8 * row).astype(np.uint8)
 
     def note(self, name, what, tolerance, **more):
@@ -156,13 +161,12 @@ class Photos:
     def colours(self):
         linear = decode(self.scene / 255.0) @ np.linalg.solve(to_d50(WIDE), to_d50(SRGB)).T
         wide = Image.fromarray(levels(np.clip(linear, 0, 1) ** (1 / WIDE_EXPONENT)))
-        icc = wide_profile()
+        icc = rgb_profile(WIDE, gamma_curve(WIDE_EXPONENT))
         self.save("wide.png", wide, tolerance=3, icc_profile=icc)
         self.save("wide.tif", wide, tolerance=3, icc_profile=icc)
         self.save("wide.jpg", wide, tolerance=12, icc_profile=icc, quality=95, subsampling=0)
         plain = Image.fromarray(self.scene)
-        own = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-        self.save("srgb-profile.png", plain, icc_profile=own)
+        self.save("srgb-profile.png", plain, icc_profile=rgb_profile(SRGB, srgb_curve()))
         self.save("damaged-profile.png", plain, icc_profile=icc[:200], note="colour profile is damaged")
         dark = Image.fromarray(levels(decode(self.grey / 255.0) ** (1 / 1.8)))
         self.save("grey-profile.png", dark, "grey", 2, icc_profile=profile(
@@ -186,8 +190,8 @@ class Photos:
 
     def kinds(self):
         plain, grey = Image.fromarray(self.scene), Image.fromarray(self.grey)
-        self.save("palette.png", plain.quantize(96, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE),
-                  tolerance=8)
+        few = plain.quantize(96, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+        self.save("palette.png", few, tolerance=8)
         self.save("palette.tif", grey.convert("P"), "grey of three", 0)
         self.save("sixteen-bits.png", Image.fromarray(self.grey.astype(np.uint16) * 257), "grey")
         twelve = Image.fromarray(((self.grey.astype(np.uint32) * 4095 + 127) // 255).astype(np.uint16))
@@ -207,7 +211,8 @@ class Photos:
         self.save("grey-clear.png", Image.merge("LA", (grey, Image.fromarray(opacity))), "grey mixed", 1,
                   background="white")
         self.mixed = mixed.astype(np.uint8)
-        self.grey_mixed = np.where(opacity == 255, self.grey, np.round(0.2 * self.grey + 0.8 * 255)).astype(np.uint8)
+        lighter = np.round(0.2 * self.grey + 0.8 * 255)
+        self.grey_mixed = np.where(opacity == 255, self.grey, lighter).astype(np.uint8)
 
     def shown(self):
         def planes(picture):
@@ -228,9 +233,13 @@ def main():
     photos.colours()
     photos.inks()
     photos.kinds()
-    text = json.dumps({"shows": photos.shown(), "files": photos.files})
+    Image.merge("LAB", [Image.fromarray(photos.grey)] * 3).save(folder / "lab.tif")
+    Image.fromarray(photos.scene).convert("YCbCr").save(folder / "ycbcr.tif")
+    refused = {"lab.tif": "CIE L*a*b*, neither grey nor RGB", "ycbcr.tif": "YCbCr, neither grey nor RGB"}
+    text = json.dumps({"shows": photos.shown(), "files": photos.files, "refused": refused})
     (folder / "expected.json").write_text(text + "\n")
-    print(folder, len(photos.files), "pictures,", sum(file.stat().st_size for file in folder.iterdir()), "bytes")
+    print(folder, len(photos.files), "pictures,", sum(file.stat().st_size for file in folder.iterdir()),
+          "bytes")
 
 
 if __name__ == "__main__":

@@ -335,6 +335,22 @@ std::optional<ValueUnits> MeasuredImages::units() const {
   return range_ ? units_of(*range_) : std::nullopt;
 }
 
+/// Whether y of pictures lies on [0, 1] but for noise, which has to be small for that to say anything.
+bool MeasuredImages::looks_positive() const {
+  constexpr double most_noise = 0.1, deviations = 5;
+  const double sigma = operators_.problem().given_sigma(), margin = deviations * sigma;
+  if (sigma > most_noise) return false;
+  bool any = false, positive = true;
+  look_at_some(images(), [&](std::int64_t k) {
+    if (!positive || !forward(k, file_.channels())->measures_image()) return;
+    for (const float value : file_.measurement(row(k)).values) {
+      any = any || value > margin;
+      positive = positive && !(value < -margin || value > 1 + margin);  // NaN beside smaller images
+    }
+  });
+  return any && positive;
+}
+
 std::vector<std::string> MeasuredImages::warnings() const {
   std::vector<std::string> warnings;
   if (file_.has_levels() && !range_) {
@@ -342,6 +358,12 @@ std::vector<std::string> MeasuredImages::warnings() const {
         formatted("{}: y is uint8, and is taken for the numbers 0 ... 255, not for values on [-1, 1]; "
                   "input.range = 0,255 makes 0 black and 255 white",
                   file_.path()));
+  }
+  if (!range_ && !file_.has_levels() && looks_positive()) {
+    warnings.push_back(formatted(
+        "{}: all of y that was looked at lies on [0, 1], where -1 is black; input.range = 0,1 makes 0 "
+        "black, input.range = -1,1 says that it is meant",
+        file_.path()));
   }
   if (range_ && file_sigma_ && *range_ != ValueRange()) {
     warnings.push_back(formatted(

@@ -160,6 +160,7 @@ class MeasuredImages final : public Problems {
   ImageProblem read(std::int64_t k, std::int64_t channels) const override;
 
  private:
+  bool looks_positive() const;
   at::Tensor measurement(std::int64_t k, const ForwardOperator& forward, const ImageShape& shape) const;
   at::Tensor truth(std::int64_t k, const ImageShape& shape) const;
 

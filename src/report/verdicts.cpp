@@ -92,20 +92,23 @@ std::optional<Verdict> wrong_scale(const JudgedRun& run) {
     if (image.loudness > Limits::kLoudness) loud.push_back(image.loudness);
   if (!loud.empty()) {
     const double value = *mean_of(loud).value();
-    return Verdict{.severity = Severity::serious,
-                   .value = value,
-                   .text = formatted("the measurements of {} of {} images are {} times as large as those of "
-                                     "an image on [-1, 1]",
-                                     loud.size(), run.images.size(), rounded(value)),
-                   .advice = "bring the data to [-1, 1], 8 bits by v / 127.5 - 1"};
+    return Verdict{
+        .severity = Severity::serious,
+        .value = value,
+        .text = formatted("the measurements of {} of {} images are {} times as large as those of "
+                          "an image on [-1, 1]",
+                          loud.size(), run.images.size(), rounded(value)),
+        .advice = "bring the data to [-1, 1]; of 8 bits input.range = 0,255 does it, v / 127.5 - 1"};
   }
   if (!looks_like_unit_range(run)) return std::nullopt;
   double smallest = run.images.front().smallest;
   for (const JudgedImage& image : run.images) smallest = std::min(smallest, image.smallest);
-  return Verdict{.severity = Severity::serious,
-                 .value = smallest,
-                 .text = "the data look as if they were on [0, 1]: images are on [-1, 1] here, black is -1",
-                 .advice = "bring the data to [-1, 1] by 2 v - 1, and the noise level to 2 sigma"};
+  return Verdict{
+      .severity = Severity::serious,
+      .value = smallest,
+      .text = "the data look as if they were on [0, 1]: images are on [-1, 1] here, black is -1",
+      .advice =
+          "set input.range = 0,1, which brings them to [-1, 1] by 2 v - 1, and problem.sigma to 2 sigma"};
 }
 
 std::optional<Verdict> residual_large(const JudgedRun& run) {

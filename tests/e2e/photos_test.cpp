@@ -1,7 +1,10 @@
 // Files as people have them, by the commands that people give: what is read, what is said of the rest, and
 // what comes out again.
+#include <algorithm>
 #include <fstream>
 #include <set>
+
+#include <nlohmann/json.hpp>
 
 #include <dwgf/data/picture.hpp>
 
@@ -61,7 +64,7 @@ TEST(Photos, FortyOfThemAreRestoredOrSaidAndCounted) {
   const Finished exported = run(0, {"export", folder / "r.h5", "--to", folder / "out", "--what", "mean"});
   expect_code(exported, 0);
   const std::set<std::string> names = names_in(folder / "out");
-  EXPECT_EQ(names.size(), 36u + 1);
+  EXPECT_EQ(names.size(), good + 1);
   for (const char* part : {"_日本.mean.png", "_ünïcode_é.mean.png", "_emoji🙂.mean.png", "_xxxxxxxxxx"})
     EXPECT_TRUE(std::any_of(names.begin(), names.end(), [&](const auto& name) {
       return contains(name, part);
@@ -145,6 +148,48 @@ TEST(Photos, OfADoubtfulRangeAreSaidBeforeAnythingIsDone) {
   said(photos / "twelve-bits.png", {}, "input.range = 0,4095");
   said(photos / "animated.png", {}, "is animated");
   said(photos / "damaged-profile.png", {}, "colour profile is damaged");
+}
+
+/// A short job with the built-in grey prior from measurements of 8 x 8 pixels that h5py wrote.
+Arguments of_others(const std::string& name, const fs::path& out, const Arguments& more = {}) {
+  return Arguments{"restore",
+                   "--input.data",
+                   DWGF_TEST_DATA "/measurements/" + name,
+                   "--flow.preset",
+                   "fast",
+                   "--flow.grid",
+                   "3",
+                   "--flow.particles",
+                   "1",
+                   "--store.out",
+                   out} +
+         more;
+}
+
+TEST(Photos, MeasurementsOfOthersAreTakenAsTheyAreMeantOrSaid) {
+  const fs::path folder = new_folder("of-others");
+  const auto said = [&](const std::string& name) {
+    const Finished finished = run(0, of_others(name, folder / "x.h5", {"--dry-run"}));
+    expect_code(finished, 0);
+    return finished.err;
+  };
+  EXPECT_TRUE(contains(said("levels.h5"), "input.range = 0,255")) << "uint8 is numbers up to 255";
+  EXPECT_TRUE(contains(said("positive.h5"), "input.range = 0,1"));
+  expect_refused(run(0, of_others("no-level.h5", folder / "x.h5")), 65,
+                 {"sigma", "problem.sigma = estimate"});
+  const Finished axis = run(0, of_others("no-axis.h5", folder / "axis.h5"));
+  EXPECT_TRUE(contains(axis.err, "reshape y to [n, 2, 1, 8, 8]")) << axis.err;
+
+  expect_code(run(0, of_others("complex.h5", folder / "r.h5")), 0);
+  const ResultsFile results = ResultsFile::open_for_reading(folder / "r.h5");
+  EXPECT_EQ(results.read_floats("/problem/sigma", 0), std::vector<float>{0.05f});
+  EXPECT_EQ(results.read_floats("/problem/sigma", 1), std::vector<float>{0.1f});
+  EXPECT_EQ(results.layout().attributes.at("unit"), "HU");
+  expect_code(run(0, {"export", folder / "r.h5", "--to", folder / "out", "--format", "npy"}), 0);
+  const NpyFile mean(folder / "out/000000_complex.mean.npy");
+  const std::vector<float> units = mean.read(0, mean.size()),
+                           stored = results.read_floats("/posterior/mean", 0);
+  for (std::size_t k = 0; k < units.size(); ++k) ASSERT_NEAR(units[k], 1000 * stored[k] + 24, 1e-3) << k;
 }
 
 class Exported : public FinishedJob {};

@@ -194,6 +194,19 @@ TEST_F(ProblemsTest, ComplexMeasurementsHaveALevelAnImage) {
   EXPECT_EQ(open_problems(own, self_)->read(1, 1).sigma, 0.3);
 }
 
+TEST_F(ProblemsTest, AMeasurementWithoutAnAxisSaysWhichToAdd) {
+  Settings settings =
+      parse_settings(*find_command("restore"), {"--input.data", DWGF_TEST_DATA "/measurements/no-axis.h5"});
+  const auto problems = open_problems(settings, self_);
+  try {
+    problems->read(0, 1);
+    FAIL() << "it was read";
+  } catch (const DataError& error) {
+    EXPECT_NE(std::string(error.what()).find("reshape y to [n, 2, 1, 8, 8]"), std::string::npos)
+        << error.what();
+  }
+}
+
 TEST_F(ProblemsTest, DataThatLookMeantOtherwiseAreSaid) {
   const auto warnings = [&](const std::vector<std::string>& arguments) {
     Settings settings = parse_settings(*find_command("restore"), arguments);
@@ -207,6 +220,10 @@ TEST_F(ProblemsTest, DataThatLookMeantOtherwiseAreSaid) {
   EXPECT_NE(warnings({"--input.data", photos + "floats.tif"}).find("input.range = 0,1"), std::string::npos);
   EXPECT_EQ(warnings({"--input.data", photos + "floats.tif", "--input.range", "0,1"}), "");
   EXPECT_EQ(warnings({"--input.data", path("x.npy")}), "");
+  EXPECT_EQ(warnings({"--input.data", DWGF_TEST_DATA "/measurements/fixed-texts.h5"}), "");
+  const std::string positive = DWGF_TEST_DATA "/measurements/positive.h5";
+  EXPECT_NE(warnings({"--input.data", positive}).find("input.range = 0,1"), std::string::npos);
+  EXPECT_EQ(warnings({"--input.data", positive, "--input.range", "-1,1"}), "");
   EXPECT_NE(warnings({"--input.data", photos + "twelve-bits.png"}).find("input.range = 0,4095"),
             std::string::npos);
   EXPECT_NE(warnings({"--input.data", photos + "animated.png"}).find("is animated"), std::string::npos);

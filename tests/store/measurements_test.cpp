@@ -135,6 +135,12 @@ TEST(Measurements, MayBeComplexWithALevelAnImageAndUnits) {
   EXPECT_TRUE(MeasurementsFile(DWGF_TEST_DATA "/measurements/levels.h5").has_levels());
 }
 
+TEST(Measurements, OfALevelThatIsATextSayWhatToSet) {
+  const std::string text =
+      message_of<DataError>([] { MeasurementsFile(DWGF_TEST_DATA "/measurements/no-level.h5"); });
+  EXPECT_NE(text.find("problem.sigma = estimate"), std::string::npos) << text;
+}
+
 TEST(Measurements, AreNotWhatIsNoHdf5FileOrHasNoMark) {
   EXPECT_FALSE(is_measurements_file(DWGF_TEST_DATA));
   EXPECT_FALSE(is_measurements_file(DWGF_TEST_DATA "/operators/operators.json"));

@@ -1,6 +1,8 @@
 // Pictures as people have them: turned, of other colours, clear, of few bits, several in a file
 // (tools/make_photo_golden.py). Every file shows one of a few scenes, which are known exactly.
+#include <filesystem>
 #include <fstream>
+#include <iterator>
 
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
@@ -11,6 +13,7 @@
 #include "data/images.hpp"
 #include "data/png.hpp"
 #include "data/tiff_writer.hpp"
+#include "mutation.hpp"
 #include "temporary_directory.hpp"
 
 namespace dwgf {
@@ -79,6 +82,14 @@ TEST(Photos, AreUprightAndInTheirColours) {
   }
 }
 
+TEST(Photos, OfOtherColoursAreRefusedByName) {
+  if (!on_one_rank()) GTEST_SKIP() << "once is enough";
+  for (const auto& [name, words] : golden()["refused"].items()) {
+    const std::string text = message_of<DataError>([&, path = folder + name] { read_picture(path); });
+    EXPECT_NE(text.find(words.get<std::string>()), std::string::npos) << text;
+  }
+}
+
 TEST(Photos, OfFewBitsAreNoted) {
   if (!on_one_rank()) GTEST_SKIP() << "once is enough";
   const ImagePixels dark = read_picture(folder + "twelve-bits.png");
@@ -108,6 +119,32 @@ TEST(Photos, OfSrgbKeepTheirBits) {
       ASSERT_EQ(pixels.values[k % 3 * 96 + k / 3], static_cast<float>(stored.samples[k] / 127.5 - 1.0))
           << name;
   }
+}
+
+TEST(Photos, DamagedAreReadOrRefusedAndNothingElse) {
+  if (!on_one_rank()) GTEST_SKIP() << "once is enough";
+  Mutator mutator(19);
+  std::size_t refused = 0, read = 0;
+  for (const auto& [name, file] : golden()["files"].items()) {
+    std::ifstream in(folder + name, std::ios::binary);
+    const std::string whole{std::istreambuf_iterator<char>(in), {}},
+        path = temporary("damaged" + std::filesystem::path(name).extension().string());
+    for (int times = 0; times < 20; ++times) {
+      std::string content = whole;
+      mutator.change(content);
+      write_content(path, content);
+      try {
+        const ImagePixels pixels = read_picture(path, choices_for(file));
+        EXPECT_EQ(pixels.values.size(),
+                  static_cast<std::size_t>(pixels.channels * pixels.height * pixels.width));
+        ++read;
+      } catch (const DataError&) {
+        ++refused;
+      }
+    }
+  }
+  EXPECT_GT(refused, 50u);
+  EXPECT_GT(read, 50u);
 }
 
 TEST(Photos, WrittenAsPngSayThatTheyAreSrgb) {

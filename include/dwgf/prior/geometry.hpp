@@ -28,7 +28,7 @@ struct PriorGeometry {
   std::int64_t largest = 0;          ///< of h and of w; 0: any size
   /// Side of the latents that the denoiser was trained on; 0: not known. Any size is computed.
   std::int64_t trained = 0;
-  std::optional<Canvas> only = {};   ///< the one size a prior is defined for; `factor` then means nothing
+  std::optional<Canvas> only = {};  ///< the one size a prior is defined for; `factor` then means nothing
 
   /// The canvas of an image: height and width rounded up to multiples of factor * patch, or `only`. Throws
   /// DataError for an image without pixels, for one of another size than `only`, and for one whose latent

@@ -88,7 +88,8 @@ void require_guidable(const Conditioned& job, bool reads_prompts) {
   }
   if (job.guidance == 1.0 || job.is_told_guidance || reads_prompts) return;
   throw UsageError(
-      "prior.guidance = {} goes from a negative prompt to a prompt, and there is no text encoder to read them "
+      "prior.guidance = {} goes from a negative prompt to a prompt, and there is no text encoder to read "
+      "them "
       "with (or an embedding was given in place of a prompt); set it to 1, or fetch the text encoder and its "
       "tokenizer",
       job.guidance);
