@@ -61,7 +61,7 @@ enum class DecoderMemory { automatic, plain, recompute, tiled };
 struct PriorInput {
   std::string path = "builtin:fashion";
   std::string prompt;
-  double guidance = 1.0;                    ///< from the negative prompt towards the prompt; 1: none
+  double guidance = 1.0;  ///< from the negative prompt towards the prompt; 1: none
   std::string negative_prompt;
   std::string context;                      ///< a .npy in place of a prompt
   std::optional<Precision> unet_precision;  ///< nothing: that of the flow
@@ -181,6 +181,7 @@ struct PriorsInput {
 
 /// What both `evaluate` and `report` measure with.
 struct JudgeInput {
+  std::string truth;          ///< images, or empty: what the results carry
   std::string decoder_error;  ///< a number, images to measure it on, `none`, or empty
   std::string lpips;          ///< weights, or empty
 };

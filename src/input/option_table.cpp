@@ -620,6 +620,10 @@ Options judge_options() {
   const Section<Input, JudgeInput> judge("", [](Input& input) -> JudgeInput& { return input.judge; });
   return {
       layout(judge.text(
+          "truth", &JudgeInput::truth,
+          "the clean images, where the results carry none, or in place of theirs: a folder, a .npy, "
+          "FILE.h5:/dataset or a measurements file with a truth; matched by name or row, else by order")),
+      layout(judge.text(
           "decoder-error", &JudgeInput::decoder_error,
           "the autoencoder's own error, added to the particles' spread where intervals are compared with the "
           "truth: a standard deviation on the [-1, 1] scale, or images to measure it on, such as training "

@@ -6,6 +6,7 @@
 #include <ATen/ATen.h>
 
 #include <dwgf/base/error.hpp>
+#include <dwgf/base/random.hpp>
 #include <dwgf/base/text.hpp>
 
 #include "data/images.hpp"
@@ -24,34 +25,56 @@ at::Tensor on_canvas(const at::Tensor& image, const PriorGeometry& geometry) {
                                {0, canvas.width - image.size(2), 0, canvas.height - image.size(1)});
 }
 
-double measured_on(const std::string& data, const JobInput& job, std::int64_t most) {
+DecoderError measured_on(const std::string& data, const JobInput& job, std::int64_t most) {
   const std::unique_ptr<ImageSource> source = open_images(data);
   const std::unique_ptr<Prior> prior = build_prior(job);
   const auto all = static_cast<std::int64_t>(source->entries().size());
   const std::int64_t count = std::min(all, most);
+  DecoderError error;
   double sum = 0.0;
   std::int64_t pixels = 0;
   for (std::int64_t k = 0; k < count; ++k) {
-    const at::Tensor image = as_tensor(source->read(k * all / count, prior->geometry.image_channels));
-    const at::Tensor shown =
-        prior->codec->decode(prior->codec->encode(on_canvas(image, prior->geometry).to(prior->options)).mean)
-            .squeeze(0)
-            .narrow(1, 0, image.size(1))
-            .narrow(2, 0, image.size(2))
-            .to(at::kCPU, at::kDouble);  // [C, H, W]
+    at::Tensor image;
+    try {
+      image = as_tensor(source->read(k * all / count, prior->geometry.image_channels));
+    } catch (const DataError& reason) {
+      error.unread.push_back(reason.what());
+      continue;
+    }
     const at::Tensor x = image.to(at::kDouble);
-    const at::Tensor error = (shown.clamp(-1, 1) - x).masked_select(x.abs() < Coverage::kClippedFrom);
-    sum += error.square().sum().item<double>();
-    pixels += error.numel();
+    const at::Tensor away =
+        (autoencoded(*prior, image).clamp(-1, 1) - x).masked_select(x.abs() < Coverage::kClippedFrom);
+    sum += away.square().sum().item<double>();
+    pixels += away.numel();
+    ++error.images;
+    error.contents.push_back(content_of(image));
   }
+  if (error.images == 0 && !error.unread.empty())
+    throw DataError("--decoder-error: no image in '{}' can be read; the first: {}", data,
+                    error.unread.front());
   if (pixels == 0)
     throw DataError("--decoder-error: the images in '{}' have no pixel with |x| < 0.99 to measure on", data);
-  return std::sqrt(sum / static_cast<double>(pixels));
+  error.value = std::sqrt(sum / static_cast<double>(pixels));
+  return error;
 }
 
 }  // namespace
 
-double decoder_error(const std::string& value, const JobInput& job, std::int64_t images) {
+at::Tensor autoencoded(const Prior& prior, const at::Tensor& image) {
+  return prior.codec->decode(prior.codec->encode(on_canvas(image, prior.geometry).to(prior.options)).mean)
+      .squeeze(0)
+      .narrow(1, 0, image.size(1))
+      .narrow(2, 0, image.size(2))
+      .to(at::kCPU, at::kDouble);
+}
+
+std::uint64_t content_of(const at::Tensor& image) {
+  const at::Tensor pixels = image.to(at::kCPU, at::kFloat).contiguous();
+  return fnv1a({reinterpret_cast<const char*>(pixels.data_ptr<float>()),
+                static_cast<std::size_t>(pixels.numel()) * sizeof(float)});
+}
+
+DecoderError decoder_error(const std::string& value, const JobInput& job, std::int64_t images) {
   const std::optional<double> number = parse_double(value);
   if (!number) return measured_on(value, job, images);
   if (*number < 0 || *number > 2)
@@ -59,7 +82,7 @@ double decoder_error(const std::string& value, const JobInput& job, std::int64_t
         "--decoder-error = {}; allowed: a standard deviation of 0 ... 2 on the [-1, 1] scale, or images to "
         "measure it on",
         value);
-  return *number;
+  return {.value = *number};
 }
 
 }  // namespace dwgf

@@ -1,5 +1,6 @@
 #include "job/image_writer.hpp"
 
+#include <limits>
 #include <map>
 
 #include <ATen/ATen.h>
@@ -7,6 +8,7 @@
 #include <dwgf/flow/fixed_point.hpp>
 
 #include "flow/diverged.hpp"
+#include "job/decoder_error.hpp"
 #include "job/posterior_products.hpp"
 #include "job/tensors.hpp"
 #include "posterior/stein.hpp"
@@ -94,8 +96,9 @@ class ImageWriting {
     if (!layout_.find(schema::kKsd.path)) return;
     const Problem problem{prior_, *image_.forward, image_.y, image_.shape,
                           layout_.images[static_cast<std::size_t>(row_)].id};
-    values_[schema::kKsd.path] =
-        at::scalar_tensor(stein_discrepancy(problem, solution_.state, image_.sigma, group_), at::kDouble);
+    const SteinDiscrepancy stein = stein_discrepancy(problem, solution_.state, image_.sigma, group_);
+    values_[schema::kKsd.path] = at::scalar_tensor(stein.value, at::kDouble);
+    values_[schema::kKsdP.path] = at::scalar_tensor(stein.p, at::kDouble);
   }
 
   /// The parts of all ranks, in rank order, which is particle order.
@@ -146,6 +149,23 @@ class ImageWriting {
     checksum.append(bytes);
   }
 
+  /// Chi-squared that is left of y by what the autoencoder makes of the truth, where it is not known of the
+  /// operator's trivial inverse; NaN where there is neither. The inverse of what is no image (Fourier
+  /// samples, projections) has artefacts that no autoencoder has to keep, and says nothing.
+  double autoencoder_chi_squared() const {
+    at::Tensor x = image_.truth;
+    if (!x.defined() && image_.forward->measures_image())
+      if (const at::Tensor inverse = image_.forward->trivial_inverse(image_.y.unsqueeze(0), image_.sigma);
+          inverse.defined())
+        x = inverse.squeeze(0);
+    const double expected =
+        static_cast<double>(image_.forward->observed_count()) * image_.sigma * image_.sigma;
+    if (!x.defined() || !(expected > 0)) return std::numeric_limits<double>::quiet_NaN();
+    const at::Tensor shown = autoencoded(prior_, x.clamp(-1, 1)).to(at::kFloat);
+    const at::Tensor residual = image_.forward->apply(shown.unsqueeze(0).contiguous()).squeeze(0) - image_.y;
+    return residual.to(at::kDouble).square().sum().item<double>() / expected;
+  }
+
   /// Those that the file has no dataset for are not written.
   void set_values(const std::vector<RankPart>& parts, const ImageTiming& timing) {
     const std::vector<std::int64_t> shape{image_.shape.channels, image_.shape.height, image_.shape.width};
@@ -153,6 +173,8 @@ class ImageWriting {
     values_[schema::kPosteriorStd.path] = moments_.variance().sqrt().view(shape);
     values_[schema::kMeasurement.path] = image_.y;
     values_[schema::kTruth.path] = image_.truth;
+    if (layout_.find(schema::kAutoencoder.path))
+      values_[schema::kAutoencoder.path] = at::scalar_tensor(autoencoder_chi_squared(), at::kDouble);
     values_[schema::kSigma.path] = at::scalar_tensor(image_.sigma, at::kFloat);
     for (const auto& [name, array] : image_.arrays) values_[schema::kProblemArray.named(name)] = array;
     values_[schema::kTimingCompute.path] =

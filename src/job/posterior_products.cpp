@@ -12,6 +12,7 @@
 
 #include "posterior/across_particles.hpp"
 #include "posterior/calibration.hpp"
+#include "posterior/ranks.hpp"
 #include "store/schema.hpp"
 
 namespace dwgf {
@@ -19,7 +20,7 @@ namespace dwgf {
 namespace {
 
 /// The quantities of a pixel beside its quantiles.
-enum Score : std::size_t { diversity, crps, scores };
+enum Score : std::size_t { diversity, crps, rank_lower, rank_upper, scores };
 
 at::Tensor scalar(double value) {
   return at::scalar_tensor(value, at::kDouble);
@@ -53,14 +54,21 @@ std::vector<DatasetLayout> posterior_datasets(const JobInput& job, const schema:
   for (const double p : job.store.quantiles)
     datasets.push_back(extents.layout(schema::kQuantile, quantile_name(p)));
   datasets.push_back(extents.layout(schema::kDiversity));
-  if (has_truth) datasets.push_back(extents.layout(schema::kCrps));
+  if (has_truth) {
+    datasets.push_back(extents.layout(schema::kCrps));
+    datasets.push_back(extents.layout(schema::kRanks));
+  }
   const bool gaussian = job.problem.has_gaussian_likelihood();
-  if (gaussian) datasets.push_back(extents.layout(schema::kChiSquared));
+  if (gaussian) {
+    datasets.push_back(extents.layout(schema::kChiSquared));
+    datasets.push_back(extents.layout(schema::kAutoencoder));
+  }
   if (job.store.ksd) {
     if (!gaussian)
       throw UsageError(
           "store.ksd = yes needs Gaussian noise with problem.sigma above 0, whose likelihood has a score");
     datasets.push_back(extents.layout(schema::kKsd));
+    datasets.push_back(extents.layout(schema::kKsdP));
   }
   return datasets;
 }
@@ -108,7 +116,12 @@ at::Tensor PosteriorProducts::reduce(Collective& group) {
     std::sort(particles.begin(), particles.end());
     for (std::size_t k = 0; k < quantiles; ++k) out[k] = ensemble_quantile(particles, probabilities_[k]);
     out[quantiles + diversity] = mean_pair_difference(particles);
-    if (true_value) out[quantiles + crps] = ensemble_crps(particles, true_value[first_ + pixel]);
+    if (!true_value) return;
+    const double truth_here = true_value[first_ + pixel];
+    out[quantiles + crps] = ensemble_crps(particles, truth_here);
+    const RankSpan rank = rank_of(particles, truth_here);
+    out[quantiles + rank_lower] = rank.lower;
+    out[quantiles + rank_upper] = rank.upper;
   };
 
   at::Tensor all = at::empty({static_cast<std::int64_t>(quantiles + scores), pixels_}, at::kDouble);
@@ -122,6 +135,16 @@ at::Tensor PosteriorProducts::reduce(Collective& group) {
                                        reduction));
   }
   return all;
+}
+
+at::Tensor PosteriorProducts::ranks(const at::Tensor& scores_of_pixels) const {
+  const at::Tensor lower = scores_of_pixels[rank_lower].contiguous(),
+                   upper = scores_of_pixels[rank_upper].contiguous();
+  RankHistogram histogram(wanted_.find(schema::kRanks.path)->row_shape.front());
+  for (std::int64_t k = 0; k < lower.numel(); ++k)
+    histogram.add({lower.data_ptr<double>()[k], upper.data_ptr<double>()[k]});
+  const std::vector<double> shares = histogram.shares();
+  return at::tensor(at::ArrayRef<double>(shares), at::kDouble);
 }
 
 at::Tensor PosteriorProducts::chi_squared(Collective& group) const {
@@ -148,6 +171,7 @@ std::map<std::string, at::Tensor> PosteriorProducts::finish(Collective& group) {
       products[schema::kDiversity.path] = scalar(mean_of(all[quantiles + diversity]));
     if (wanted_.find(schema::kCrps.path))
       products[schema::kCrps.path] = scalar(mean_of(all[quantiles + crps]));
+    if (wanted_.find(schema::kRanks.path)) products[schema::kRanks.path] = ranks(all.slice(0, quantiles));
   }
   if (wanted_.find(schema::kChiSquared.path)) products[schema::kChiSquared.path] = chi_squared(group);
   return products;

@@ -1,6 +1,6 @@
 /// What is kept of an image's particles beside their mean and standard deviation (schema.hpp: quantiles,
-/// diversity, CRPS, chi-squared, KSD), computed by all ranks of a group without any of them holding all
-/// particles.
+/// diversity, CRPS, ranks, chi-squared, KSD), computed by all ranks of a group without any of them holding
+/// all particles.
 #pragma once
 
 #include <functional>
@@ -54,6 +54,8 @@ class PosteriorProducts {
  private:
   void keep(std::size_t batch, const at::Tensor& x);
   at::Tensor reduce(Collective& group);
+  /// Of [scores, C H W].
+  at::Tensor ranks(const at::Tensor& scores_of_pixels) const;
   at::Tensor chi_squared(Collective& group) const;
 
   const ResultsLayout& wanted_;

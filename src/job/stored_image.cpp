@@ -11,6 +11,7 @@
 #include "job/build.hpp"
 #include "job/posterior_products.hpp"
 #include "job/tensors.hpp"
+#include "job/truth_images.hpp"
 #include "operators/operator_arrays.hpp"
 #include "store/schema.hpp"
 
@@ -119,6 +120,12 @@ std::string StoredImages::baseline_name() const {
   return {};
 }
 
+void StoredImages::take_truth(const std::string& data) {
+  if (data.empty()) return;
+  truth_ = std::make_unique<TruthImages>(data, file_.layout().images,
+                                         file_.layout().find(schema::kPosteriorMean.path)->row_shape[0]);
+}
+
 std::vector<double> StoredImages::quantiles() const {
   std::vector<double> probabilities;
   for (const DatasetLayout& dataset : file_.layout().datasets) {
@@ -199,6 +206,18 @@ StoredImage StoredImages::read(std::int64_t row, Estimates estimates) {
   image.diversity = scalar(schema::kDiversity.path, row);
   image.chi_squared = scalar(schema::kChiSquared.path, row);
   image.ksd = scalar(schema::kKsd.path, row);
+  image.ksd_p = scalar(schema::kKsdP.path, row);
+  image.autoencoder = scalar(schema::kAutoencoder.path, row);
+  if (file_.layout().find(schema::kRanks.path)) {
+    const std::vector<float> ranks = file_.read_floats(schema::kRanks.path, row);
+    image.ranks.assign(ranks.begin(), ranks.end());
+  }
+  if (truth_) {
+    if (!image.truth.defined()) image.autoencoder.reset();  // it was fed the baseline
+    image.truth = truth_->read(row);
+    image.crps.reset();
+    image.ranks.clear();
+  }
   image.seconds = file_.seconds(row);
 
   const auto forward = forward_for(row);

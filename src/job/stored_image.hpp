@@ -32,14 +32,17 @@ struct StoredImage {
   at::Tensor linear_mmse;                  ///< for linear operators and priors that carry image statistics
   at::Tensor linear_mmse_std;              ///< of each pixel, by the same Gaussian
   std::map<double, at::Tensor> quantiles;  ///< by their probability
-  std::optional<double> crps, diversity, chi_squared, ksd, seconds;  ///< posterior_products.hpp
-  double sigma = 0.0;                                                ///< of the noise, given or estimated
+  std::optional<double> crps, diversity, chi_squared, ksd, ksd_p, autoencoder, seconds;  ///< schema.hpp
+  std::vector<double> ranks;  ///< shares of pixels by the truth's rank; empty where not stored
+  double sigma = 0.0;         ///< of the noise, given or estimated
   bool gaussian_noise = false;
   std::shared_ptr<const ForwardOperator> forward;
 };
 
 /// Which estimates beside the posterior are made. A linear MMSE estimate may take a second an image.
 enum class Estimates { all, trivial };
+
+class TruthImages;
 
 class StoredImages {
  public:
@@ -51,6 +54,10 @@ class StoredImages {
   std::int64_t count() const { return static_cast<std::int64_t>(file_.layout().images.size()); }
   const Settings& job() const { return job_; }
   const JobInput& input() const { return job_.as<JobInput>(); }
+  /// What `read` gives for the truth from now on, without the numbers that go with the stored one; nothing
+  /// for an empty `data`. Throws what TruthImages throws.
+  void take_truth(const std::string& data);
+
   /// The name of the baseline, empty where there is none.
   std::string baseline_name() const;
 
@@ -80,6 +87,7 @@ class StoredImages {
   ResultsFile file_;
   Settings job_;
   std::optional<GaussianImages> statistics_;
+  std::unique_ptr<const TruthImages> truth_;  // in place of the stored one
   /// By height and width, where all images of one size share theirs.
   mutable std::map<std::pair<std::uint32_t, std::uint32_t>, std::shared_ptr<const ForwardOperator>> forwards_;
   std::optional<LinearMmse> linear_mmse_;  // kept while the operator stays the same

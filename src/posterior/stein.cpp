@@ -10,6 +10,7 @@
 
 #include "base/precondition.hpp"
 #include "flow/tensor_bytes.hpp"
+#include "posterior/resampling.hpp"
 
 namespace dwgf {
 
@@ -17,6 +18,7 @@ namespace {
 
 /// Pairs are made in blocks of at most so many values, whatever the layout.
 constexpr std::int64_t kLargestBlock = std::int64_t{1} << 22;
+constexpr std::int64_t kResamples = 499;
 
 /// s(z) of one micro-batch, [M, c, h, w].
 at::Tensor posterior_score(const Problem& problem, const DataTerm& data_term, double sigma,
@@ -37,11 +39,12 @@ double mean_squared_distance(const FlowState& state, Collective& group) {
   return 2.0 * moments.variance().sum().item<double>();
 }
 
-/// The sum of u(z^i, z^j) over j != i. `all` holds z and s of all particles, [N, 2, d].
-double row_sum(const at::Tensor& all, std::int64_t i, double h2) {
+/// The sums over j != i of u(z^i, z^j) w_j for every column of `signs` [N, columns]: float64 [columns]. `all`
+/// holds z and s of all particles, [N, 2, d].
+at::Tensor row_sums(const at::Tensor& all, std::int64_t i, double h2, const at::Tensor& signs) {
   const std::int64_t n = all.size(0), d = all.size(2), rows = std::max<std::int64_t>(1, kLargestBlock / d);
   const at::Tensor z = all[i][0], s = all[i][1];  // [d]
-  double sum = 0.0;
+  at::Tensor u = at::empty({n}, at::kDouble);
   for (std::int64_t first = 0; first < n; first += rows) {
     const at::Tensor others = all.slice(0, first, std::min(n, first + rows));
     const at::Tensor z_j = others.select(1, 0), s_j = others.select(1, 1);  // [rows, d]
@@ -49,21 +52,25 @@ double row_sum(const at::Tensor& all, std::int64_t i, double h2) {
     const at::Tensor r2 = apart.square().sum(1) / h2;                       // [rows]
     const at::Tensor k = (1.0 + r2).rsqrt();                                // [rows]
     const at::Tensor k3 = k * k * k / h2;                                   // [rows]
-    const at::Tensor u = (s_j * s).sum(1) * k + ((s - s_j) * apart).sum(1) * k3 +
-                         k3 * static_cast<double>(d) - 3.0 * r2 * k3 * k * k;  // [rows]
-    for (std::int64_t j = 0; j < u.size(0); ++j)
-      if (first + j != i) sum += u[j].item<double>();
+    u.slice(0, first, first + others.size(0))
+        .copy_((s_j * s).sum(1) * k + ((s - s_j) * apart).sum(1) * k3 + k3 * static_cast<double>(d) -
+               3.0 * r2 * k3 * k * k);
   }
-  return sum;
+  u[i].zero_();
+  at::Tensor sums = at::zeros({signs.size(1)}, at::kDouble);
+  for (std::int64_t j = 0; j < n; ++j) sums.add_(signs[j] * u[j]);  // in particle order
+  return sums;
 }
 
 }  // namespace
 
-double stein_discrepancy(const Problem& problem, const FlowState& state, double sigma, Collective& group) {
+SteinDiscrepancy stein_discrepancy(const Problem& problem, const FlowState& state, double sigma,
+                                   Collective& group) {
   precondition(sigma > 0.0, "the noise's sigma > 0");
   const std::int64_t n = state.share.particles, d = state.latent_elements(),
                      micro_batch = state.share.micro_batch;
-  if (n < 2) return std::numeric_limits<double>::quiet_NaN();
+  constexpr double none = std::numeric_limits<double>::quiet_NaN();
+  if (n < 2) return {none, none};
   const double h2 = mean_squared_distance(state, group);
 
   // The data term alone, at the particles as they are.
@@ -82,14 +89,21 @@ double stein_discrepancy(const Problem& problem, const FlowState& state, double 
   group.all_gather(bytes_of(own), bytes_of(gathered));
   const at::Tensor all = gathered.slice(0, 0, n);  // [N, 2, d]
 
-  std::vector<double> sums(static_cast<std::size_t>(slots)),
-      all_sums(sums.size() * static_cast<std::size_t>(group.size()));
-  for (std::int64_t k = 0; k < state.share.count(); ++k)
-    sums[static_cast<std::size_t>(k)] = row_sum(all, state.share.first_particle() + k, h2);
-  group.all_gather(std::as_bytes(std::span(sums)), std::as_writable_bytes(std::span(all_sums)));
-  double sum = 0.0;
-  for (std::int64_t i = 0; i < n; ++i) sum += all_sums[static_cast<std::size_t>(i)];  // in particle order
-  return sum / (static_cast<double>(n) * static_cast<double>(n - 1) * static_cast<double>(d));
+  // The first column is the discrepancy itself.
+  const at::Tensor signs =
+      at::cat({at::ones({n, 1}, at::kDouble), resampling_signs(n, kResamples, problem.image)}, 1);
+  const at::Tensor own_sums = at::zeros({slots, signs.size(1)}, at::kDouble);
+  for (std::int64_t k = 0; k < state.share.count(); ++k) {
+    const std::int64_t i = state.share.first_particle() + k;
+    own_sums[k].copy_(signs[i] * row_sums(all, i, h2, signs));
+  }
+  const at::Tensor all_sums = at::empty({group.size() * slots, signs.size(1)}, at::kDouble);
+  group.all_gather(bytes_of(own_sums), bytes_of(all_sums));
+  at::Tensor sums = at::zeros({signs.size(1)}, at::kDouble);
+  for (std::int64_t i = 0; i < n; ++i) sums.add_(all_sums[i]);  // in particle order
+  const double pairs = static_cast<double>(n) * static_cast<double>(n - 1) * static_cast<double>(d);
+  const double as_large = sums.slice(0, 1).ge(sums[0]).sum().item<double>();
+  return {sums[0].item<double>() / pairs, (1 + as_large) / (1 + kResamples)};
 }
 
 }  // namespace dwgf

@@ -12,6 +12,11 @@
 ///       the mean of u(z^i, z^j) over pairs i != j,
 ///           divided by d: 0 on average for independent samples of the posterior, above
 ///             it for others; it scatters about 0 and may be negative
+///   scale
+///       a degenerate U-statistic whose distribution for exact samples is that of the mean of
+///           w_i w_j u(z^i, z^j) with independent random signs w, as N grows (a wild bootstrap; Chwialkowski,
+///             Strathmann, Gretton, arXiv 1602.02964); p = (1 + how many of 499 such are as large) / 500: on
+///               (0, 1] evenly for samples of the posterior, near 0 for others
 #pragma once
 
 #include <dwgf/comm/collective.hpp>
@@ -21,9 +26,16 @@
 
 namespace dwgf {
 
+struct SteinDiscrepancy {
+  double value = 0.0;
+  double p = 1.0;
+};
+
 /// Collective over `group`, whose ranks hold the particles of `state`; the same bits on every layout. One
-/// call of the U-Net and of the decoder's gradient a micro-batch; memory 2 N d values. NaN for one particle.
+/// call of the U-Net and of the decoder's gradient a micro-batch; memory 2 N d and 500 N values. NaN for one
+/// particle. The signs are addressed by the image and the particle.
 /// @pre sigma > 0, Gaussian noise
-double stein_discrepancy(const Problem& problem, const FlowState& state, double sigma, Collective& group);
+SteinDiscrepancy stein_discrepancy(const Problem& problem, const FlowState& state, double sigma,
+                                   Collective& group);
 
 }  // namespace dwgf

@@ -7,8 +7,10 @@
 #include <ATen/ATen.h>
 #include <nlohmann/json.hpp>
 
+#include "base/log.hpp"
 #include "comm/throw_on_all.hpp"
 #include "job/decoder_error.hpp"
+#include "posterior/ranks.hpp"
 #include "report/fid.hpp"
 #include "report/verdicts.hpp"
 
@@ -90,7 +92,7 @@ class TablePrinter final : public Printer {
       : evaluator_(evaluator), baseline_(std::move(baseline)), fid_(fid) {}
 
   void summary(const Summary& summary, std::int64_t total, const std::vector<Verdict>& verdicts) override {
-    std::size_t longest = 16;
+    std::size_t longest = 19;
     for (const PosteriorMetric& metric : evaluator_.posterior())
       longest = std::max(longest, metric.title.size());
     longest = std::max(longest, baseline_.size());
@@ -118,6 +120,9 @@ class TablePrinter final : public Printer {
         std::printf("   %s", of_intervals().c_str());
       std::printf("\n");
     }
+    std::printf("%-*s", margin, "ranks even, p-value");
+    cell(summary.evenness(), 10, 3);
+    std::printf("\n");
     std::printf("means over %lld of %lld images +- standard error over images; -: does not apply\n",
                 static_cast<long long>(summary.images()), static_cast<long long>(total));
     if (!verdicts.empty()) std::printf("\nverdicts, the worst first\n%s\n", lines_of(verdicts).c_str());
@@ -193,6 +198,8 @@ class JsonPrinter final : public Printer {
     Json whole = numbers(summary, [](const MeanOverImages& mean) { return mean.value(); });
     whole["fid"] = to_json(fid_);
     whole["standard_errors"] = numbers(summary, [](const MeanOverImages& mean) { return mean.error(); });
+    whole["rank_histogram"] = ranks(summary);
+    whole["rank_evenness_p"] = to_json(summary.evenness());
     const PosteriorContext& context = evaluator_.context();
     whole["interval_level"] = decimal(context.level());
     whole["attainable_level"] =
@@ -221,6 +228,18 @@ class JsonPrinter final : public Printer {
     for (std::size_t m = 0; m < evaluator_.posterior().size(); ++m)
       whole[evaluator_.posterior()[m].name] = to_json(number(summary.posterior(m)));
     return whole;
+  }
+
+  /// Shares of pixels by rank, with their standard errors over images.
+  static Json ranks(const Summary& summary) {
+    const std::vector<MeanOverImages> bins = summary.ranks();
+    if (bins.empty()) return {};
+    Json shares = Json::array(), errors = Json::array();
+    for (const MeanOverImages& bin : bins) {
+      shares.push_back(to_json(bin.value()));
+      errors.push_back(to_json(bin.error()));
+    }
+    return {{"shares", shares}, {"standard_errors", errors}};
   }
 
   /// 0.9 for what differences of decimals make of it, 0.8999999999999999.
@@ -266,10 +285,12 @@ std::unique_ptr<Printer> make_printer(const EvaluateInput& input, const Evaluato
 
 void print_evaluation(const std::string& path, const EvaluateInput& input, const Scores& fid) {
   StoredImages stored(path);
+  stored.take_truth(input.judge.truth);
   const Evaluator evaluator(stored, input.judge);
   const std::unique_ptr<Printer> printer = make_printer(input, evaluator, stored.baseline_name(), fid);
   Summary summary(evaluator.quality().size(), evaluator.posterior().size());
   Judge judge(stored, evaluator.context());
+  std::int64_t own_error = 0;
   for (std::int64_t row = 0; row < stored.count(); ++row) {
     if (stored.file().state(row) != ImageState::committed) continue;
     const StoredImage stored_image = stored.read(row);
@@ -277,7 +298,9 @@ void print_evaluation(const std::string& path, const EvaluateInput& input, const
     printer->image(image);
     summary.add(image);
     judge.add(row, stored_image);
+    own_error += evaluator.measured_error_on(stored_image);
   }
+  if (own_error > 0) log_job(LogLevel::warning, own_error_words(own_error, summary.images()));
   printer->summary(summary, stored.count(), judge.verdicts());
 }
 
@@ -299,11 +322,33 @@ Evaluator::Evaluator(const StoredImages& stored, const JudgeInput& input)
       posterior_(posterior_metrics()),
       context_(posterior_context(stored)) {
   const std::string& error = input.decoder_error;
-  if (!error.empty()) context_.decoder_error = decoder_error(error, stored.input());
+  if (error.empty()) return;
+  const DecoderError measured = decoder_error(error, stored.input());
+  context_.decoder_error = measured.value;
+  error_contents_.insert(measured.contents.begin(), measured.contents.end());
+  if (!measured.unread.empty()) {
+    log_job(
+        LogLevel::warning,
+        formatted("--decoder-error: {} of {} images cannot be read and are left out; the first: {}",
+                  measured.unread.size(), measured.images + static_cast<std::int64_t>(measured.unread.size()),
+                  measured.unread.front()));
+  }
+}
+
+bool Evaluator::measured_error_on(const StoredImage& image) const {
+  return image.truth.defined() && !error_contents_.empty() &&
+         error_contents_.contains(content_of(image.truth));
+}
+
+std::string own_error_words(std::int64_t own, std::int64_t all) {
+  return formatted(
+      "--decoder-error was measured on {} of the {} images that are evaluated: intervals widened by an "
+      "error of their own hold too much; give other images, such as training images",
+      own, all);
 }
 
 ImageEvaluation Evaluator::evaluate(std::int64_t row, const StoredImage& image) const {
-  ImageEvaluation evaluation{row, image.id, image.name, {}, {}};
+  ImageEvaluation evaluation{row, image.id, image.name, {}, {}, ranks_of(image, context_)};
   for (const QualityMetric& metric : quality_) evaluation.quality.push_back(scores(metric, image));
   for (const PosteriorMetric& metric : posterior_)
     evaluation.posterior.push_back(metric.of ? metric.of(image, context_) : std::nullopt);
@@ -323,6 +368,8 @@ void Summary::add(const ImageEvaluation& image) {
   for (std::size_t m = 0; m < posterior_.size(); ++m) {
     if (const auto& value = image.posterior[m]) posterior_[m].add(value->value, value->weight);
   }
+  if (image.ranks.empty()) return;
+  if (ranks_.empty() || ranks_.front().size() == image.ranks.size()) ranks_.push_back(image.ranks);
 }
 
 const MeanOverImages& Summary::quality(std::size_t metric, std::size_t column) const {
@@ -333,11 +380,23 @@ const MeanOverImages& Summary::posterior(std::size_t metric) const {
   return posterior_[metric];
 }
 
+std::vector<MeanOverImages> Summary::ranks() const {
+  if (ranks_.empty()) return {};
+  std::vector<MeanOverImages> bins(ranks_.front().size());
+  for (const std::vector<double>& shares : ranks_)
+    for (std::size_t b = 0; b < shares.size(); ++b) bins[b].add(shares[b]);
+  return bins;
+}
+
+std::optional<double> Summary::evenness() const {
+  return dwgf::evenness(ranks_);
+}
+
 ExitCode evaluate_command(Collective& world, const Settings& settings) {
   const std::string& path = settings.positionals.front();
   const EvaluateInput& input = settings.as<EvaluateInput>();
   const std::string& weights = input.fid;
-  const Scores fid = weights.empty() ? Scores() : frechet_scores(world, path, weights);
+  const Scores fid = weights.empty() ? Scores() : frechet_scores(world, path, input.judge.truth, weights);
   throw_on_all<CollectiveError>(world, [&] {
     if (world.rank() == 0) print_evaluation(path, input, fid);
   });

@@ -24,20 +24,22 @@ std::vector<at::Tensor> estimates(const StoredImage& image) {
 
 }  // namespace
 
-Scores frechet_scores(Collective& world, const std::string& results_path, const std::string& weights_path) {
+Scores frechet_scores(Collective& world, const std::string& results_path, const std::string& truth,
+                      const std::string& weights_path) {
   const int threads = at::get_num_threads();
   at::set_num_threads(1);
-  FeatureSums truth(Inception::kFeatures);
+  FeatureSums reference_sums(Inception::kFeatures);
   std::vector<FeatureSums> of;
   for (std::size_t c = 0; c < Scores::columns().size(); ++c) of.emplace_back(Inception::kFeatures);
   throw_on_all<CollectiveError>(world, [&] {
     const auto inception = load_metric_network<Inception>("fid", weights_path);
     StoredImages stored(results_path);
+    stored.take_truth(truth);
     for (std::int64_t row = world.rank(); row < stored.count(); row += world.size()) {
       if (stored.file().state(row) != ImageState::committed) continue;
       const StoredImage image = stored.read(row);
       if (!image.truth.defined()) continue;
-      truth.add((*inception)(image.truth.unsqueeze(0)));
+      reference_sums.add((*inception)(image.truth.unsqueeze(0)));
       const std::vector<at::Tensor> own = estimates(image);
       for (std::size_t c = 0; c < own.size(); ++c) {
         if (own[c].defined() && own[c].sizes() == image.truth.sizes())
@@ -45,15 +47,15 @@ Scores frechet_scores(Collective& world, const std::string& results_path, const 
       }
     }
   });
-  world.all_reduce_sum(truth.values());
+  world.all_reduce_sum(reference_sums.values());
   for (FeatureSums& sums : of) world.all_reduce_sum(sums.values());
   at::set_num_threads(threads);
 
   Scores scores;
   if (world.rank() != 0) return scores;
-  const FrechetReference reference(truth);
+  const FrechetReference reference(reference_sums);
   for (std::size_t c = 0; c < of.size(); ++c) {
-    if (of[c].count() != truth.count()) continue;
+    if (of[c].count() != reference_sums.count()) continue;
     const double distance = reference.distance(of[c]);
     if (!std::isnan(distance)) scores.*Scores::columns()[c].field = distance;
   }

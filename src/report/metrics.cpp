@@ -9,7 +9,9 @@
 
 #include "metric/lpips.hpp"
 #include "posterior/forecast_scores.hpp"
+#include "posterior/ranks.hpp"
 #include "report/metric_network.hpp"
+#include "store/schema.hpp"
 
 namespace dwgf {
 
@@ -136,6 +138,12 @@ std::optional<Weighted> diversity(const StoredImage& image, const PosteriorConte
   return Weighted{sum / static_cast<double>(sorted.size(0))};
 }
 
+std::optional<Weighted> of_ranks(const StoredImage& image, const PosteriorContext& context,
+                                 double (*number)(std::span<const double>)) {
+  const std::vector<double> shares = ranks_of(image, context);
+  return shares.empty() ? std::nullopt : given(number(shares));
+}
+
 }  // namespace
 
 const std::vector<Scores::Column>& Scores::columns() {
@@ -145,6 +153,17 @@ const std::vector<Scores::Column>& Scores::columns() {
                                               {"mean", "posterior mean", &Scores::mean},
                                               {"particle", "one particle", &Scores::particle}};
   return columns;
+}
+
+std::vector<double> ranks_of(const StoredImage& image, const PosteriorContext& context) {
+  if (context.particles < 2 || !image.ranks.empty())
+    return context.particles < 2 ? std::vector<double>() : image.ranks;
+  if (!image.truth.defined() || !image.particles.defined()) return {};
+  const at::Tensor sorted = sorted_by_pixel(image.particles), truth = as_doubles(image.truth);
+  RankHistogram histogram(std::min(sorted.size(1) + 1, schema::kMostBins));
+  for (std::int64_t k = 0; k < sorted.size(0); ++k)
+    histogram.add(rank_of(pixel_of(sorted, k), truth.data_ptr<double>()[k]));
+  return histogram.shares();
 }
 
 at::Tensor credible_intervals(const StoredImage& image, const PosteriorContext& context) {
@@ -213,6 +232,21 @@ std::vector<PosteriorMetric> posterior_metrics() {
       {"coverage_clipped", "coverage, clipped pixels",
        "the same for the other pixels, at the ends of the scale", 3, clipped_coverage},
       {"interval_width", "interval width", "mean width of the intervals on [-1, 1]", 3, width},
+      {"rank_bias", "rank bias",
+       "the truth's ranks among the particles, -1 to 1: 0 on average for exchangeable ones, above it where "
+       "the "
+       "truth lies above",
+       3,
+       [](const StoredImage& image, const PosteriorContext& context) {
+         return of_ranks(image, context, rank_bias);
+       }},
+      {"rank_dispersion", "rank dispersion",
+       "of these ranks: 0 on average for exchangeable particles, above it for too little spread (up to 2), "
+       "below it for too much",
+       3,
+       [](const StoredImage& image, const PosteriorContext& context) {
+         return of_ranks(image, context, rank_dispersion);
+       }},
       {"chi_squared", "chi-squared of particles",
        "|y - A(x)|^2 / (m sigma^2), mean over particles; 1 on average for exact posterior samples", 3,
        chi_squared_of_particles},
@@ -221,6 +255,16 @@ std::vector<PosteriorMetric> posterior_metrics() {
       {"ksd", "kernel Stein discrepancy",
        "0 on average for samples of the posterior, above it for others (store.ksd)", 3,
        [](const StoredImage& image, const PosteriorContext&) { return given(image.ksd); }},
+      {"ksd_p", "KSD, p-value",
+       "how often samples of the posterior would have one as large (wild bootstrap): 0.5 on average for "
+       "them, "
+       "near 0 for others",
+       3, [](const StoredImage& image, const PosteriorContext&) { return given(image.ksd_p); }},
+      {"autoencoder", "chi-squared of D(E(x))",
+       "what the autoencoder alone leaves of y, x the truth or, where that was not known, the baseline; near "
+       "1 "
+       "where the prior can represent such images",
+       3, [](const StoredImage& image, const PosteriorContext&) { return given(image.autoencoder); }},
       {"diversity", "diversity", "mean over pixels and pairs of particles of their difference on [-1, 1]", 3,
        diversity},
       {"seconds", "seconds an image", "of one group of ranks", 2,

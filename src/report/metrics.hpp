@@ -63,6 +63,10 @@ struct PosteriorMetric {
 std::vector<QualityMetric> quality_metrics(const std::string& lpips);
 std::vector<PosteriorMetric> posterior_metrics();
 
+/// Shares of pixels by the truth's rank among the particles (posterior/ranks.hpp): as stored, else from
+/// stored particles; empty for one particle, or where neither they nor the truth are there.
+std::vector<double> ranks_of(const StoredImage& image, const PosteriorContext& context);
+
 /// The interval of every pixel, [2, C, H, W] float64: from the stored quantiles or particles, widened for the
 /// decoder's error; undefined where neither is stored.
 at::Tensor credible_intervals(const StoredImage& image, const PosteriorContext& context);

@@ -10,6 +10,7 @@
 #include <dwgf/flow/monitor.hpp>
 #include <dwgf/flow/solve.hpp>
 
+#include "base/log.hpp"
 #include "job/build.hpp"
 #include "report/picture_uri.hpp"
 #include "store/schema.hpp"
@@ -176,29 +177,27 @@ class CoverageCurve {
   explicit CoverageCurve(const PosteriorContext& context) : error_(context.decoder_error) {
     const double most = attainable_level(context.particles, 1e-9, 1 - 1e-9);
     for (int percent = 10; percent <= 95; percent += percent < 90 ? 10 : 5) {
-      if (percent / 100.0 <= most + 1e-12) counts_[percent / 100.0] = {0, 0};
+      if (percent / 100.0 <= most + 1e-12) shares_[percent / 100.0] = {};
     }
   }
   void add(const StoredImage& image) {
     if (!image.truth.defined() || !image.particles.defined()) return;
-    for (auto& [level, count] : counts_) {
+    for (auto& [level, mean] : shares_) {
       const Coverage found = coverage_of_particles(image, level, error_);
-      count.first += found.inner_covered;
-      count.second += found.inner;
+      const auto inner = static_cast<double>(found.inner);
+      if (found.inner > 0) mean.add(static_cast<double>(found.inner_covered) / inner, inner);
     }
   }
-  std::vector<std::pair<double, double>> take() const {
-    std::vector<std::pair<double, double>> points;
-    for (const auto& [level, count] : counts_) {
-      if (count.second > 0)
-        points.push_back({level, static_cast<double>(count.first) / static_cast<double>(count.second)});
-    }
+  std::vector<std::pair<double, MeanOverImages>> take() const {
+    std::vector<std::pair<double, MeanOverImages>> points;
+    for (const auto& [level, mean] : shares_)
+      if (mean.value()) points.push_back({level, mean});
     return points;
   }
 
  private:
   double error_;
-  std::map<double, std::pair<std::int64_t, std::int64_t>> counts_;
+  std::map<double, MeanOverImages> shares_;
 };
 
 void read_timing(const ResultsFile& file, const std::vector<std::int64_t>& rows, ReportData& data) {
@@ -268,11 +267,13 @@ void measure_sample(StoredImages& stored, const Evaluator& evaluator, const Repo
   Curves curves;
   CoverageCurve coverage(data.context);
   Judge judge(stored, data.context);
+  std::int64_t own_error = 0;
   for (const std::int64_t row : sample) {
     const StoredImage image = stored.read(row);
     const ImageEvaluation evaluation = evaluator.evaluate(row, image);
     data.summary.add(evaluation);
     judge.add(row, image);
+    own_error += evaluator.measured_error_on(image);
     const Judgement judgement = judged(evaluation, evaluator);
     found.worst.add(judgement.badness, row);
     if (!judgement.name.empty()) data.worst_by = judgement.name;
@@ -280,6 +281,7 @@ void measure_sample(StoredImages& stored, const Evaluator& evaluator, const Repo
     coverage.add(image);
     if (std::binary_search(drawn.begin(), drawn.end(), row)) curves.add(stored.file(), row);
   }
+  if (own_error > 0) log_job(LogLevel::warning, own_error_words(own_error, data.summary.images()));
   data.verdicts = judge.verdicts();
   data.coverage = coverage.take();
   data.curves = curves.take();
@@ -315,6 +317,7 @@ std::vector<std::pair<std::int64_t, std::string>> shown_by(const ReportData& lik
 ReportData read_report_data(const std::string& path, const std::string& label, const JudgeInput& judge,
                             const ReportLimits& limits, const ReportData* like) {
   StoredImages stored(path);
+  stored.take_truth(judge.truth);
   const ResultsFile& file = stored.file();
   const Evaluator evaluator(stored, judge);
   ReportData data{.path = path,

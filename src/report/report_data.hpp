@@ -75,7 +75,7 @@ struct ReportData {
   std::map<std::string, Curve> curves = {};
   std::int64_t curve_images = 0;
 
-  std::vector<std::pair<double, double>> coverage = {};  ///< nominal and observed, from the stored particles
+  std::vector<std::pair<double, MeanOverImages>> coverage = {};  ///< by nominal level, of stored particles
 
   std::map<std::int64_t, GroupTiming> groups = {};  ///< none where the file does not say
   std::int64_t timed_images = 0;

@@ -125,6 +125,25 @@ Row quality_row(const ReportData& data, const std::string& head, std::size_t col
   return row;
 }
 
+/// Whether the posterior mean is at least as good as what costs nothing, by the first metric that is known of
+/// both: a result that loses is not set off.
+bool wins(const ReportData& data) {
+  for (std::size_t m = 0; m < data.quality.size(); ++m) {
+    std::optional<double> mean, best;
+    for (std::size_t c = 0; c < Scores::columns().size(); ++c) {
+      const Scores::Column& column = Scores::columns()[c];
+      const std::optional<double> value = data.summary.quality(m, c).value();
+      const double sign = data.quality[m].larger_is_better ? 1.0 : -1.0;
+      if (!value) continue;
+      if (column.field == &Scores::mean) mean = sign * *value;
+      if (column.field == &Scores::baseline || column.field == &Scores::linear_mmse)
+        best = std::max(best.value_or(sign * *value), sign * *value);
+    }
+    if (mean && best) return *mean >= *best;
+  }
+  return true;
+}
+
 /// The estimate that the column holds, by the name of the method where that is known.
 std::string title_of(const ReportData& data, const Scores::Column& column) {
   const bool baseline = column.field == &Scores::baseline && !data.baseline_name.empty();
@@ -159,7 +178,7 @@ List summary_of_one(const All& all) {
   std::vector<Row> rows;
   for (std::size_t c = 0; c < Scores::columns().size(); ++c) {
     const Scores::Column& column = Scores::columns()[c];
-    rows.push_back(quality_row(data, title_of(data, column), c, column.field == &Scores::mean));
+    rows.push_back(quality_row(data, title_of(data, column), c, column.field == &Scores::mean && wins(data)));
   }
   return {
       table("quality",
@@ -179,7 +198,7 @@ bool is_headline(const PosteriorMetric& metric) {
 
 /// One line of a comparison; `ours`: the posterior mean.
 Row compared(const ReportData& data, const std::string& head, std::size_t column, bool ours) {
-  Row row = quality_row(data, head, column, ours);
+  Row row = quality_row(data, head, column, ours && wins(data));
   for (std::size_t m = 0; m < data.posterior.size(); ++m) {
     if (is_headline(data.posterior[m]))
       row.cells.push_back(ours ? number(data.summary.posterior(m), data.posterior[m].digits) : "-");
@@ -224,7 +243,8 @@ List summary_of_several(const All& all) {
       add_problem(*data, all, rows);
   }
   return {table("comparison",
-                "Posterior means (bold) beside what costs nothing; means over images \u00b1 standard errors, "
+                "Posterior means (bold where none of them is better) beside what costs nothing; means over "
+                "images \u00b1 standard errors, "
                 "coverage "
                 "over pixels; -: does not apply",
                 heads, rows),
@@ -294,6 +314,46 @@ Row coverage_row(const ReportData& data) {
   return row;
 }
 
+/// A point with its band of two standard errors.
+void add_mean(PlotSeries& series, double x, const MeanOverImages& mean, double scale) {
+  const double value = scale * mean.value().value_or(0.0), room = 2 * scale * mean.error().value_or(0.0);
+  series.points.push_back({x, value});
+  series.band.push_back({value - room, value + room});
+}
+
+/// Where the truth stands among the particles; none where no image says so.
+List rank_histogram(const All& all) {
+  Plot plot{.title = "Ranks of the truth among the particles",
+            .description = "",
+            .x_label = "rank, as a share of N [%]",
+            .y_label = "pixels / even share",
+            .x_range = std::pair(0.0, 100.0)};
+  plot.horizontal = 1.0;
+  for (const ReportData& data : all) {
+    const std::vector<MeanOverImages> bins = data.summary.ranks();
+    PlotSeries series{alone(all) ? "observed" : data.label, {}, {}, true, true};
+    for (std::size_t b = 0; b < bins.size(); ++b) {
+      const auto count = static_cast<double>(bins.size());
+      add_mean(series, 100 * (static_cast<double>(b) + 0.5) / count, bins[b], count);
+    }
+    if (bins.empty()) continue;
+    plot.series.push_back(series);
+    plot.description +=
+        formatted("{}from {} of the even share at the lowest rank to {} at the highest. ", of(data),
+                  number(series.points.front().second, 2), number(series.points.back().second, 2));
+  }
+  return plots(plot);
+}
+
+/// "chance alone makes ranks as uneven in a share of 0.002"
+std::string evenness_words(const All& all) {
+  std::string text;
+  for (const ReportData& data : all)
+    if (const auto p = data.summary.evenness())
+      text += formatted("{}{}p = {}", text.empty() ? "" : ", ", of(data), number(*p, 3));
+  return text;
+}
+
 Value coverage(const All& all) {
   std::vector<Row> rows;
   Plot plot{.title = "Coverage of central intervals",
@@ -310,9 +370,9 @@ Value coverage(const All& all) {
     if (std::any_of(row.cells.begin(), row.cells.end(), known)) rows.push_back(std::move(row));
     PlotSeries series{alone(all) ? "observed" : data.label, {}, {}, true, true};
     for (const auto& [nominal, observed] : data.coverage) {
-      series.points.push_back({100 * nominal, 100 * observed});
-      plot.description += formatted("{}{} % nominal, {} % observed. ", of(data), number(100 * nominal, 0),
-                                    number(100 * observed, 1));
+      add_mean(series, 100 * nominal, observed, 100);
+      plot.description +=
+          formatted("{}{} % nominal, {} observed. ", of(data), number(100 * nominal, 0), share(observed));
     }
     plot.series.push_back(series);
     fewest = std::min(fewest, data.context.particles);
@@ -324,6 +384,8 @@ Value coverage(const All& all) {
       "Pixels whose truth lies in their interval; clipped pixels are those with |truth| of at least 0.99",
       {"results", "inner pixels", "clipped pixels"}, rows);
   fields["plots"] = plots(plot);
+  fields["ranks"] = rank_histogram(all);
+  fields["evenness"] = if_any(evenness_words(all));
   return fields;
 }
 

@@ -207,6 +207,8 @@ std::string svg_of(const Plot& plot) {
   }
   if (plot.vertical && *plot.vertical > x.low && *plot.vertical < x.high)
     out += line(x(*plot.vertical), kTop, x(*plot.vertical), kBottom, "guide");
+  if (plot.horizontal && *plot.horizontal > y.low && *plot.horizontal < y.high)
+    out += line(kLeft, y(*plot.horizontal), kRight, y(*plot.horizontal), "guide");
   for (std::size_t k = 0; k < plot.series.size(); ++k) out += drawn(plot.series[k], k, x, y);
   out += label((kLeft + kRight) / 2, kHeight - 6, "middle", plot.x_label);
   const double middle = (kTop + kBottom) / 2;

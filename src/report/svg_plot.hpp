@@ -25,7 +25,7 @@ struct Plot {
   bool log_y = false;                                                   ///< where all values are above 0
   bool diagonal = false;                                                ///< the line y = x
   std::optional<std::pair<double, double>> x_range = {}, y_range = {};  ///< by the points where not given
-  std::optional<double> vertical = {};                                  ///< a dotted line at this x
+  std::optional<double> vertical = {}, horizontal = {};  ///< dotted lines at this x, and at this y
 };
 
 /// An element svg of 360 units in width, and, where series have names, a legend after it; empty where no

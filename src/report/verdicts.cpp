@@ -127,6 +127,31 @@ std::optional<Verdict> residual_large(const JudgedRun& run) {
           "images; more steps (flow.grid) help where the misfit still falls"};
 }
 
+/// The autoencoder alone, over the images whose truth or baseline explains y.
+std::optional<Verdict> prior_cannot_represent(const JudgedRun& run) {
+  double own = 0.0, entries = 0.0;
+  std::size_t images = 0;
+  for (const JudgedImage& image : run.images) {
+    if (!image.autoencoder || !image.reference || *image.reference > Limits::kReference) continue;
+    own += image.observed * *image.autoencoder;
+    entries += image.observed;
+    ++images;
+  }
+  if (!(entries > 0) || 2 * images <= run.images.size()) return std::nullopt;
+  own /= entries;
+  if (own <= Limits::kLargeResidual * (1 + Limits::kErrors * std::sqrt(2 / entries))) return std::nullopt;
+  return Verdict{
+      .severity = own > Limits::kSeriousResidual ? Severity::serious : Severity::warning,
+      .value = own,
+      .text =
+          formatted("the prior cannot represent these images: its autoencoder alone, given the truth (or, "
+                    "without one, the baseline), leaves residuals {} times as large as the noise",
+                    rounded(std::sqrt(own))),
+      .advice =
+          "take a prior whose autoencoder knows such images (prior.path, prior.codec); no number of "
+          "steps or particles makes up for it"};
+}
+
 std::optional<Verdict> residual_small(const JudgedRun& run) {
   const Residual residual = residual_of(run);
   if (!residual.known || residual.chi_squared >= residual.least()) return std::nullopt;
@@ -211,10 +236,15 @@ std::optional<Covered> covered(const JudgedRun& run) {
 /// "hold 54.9 +- 2.9 % of the true pixels, where ..."
 std::string coverage_words(const JudgedRun& run, const Covered& found) {
   const std::optional<double> error = found.mean.error();
+  const auto tenths = [](double value) {
+    char text[32];
+    std::snprintf(text, sizeof text, "%.1f", value);
+    return std::string(text);
+  };
   return formatted(
       "hold {}{} % of the true pixels, where {} particles as far apart as they are from the truth would hold "
       "{} on average",
-      rounded(100 * found.share()), error ? " +- " + rounded(100 * *error) : "", run.context.particles,
+      tenths(100 * found.share()), error ? " +- " + tenths(100 * *error) : "", run.context.particles,
       percent(found.expected));
 }
 
@@ -302,6 +332,7 @@ struct Rule {
 
 constexpr Rule kRules[] = {{"wrong-scale", wrong_scale},
                            {"residual-large", residual_large},
+                           {"prior-cannot-represent", prior_cannot_represent},
                            {"residual-small", residual_small},
                            {"diverging", diverging},
                            {"stalled", stalled},
@@ -364,6 +395,18 @@ void look_at_measurement(const StoredImage& image, JudgedImage& judged) {
   for (std::int64_t k = 0; k < measured.size(0); ++k) loudest = std::max(loudest, length_of(measured[k]));
   most += loudest;
   judged.loudness = most > 0 ? length_of(y) / most : 0.0;
+}
+
+/// Chi-squared of the truth, or of the baseline where that is not known; nothing where it says nothing.
+std::optional<double> reference_of(const StoredImage& image, double observed) {
+  const at::Tensor& x = image.truth.defined() ? image.truth : image.baseline;
+  if (!image.gaussian_noise || !(image.sigma > 0) || !(observed > 0) || !x.defined() ||
+      x.sizes() != image.mean.sizes())
+    return std::nullopt;
+  const at::Tensor away = image.forward->apply(x.to(at::kFloat).unsqueeze(0).contiguous()) -
+                          image.measurement.to(at::kFloat).unsqueeze(0);
+  const double length = length_of(away);
+  return finite(length * length / (observed * image.sigma * image.sigma));
 }
 
 /// |A(x + e s) - A(x)|^2 / (m sigma^2) for the mean x and random signs s.
@@ -454,6 +497,8 @@ JudgedImage judged(const StoredImage& image, const PosteriorContext& context) {
     one.coverage = coverage->value;
     one.inner = coverage->weight;
   }
+  one.autoencoder = image.autoencoder ? finite(*image.autoencoder) : std::nullopt;
+  if (one.autoencoder) one.reference = reference_of(image, one.observed);
   one.explained = explained_by(context.decoder_error, image, one.observed);
   look_at_measurement(image, one);
   return one;

@@ -44,11 +44,13 @@ struct JudgedImage {
   std::optional<double> chi_squared = {};  ///< of the particles; of the mean where theirs is not known
   double explained = 0.0;                  ///< what the decoder's error, where it is measured, adds to it
   double observed = 0.0;                   ///< m
-  std::optional<double> coverage = {};     ///< of the interval, over inner pixels
-  double inner = 1.0;                      ///< how many
-  double sigma = 0.0;                      ///< 0: the noise is not Gaussian, or there is none
-  bool pixels = false;                     ///< the measurement is an image
-  double smallest = 0.0, largest = 0.0;    ///< of y, among what is observed
+  /// Chi-squared of what the autoencoder alone makes of the truth or the baseline, and of that itself.
+  std::optional<double> autoencoder = {}, reference = {};
+  std::optional<double> coverage = {};   ///< of the interval, over inner pixels
+  double inner = 1.0;                    ///< how many
+  double sigma = 0.0;                    ///< 0: the noise is not Gaussian, or there is none
+  bool pixels = false;                   ///< the measurement is an image
+  double smallest = 0.0, largest = 0.0;  ///< of y, among what is observed
   /// |y| as a multiple of (the largest |A(x)| of four images of +1 and -1: all +1, all -1, two random ones)
   /// + sigma sqrt(m)
   double loudness = 0.0;
@@ -75,6 +77,10 @@ struct VerdictLimits {
   /// common, and harmless up to three times and half the noise in standard deviation: large above
   /// 9 (1 + z sqrt(2 / M)) + what a measured decoder error explains, small below (1 - z sqrt(2 / M)) / 4.
   static constexpr double kLargeResidual = 9.0, kSeriousResidual = 25.0, kSmallResidual = 0.25;
+  /// The autoencoder's own residual, of D(E(x)), is judged as the particles' is, over the images whose x
+  /// itself leaves of y at most so many times the noise: then it is the autoencoder that loses the rest. For
+  /// a prior that loses nothing it is that of the noise, and chance passes it as rarely.
+  static constexpr double kReference = 3.0;
   /// Measurements this many times as large as those of an image of +1 and -1.
   static constexpr double kLoudness = 3.0;
   /// Data that look like [0, 1]: nothing beyond it by more than so many standard deviations of the noise, of

@@ -14,11 +14,11 @@ std::optional<std::string> Dataset::name_in(const std::string& dataset) const {
 
 std::span<const Dataset* const> datasets() {
   static constexpr const Dataset* all[] = {
-      &kImageId,       &kImageName,   &kImageHeight, &kImageWidth,    &kImageState,   &kImageCrc32,
-      &kImageSeconds,  &kImageReason, &kImagePrompt, &kPosteriorMean, &kPosteriorStd, &kQuantile,
-      &kDiversity,     &kCrps,        &kChiSquared,  &kKsd,           &kParticles,    &kLatents,
-      &kMeasurement,   &kDiagnostic,  &kTruth,       &kOperatorArray, &kProblemArray, &kSigma,
-      &kTimingCompute, &kTimingWait,  &kTimingGroup};
+      &kImageId,       &kImageName,    &kImageHeight, &kImageWidth,    &kImageState,   &kImageCrc32,
+      &kImageSeconds,  &kImageReason,  &kImagePrompt, &kPosteriorMean, &kPosteriorStd, &kQuantile,
+      &kDiversity,     &kCrps,         &kRanks,       &kChiSquared,    &kKsd,          &kKsdP,
+      &kAutoencoder,   &kParticles,    &kLatents,     &kMeasurement,   &kDiagnostic,   &kTruth,
+      &kOperatorArray, &kProblemArray, &kSigma,       &kTimingCompute, &kTimingWait,   &kTimingGroup};
   return all;
 }
 
@@ -59,6 +59,8 @@ DatasetLayout Extents::layout(const Dataset& dataset, const std::string& name, N
       return {path, type, of_particles(image)};
     case Row::latents:
       return {path, type, of_particles(latent)};
+    case Row::bins:
+      return {path, type, {std::min(particles + 1, kMostBins)}};
     case Row::records:
       return {path, type, {records}};
     default:

@@ -18,7 +18,7 @@ enum class Type { uint8, uint32, uint64, float32, name, reason, prompt, stored }
 
 /// What one image's row is shaped like. `array`: an array of the operator that each image has of its own;
 /// `shared`: one for all images, without rows.
-enum class Row { number, pair, image, measurement, particles, latents, records, array, shared };
+enum class Row { number, pair, image, measurement, particles, latents, records, bins, array, shared };
 
 /// When a row is written: with the file; by the image's ranks; by the commit that follows.
 enum class Written { at_creation, with_image, at_commit };
@@ -38,6 +38,7 @@ struct Dataset {
 };
 
 inline constexpr std::size_t kNameBytes = 256, kReasonBytes = 128, kPromptBytes = kLongestPrompt;
+inline constexpr std::int64_t kMostBins = 20;  ///< of ranks; N + 1 where that is less
 
 inline constexpr Dataset kImageId{"/image/id", Type::uint64, Row::number, Written::at_creation,
                                   "identity: the row, or FNV-1a of the relative path"};
@@ -71,10 +72,17 @@ inline constexpr Dataset kDiversity{"/posterior/diversity", Type::float32, Row::
                                     "mean difference of two particles"};
 inline constexpr Dataset kCrps{"/posterior/crps", Type::float32, Row::number, Written::with_image,
                                "CRPS over pixels, where the truth is known"};
+inline constexpr Dataset kRanks{"/posterior/ranks", Type::float32, Row::bins, Written::with_image,
+                                "share of pixels by the truth's rank among the particles"};
 inline constexpr Dataset kChiSquared{"/posterior/chi_squared", Type::float32, Row::number,
                                      Written::with_image, "of the particles, where the noise is Gaussian"};
 inline constexpr Dataset kKsd{"/posterior/ksd", Type::float32, Row::number, Written::with_image,
                               "kernel Stein discrepancy, if `store.ksd = yes`"};
+inline constexpr Dataset kKsdP{"/posterior/ksd_p", Type::float32, Row::number, Written::with_image,
+                               "how often its bootstrap is as large"};
+inline constexpr Dataset kAutoencoder{"/posterior/autoencoder", Type::float32, Row::number,
+                                      Written::with_image,
+                                      "chi-squared of D(E(x)), x the truth, else the trivial inverse"};
 inline constexpr Dataset kParticles{"/particles/x", Type::stored, Row::particles, Written::with_image,
                                     "the restored images, if `store.particles` asks for them"};
 inline constexpr Dataset kLatents{"/particles/z", Type::stored, Row::latents, Written::with_image,

@@ -82,7 +82,8 @@ TEST_F(SerialDeviceMethods, TheSteinDiscrepancyAgreesWithTheCpu) {
   const auto value = [&](const c10::Device& device) {
     const auto prior = small_prior(device, at::kDouble);
     return stein_discrepancy(SmallProblem(*prior).problem(),
-                             solved(device_cases()[0], device, at::kDouble).state, 0.05, self);
+                             solved(device_cases()[0], device, at::kDouble).state, 0.05, self)
+        .value;
   };
   const double expected = value(at::kCPU);
   EXPECT_NEAR(value(guarded::device()), expected, 1e-5 * std::abs(expected));

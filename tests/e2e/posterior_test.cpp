@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "data/npy.hpp"
 #include "finished_job.hpp"
 #include "refusals.hpp"
 #include "store/results.hpp"
@@ -158,6 +159,120 @@ TEST_F(Posterior, OneParticleHasNoSpreadToJudge) {
     EXPECT_TRUE(summary.at(name).is_null()) << name;
   EXPECT_GT(summary.at("crps"), 0.0);
   EXPECT_FALSE(contains(table.out, "1 particles")) << table.out;
+}
+
+TEST_F(Posterior, RanksAreThoseOfTheTruthAmongTheStoredParticles) {
+  const auto file = ResultsFile::open_for_reading(results());
+  const std::vector<float> truth = file.read_floats("/truth/x", 1);
+  const auto sorted = pixels_of(file.read_floats("/particles/x", 1), truth.size());
+  std::vector<double> shares(5);  // of 4 particles
+  for (std::size_t k = 0; k < truth.size(); ++k) {
+    const auto on_scale = [](double x) { return std::clamp(x, -1.0, 1.0); };
+    std::size_t below = 0, equal = 0;
+    for (const double x : sorted[k]) {
+      below += on_scale(x) < truth[k];
+      equal += on_scale(x) == truth[k];
+    }
+    for (std::size_t rank = below; rank <= below + equal; ++rank)
+      shares[rank] += 1.0 / static_cast<double>(equal + 1) / static_cast<double>(truth.size());
+  }
+  const std::vector<float> stored = file.read_floats("/posterior/ranks", 1);
+  ASSERT_EQ(stored.size(), 5u);
+  for (std::size_t b = 0; b < 5; ++b) EXPECT_NEAR(stored[b], shares[b], 1e-6) << b;
+  const Finished finished = run(0, {"evaluate", results(), "--json"});
+  const json summary = json::parse(finished.out).at("summary");
+  EXPECT_EQ(summary.at("rank_histogram").at("shares").size(), 5u);
+  EXPECT_TRUE(summary.at("rank_dispersion").is_number());
+  EXPECT_TRUE(summary.at("rank_evenness_p").is_null());  // of 3 images
+}
+
+TEST_F(Posterior, KsdHasAPValue) {
+  const fs::path out = folder / "ksd.h5";
+  fs::remove(out);
+  expect_code(run(0, small_job(pictures(), out, {"--store.ksd", "yes", "--input.count", "1"})), 0);
+  const Finished finished = run(0, {"evaluate", out, "--json"});
+  const json image = json::parse(finished.out).at("images")[0];
+  EXPECT_TRUE(image.at("ksd").is_number());
+  EXPECT_GT(image.at("ksd_p"), 0.0);
+  EXPECT_LE(image.at("ksd_p"), 1.0);
+}
+
+// Results of measurements without a truth: 2 images of 1 x 8 x 8.
+TEST_F(Posterior, ATruthBroughtAfterwardsIsComparedWith) {
+  const fs::path out = folder / "blind.h5", truth = folder / "truth.npy";
+  fs::remove(out);
+  expect_code(run(0, {"restore", "--input.data", DWGF_TEST_DATA "/measurements/h5py.h5", "--problem.sigma",
+                      "0.1", "--flow.preset", "fast", "--flow.grid", "3", "--flow.particles", "2",
+                      "--store.particles", "float32", "--store.out", out}),
+              0);
+  std::vector<float> x(2 * 64);
+  for (std::size_t k = 0; k < x.size(); ++k) x[k] = static_cast<float>(k % 17) / 8.0f - 1.0f;
+  write_npy(truth.string(), {2, 1, 8, 8}, x);
+  const auto evaluated = [&](const Arguments& more) {
+    const Finished finished = run(0, Arguments{"evaluate", out, "--json"} + more);
+    expect_code(finished, 0);
+    return json::parse(finished.out);
+  };
+  EXPECT_TRUE(evaluated({}).at("summary").at("psnr").at("mean").is_null());
+  const json whole = evaluated({"--truth", truth});
+  const auto file = ResultsFile::open_for_reading(out);
+  for (std::size_t row = 0; row < 2; ++row) {
+    const std::vector<float> mean = file.read_floats("/posterior/mean", static_cast<std::int64_t>(row));
+    double square = 0;
+    for (std::size_t k = 0; k < 64; ++k) {
+      const double away = std::clamp(double{mean[k]}, -1.0, 1.0) - x[64 * row + k];
+      square += away * away / 64;
+    }
+    EXPECT_NEAR(whole.at("images")[row].at("psnr").at("mean"), 10 * std::log10(4 / square), 1e-4);
+  }
+  for (const char* name : {"crps", "coverage", "rank_dispersion", "energy_score"})
+    EXPECT_TRUE(whole.at("summary").at(name).is_number()) << name;
+  expect_code(run(0, {"report", out, "--truth", truth, "--to", folder / "blind.html"}), 0);
+  EXPECT_TRUE(contains(read_text(folder / "blind.html"), "alt=\"truth of"));
+}
+
+TEST_F(Posterior, ATruthIsMatchedByNameAndWhatDoesNotFitIsOneMessage) {
+  const auto psnr_with = [&](const Arguments& more) {
+    const Finished finished = run(0, Arguments{"evaluate", results(), "--json"} + more);
+    expect_code(finished, 0);
+    return json::parse(finished.out).at("summary").at("psnr").at("mean");
+  };
+  // The same pictures, the names' endings aside and another one between them.
+  const fs::path elsewhere = folder / "elsewhere";
+  fs::create_directories(elsewhere / "inner");
+  fs::copy_file(pictures() / "a.png", elsewhere / "a.PNG", fs::copy_options::overwrite_existing);
+  fs::copy_file(pictures() / "b c.png", elsewhere / "b c.png", fs::copy_options::overwrite_existing);
+  fs::copy_file(pictures() / "inner/d.png", elsewhere / "inner/d.png", fs::copy_options::overwrite_existing);
+  make_picture(elsewhere / "another.png", 9);
+  EXPECT_EQ(psnr_with({"--truth", elsewhere}), psnr_with({}));
+  const fs::path y = folder / "y.h5";
+  fs::remove(y);
+  expect_code(run(0, {"degrade", "--input.data", pictures(), "--input.channels", "3", "--store.out", y}), 0);
+  EXPECT_EQ(psnr_with({"--truth", y}), psnr_with({}));
+
+  const auto expect_message = [&](const fs::path& truth, int code, const Arguments& parts) {
+    expect_refused(run(0, {"evaluate", results(), "--truth", truth}), code, parts);
+  };
+  expect_message(make_array(folder / "two.npy", 2), 65, {"--truth", "2 images", "have 3", "by name"});
+  expect_message(make_array(folder / "large.npy", 3, 1, 40), 65, {"--truth", "40 x 40", "32 x 32", "3 of 3"});
+  expect_message(folder / "none", 66, {"none"});
+  expect_message(DWGF_TEST_DATA "/measurements/h5py.h5", 65, {"without a truth"});
+}
+
+TEST_F(Posterior, AnErrorMeasuredOnTheVeryTestImagesIsObjectedToAndOneBadFileIsLeftOut) {
+  const Finished own = run(0, {"evaluate", results(), "--decoder-error", pictures()});
+  expect_code(own, 0);
+  EXPECT_TRUE(contains(own.err, "on 3 of the 3 images that are evaluated")) << own.err;
+  const fs::path others = folder / "others";
+  fs::create_directories(others);
+  make_picture(others / "e.png", 7);
+  write_text(others / "broken.png", "no picture");
+  const Finished other = run(0, {"evaluate", results(), "--decoder-error", others});
+  expect_code(other, 0);
+  EXPECT_TRUE(contains(other.err, "1 of 2 images cannot be read")) << other.err;
+  EXPECT_FALSE(contains(other.err, "that are evaluated")) << other.err;
+  fs::remove(others / "e.png");
+  expect_refused(run(0, {"evaluate", results(), "--decoder-error", others}), 65, {"no image", "broken.png"});
 }
 
 TEST_F(Posterior, EvaluateAsCsvHasALineAnImageWithTheNumbersOfJson) {

@@ -1,7 +1,9 @@
 #include "report/verdicts.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <fstream>
+#include <map>
 #include <random>
 #include <string>
 #include <vector>
@@ -154,6 +156,25 @@ TEST(Verdicts, TheMisfitDivergesOrStalls) {
   EXPECT_EQ(with({0.002, 0.001, 0.001, 0.004}), Codes{});  // fits the data all the same
 }
 
+TEST(Verdicts, ThePriorIsToBlameWhereItsAutoencoderAloneLosesTheImage) {
+  const auto with = [](double own, double reference) {
+    return codes(changed([&](JudgedImage& image) {
+      image.autoencoder = own;
+      image.reference = reference;
+    }));
+  };
+  EXPECT_EQ(with(9.9, 1), Codes{});  // M = 1600
+  EXPECT_EQ(with(10, 1), Codes{"prior-cannot-represent"});
+  EXPECT_EQ(with(100, 3.1), Codes{});  // what it was given does not explain the data either
+  JudgedRun run = changed([](JudgedImage& image) {
+    image.autoencoder = 30;
+    image.reference = 1;
+  });
+  EXPECT_EQ(verdicts_of(run)[0].severity, Severity::serious);
+  for (std::size_t k = 0; k < 8; ++k) run.images[k].reference.reset();  // known of half of the images
+  EXPECT_EQ(codes(run), Codes{});
+}
+
 TEST(Verdicts, FailedImagesCount) {
   JudgedRun run = good();
   run.failed = 3;
@@ -250,6 +271,106 @@ TEST(Verdicts, ExactSamplesRaiseNone) {
     int raised = 0;
     for (unsigned seed = 0; seed < 100; ++seed) raised += !of_denoised(seed, images, particles).empty();
     EXPECT_LE(raised, images < 8 ? 5 : 2) << images << " images, " << particles << " particles";
+  }
+}
+
+/// y = A(x) + sigma n, A 2 x 2 block means or the identity, x of a mixture of two kinds of images, m_k(pixel)
+/// + s_k times white noise, with samples of its exact posterior: of the kinds given y, and of x given a kind.
+class MixtureStudy {
+ public:
+  explicit MixtureStudy(const std::string& spec) : forward_(make_operator(spec, {{1, kSide, kSide}})) {
+    const std::int64_t n = kSide * kSide;
+    const at::Tensor units = at::eye(n, at::kDouble).view({n, 1, kSide, kSide});
+    a_ = forward_->apply(units).reshape({n, -1}).t().contiguous();  // [m, n]
+    const at::Tensor ramp = at::linspace(-1, 1, n, at::kDouble);
+    for (const auto& [mean, deviation] :
+         {std::pair(0.5 * ramp, 0.15), std::pair(-0.3 * at::cos(9 * ramp), 0.3)}) {
+      const at::Tensor noise = kNoise * kNoise * at::eye(a_.size(0), at::kDouble);
+      const at::Tensor gram = deviation * deviation * a_.mm(a_.t()) + noise;           // [m, m]
+      const at::Tensor gain = deviation * deviation * at::linalg_solve(gram, a_).t();  // [n, m]
+      const at::Tensor covariance = deviation * deviation * (at::eye(n, at::kDouble) - gain.mm(a_));
+      kinds_.push_back({mean, deviation, at::linalg_inv(gram), at::logdet(gram).item<double>(), gain,
+                        at::linalg_cholesky(0.5 * (covariance + covariance.t()))});
+    }
+  }
+
+  StoredImage image(std::mt19937& generator, std::int64_t particles) const {
+    const std::int64_t n = kSide * kSide;
+    const std::vector<std::int64_t> shape{1, kSide, kSide};
+    const Kind& kind = kinds_[generator() % 2];
+    const at::Tensor x = kind.mean + kind.deviation * normals(generator, n);
+    const at::Tensor y = a_.mv(x) + kNoise * normals(generator, a_.size(0));
+    StoredImage image;
+    image.truth = x.to(at::kFloat).view(shape);
+    image.measurement = y.to(at::kFloat).view(forward_->measurement_shape());
+    const std::vector<double> weights = posterior_weights(y);
+    std::discrete_distribution<std::size_t> draw(weights.begin(), weights.end());
+    std::vector<at::Tensor> samples;
+    for (std::int64_t i = 0; i < particles; ++i) {
+      const Kind& own = kinds_[draw(generator)];
+      samples.push_back(own.mean + own.gain.mv(y - a_.mv(own.mean)) + own.factor.mv(normals(generator, n)));
+    }
+    image.particles = at::stack(samples).to(at::kFloat).view({particles, 1, kSide, kSide});
+    image.mean = image.particles.mean(0);
+    image.std = image.particles.std(0);
+    const at::Tensor inverse = forward_->trivial_inverse(image.measurement.unsqueeze(0), kNoise);
+    if (inverse.defined()) image.baseline = inverse.squeeze(0);
+    image.sigma = kNoise;
+    image.gaussian_noise = true;
+    image.forward = forward_;
+    // The autoencoder of a prior in pixel space loses nothing.
+    image.autoencoder = (a_.mv(x) - y).square().mean().item<double>() / (kNoise * kNoise);
+    return image;
+  }
+
+ private:
+  struct Kind {
+    at::Tensor mean;  // [n]
+    double deviation = 0.0;
+    at::Tensor precision;  // of y, [m, m]
+    double log_determinant = 0.0;
+    at::Tensor gain, factor;  // [n, m], [n, n]
+  };
+
+  static at::Tensor normals(std::mt19937& generator, std::int64_t count) {
+    std::normal_distribution<double> normal;
+    at::Tensor values = at::empty({count}, at::kDouble);
+    for (std::int64_t k = 0; k < count; ++k) values.data_ptr<double>()[k] = normal(generator);
+    return values;
+  }
+
+  std::vector<double> posterior_weights(const at::Tensor& y) const {
+    std::vector<double> logs, weights;
+    for (const Kind& kind : kinds_) {
+      const at::Tensor away = y - a_.mv(kind.mean);
+      logs.push_back(-0.5 * (away.dot(kind.precision.mv(away)).item<double>() + kind.log_determinant));
+    }
+    for (const double value : logs)
+      weights.push_back(std::exp(value - *std::max_element(logs.begin(), logs.end())));
+    return weights;
+  }
+
+  std::shared_ptr<const ForwardOperator> forward_;
+  at::Tensor a_;
+  std::vector<Kind> kinds_;
+};
+
+// 32 exact samples of a mixture's posterior, 100 seeds: the stated rate is at most 1 % for 8 images of each
+// verdict but below-linear-mmse, which needs a prior with statistics. Of rate 1 % more than 4 of 100 come by
+// chance in 0.4 % of all seeds.
+TEST(Verdicts, ExactSamplesOfAMixtureRaiseNoneMoreOftenThanStated) {
+  for (const char* spec : {"identity", "mean:2"}) {
+    const MixtureStudy study(spec);
+    std::map<std::string, int> raised;
+    for (unsigned seed = 0; seed < 100; ++seed) {
+      std::mt19937 generator(seed);
+      JudgedRun run{.context = {.particles = 32}, .samples = true, .total = 8};
+      for (int k = 0; k < 8; ++k) run.images.push_back(judged(study.image(generator, 32), run.context));
+      for (const std::string& code : codes(run)) ++raised[code];
+    }
+    for (const auto& [code, count] : raised) EXPECT_LE(count, 4) << spec << ": " << code;
+    RecordProperty(std::string("raised_") + (spec[0] == 'i' ? "identity" : "mean"),
+                   static_cast<int>(raised.size()));
   }
 }
 

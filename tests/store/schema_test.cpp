@@ -51,6 +51,8 @@ std::string shape_text(Row row) {
       return "[n, N, c, h, w]";
     case Row::records:
       return "[n, records]";
+    case Row::bins:
+      return "[n, bins]";
     case Row::measurement:
     case Row::array:
       return "[n, ...]";
@@ -99,6 +101,8 @@ TEST(SerialSchema, EveryDatasetHasItsOwnPathAndARow) {
   EXPECT_EQ(extents.layout(schema::kLatents).row_shape, (Shape{6, 4, 2, 3}));
   EXPECT_EQ(extents.layout(schema::kMeasurement).row_shape, Shape{11});
   EXPECT_EQ(extents.layout(schema::kDiagnostic, "misfit").row_shape, Shape{9});
+  EXPECT_EQ(extents.layout(schema::kRanks).row_shape, Shape{7});
+  EXPECT_EQ((schema::Extents{.particles = 100}.layout(schema::kRanks).row_shape), Shape{20});
   EXPECT_EQ(extents.layout(schema::kTimingWait).row_shape, Shape{2});
   EXPECT_EQ(extents.layout(schema::kImageState).row_shape, Shape{});
 }

@@ -29,7 +29,8 @@ enum class Purpose : std::uint32_t {
   encoder = 4,
   mask = 5,
   conditional = 6,
-  perturbation = 7
+  perturbation = 7,
+  resampling = 8
 };
 
 struct DrawAddress {
