@@ -22,6 +22,13 @@ std::map<std::string, at::Tensor> randomise(torch::nn::Module& module) {
   return parameters;
 }
 
+TEST(Blocks, SamplesInRunsAreToldTheSame) {
+  const at::Tensor told = at::arange(6).view({2, 3});
+  EXPECT_TRUE(at::equal(for_samples(told, 2), told));
+  EXPECT_TRUE(at::equal(for_samples(told, 6), told.repeat_interleave(3, 0)));
+  EXPECT_TRUE(at::equal(for_samples(told.narrow(0, 1, 1), 4), told.narrow(0, 1, 1).repeat({4, 1})));
+}
+
 TEST(ResidualBlock, FollowsItsEquation) {
   at::manual_seed(1);
   ResidualBlock block({.in = 4, .out = 6, .time_channels = 5, .groups = 2, .eps = 1e-5}, kDouble);

@@ -93,6 +93,33 @@ TEST_F(StableDiffusionXl, GuidanceAndGradientsEqualDiffusers) {
   }
 }
 
+TEST_F(StableDiffusionXl, AGuidedCallIsTwoThatAreNot) {
+  const auto prior = load({.dtype = at::kDouble});
+  const Level level = test::level_at(*prior, 501);
+  for (const std::int64_t batch : {1, 2, 3}) {
+    const at::Tensor z = at::cat({golden("z"), -golden("z")}).narrow(0, 0, batch);
+    Conditioning given = told(at::kDouble);
+    const at::Tensor with = prior->denoiser->noise(z, level, given),
+                     without = prior->denoiser->noise(z, level, *given.unconditional);
+    given.guidance = 3.0;
+    EXPECT_LE(test::relative_error(prior->denoiser->noise(z, level, given), without + 3.0 * (with - without)),
+              1e-12);
+  }
+}
+
+TEST_F(StableDiffusionXl, PromptsThatAreCutShortAreSaid) {
+  std::string prompt;
+  for (int i = 0; i < 75; ++i) prompt += "a ";
+  const auto says = [](const Prior& prior) {
+    return std::ranges::any_of(prior.warnings, [](const std::string& text) {
+      return text.find("longer than the text encoder reads") != std::string::npos;
+    });
+  };
+  EXPECT_FALSE(says(*load({.prompt = prompt})));
+  EXPECT_TRUE(says(*load({.prompt = prompt + "b"})));
+  EXPECT_TRUE(says(*load({.guidance = 2.0, .negative_prompt = prompt + "b"})));
+}
+
 TEST_F(StableDiffusionXl, CodecEqualsDiffusers) {
   for (const auto& [type, bound] : kAccuracies) {
     const auto prior = load({.dtype = type});
