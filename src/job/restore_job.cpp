@@ -110,6 +110,7 @@ std::optional<RefusedImages> RestoreJob::refused() const {
 
 void RestoreJob::warn_of_prompts(std::vector<std::string>& warnings) const {
   const bool reads = prior_->conditioner && prior_->conditioner->reads_prompts();
+  const auto counted = [](std::int64_t n) { return formatted("{} image{}", n, n == 1 ? "" : "s"); };
   std::int64_t prompts = 0, cut = 0;
   std::string first;
   for (const ImageEntry& image : images()) {
@@ -123,16 +124,15 @@ void RestoreJob::warn_of_prompts(std::vector<std::string>& warnings) const {
     if (cut++ == 0) first = image.name;
   }
   if (prompts > 0 && !reads) {
-    warnings.push_back(
-        formatted("{} images have a prompt of their own (/image/prompt, or NAME.txt beside the image), which "
-                  "this prior does not read: they are left out",
-                  prompts));
+    warnings.push_back(formatted(
+        "prompts of {} (/image/prompt, or NAME.txt beside the image) are left out: this prior does not "
+        "read any",
+        counted(prompts)));
   }
   if (cut > 0) {
-    warnings.push_back(
-        formatted("the prompts of {} images (the first is {}) are longer than the text encoder reads; their "
-                  "ends are left out",
-                  cut, first));
+    warnings.push_back(formatted(
+        "prompts of {} (the first is {}) are longer than the text encoder reads; their ends are left out",
+        counted(cut), first));
   }
 }
 

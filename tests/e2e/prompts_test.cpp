@@ -65,8 +65,8 @@ TEST_F(Prompts, AnImageIsItselfAndItsPrompt) {
 }
 
 TEST_F(Prompts, MeasurementsBringTheirPrompts) {
-  expect_code(run(0, {"degrade", "--input.data", images.string(), "--problem.operator", "mean:4",
-                      "--store.out", (folder / "y.h5").string()}),
+  expect_code(run(0, {"degrade", "--input.data", images.string(), "--problem.operator", "blur:3,1",
+                      "--input.channels", "3", "--store.out", (folder / "y.h5").string()}),
               0);
   EXPECT_EQ(MeasurementsFile(folder / "y.h5").entries()[1].prompt, "a dress");
   EXPECT_EQ(MeasurementsFile(folder / "y.h5").entries()[0].prompt, "");
@@ -86,8 +86,7 @@ TEST_F(Prompts, WhatCannotBeGuidedIsRefused) {
     expect_readable(finished);
     EXPECT_FALSE(fs::exists(folder / "never.h5"));
   };
-  refused({"--prior.path", "builtin:fashion", "--prior.guidance", "2"},
-          {"prior.guidance", "builtin:fashion"});
+  refused({"--prior.path", "builtin:fashion", "--prior.guidance", "2"}, {"prior.guidance", "text encoder"});
   refused({"--prior.path", prior, "--prior.negative_prompt", "a"},
           {"prior.negative_prompt", "prior.guidance"});
   fs::remove_all(prior / "text_encoder_2");
@@ -101,7 +100,7 @@ TEST_F(Prompts, PromptsThatAPriorDoesNotReadAreLeftOutAloud) {
       run(0, small_job(images, folder / "out.h5",
                        {"--prior.path", "builtin:fashion", "--problem.operator", "blur:3,1"}));
   expect_code(finished, 0);
-  EXPECT_TRUE(contains(finished.err, "1 images have a prompt of their own")) << finished.err;
+  EXPECT_TRUE(contains(finished.err, "prompts of 1 image ")) << finished.err;
 }
 
 }  // namespace
