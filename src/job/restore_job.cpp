@@ -21,6 +21,14 @@ namespace dwgf {
 
 namespace {
 
+/// Of a network that sees windows: each is an image of its own size to it.
+Conditioning without_sizes(Conditioning given) {
+  given.sizes = at::Tensor();
+  if (given.unconditional)
+    given.unconditional = std::make_shared<const Conditioning>(without_sizes(*given.unconditional));
+  return given;
+}
+
 bool needs_moments(const FlowOptions& flow) {
   if (flow.method == Method::kalman || flow.start == Start::kalman) return true;
   return flow.method == Method::latino && flow.latino.delta == LatinoDelta::measured;
@@ -242,6 +250,7 @@ Prior RestoreJob::prior_of(std::int64_t row) const {
   } catch (const UsageError& error) {
     throw DataError("image '{}', its prompt: {}", image.name, error.what());
   }
+  if (prior.windows) prior.conditioning = without_sizes(prior.conditioning);
   return prior;
 }
 
