@@ -38,7 +38,7 @@ CONFINED = {
     r'#include\s*[<"]nccl': {"comm"},
     r'#include\s*<(hdf5|H5\w*)\.h>': {"hdf5", "store"},
     r'#include\s*<boost/program_options': {"input"},
-    r'#include\s*<(png|spng|turbojpeg|jpeglib|tiffio|lcms2)\.h>': {"data", "store/library_versions"},
+    r'#include\s*<(png|spng|turbojpeg|jpeglib|tiffio|lcms2|webp/\w+)\.h>': {"data", "store/library_versions"},
     # datasets of results files
     r'^[^/]*"/(image|posterior|particles|truth|measurement|diagnostics|problem|operator|timing)/': {"store/schema"},
     r'\bgetenv\b|\bsetenv\b': {"service", "comm/cuda"},

@@ -158,10 +158,23 @@ class Photos:
             if number in (3, 7):
                 self.save(f"orientation-{number}.tif", stored, tiffinfo={274: number})
 
+    def webp(self):
+        upright = Image.fromarray(self.scene)
+        exif = Image.Exif()
+        exif[274] = 6
+        self.save("orientation-6.webp", upright.transpose(STORED_AS[6]), lossless=True, exif=exif)
+        self.save("animated.webp", upright, save_all=True, append_images=[Image.fromarray(255 - self.scene)],
+                  lossless=True, note="is animated")
+        self.save("clear.webp", Image.fromarray(np.dstack([self.scene, self.opacity])), "mixed", 1,
+                  background="#ff8000", lossless=True, exact=True)
+        icc = rgb_profile(WIDE, gamma_curve(WIDE_EXPONENT))
+        self.save("wide.webp", self.wide, tolerance=3, icc_profile=icc, lossless=True)
+
     def colours(self):
         linear = decode(self.scene / 255.0) @ np.linalg.solve(to_d50(WIDE), to_d50(SRGB)).T
         wide = Image.fromarray(levels(np.clip(linear, 0, 1) ** (1 / WIDE_EXPONENT)))
         icc = rgb_profile(WIDE, gamma_curve(WIDE_EXPONENT))
+        self.wide = wide
         self.save("wide.png", wide, tolerance=3, icc_profile=icc)
         self.save("wide.tif", wide, tolerance=3, icc_profile=icc)
         self.save("wide.jpg", wide, tolerance=12, icc_profile=icc, quality=95, subsampling=0)
@@ -202,7 +215,7 @@ class Photos:
         self.save("several.jpg", plain, tolerance=6, format="MPO", save_all=True,
                   append_images=[Image.fromarray(255 - self.scene)], quality=95, subsampling=0,
                   note="several pictures")
-        opacity = np.full((8, 12), 255, np.uint8)
+        self.opacity = opacity = np.full((8, 12), 255, np.uint8)
         opacity[:, 6:] = 51
         behind = np.array([255, 128, 0])
         mixed = np.where(opacity[..., None] == 255, self.scene, np.round(0.2 * self.scene + 0.8 * behind))
@@ -233,6 +246,7 @@ def main():
     photos.colours()
     photos.inks()
     photos.kinds()
+    photos.webp()
     Image.merge("LAB", [Image.fromarray(photos.grey)] * 3).save(folder / "lab.tif")
     Image.fromarray(photos.scene).convert("YCbCr").save(folder / "ycbcr.tif")
     refused = {"lab.tif": "CIE L*a*b*, neither grey nor RGB", "ycbcr.tif": "YCbCr, neither grey nor RGB"}

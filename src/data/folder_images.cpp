@@ -81,7 +81,7 @@ void list_into(Listing& listing, const fs::path& top, const fs::path& folder, co
   }
 }
 
-/// "3 .webp, 1 .heic"; the commonest first.
+/// "3 .heic, 1 .psd"; the commonest first.
 std::string kinds_of(const Listing& listing) {
   constexpr std::size_t most = 8;
   std::vector<std::pair<std::int64_t, std::string>> kinds;

@@ -9,6 +9,7 @@
 #include "data/detail/jpeg.hpp"
 #include "data/detail/sources.hpp"
 #include "data/detail/tiff.hpp"
+#include "data/detail/webp.hpp"
 #include "data/png.hpp"
 
 namespace dwgf {
@@ -44,6 +45,7 @@ std::vector<PictureFormat>& picture_formats() {
       {"PNG", {".png"}, read_png_size, read_png_pixels},
       {"JPEG", {".jpg", ".jpeg", ".jpe", ".jfif"}, read_jpeg_size, read_jpeg},
       {"TIFF", {".tif", ".tiff"}, read_tiff_size, read_tiff},
+      {"WebP", {".webp"}, read_webp_size, read_webp},
   };
   return formats;
 }

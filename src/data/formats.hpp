@@ -24,7 +24,7 @@ struct PictureFormat {
 /// Formats may be added at the program's start, before any picture is read.
 std::vector<PictureFormat>& picture_formats();
 
-/// "PNG, JPEG or TIFF"; `word` stands before the last.
+/// "PNG, JPEG, TIFF or WebP"; `word` stands before the last.
 std::string picture_format_names(const std::string& word);
 
 /// A kind of input.data.

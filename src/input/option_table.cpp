@@ -162,7 +162,7 @@ Options images_options(const std::string& also = "") {
                                            [](Input& input) -> ImagesInput& { return input.images; });
   return {
       may_name_hdf5(images.text("data", &ImagesInput::data,
-                                "images: a folder of PNG, JPEG and TIFF files, one of them, a pattern "
+                                "images: a folder of PNG, JPEG, TIFF and WebP files, one of them, a pattern "
                                 "('photos/*.png'), a .npy [n, C, H, W], or FILE.h5:/dataset, float32 on "
                                 "[-1, 1] or uint8" +
                                     also)),

@@ -83,7 +83,7 @@ TEST_F(BadInput, ArraysThatAreNoImagesAreNamed) {
       {"folder without pictures",
        data(folder / "no-pictures"),
        65,
-       {"no-pictures", "no PNG, JPEG or TIFF file"}},
+       {"no-pictures", "no PNG, JPEG, TIFF or WebP file"}},
       {"whole numbers",
        data(array_of("int.npy", "<i8", "False", "(1, 3, 32, 32)", 24576)),
        65,

@@ -45,14 +45,14 @@ TEST(Photos, FortyOfThemAreRestoredOrSaidAndCounted) {
                                   std::string("emoji🙂.png"), longest, std::string(".hidden.png")})
     fs::copy(photos / "animated.png", pictures / name);
   fs::copy(DWGF_TEST_DATA "/pictures/cmyk.jpg", pictures / "inks-without.jpg");
-  for (const char* kind : {"webp", "heic", "bmp", "gif", "jp2", "avif", "CR2"})
+  for (const char* kind : {"psd", "heic", "bmp", "gif", "jp2", "avif", "CR2"})
     write_text(pictures / (std::string("foreign.") + kind), "x");
   ASSERT_GE(names_in(pictures).size(), 40u);
 
   const Finished finished = run(0, shortest(pictures, folder / "r.h5", {"--input.background", "white"}));
   expect_code(finished, 3);
   expect_readable(finished);
-  for (const char* word : {"7 files of other kinds were left out", "1 .webp", "1 hidden", "inks-without.jpg",
+  for (const char* word : {"7 files of other kinds were left out", "1 .heic", "1 hidden", "inks-without.jpg",
                            "CMYK", "floats.tif", "twelve-bits.png", "damaged-profile.png"})
     EXPECT_TRUE(contains(finished.err, word)) << word << " is missing in\n" << finished.err;
   const ResultsFile results = ResultsFile::open_for_reading(folder / "r.h5");

@@ -120,7 +120,7 @@ def spack_recipe():
     spack_name = {"MPI": "mpi", "HDF5": "hdf5", "Boost": "boost", "nlohmann_json": "nlohmann-json",
                   "OpenSSL": "openssl",
                   "libturbojpeg": "libjpeg-turbo", "spng": "libspng", "libdeflate": "libdeflate",
-                  "libutf8proc": "utf8proc", "lcms2": "lcms", "TIFF": "libtiff", "ZLIB": "zlib-api", "PkgConfig": "pkgconfig",
+                  "libutf8proc": "utf8proc", "lcms2": "lcms", "libwebp": "libwebp", "libwebpdemux": "libwebp", "TIFF": "libtiff", "ZLIB": "zlib-api", "PkgConfig": "pkgconfig",
                   "Torch": "py-torch", "GTest": "googletest"}
     assert len(found) > 8
     comes_with_the_compiler = {"OpenMP"}

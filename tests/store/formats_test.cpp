@@ -45,7 +45,7 @@ TEST_F(PictureFormats, OneOfOnesOwnIsNamedAndRefuses) {
   EXPECT_NE(message_of<DataError>([&] { open_images(folder_)->read(0, 1); }).find("truncated"),
             std::string::npos);
   const std::string text = message_of<DataError>([] { read_picture("a.gif"); });
-  EXPECT_NE(text.find("PNG, JPEG, TIFF and PGM"), std::string::npos) << text;
+  EXPECT_NE(text.find("PNG, JPEG, TIFF, WebP and PGM"), std::string::npos) << text;
 }
 
 }  // namespace

@@ -80,7 +80,7 @@ TEST_F(Images, AFolderIsListedInOrderOfItsPaths) {
   png("a/z.PNG", 1, 1, 1, {255});
   png("a.png", 4, 5, 3, std::vector<std::uint16_t>(60, 0));
   png("\xC3\xA4 .png", 1, 1, 1, {0});
-  std::ofstream(in("photo.webp")) << "x";
+  std::ofstream(in("photo.heic")) << "x";
   std::ofstream(in("a/README")) << "x";
   const auto source = open_images(folder_);
   std::vector<std::string> names;
@@ -156,7 +156,7 @@ TEST_F(Images, ADamagedFileFailsWhenReadNotWhenListed) {
 }
 
 TEST_F(Images, AnEmptyFolderIsAnError) {
-  std::ofstream(in("photo.webp")) << "x";
+  std::ofstream(in("photo.heic")) << "x";
   const std::string text = message_of<DataError>([&] { open_images(folder_); });
   EXPECT_NE(text.find("1 file of another kind was left out"), std::string::npos) << text;
 }
@@ -165,7 +165,7 @@ TEST_F(Images, WhatIsLeftOutIsCountedByKind) {
   png("a.png", 1, 1, 1, {0});
   png(".hidden.png", 1, 1, 1, {0});
   png("__MACOSX/._a.png", 1, 1, 1, {0});
-  for (const char* name : {"b.webp", "c.webp", "d.HEIC", "notes", "a.txt", "other.txt"})
+  for (const char* name : {"b.heic", "c.heic", "d.BMP", "notes", "a.txt", "other.txt"})
     std::ofstream(in(name)) << "x";
   const auto source = open_images(folder_);
   ASSERT_EQ(source->entries().size(), 1u);
@@ -173,7 +173,7 @@ TEST_F(Images, WhatIsLeftOutIsCountedByKind) {
   const std::vector<std::string> notes = source->notes();
   ASSERT_EQ(notes.size(), 2u);
   EXPECT_NE(
-      notes[0].find("5 files of other kinds were left out (2 .webp, 1 without an ending, 1 .HEIC, 1 .txt)"),
+      notes[0].find("5 files of other kinds were left out (2 .heic, 1 without an ending, 1 .BMP, 1 .txt)"),
       std::string::npos)
       << notes[0];
   EXPECT_NE(notes[1].find("2 hidden files or folders were left out"), std::string::npos) << notes[1];
@@ -196,7 +196,7 @@ TEST_F(Images, OnePictureAndAPatternAreAsInTheirFolder) {
   png("a.png", 1, 1, 1, {0});
   png("b.png", 2, 1, 1, {255, 0});
   png("in/b.png", 3, 1, 1, {255, 0, 0});
-  std::ofstream(in("b.webp")) << "x";
+  std::ofstream(in("b.heic")) << "x";
   const auto all = open_images(folder_), one = open_images(in("b.png")), some = open_images(in("[ab].*")),
              below = open_images(in("*/*.png"));
   ASSERT_EQ(one->entries().size(), 1u);

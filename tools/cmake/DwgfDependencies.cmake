@@ -50,7 +50,7 @@ find_package(ZLIB REQUIRED)
 # These come with a CMake package in their newer versions only; their pkg-config files are there in all. Not as imported
 # targets of pkg-config: the compile options would bar the tests from the pre-compiled header.
 find_package(PkgConfig REQUIRED)
-foreach(name_and_module deflate:libdeflate lcms:lcms2 spng:spng turbojpeg:libturbojpeg utf8proc:libutf8proc)
+foreach(name_and_module deflate:libdeflate lcms:lcms2 spng:spng turbojpeg:libturbojpeg utf8proc:libutf8proc webp:libwebp webpdemux:libwebpdemux)
   string(REGEX MATCH "^[^:]*" name ${name_and_module})
   string(REGEX MATCH "[^:]*$" module ${name_and_module})
   pkg_check_modules(${name} REQUIRED ${module})

@@ -1,16 +1,16 @@
-/// One picture in a file of its own, upright, in sRGB, as pixels on [-1, 1]: PNG, JPEG and TIFF, told apart by
-/// the name's ending (.png; .jpg, .jpeg, .jpe, .jfif; .tif, .tiff; in any case).
+/// One picture in a file of its own, upright, in sRGB, as pixels on [-1, 1]: PNG, JPEG, TIFF and WebP, told by
+/// the name's ending (.png; .jpg, .jpeg, .jpe, .jfif; .tif, .tiff; .webp; in any case).
 ///
 /// | format | what is taken | value |
 /// |---|---|---|
 /// | PNG | 1 to 8 bit and palettes; 16 bit | v / 127.5 - 1; v / 32767.5 - 1 |
-/// | JPEG | 8 bit, grey, colour or CMYK with a profile | v / 127.5 - 1 |
+/// | JPEG, WebP | 8 bit, grey, colour or (JPEG) CMYK with a profile | v / 127.5 - 1 |
 /// | TIFF | unsigned 8 bit and palettes; unsigned 16 bit; float 32 or 64 bit | as PNG; on [-1, 1] as it stands |
 ///
-/// EXIF's orientation (JPEG; PNG's eXIf; TIFF's tag) is applied, to the size too. Colours of an ICC profile, and
+/// EXIF's orientation (PNG's eXIf, TIFF's tag) is applied, to the size too. Colours of an ICC profile, and
 /// of PNG's gAMA and cHRM where there is none, become sRGB (relative colorimetric with black point compensation,
-/// clipped to what sRGB shows); of what is sRGB already no bit changes (colour.hpp). Of several frames (APNG, MPO)
-/// the first is read, and noted.
+/// clipped to what sRGB shows); of what is sRGB already no bit changes (colour.hpp). Of several pictures
+/// (APNG, MPO, WebP) the first is read, and noted.
 ///
 /// Refused, always with the file and what to do: transparency without a background, CMYK without a profile,
 /// several pages in TIFF, values that are not finite or outside [-1, 1] by more than 1e-3, and damage.

@@ -30,6 +30,7 @@ class Dwgf(CMakePackage, CudaPackage):
     depends_on("libspng@0.7:")
     depends_on("libtiff@4.5:")
     depends_on("lcms@2.9:")
+    depends_on("libwebp +libwebpdemux")
     depends_on("zlib-api")
     depends_on("libdeflate")
     depends_on("utf8proc")
