@@ -8,6 +8,7 @@
 
 #include "store/job_lock.hpp"
 #include "store/results.hpp"
+#include "store/time_shares.hpp"
 
 namespace dwgf {
 
@@ -62,6 +63,15 @@ struct RunningJob {
   double real(const Json& value) const { return value.is_number() ? value.get<double>() : -1.0; }
 };
 
+/// Seconds an image by part; null where the file does not say.
+Json json_of(const TimeShares& shares) {
+  if (shares.parts.empty()) return Json();
+  Json object;
+  for (const TimeShare& part : shares.parts) object[part.name] = part.seconds;
+  object["processors"] = shares.processors;
+  return object;
+}
+
 void print_job(const RunningJob& job, std::int64_t left) {
   const Json rate = job.number("images_per_hour"), slowest = job.number("slowest");
   if (job.running == true) {
@@ -72,7 +82,9 @@ void print_job(const RunningJob& job, std::int64_t left) {
     if (rate.is_number())
       std::printf("; %.3g images an hour, %s left", job.real(rate),
                   human_duration(job.real(job.number("seconds_left"))).c_str());
-    if (slowest.is_object())
+    if (slowest.is_object() && job.real(slowest["steps_per_second"]) == 0.0)
+      std::printf("; the group of rank %s has not ended its first step", slowest["rank"].dump().c_str());
+    else if (slowest.is_object())
       std::printf("; the slowest group is that of rank %s, with %.3g steps a second",
                   slowest["rank"].dump().c_str(), job.real(slowest["steps_per_second"]));
     std::printf("\n");
@@ -91,6 +103,7 @@ ExitCode status_command(const Settings& settings) {
   const Counts counts = count(results);
   const RunningJob job(results.path());
   const double per_image = counts.done ? counts.seconds / static_cast<double>(counts.done) : 0.0;
+  const TimeShares shares = time_shares(results);
   if (settings.as<StatusInput>().json) {
     const Json object = {{"images", counts.total},
                          {"done", counts.done},
@@ -100,7 +113,8 @@ ExitCode status_command(const Settings& settings) {
                          {"images_per_hour", job.number("images_per_hour")},
                          {"seconds_left", job.number("seconds_left")},
                          {"slowest", job.number("slowest")},
-                         {"seconds_per_image", counts.done ? Json(per_image) : Json()}};
+                         {"seconds_per_image", counts.done ? Json(per_image) : Json()},
+                         {"time", json_of(shares)}};
     std::printf("%s\n", object.dump(1).c_str());
     return ExitCode::ok;
   }
@@ -108,6 +122,9 @@ ExitCode status_command(const Settings& settings) {
               static_cast<long long>(counts.total), static_cast<long long>(counts.done),
               static_cast<long long>(counts.failed), static_cast<long long>(counts.left()));
   if (counts.done) std::printf("%s an image and group\n", human_duration(per_image).c_str());
+  if (!shares.parts.empty())
+    std::printf("of which %s; %s of the processors\n", text_of(shares).c_str(),
+                human_duration(shares.processors).c_str());
   for (const ResultsShard& shard : results.shards()) {
     if (!shard.problem.empty())
       std::printf("the shard %s, with %lld of the images, %s\n", shard.path.c_str(),

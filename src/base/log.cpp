@@ -1,5 +1,7 @@
 #include "base/log.hpp"
 
+#include <atomic>
+#include <chrono>
 #include <cstdio>
 
 #include <unistd.h>
@@ -16,6 +18,11 @@ LogSource& source() {
   return value;
 }
 
+std::atomic<std::chrono::steady_clock::rep>& spoken() {
+  static std::atomic<std::chrono::steady_clock::rep> ticks = 0;
+  return ticks;
+}
+
 /// In one call, so that lines of several ranks do not mix.
 void print(LogLevel level, const std::string& message) {
   const std::string& command = source().command;
@@ -24,9 +31,18 @@ void print(LogLevel level, const std::string& message) {
   if (!command.empty()) line += level == LogLevel::error ? "dwgf " + command : command;
   line += level == LogLevel::warning ? ": warning: " : ": ";
   std::fputs((line + printable(message) + "\n").c_str(), stderr);
+  note_spoken();
 }
 
 }  // namespace
+
+void note_spoken() {
+  spoken() = std::chrono::steady_clock::now().time_since_epoch().count();
+}
+
+std::chrono::steady_clock::time_point last_spoken() {
+  return std::chrono::steady_clock::time_point(std::chrono::steady_clock::duration(spoken().load()));
+}
 
 void set_log_source(const LogSource& value) {
   source() = value;

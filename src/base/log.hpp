@@ -2,6 +2,7 @@
 /// rank that speaks for itself says which it is.
 #pragma once
 
+#include <chrono>
 #include <string>
 #include <string_view>
 
@@ -19,6 +20,11 @@ struct LogSource {
   int rank = 0, ranks = 1;
   std::string host = {};
 };
+
+/// Notes that this process has told people something; the functions below do so themselves.
+void note_spoken();
+/// When it last did; the clock's epoch where it never did. From any thread.
+std::chrono::steady_clock::time_point last_spoken();
 
 /// @pre no other thread logs meanwhile
 void set_log_source(const LogSource& source);

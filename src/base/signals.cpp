@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cerrno>
 #include <csignal>
+#include <ctime>
 #include <exception>
 #include <mutex>
 #include <thread>
@@ -24,20 +25,32 @@ constexpr std::array kHandled = {SIGUSR1, SIGUSR2, SIGTERM, SIGINT};
 struct Counts {
   std::atomic<bool> alive{false};
   std::atomic<std::int64_t> stops{0}, checkpoints{0}, terminations{0};
+  std::atomic<std::int64_t> terminated_at{0};  // [ns] of the monotonic clock
   std::atomic<int> pipe{-1};
 };
 Counts counts;
 static_assert(std::atomic<std::int64_t>::is_always_lock_free, "counted in a signal handler");
 
+std::int64_t nanoseconds_now() {
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return std::int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
+}
+
 void handle(int number) {
   const int error = errno;
-  if (number == SIGUSR1) ++counts.stops;
+  if (number == SIGUSR1) {
+    ++counts.stops;
+    const char byte = 'u';
+    static_cast<void>(!write(counts.pipe, &byte, 1));
+  }
   if (number == SIGUSR2) ++counts.checkpoints;
   if (number == SIGTERM || number == SIGINT) {
     if (counts.terminations++ > 0) {
       std::signal(number, SIG_DFL);
       raise(number);  // delivered when this handler has returned
     }
+    if (counts.terminated_at == 0) counts.terminated_at = nanoseconds_now();
     const char byte = 't';
     static_cast<void>(!write(counts.pipe, &byte, 1));
   }
@@ -52,8 +65,18 @@ struct ScopedSignals::Impl {
   std::mutex mutex;  // held while the action runs
   std::function<void()> action;
   bool called = false;
+  std::function<void(bool)> tell;
+  bool told = false;
   std::thread waiting;
 
+  void speak() {
+    if (told || !tell) return;
+    told = true;
+    try {
+      tell(counts.terminations > 0);
+    } catch (const std::exception&) {  // what cannot be told changes nothing
+    }
+  }
   void act() {
     if (called || !action) return;
     called = true;
@@ -67,9 +90,10 @@ struct ScopedSignals::Impl {
     for (;;) {
       const ssize_t got = read(pipe[0], &byte, 1);
       if (got < 0 && errno == EINTR) continue;
-      if (got != 1 || byte != 't') return;
+      if (got != 1 || byte == 'e') return;
       const std::lock_guard lock(mutex);
-      act();
+      speak();
+      if (byte == 't') act();
     }
   }
 };
@@ -81,6 +105,7 @@ ScopedSignals::ScopedSignals() : impl_(std::make_unique<Impl>()) {
     throw InternalError("no pipe for the signals: too many open files");
   }
   counts.stops = counts.checkpoints = counts.terminations = 0;
+  counts.terminated_at = 0;
   counts.pipe = impl_->pipe[1];
   impl_->waiting = std::thread([impl = impl_.get()] { impl->wait(); });
   struct sigaction action {};
@@ -105,8 +130,19 @@ bool ScopedSignals::stop_requested() const {
   return counts.stops > 0 || counts.terminations > 0;
 }
 
+double ScopedSignals::seconds_since_termination() const {
+  const std::int64_t at = counts.terminated_at;
+  return at == 0 ? 0.0 : 1e-9 * static_cast<double>(nanoseconds_now() - at);
+}
+
 std::int64_t ScopedSignals::checkpoints_requested() const {
   return counts.checkpoints;
+}
+
+void ScopedSignals::on_stop_asked(std::function<void(bool)> tell) {
+  const std::lock_guard lock(impl_->mutex);
+  impl_->tell = std::move(tell);
+  if (stop_requested()) impl_->speak();
 }
 
 void ScopedSignals::on_terminate(std::function<void()> action) {

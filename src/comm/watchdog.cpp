@@ -21,10 +21,12 @@ void Watchdog::enter(std::string phase, bool waits) {
 
 void Watchdog::at(const std::string& image, std::int64_t step) {
   const std::lock_guard lock(mutex_);
+  const Clock::time_point now = Clock::now();
+  if (waits_) waited_ += now - since_;
+  if (image_ == image && step_ >= 0 && step == step_ + 1) last_step_ = now - step_began_;
   if (image_ != image) image_ = image;
-  if (waits_) waited_ += Clock::now() - since_;
   step_ = step;
-  since_ = Clock::now();
+  since_ = step_began_ = now;
 }
 
 void Watchdog::rest() {
@@ -41,6 +43,12 @@ Watchdog::Seconds Watchdog::waited() const {
 std::string Watchdog::phase() const {
   const std::lock_guard lock(mutex_);
   return phase_;
+}
+
+Watchdog::Doing Watchdog::doing(Clock::time_point now) const {
+  const std::lock_guard lock(mutex_);
+  const Seconds taken = now - (step_ >= 0 ? step_began_ : since_);
+  return {phase_, image_, step_, taken.count(), last_step_.count(), resting_};
 }
 
 void Watchdog::ask(Collective& group) {

@@ -53,6 +53,16 @@ class Watchdog {
   /// What this rank is doing, for a log.
   std::string phase() const;
 
+  /// The same for people, from any thread.
+  struct Doing {
+    std::string phase, image;
+    std::int64_t step = -1;  ///< done of the image; -1: none yet, or no image
+    double seconds = 0.0;    ///< in this step, or in this phase where there is no step
+    double last_step = 0.0;  ///< what the last whole step took [s]; 0: none yet
+    bool resting = false;
+  };
+  Doing doing(Clock::time_point now) const;
+
  private:
   std::optional<std::string> device_waits_in() const;
 
@@ -68,6 +78,8 @@ class Watchdog {
   mutable std::mutex asked_mutex_;
   std::vector<Collective*> asked_;
   Clock::time_point since_ = Clock::now();
+  Clock::time_point step_began_ = since_;
+  Seconds last_step_{0};
 };
 
 /// Looks at a watchdog now and then, and calls `on_complaint` once with what it has to say; from its own

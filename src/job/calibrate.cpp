@@ -1,6 +1,7 @@
 #include "job/calibrate.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cmath>
 #include <filesystem>
@@ -29,6 +30,7 @@
 #include "prior/moment_sums.hpp"
 #include "prior/moments.hpp"
 #include "prior/oom_guard.hpp"
+#include "service/heartbeat.hpp"
 #include "service/launcher.hpp"
 #include "service/progress.hpp"
 #include "service/stop_flag.hpp"
@@ -269,8 +271,8 @@ class CalibrationRun {
   bool measure(const std::vector<std::size_t>& left) {
     const auto& blocks = calibration_.images().blocks();
     const auto count = static_cast<std::int64_t>(left.size());
-    Progress progress(world_, world_.size(), world_.rank(), true, count,
-                      static_cast<std::int64_t>(calibration_.levels().size()), {},
+    Progress progress(world_, world_.size(), world_.rank(), true,
+                      {count, static_cast<std::int64_t>(calibration_.levels().size())}, {},
                       {"calibrate-prior", formatted("blocks of {} images", calibration_.input().batch)});
     WorkQueue queue(world_, count);
     bool stopped = false;
@@ -340,6 +342,13 @@ ExitCode calibrate(Communicator& world, const Settings& settings, ScopedSignals&
   require_same_job(world, settings);
   const CalibrateInput& input = settings.as<CalibrateInput>();
   at::set_num_threads(static_cast<int>(input.layout.threads));
+  std::atomic<const char*> phase = "reading the weights and listing the images";
+  std::optional<Heartbeat> heartbeat;
+  if (world.rank() == 0) heartbeat.emplace([&phase] { return std::string(phase.load()); });
+  signals.on_stop_asked([](bool terminates) {
+    log_job(LogLevel::info, formatted("stopping after this block of images{}",
+                                      terminates ? "; once more to stop at once" : ""));
+  });
   const c10::Device device = compute_device(world, input.layout.device, ExchangeBy::automatic).device;
   std::string file;
   std::unique_ptr<Prior> prior;
@@ -350,12 +359,14 @@ ExitCode calibrate(Communicator& world, const Settings& settings, ScopedSignals&
   });
   throw_on_all<CollectiveError>(world, [&] { calibration.emplace(settings, *prior, world); });
   CalibrationRun run(world, signals, *calibration, file);
+  phase = "measuring the prior's errors";
   if (!run.measured()) {
     log_job(LogLevel::info, "stopped on request; the same command goes on from there");
     return ExitCode::stopped;
   }
   throw_on_all<CollectiveError>(world, [&] {
     if (world.rank() != 0) return;
+    phase = "fitting the moments";
     write_fitted(*calibration, file);
     run.remove_parts();
   });

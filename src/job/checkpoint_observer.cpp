@@ -41,6 +41,7 @@ CheckpointObserver::~CheckpointObserver() {
 
 void CheckpointObserver::begin(FlowState& state, Monitor& monitor) {
   context_.watchdog.at(name_, 0);
+  context_.progress.goes_on_after(0);
   std::vector<std::int64_t> steps;
   if (group_.rank() == 0) steps = checkpoints_.steps();
   steps = broadcast_list(std::move(steps), group_);
@@ -58,6 +59,8 @@ void CheckpointObserver::begin(FlowState& state, Monitor& monitor) {
       continue;
     }
     state = std::move(found);
+    context_.progress.goes_on_after(state.step);
+    context_.watchdog.at(name_, state.step);
     monitor.go_on_from(std::move(records), state);
     context_.progress.tell_people(formatted("{}: goes on after step {}", name_, state.step));
     return;
@@ -101,6 +104,11 @@ void CheckpointObserver::write_newest() {
   const std::lock_guard lock(mutex_);
   write(*newest_);
   if (!terminating_) checkpoints_.remove_older();
+}
+
+void CheckpointObserver::keep() {
+  const std::lock_guard lock(mutex_);
+  if (newest_) write(*newest_);
 }
 
 // Older ones stay from here on: these are of other steps than those of ranks that heard of it earlier or

@@ -43,6 +43,9 @@ class CheckpointObserver final : public FlowObserver {
   void begin(FlowState& state, Monitor& monitor) override;
   bool at_step_boundary(const FlowState& state, const Monitor& monitor) override;
 
+  /// Writes what the last whole step left, if there was one: the flow was ended inside a step.
+  void keep();
+
   /// The image is committed or given up: nothing of it is written any more, and its checkpoints are removed.
   /// By every rank of the group.
   void finish();

@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <optional>
 #include <set>
 #include <system_error>
 
@@ -23,6 +25,7 @@
 #include "job/look_ahead.hpp"
 #include "job/rank_facts.hpp"
 #include "job/restore_job.hpp"
+#include "service/heartbeat.hpp"
 #include "service/launcher.hpp"
 #include "store/io_self_test.hpp"
 
@@ -154,6 +157,14 @@ std::vector<Finding> check_job(Communicator& world, const Settings& settings,
 ExitCode doctor(Communicator& world, const Settings& settings) {
   const JobInput& input = settings.as<JobInput>();
   std::vector<Finding> findings = {Finding::fine("started by", launcher_identity())};
+  const auto start = std::chrono::steady_clock::now();
+  std::optional<Heartbeat> heartbeat;
+  if (world.rank() == 0) {
+    heartbeat.emplace([start] {
+      const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
+      return formatted("looking at the machine and the job, for {}", human_duration(taken.count()));
+    });
+  }
   const std::vector<RankFacts> ranks = facts_of_all(world);
   std::set<std::string> hosts;
   for (const RankFacts& facts : ranks) hosts.insert(facts.host);

@@ -181,6 +181,12 @@ class ImageWriting {
         mean_and_largest(parts, [](const ImageTiming& t) { return t.total - t.waited; });
     values_[schema::kTimingWait.path] =
         mean_and_largest(parts, [](const ImageTiming& t) { return t.waited; });
+    values_[schema::kTimingProcessors.path] =
+        mean_and_largest(parts, [](const ImageTiming& t) { return t.processors; });
+    for (std::size_t k = 0; k < kStepPartNames.size(); ++k) {
+      values_[schema::kTimingStep.named(kStepPartNames[k])] =
+          mean_and_largest(parts, [k](const ImageTiming& t) { return t.parts[k]; });
+    }
     values_[schema::kTimingGroup.path] = at::scalar_tensor(timing.group, at::kDouble);
     for (const std::string& name : Diagnostics::names()) {
       values_[schema::kDiagnostic.named(name)] =

@@ -6,6 +6,7 @@
 #include <dwgf/flow/solve.hpp>
 
 #include "job/image_problem.hpp"
+#include "job/step_clock.hpp"
 #include "store/results.hpp"
 
 namespace dwgf {
@@ -13,8 +14,10 @@ namespace dwgf {
 /// What one rank spent on an image until it was written, in seconds.
 struct ImageTiming {
   double total = 0.0;
-  double waited = 0.0;  ///< of it, for the group's other ranks
-  int group = 0;        ///< the number of the group
+  double waited = 0.0;      ///< of it, for the group's other ranks
+  int group = 0;            ///< the number of the group
+  double processors = 0.0;  ///< the time of all processors together
+  StepSeconds parts{};      ///< of its steps
 };
 
 /// Collective over `group`. `prior` decodes: the job's own, or one around it. Throws Diverged on all ranks

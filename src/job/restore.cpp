@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
+#include <exception>
 #include <functional>
 #include <optional>
 #include <span>
@@ -30,11 +32,13 @@
 #include "job/rank_facts.hpp"
 #include "job/restore_job.hpp"
 #include "job/same_job.hpp"
+#include "job/step_clock.hpp"
 #include "job/window_crew.hpp"
 #include "prior/moments.hpp"
 #include "prior/oom_guard.hpp"
 #include "prior/windows.hpp"
 #include "service/event_log.hpp"
+#include "service/heartbeat.hpp"
 #include "service/launcher.hpp"
 #include "service/progress.hpp"
 
@@ -48,11 +52,22 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
+/// A rank that was asked to end, and is alone with its image, does not finish a long step: what whole steps
+/// did is in a checkpoint.
+struct EndedInsideStep : std::exception {
+  const char* what() const noexcept override { return "ended inside a step, on request"; }
+};
+constexpr double kStepsGrace = 3.0;  // shorter steps are finished [s]
+
 /// How one image ended.
 struct Outcome {
   bool stopped = false;          ///< on request, between two steps
   std::optional<Error> failure;  ///< nothing: committed
 };
+
+std::int64_t pixels_of(const ImageEntry& image) {
+  return std::max<std::int64_t>(std::int64_t{image.height} * image.width, 1);
+}
 
 /// One job's images, as the ranks of one group work on them.
 class Restoration {
@@ -67,6 +82,10 @@ class Restoration {
         crews_(group, device, context.watchdog),
         log_(log),
         context_(context),
+        clock_([this] {
+          if (group_.size() == 1 && context_.signals.seconds_since_termination() > kStepsGrace)
+            throw EndedInsideStep();
+        }),
         group_number_(group_number) {
     tensors_.watch(context.watchdog);
   }
@@ -75,6 +94,8 @@ class Restoration {
     const Clock::time_point start = Clock::now();
     Outcome outcome;
     context_.watchdog.at(name(row), -1);
+    context_.progress.image_begins(pixels_of(entry(row)));
+    clock_.restart();
     context_.watchdog.enter("reading and measuring an image");
     log_.event("image begins", {{"image", name(row)}, {"row", row}});
     try {
@@ -85,6 +106,8 @@ class Restoration {
       outcome.failure = error;
     } catch (const Diverged& error) {
       outcome.failure = error;
+    } catch (const EndedInsideStep&) {
+      outcome.stopped = true;
     }
     if (outcome.failure && group_.rank() == 0) {
       context_.progress.tell_failure(name(row), outcome.failure->what());
@@ -98,6 +121,12 @@ class Restoration {
                 {"seconds", seconds_since(start)},
                 {"waited", waited_},
                 {"writing", writing_},
+                {"processors", clock_.processor_seconds()},
+                {"denoiser", clock_.seconds()[0]},
+                {"encoder", clock_.seconds()[1]},
+                {"decoder", clock_.seconds()[2]},
+                {"vjp", clock_.seconds()[3]},
+                {"operator", clock_.seconds()[4]},
                 {"reason", std::string(outcome.failure ? outcome.failure->what() : "")}});
     return outcome;
   }
@@ -176,8 +205,13 @@ class Restoration {
   bool solved_and_written(std::int64_t row, const ImageProblem& image, Clock::time_point start,
                           const OomGuard& guard, const Prior& prior, const Particles& particles) {
     const std::unique_ptr<NoiseModel> noise = job_.noise(image);
-    memory_.turn_to(image.forward);
-    const Problem problem{prior, *image.forward, image.y, image.shape, entry(row).id, noise.get(), &memory_};
+    const Prior timed = timed_prior(prior, clock_);
+    if (image.forward != forward_) {
+      forward_ = image.forward;
+      timed_forward_ = timed_operator(forward_, clock_);
+    }
+    memory_.turn_to(timed_forward_);
+    const Problem problem{timed, *timed_forward_, image.y, image.shape, entry(row).id, noise.get(), &memory_};
     for (int attempt = 1;; ++attempt) {
       context_.watchdog.enter("computing");
       const auto waited_before = context_.watchdog.waited();
@@ -190,10 +224,14 @@ class Restoration {
         waited_ = waited.count();
         const Clock::time_point writing = Clock::now();
         write_image(results_, row, prior, image, solution, particles.watched,
-                    {seconds_since(start), waited.count(), group_number_});
+                    {seconds_since(start), waited.count(), group_number_, clock_.processor_seconds(),
+                     clock_.seconds()});
         writing_ = seconds_since(writing);
         keeper.finish();
         return true;
+      } catch (const EndedInsideStep&) {
+        keeper.keep();
+        throw;
       } catch (const Diverged& error) {
         keeper.finish();
         throw_on_all<CollectiveError>(particles.watched, [&] {
@@ -238,6 +276,8 @@ class Restoration {
   GroupCrews crews_;
   EventLog& log_;
   CheckpointContext context_;
+  StepClock clock_;
+  std::shared_ptr<const ForwardOperator> forward_, timed_forward_;  // of the last image, and with a clock
   MethodMemory memory_;
   double waited_ = 0.0, writing_ = 0.0;  // by this rank, of the last image that was solved [s]
   int group_number_;
@@ -307,6 +347,43 @@ struct Run {
   const JobInput& input() const { return settings.as<JobInput>(); }
 };
 
+/// "photo.png: step 3 of 59 for 12 s", "reading the weights and listing the images, for 5 s".
+std::string doing_now(const Watchdog& watchdog, std::int64_t steps) {
+  const Watchdog::Doing doing = watchdog.doing(Watchdog::Clock::now());
+  if (doing.resting) return "";
+  const std::string time = "for " + human_duration(doing.seconds);
+  if (doing.image.empty()) return formatted("{}, {}", doing.phase, time);
+  if (doing.step < 0 || doing.step >= steps) return formatted("{}: {}, {}", doing.image, doing.phase, time);
+  const std::string phase = doing.phase == "computing" ? "" : formatted(" ({})", doing.phase);
+  return formatted("{}: step {} of {} {}{}", doing.image, doing.step + 1, steps, time, phase);
+}
+
+/// Answers the first signal that asks to stop, as long as it lives.
+class StopAnswer {
+ public:
+  StopAnswer(ScopedSignals& signals, const Watchdog& watchdog, bool dry_run) : signals_(signals) {
+    signals_.on_stop_asked([&watchdog, dry_run](bool terminates) {
+      if (dry_run) {  // there is nothing to keep
+        log_job(LogLevel::info, "stopped on request");
+        std::fflush(stdout);
+        std::_Exit(static_cast<int>(ExitCode::stopped));
+      }
+      const Watchdog::Doing doing = watchdog.doing(Watchdog::Clock::now());
+      const std::string what = doing.step >= 0 ? std::string("this step") : doing.phase;
+      const std::string length =
+          doing.last_step > 0 ? formatted(" (about {})", human_duration(doing.last_step)) : std::string();
+      log_job(LogLevel::info, formatted("stopping after {}{}{}", what, length,
+                                        terminates ? "; once more to stop at once" : ""));
+    });
+  }
+  ~StopAnswer() { signals_.on_stop_asked({}); }
+  StopAnswer(const StopAnswer&) = delete;
+  StopAnswer& operator=(const StopAnswer&) = delete;
+
+ private:
+  ScopedSignals& signals_;
+};
+
 /// 1. The job: its weights are read and its images listed.
 std::unique_ptr<RestoreJob> load_job(const Run& run, const ComputeDevice& device) {
   run.watchdog.enter("reading the weights and listing the images");
@@ -357,8 +434,10 @@ Tally summed(const Run& run, const Tally& tally, bool counts, StopFlag& stop_fla
 Tally restore_images(const Run& run, const RestoreJob& job, OpenResults& open, ProcessGrid& grid,
                      const ComputeDevice& device, StopFlag& stop_flag) {
   const GridPlace& place = grid.place();
-  Progress progress(run.world, place.groups, place.group, place.group_rank == 0,
-                    static_cast<std::int64_t>(open.rows.size()), step_count(job.flow()),
+  ProgressWork work{static_cast<std::int64_t>(open.rows.size()), step_count(job.flow())};
+  for (const std::int64_t row : open.rows)
+    work.pixels += pixels_of(job.images()[static_cast<std::size_t>(row)]);
+  Progress progress(run.world, place.groups, place.group, place.group_rank == 0, work,
                     [&](const std::string& text) { open.lock->say(text); });
   WorkQueue queue(run.world, static_cast<std::int64_t>(open.rows.size()));
   Restoration restoration(
@@ -410,6 +489,10 @@ ExitCode restore_logged(const Run& run) {
   Communicator& world = run.world;
   const WatchdogThread watching(
       run.watchdog, [&](const std::string& complaint) { end_hanging_job(world.rank(), complaint, run.log); });
+  const StopAnswer answer(run.signals, run.watchdog, run.input().dry_run);
+  const std::int64_t steps = step_count(run.input().method.options);
+  std::optional<Heartbeat> heartbeat;
+  if (world.rank() == 0) heartbeat.emplace([&run, steps] { return doing_now(run.watchdog, steps); });
   const LayoutInput& layout = run.input().layout;
   const ComputeDevice device = compute_device(world, layout.device, layout.exchange);
   const std::unique_ptr<RestoreJob> job = load_job(run, device);
@@ -417,6 +500,7 @@ ExitCode restore_logged(const Run& run) {
       world, static_cast<int>(std::min<std::int64_t>(run.input().layout.ranks_per_image, world.size())));
   const std::vector<Finding> findings = findings_of(run, *job, grid.place());
   if (run.input().dry_run) {
+    run.watchdog.enter("measuring what a step takes");
     throw_on_all<CollectiveError>(world, [&] {
       if (world.rank() == 0) print_plan(*job, grid.place(), world.size(), device, findings);
     });

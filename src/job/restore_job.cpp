@@ -13,6 +13,7 @@
 #include "flow/known_methods.hpp"
 #include "job/build.hpp"
 #include "job/posterior_products.hpp"
+#include "job/step_clock.hpp"
 #include "job/tensors.hpp"
 #include "service/launcher.hpp"
 #include "store/schema.hpp"
@@ -199,8 +200,10 @@ ResultsLayout RestoreJob::layout(const std::string& system) const {
   add_operator_arrays(layout);
   add(schema::kParticles, "", input().store.particles);
   add(schema::kLatents, "", input().store.latents);
-  for (const auto* dataset : {&schema::kTimingCompute, &schema::kTimingWait, &schema::kTimingGroup})
+  for (const auto* dataset : {&schema::kTimingCompute, &schema::kTimingWait, &schema::kTimingProcessors})
     add(*dataset);
+  for (const char* part : kStepPartNames) add(schema::kTimingStep, part);
+  add(schema::kTimingGroup);
   for (const std::string& name : Diagnostics::names()) add(schema::kDiagnostic, name);
   layout.attributes = {
       {"job", settings_.ini()}, {"version", version()}, {"prior_sha256", prior_->sha256}, {"system", system}};

@@ -1,6 +1,7 @@
 #include "report/evaluate.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <cstdio>
 
@@ -13,6 +14,7 @@
 #include "posterior/ranks.hpp"
 #include "report/fid.hpp"
 #include "report/verdicts.hpp"
+#include "service/heartbeat.hpp"
 
 namespace dwgf {
 
@@ -291,6 +293,9 @@ void print_evaluation(const std::string& path, const EvaluateInput& input, const
   Summary summary(evaluator.quality().size(), evaluator.posterior().size());
   Judge judge(stored, evaluator.context());
   std::int64_t own_error = 0;
+  std::atomic<std::int64_t> seen = 0;
+  const Heartbeat heartbeat(
+      [&seen, all = stored.count()] { return formatted("{} of {} images looked at", seen.load(), all); });
   for (std::int64_t row = 0; row < stored.count(); ++row) {
     if (stored.file().state(row) != ImageState::committed) continue;
     const StoredImage stored_image = stored.read(row);
@@ -299,6 +304,7 @@ void print_evaluation(const std::string& path, const EvaluateInput& input, const
     summary.add(image);
     judge.add(row, stored_image);
     own_error += evaluator.measured_error_on(stored_image);
+    seen = row + 1;
   }
   if (own_error > 0) log_job(LogLevel::warning, own_error_words(own_error, summary.images()));
   printer->summary(summary, stored.count(), judge.verdicts());

@@ -212,6 +212,7 @@ void read_timing(const ResultsFile& file, const std::vector<std::int64_t>& rows,
     group.waited += file.read_floats(schema::kTimingWait.path, row).front();
     ++data.timed_images;
   }
+  data.shares = time_shares(file);
   for (const std::int64_t row : evenly_spaced(rows, kPoints))
     data.seconds_by_row.push_back({static_cast<double>(row), file.seconds(row)});
 }

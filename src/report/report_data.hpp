@@ -11,6 +11,7 @@
 #include "job/stored_image.hpp"
 #include "report/evaluate.hpp"
 #include "report/verdicts.hpp"
+#include "store/time_shares.hpp"
 
 namespace dwgf {
 
@@ -79,6 +80,7 @@ struct ReportData {
 
   std::map<std::int64_t, GroupTiming> groups = {};  ///< none where the file does not say
   std::int64_t timed_images = 0;
+  TimeShares shares = {};
   std::vector<std::pair<double, double>> seconds_by_row = {};  ///< some, evenly spaced
 };
 

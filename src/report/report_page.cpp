@@ -499,6 +499,26 @@ Value groups(const All& all) {
                       {"ranks", "images", "mean [s]", "slowest [s]", "waited"}, rows);
 }
 
+Value time_parts(const All& all) {
+  std::vector<Row> rows;
+  for (const ReportData& data : all) {
+    for (const TimeShare& part : data.shares.parts) {
+      rows.push_back({formatted("{}{}{}", data.label, alone(all) ? "" : ", ", part.name),
+                      {number(part.seconds, 2), percent(part.seconds / data.shares.seconds)}});
+    }
+    if (!data.shares.parts.empty()) {
+      rows.push_back(
+          {formatted("{}{}time of processors", data.label, alone(all) ? "" : ", "),
+           {number(data.shares.processors, 2), percent(data.shares.processors / data.shares.seconds)}});
+    }
+  }
+  return table_if_any(
+      "parts",
+      "Where the time of an image went, in the mean over ranks and images; vjp: what is pulled back "
+      "through the networks. On a device: the time in which its host queued that work",
+      {"part", "seconds", "share"}, rows);
+}
+
 List seconds_by_row(const All& all) {
   Plot plot{
       .title = "Seconds an image", .description = "", .x_label = "row of the image", .y_label = "seconds"};
@@ -616,6 +636,7 @@ std::string report_page(const std::vector<ReportData>& all) {
       {"curve_images", counted(curve_images, "image", "images")},
       {"diagnostics", diagnostics(all)},
       {"groups", groups(all)},
+      {"parts", time_parts(all)},
       {"seconds", seconds_by_row(all)},
       {"any_failed", failed > 0},
       {"any_verdict", any_verdict},

@@ -5,6 +5,7 @@
 #include <ctime>
 #include <string>
 #include <thread>
+#include <utility>
 
 #include <nlohmann/json.hpp>
 #include <unistd.h>
@@ -12,6 +13,7 @@
 #include <dwgf/base/error.hpp>
 #include <dwgf/base/text.hpp>
 
+#include "base/log.hpp"
 #include "comm/progress_interval.hpp"
 
 namespace dwgf {
@@ -21,17 +23,15 @@ using namespace std::chrono_literals;
 constexpr auto kPrintOnTerminal = 500ms;
 constexpr auto kPrintInLog = 10s;
 constexpr auto kPublishEvery = 3s;
-constexpr std::size_t kMessage = 6;  // group, images, failed, steps, finished, rank
+constexpr std::size_t kMessage = 8;  // group, images, failed, steps, finished, rank, done, dropped
 }  // namespace
 
-Progress::Progress(Communicator& world, int groups, int group, bool leader, std::int64_t images,
-                   std::int64_t steps_per_image, std::function<void(const std::string&)> publish,
-                   ProgressWords words)
+Progress::Progress(Communicator& world, int groups, int group, bool leader, const ProgressWork& work,
+                   std::function<void(const std::string&)> publish, ProgressWords words)
     : world_(world),
       group_(group),
       leader_(leader),
-      images_(images),
-      steps_per_image_(steps_per_image),
+      work_(work),
       tell_every_(progress_interval(groups)),
       groups_(world.rank() == 0 ? static_cast<std::size_t>(groups) : 0),
       publish_(std::move(publish)),
@@ -43,9 +43,22 @@ Progress::Progress(Communicator& world, int groups, int group, bool leader, std:
   if (leader_) tell(true);  // so that one that never ends its first step is known
 }
 
+void Progress::image_begins(std::int64_t pixels) {
+  pixels_ = std::max<std::int64_t>(pixels, 1);
+  done_ = dropped_ = 0;
+}
+
+void Progress::goes_on_after(std::int64_t steps) {
+  if (!leader_) return;
+  mine_.done -= std::exchange(done_, 0);
+  mine_.dropped += steps * pixels_ - std::exchange(dropped_, steps * pixels_);
+}
+
 void Progress::step_done() {
   if (!leader_) return;
   ++mine_.steps;
+  done_ += pixels_;
+  mine_.done += pixels_;
   tell(false);
 }
 
@@ -53,7 +66,9 @@ void Progress::image_done(bool failed) {
   if (!leader_) return;
   ++mine_.images;
   mine_.failed += failed;
-  mine_.steps = mine_.images * steps_per_image_;
+  if (failed) mine_.done -= std::exchange(done_, 0);
+  mine_.dropped += work_.steps * pixels_ - done_ - dropped_;  // also of one that stopped early
+  done_ = dropped_ = 0;
   tell(true);
 }
 
@@ -81,8 +96,8 @@ void Progress::tell(bool now) {
     publish();
   } else if (now || Clock::now() - told_ >= tell_every_) {
     told_ = Clock::now();
-    const std::int64_t message[kMessage] = {group_,      mine_.images,   mine_.failed,
-                                            mine_.steps, mine_.finished, mine_.rank};
+    const std::int64_t message[kMessage] = {group_,         mine_.images, mine_.failed, mine_.steps,
+                                            mine_.finished, mine_.rank,   mine_.done,   mine_.dropped};
     world_.post(0, message);
   }
 }
@@ -93,7 +108,7 @@ void Progress::collect() {
     if (message.size() != kMessage) return;
     ++heard_;
     groups_[static_cast<std::size_t>(message[0])] = {message[1], message[2], message[3], message[4],
-                                                     message[5]};
+                                                     message[5], message[6], message[7]};
   }
 }
 
@@ -109,7 +124,7 @@ void Progress::finish(const std::function<void()>& meanwhile) {
     publish();
     std::this_thread::sleep_for(20ms);
   }
-  if (images_ > 0) print(true);
+  if (work_.images > 0) print(true);
 }
 
 void Progress::publish() {
@@ -118,30 +133,49 @@ void Progress::publish() {
   publish_(json());
 }
 
+double Progress::Sums::share() const {
+  return work > 0 ? static_cast<double>(all.done) / work : 1.0;
+}
+
+double Progress::Sums::seconds_left() const {
+  return seconds * (work - static_cast<double>(all.done)) / static_cast<double>(all.done);
+}
+
+Progress::Sums Progress::sums() const {
+  Sums sums;
+  for (const Group& group : groups_) {
+    sums.all.images += group.images;
+    sums.all.failed += group.failed;
+    sums.all.steps += group.steps;
+    sums.all.done += group.done;
+    sums.all.dropped += group.dropped;
+  }
+  const std::int64_t pixels = work_.pixels > 0 ? work_.pixels : work_.images;
+  sums.work =
+      static_cast<double>(pixels) * static_cast<double>(work_.steps) - static_cast<double>(sums.all.dropped);
+  sums.seconds = std::chrono::duration<double>(Clock::now() - start_).count();
+  return sums;
+}
+
 std::string Progress::json() const {
   using Json = nlohmann::ordered_json;
-  const double seconds = std::chrono::duration<double>(Clock::now() - start_).count();
-  std::int64_t steps = 0, failed = 0, done = 0;
+  const Sums now = sums();
   const Group* slowest = nullptr;
   for (const Group& group : groups_) {
-    steps += group.steps;
-    failed += group.failed;
-    done += group.images;
     if (group.finished == 0 && (!slowest || group.steps < slowest->steps)) slowest = &group;
   }
-  const double rate = static_cast<double>(steps) / seconds;
-  const double left = static_cast<double>(images_ * steps_per_image_ - steps);
   Json object = {{"host", host_name()},      {"process", getpid()},        {"started", started_},
-                 {"groups", groups_.size()}, {"images", images_},          {"ended", done},
-                 {"failed", failed},         {"images_per_hour", nullptr}, {"seconds_left", nullptr},
+                 {"groups", groups_.size()}, {"images", work_.images},     {"ended", now.all.images},
+                 {"failed", now.all.failed}, {"images_per_hour", nullptr}, {"seconds_left", nullptr},
                  {"slowest", nullptr}};
-  if (steps > 0) {
-    object["images_per_hour"] = 3600.0 * rate / static_cast<double>(steps_per_image_);
-    object["seconds_left"] = left / rate;
+  if (now.all.done > 0) {
+    const double images = static_cast<double>(work_.images - now.all.failed);
+    object["images_per_hour"] = 3600.0 * now.share() * images / now.seconds;
+    object["seconds_left"] = now.seconds_left();
   }
   if (slowest) {
     object["slowest"] = {{"rank", slowest->rank},
-                         {"steps_per_second", static_cast<double>(slowest->steps) / seconds}};
+                         {"steps_per_second", static_cast<double>(slowest->steps) / now.seconds}};
   }
   return object.dump();
 }
@@ -152,24 +186,17 @@ void Progress::print(bool last) {
       now - printed_ < (terminal_ ? Clock::duration(kPrintOnTerminal) : Clock::duration(kPrintInLog)))
     return;
   printed_ = now;
-  Group all;
-  for (const Group& group : groups_) {
-    all.images += group.images;
-    all.failed += group.failed;
-    all.steps += group.steps;
-  }
-  const double seconds = std::chrono::duration<double>(now - start_).count();
-  const double total = static_cast<double>(images_) * static_cast<double>(steps_per_image_);
-  std::string line = formatted("{}: {} of {} {}", words_.command, all.images, images_, words_.things);
-  if (all.failed) line += formatted(" ({} failed)", all.failed);
+  const Sums so_far = sums();
+  std::string line =
+      formatted("{}: {} of {} {}", words_.command, so_far.all.images, work_.images, words_.things);
+  if (so_far.all.failed) line += formatted(" ({} failed)", so_far.all.failed);
   if (last) {
-    line += formatted(" in {}", human_duration(seconds));
-  } else if (all.steps > 0) {
-    const double rate = static_cast<double>(all.steps) / seconds;
+    line += formatted(" in {}", human_duration(so_far.seconds));
+  } else if (so_far.all.done > 0) {
     char text[96];
-    std::snprintf(text, sizeof text, ", %.0f %%, %.3g steps/s",
-                  100.0 * static_cast<double>(all.steps) / total, rate);
-    line += formatted("{}, {} left", text, human_duration((total - static_cast<double>(all.steps)) / rate));
+    std::snprintf(text, sizeof text, ", %.0f %%, %.3g steps/s", 100.0 * so_far.share(),
+                  static_cast<double>(so_far.all.steps) / so_far.seconds);
+    line += formatted("{}, {} left", text, human_duration(so_far.seconds_left()));
   }
   if (terminal_) {
     std::fprintf(stderr, "\r\033[K%s%s", line.c_str(), last ? "\n" : "");
@@ -177,6 +204,7 @@ void Progress::print(bool last) {
     std::fprintf(stderr, "%s\n", line.c_str());
   }
   std::fflush(stderr);
+  note_spoken();
 }
 
 }  // namespace dwgf

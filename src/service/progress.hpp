@@ -1,5 +1,6 @@
 /// How far all ranks are, at which rate, and how long it will take: one line on standard error, and a JSON
-/// object for `dwgf status`. Group leaders post small messages to rank 0, which prints; nobody waits.
+/// object for `dwgf status`. A step counts as much as its image has pixels; what failed images would have
+/// taken, and the steps that an earlier run made, are no work of this run. Group leaders post small messages to rank 0, which prints; nobody waits.
 #pragma once
 
 #include <chrono>
@@ -12,6 +13,13 @@
 
 namespace dwgf {
 
+/// What there is to do in this run.
+struct ProgressWork {
+  std::int64_t images = 0;
+  std::int64_t steps = 1;   ///< of one image
+  std::int64_t pixels = 0;  ///< of all images; 0: all are alike
+};
+
 /// What the line says: "restore: 3 of 10 images".
 struct ProgressWords {
   std::string command = "restore", things = "images";
@@ -19,11 +27,14 @@ struct ProgressWords {
 
 class Progress {
  public:
-  /// @param images  to do in this run; @param steps_per_image  steps of one image
   /// @param publish  called on rank 0 every few seconds with the JSON object
-  Progress(Communicator& world, int groups, int group, bool leader, std::int64_t images,
-           std::int64_t steps_per_image, std::function<void(const std::string&)> publish = {},
-           ProgressWords words = {});
+  Progress(Communicator& world, int groups, int group, bool leader, const ProgressWork& work,
+           std::function<void(const std::string&)> publish = {}, ProgressWords words = {});
+
+  /// On a leader: an image of so many pixels comes next. Left out where all are alike.
+  void image_begins(std::int64_t pixels);
+  /// On a leader: so many steps of it were made by an earlier run; also where it begins once more.
+  void goes_on_after(std::int64_t steps);
 
   /// On a leader: one more step of the image at hand is done. Other ranks do nothing.
   void step_done();
@@ -47,7 +58,16 @@ class Progress {
   using Clock = std::chrono::steady_clock;
   struct Group {
     std::int64_t images = 0, failed = 0, steps = 0, finished = 0, rank = 0;
+    std::int64_t done = 0, dropped = 0;  ///< [pixels times steps]
   };
+  struct Sums {
+    Group all;
+    double seconds = 0.0;
+    double share() const;         ///< of the work that is done, 0 ... 1
+    double seconds_left() const;  ///< @pre all.done > 0
+    double work = 0.0;            ///< that is and was to do
+  };
+  Sums sums() const;
   void tell(bool now);
   void collect();
   void print(bool last);
@@ -56,8 +76,9 @@ class Progress {
   Communicator& world_;
   int group_;
   bool leader_;
-  std::int64_t images_;
-  std::int64_t steps_per_image_;
+  ProgressWork work_;
+  std::int64_t pixels_ = 1;              // of the image at hand
+  std::int64_t done_ = 0, dropped_ = 0;  // of it
   std::chrono::milliseconds tell_every_;
   Group mine_;
   std::vector<Group> groups_;  // on rank 0

@@ -18,7 +18,8 @@ std::span<const Dataset* const> datasets() {
       &kImageSeconds,  &kImageReason,  &kImagePrompt, &kPosteriorMean, &kPosteriorStd, &kQuantile,
       &kDiversity,     &kCrps,         &kRanks,       &kChiSquared,    &kKsd,          &kKsdP,
       &kAutoencoder,   &kParticles,    &kLatents,     &kMeasurement,   &kDiagnostic,   &kTruth,
-      &kOperatorArray, &kProblemArray, &kSigma,       &kTimingCompute, &kTimingWait,   &kTimingGroup};
+      &kOperatorArray, &kProblemArray, &kSigma,       &kTimingCompute, &kTimingWait,   &kTimingProcessors,
+      &kTimingStep,    &kTimingGroup};
   return all;
 }
 

@@ -112,6 +112,17 @@ inline constexpr Dataset kTimingCompute{"/timing/compute", Type::float32, Row::p
                                         "seconds of computing: mean and largest of its ranks"};
 inline constexpr Dataset kTimingWait{"/timing/wait", Type::float32, Row::pair, Written::with_image,
                                      "seconds of waiting for each other: mean and largest of its ranks"};
+inline constexpr Dataset kTimingProcessors{
+    "/timing/processors", Type::float32, Row::pair, Written::with_image,
+    "seconds of processors, all threads: mean and largest of its ranks"};
+inline constexpr Dataset kTimingStep{
+    "/timing/step_",
+    Type::float32,
+    Row::pair,
+    Written::with_image,
+    "seconds in denoiser, encoder, decoder, vjp (what is pulled back through "
+    "them) and operator: mean and largest of its ranks",
+    "NAME"};
 inline constexpr Dataset kTimingGroup{"/timing/group", Type::float32, Row::number, Written::with_image,
                                       "the group of ranks that restored it"};
 

@@ -50,6 +50,38 @@ TEST(Signals, TerminationActsAtOnceOnAnotherThread) {
   EXPECT_EQ(calls, 1);
 }
 
+TEST(Signals, TheFirstThatAsksToStopIsAnsweredOnceAndBeforeTheAction) {
+  ScopedSignals signals;
+  EXPECT_EQ(signals.seconds_since_termination(), 0.0);
+  std::atomic<int> told{0}, of_termination{0}, told_before_action{-1};
+  signals.on_stop_asked([&](bool terminates) {
+    ++told;
+    of_termination += terminates;
+  });
+  signals.on_terminate([&] { told_before_action = told.load(); });
+  raise(SIGUSR2);  // asks for no stop
+  raise(SIGTERM);
+  EXPECT_TRUE(comes_true([&] { return told_before_action == 1; }));
+  raise(SIGUSR1);
+  signals.on_stop_asked({});
+  EXPECT_EQ(told, 1);
+  EXPECT_EQ(of_termination, 1);
+  EXPECT_GT(signals.seconds_since_termination(), 0.0);
+}
+
+TEST(Signals, ARequestToStopIsAnsweredWithoutTermination) {
+  ScopedSignals signals;
+  raise(SIGUSR1);
+  std::atomic<int> told{0}, of_termination{0};
+  signals.on_stop_asked([&](bool terminates) {
+    ++told;
+    of_termination += terminates;
+  });
+  EXPECT_TRUE(comes_true([&] { return told == 1; }));
+  EXPECT_EQ(of_termination, 0);
+  EXPECT_EQ(signals.seconds_since_termination(), 0.0);
+}
+
 TEST(Signals, TerminationThatCameBeforeTheActionIsNotForgotten) {
   ScopedSignals signals;
   raise(SIGINT);

@@ -22,8 +22,9 @@ void expect_refused(const Finished& finished, int code, const std::vector<std::s
   int messages = 0;
   for (const std::string& line : own_lines(finished.err)) {
     if (line.starts_with("restore: warning: ")) continue;  // of the prior, which has random weights
-    if (line.starts_with("restore: ") && contains(line, " images, "))
+    if (line.starts_with("restore: ") && (contains(line, " images, ") || contains(line, " for ")))
       continue;  // progress, where it takes long
+    if (line.starts_with("restore: clean pictures: ")) continue;
     messages += begins_message(line);
     message += line + "\n";
   }

@@ -97,6 +97,43 @@ TEST_F(Signals, TerminationKeepsTheLastStepAndADamagedCheckpointLeavesTheOneBefo
   EXPECT_TRUE(contains(resumed.err, "goes on after step")) << resumed.err;
 }
 
+// A step of some seconds: it is answered at once, and the step is not waited for to its end.
+TEST_F(Signals, TerminationInALongStepIsAnsweredAndTheBitsAreTheSameAfterwards) {
+  const fs::path image = make_array(out.parent_path() / "large.npy", 1, 3, 160);
+  const auto long_job = [&](const fs::path& results) {
+    return Arguments{"restore", "--input.data",  image,  "--store.out",
+                     results,   "--flow.preset", "fast", "--flow.particles",
+                     "8",       "--flow.steps",  "4",    "--run.checkpoint_seconds",
+                     "0.001"};
+  };
+  const fs::path whole = out.parent_path() / "whole.h5";
+  expect_code(run(0, long_job(whole)), 0);
+  Process process = start(0, long_job(out));
+  ASSERT_TRUE(in_mid_image(process));
+  kill(process.pid(), SIGTERM);
+  const Finished ended = finished(process);
+  expect_code(ended, 75);
+  EXPECT_TRUE(contains(ended.err, "stopping after this step (about ")) << ended.err;
+  EXPECT_TRUE(contains(ended.err, "; once more to stop at once")) << ended.err;
+  EXPECT_EQ(committed(out), 0);
+  const Finished resumed = run(0, long_job(out));
+  expect_code(resumed, 0);
+  EXPECT_TRUE(contains(resumed.err, "goes on after step")) << resumed.err;
+  EXPECT_EQ(difference(bits_of(out), bits_of(whole)), "");
+}
+
+TEST_F(Signals, ADryRunEndsAtOnce) {
+  const fs::path image = make_array(out.parent_path() / "huge.npy", 1, 3, 1024);
+  Process process = start(0, {"restore", "--input.data", image, "--store.out", out, "--flow.preset", "fast",
+                              "--flow.micro_batch", "1", "--flow.precision", "fp64", "--dry-run"});
+  std::this_thread::sleep_for(1s);
+  kill(process.pid(), SIGTERM);
+  const Finished ended = finished(process);
+  // The second where the signal came before anybody answered it.
+  EXPECT_TRUE(ended.code == 75 || ended.code == 128 + SIGTERM) << ended.code << ended.err;
+  EXPECT_FALSE(fs::exists(out));
+}
+
 TEST_F(Signals, ACheckpointOnRequestStopsNothingAndNothingIsLeftOfIt) {
   Process process = start(2, job(out, 2));
   bool seen = false;

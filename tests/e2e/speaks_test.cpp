@@ -162,6 +162,18 @@ TEST_F(Speaks, OfKernelsAndMasksThatAreNone) {
   EXPECT_TRUE(contains(said("mask:" + mask.string()), "holds 0.5, between 0 and 1; it counts as observed"));
 }
 
+TEST_F(Speaks, OfWhereTheTimeWent) {
+  const Finished status = run(0, {"status", shared / "r.h5"});
+  expect_code(status, 0);
+  for (const char* part : {"of which ", "denoiser ", "decoder ", " of the processors"})
+    EXPECT_TRUE(contains(status.out, part)) << status.out;
+  const Finished json = run(0, {"status", shared / "r.h5", "--json"});
+  for (const char* part : {"\"denoiser\"", "\"vjp\"", "\"operator\"", "\"other\"", "\"processors\""})
+    EXPECT_TRUE(contains(json.out, part)) << json.out;
+  expect_code(run(0, {"report", shared / "r.h5", "--to", shared / "r.html"}), 0);
+  EXPECT_TRUE(contains(read_text(shared / "r.html"), "Where the time of an image went"));
+}
+
 // What a first user starts must raise nothing.
 TEST_F(Speaks, NotOfTheJobsThatComeWithIt) {
   int jobs = 0;

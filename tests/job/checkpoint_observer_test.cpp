@@ -48,7 +48,7 @@ class Keeper : public testing::Test {
   Communicator self_ = Communicator::self();
   ScopedSignals signals_;
   StopFlag stop_flag_{self_};
-  Progress progress_{self_, 1, 0, true, 1, last_step};
+  Progress progress_{self_, 1, 0, true, {1, last_step}};
   Watchdog watchdog_{{}, Watchdog::Seconds(0)};
   FlowState state_ = initial_state(share_particles(1, 1, 0, 1), {1, 2, 2}, 0, image, at::kFloat);
   Monitor monitor_{FlowOptions{}, last_step, self_};
