@@ -52,22 +52,32 @@ bool is_coloured(const ImagePixels& pixels) {
   return false;
 }
 
+/// Where the names of the images begin, of a folder, a pattern and one picture; nothing for other data.
+std::optional<fs::path> folder_of_pictures(const std::string& data) {
+  std::error_code ignored;
+  if (fs::is_directory(data, ignored)) return data;
+  const std::size_t wild = data.find_first_of("*?[");
+  if (wild == std::string::npos && !is_picture_name(data)) return std::nullopt;
+  const std::size_t slash = data.rfind('/', wild);
+  return slash == std::string::npos ? fs::path(".") : fs::path(data.substr(0, slash + 1));
+}
+
 /// How many of the first pictures are coloured, and how many were looked at. Of arrays only the shape counts.
 std::pair<std::size_t, std::size_t> coloured_pictures(const RestoreJob& job) {
   constexpr std::size_t most = 8;
   const std::string& data = job.input().images.data;
-  std::error_code ignored;
   if (data.ends_with(".npy")) {
     const std::vector<std::int64_t> shape = NpyFile(data).shape();
     const bool colour = shape.size() >= 3 && shape[shape.size() - 3] == 3;
     return {colour ? job.images().size() : 0, job.images().size()};
   }
-  if (!fs::is_directory(data, ignored)) return {0, 0};
+  const std::optional<fs::path> folder = folder_of_pictures(data);
+  if (!folder) return {0, 0};
   std::size_t coloured = 0, seen = 0;
   for (const ImageEntry& image : job.images()) {
     if (seen == most) break;
     try {
-      coloured += is_coloured(read_picture(fs::path(data) / image.name));
+      coloured += is_coloured(read_picture((*folder / image.name).string()));
       ++seen;
     } catch (const Error&) {  // told when its turn comes
     }
@@ -76,7 +86,7 @@ std::pair<std::size_t, std::size_t> coloured_pictures(const RestoreJob& job) {
 }
 
 Findings colours_lost(const RestoreJob& job) {
-  if (job.prior().geometry.image_channels != 1 || !job.measures_clean_images()) return {};
+  if (job.prior().geometry.image_channels != 1) return {};
   const auto [coloured, seen] = coloured_pictures(job);
   if (coloured == 0) return {};
   const bool counted = seen == job.images().size();
@@ -241,8 +251,7 @@ std::vector<Finding> look_ahead(const RestoreJob& job, const Launch& launch) {
 }
 
 std::vector<std::string> notes_on(const RestoreJob& job) {
-  std::error_code ignored;
-  if (!job.measures_clean_images() || !fs::is_directory(job.input().images.data, ignored)) return {};
+  if (!job.measures_clean_images() || !folder_of_pictures(job.input().images.data)) return {};
   const ProblemInput& problem = job.input().problem;
   const std::string noise = problem.noise == "gaussian" ? formatted("noise of {}", problem.given_sigma())
                                                         : formatted("{} noise", problem.noise);

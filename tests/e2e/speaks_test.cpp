@@ -77,6 +77,11 @@ TEST_F(Speaks, OfColoursThatAreLostAndOfPicturesThatAreTakenAsClean) {
           << finished.err;
     }
   }
+  for (const char* data : {"1.png", "[12].png"}) {  // one picture, and a pattern
+    const Finished some = run(0, fashion(folder / data, shared / "some.h5", {"--dry-run"}));
+    EXPECT_TRUE(contains(some.err, data[0] == '1' ? "1 colour picture becomes" : "2 colour pictures become"))
+        << some.err;
+  }
   const Finished doctor = run(0, looked_at(fashion(folder, shared / "photos2.h5")));
   expect_code(doctor, 0);
   EXPECT_TRUE(contains(doctor.out, lost)) << doctor.out;
