@@ -19,11 +19,11 @@
 
 #include "comm/device.hpp"
 #include "comm/throw_on_all.hpp"
+#include "job/ahead/rank_facts.hpp"
 #include "job/build.hpp"
 #include "job/diagnosis.hpp"
 #include "job/dry_run.hpp"
 #include "job/look_ahead.hpp"
-#include "job/rank_facts.hpp"
 #include "job/restore_job.hpp"
 #include "service/heartbeat.hpp"
 #include "service/launcher.hpp"

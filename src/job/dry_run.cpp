@@ -9,9 +9,9 @@
 #include <dwgf/base/text.hpp>
 
 #include "base/log.hpp"
+#include "job/ahead/step_cost.hpp"
 #include "job/look_ahead.hpp"
 #include "job/memory_plan.hpp"
-#include "job/step_cost.hpp"
 #include "job/window_crew.hpp"
 
 namespace dwgf {

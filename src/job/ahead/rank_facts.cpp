@@ -1,4 +1,4 @@
-#include "job/rank_facts.hpp"
+#include "job/ahead/rank_facts.hpp"
 
 #include <chrono>
 #include <string>

@@ -1,4 +1,4 @@
-#include "job/step_cost.hpp"
+#include "job/ahead/step_cost.hpp"
 
 #include <algorithm>
 #include <chrono>
