@@ -38,18 +38,21 @@ constexpr std::array kBudgets = {
     Budget{"no interaction", 14, 2332, 0},
     Budget{"no interaction, bf16", 24, 2682, 0},
     Budget{"affine", 57, 596, 8},
+    Budget{"sdxl", 16, 2869, 2},
     Budget{"rlsd", 20, 1690, 0},
     Budget{"rlsd, bf16", 28, 2012, 0},
     Budget{"psld", 14, 2302, 0},
     Budget{"psld, bf16", 26, 2740, 0},
     Budget{"latent-dps", 14, 2144, 0},
     Budget{"latent-dps, bf16", 22, 2512, 0},
-    Budget{"kalman", 16, 4152, 2},
-    Budget{"kalman, bf16", 20, 4234, 2},
+    Budget{"kalman", 16, 3988, 2},
+    Budget{"kalman, bf16", 20, 4070, 2},
     Budget{"latino", 14, 3316, 2},
     Budget{"latino, bf16", 20, 3426, 2},
     Budget{"latino measured", 14, 3310, 2},
     Budget{"latino measured, bf16", 20, 3420, 2},
+    Budget{"stable diffusion 3", 14, 3070, 2},
+    Budget{"stable diffusion 3.5", 14, 1891, 0},
 };
 
 /// Takes the snapshot that a job keeps of every step.

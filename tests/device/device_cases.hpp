@@ -2,6 +2,7 @@
 /// run there, as users name them.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -50,11 +51,23 @@ inline std::vector<DeviceCase> device_cases() {
           {"stable diffusion 3.5", {"--flow.preset", "fast"}, "sd35"}};
 }
 
+/// Options, and others that take the place of those of the same name: a command line names each once.
+inline std::vector<std::string> with_options(std::vector<std::string> words,
+                                             const std::vector<std::string>& others) {
+  for (std::size_t k = 0; k + 1 < others.size(); k += 2) {
+    const auto earlier = std::find(words.begin(), words.end(), others[k]);
+    if (earlier != words.end()) words.erase(earlier, earlier + 2);
+  }
+  words.insert(words.end(), others.begin(), others.end());
+  return words;
+}
+
 /// Three particles in two micro-batches, so that one is padded.
 inline FlowOptions options_of(const DeviceCase& one, std::int64_t steps) {
-  std::vector<std::string> words = {"--flow.particles", "3",  "--flow.micro_batch", "2",
-                                    "--flow.grid",      "20", "--flow.steps",       std::to_string(steps)};
-  words.insert(words.end(), one.options.begin(), one.options.end());
+  const std::vector<std::string> words =
+      with_options({"--flow.particles", "3", "--flow.micro_batch", "2", "--flow.grid", "20", "--flow.steps",
+                    std::to_string(steps)},
+                   one.options);
   return flow_options(parse_settings(*find_command("restore"), words).as<JobInput>());
 }
 

@@ -49,7 +49,7 @@ class DeviceRestore : public testing::Test {
   /// Collective over `ranks`, which share every image.
   ExitCode restored(Communicator& ranks, const DeviceCase& one, const std::string& out,
                     const std::vector<std::string>& more = {}) const {
-    std::vector<std::string> words = {
+    const std::vector<std::string> words = {
         "--input.data",          images_of(one.prior == "mixture.h5" ? 4 : 32),
         "--prior.path",          std::string(DWGF_TEST_DATA) + "/prior/" + one.prior,
         "--prior.moments",       folder / "moments.safetensors",
@@ -60,10 +60,9 @@ class DeviceRestore : public testing::Test {
         "--run.ranks_per_image", "3",
         "--store.latents",       "float32",
         "--store.out",           folder / out};
-    words.insert(words.end(), one.options.begin(), one.options.end());
-    words.insert(words.end(), more.begin(), more.end());
+    const std::vector<std::string> all = with_options(with_options(words, one.options), more);
     ScopedSignals signals;
-    return restore(ranks, parse_settings(*find_command("restore"), words), signals);
+    return restore(ranks, parse_settings(*find_command("restore"), all), signals);
   }
 
   std::string system_of(const std::string& out) const {
