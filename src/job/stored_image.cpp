@@ -11,7 +11,6 @@
 #include "job/build.hpp"
 #include "job/posterior_products.hpp"
 #include "job/tensors.hpp"
-#include "job/truth_images.hpp"
 #include "operators/operator_arrays.hpp"
 #include "store/schema.hpp"
 
@@ -120,12 +119,6 @@ std::string StoredImages::baseline_name() const {
   return {};
 }
 
-void StoredImages::take_truth(const std::string& data) {
-  if (data.empty()) return;
-  truth_ = std::make_unique<TruthImages>(data, file_.layout().images,
-                                         file_.layout().find(schema::kPosteriorMean.path)->row_shape[0]);
-}
-
 std::vector<double> StoredImages::quantiles() const {
   std::vector<double> probabilities;
   for (const DatasetLayout& dataset : file_.layout().datasets) {
@@ -214,7 +207,7 @@ StoredImage StoredImages::read(std::int64_t row, Estimates estimates) {
   }
   if (truth_) {
     if (!image.truth.defined()) image.autoencoder.reset();  // it was fed the baseline
-    image.truth = truth_->read(row);
+    image.truth = truth_(row);
     image.crps.reset();
     image.ranks.clear();
   }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -42,8 +43,6 @@ struct StoredImage {
 /// Which estimates beside the posterior are made. A linear MMSE estimate may take a second an image.
 enum class Estimates { all, trivial };
 
-class TruthImages;
-
 class StoredImages {
  public:
   /// Throws NotFoundError, DataError.
@@ -54,9 +53,8 @@ class StoredImages {
   std::int64_t count() const { return static_cast<std::int64_t>(file_.layout().images.size()); }
   const Settings& job() const { return job_; }
   const JobInput& input() const { return job_.as<JobInput>(); }
-  /// What `read` gives for the truth from now on, without the numbers that go with the stored one; nothing
-  /// for an empty `data`. Throws what TruthImages throws.
-  void take_truth(const std::string& data);
+  /// Where `read` takes the truth of a row from now on, leaving out the numbers that go with the stored one.
+  void take_truth(std::function<at::Tensor(std::int64_t row)> truth) { truth_ = std::move(truth); }
 
   /// The name of the baseline, empty where there is none.
   std::string baseline_name() const;
@@ -87,7 +85,7 @@ class StoredImages {
   ResultsFile file_;
   Settings job_;
   std::optional<GaussianImages> statistics_;
-  std::unique_ptr<const TruthImages> truth_;  // in place of the stored one
+  std::function<at::Tensor(std::int64_t)> truth_;  // in place of the stored one
   /// By height and width, where all images of one size share theirs.
   mutable std::map<std::pair<std::uint32_t, std::uint32_t>, std::shared_ptr<const ForwardOperator>> forwards_;
   std::optional<LinearMmse> linear_mmse_;  // kept while the operator stays the same

@@ -13,6 +13,7 @@
 #include "job/decoder_error.hpp"
 #include "posterior/ranks.hpp"
 #include "report/fid.hpp"
+#include "report/truth_images.hpp"
 #include "report/verdicts.hpp"
 #include "service/heartbeat.hpp"
 
@@ -287,7 +288,7 @@ std::unique_ptr<Printer> make_printer(const EvaluateInput& input, const Evaluato
 
 void print_evaluation(const std::string& path, const EvaluateInput& input, const Scores& fid) {
   StoredImages stored(path);
-  stored.take_truth(input.judge.truth);
+  take_truth(stored, input.judge.truth);
   const Evaluator evaluator(stored, input.judge);
   const std::unique_ptr<Printer> printer = make_printer(input, evaluator, stored.baseline_name(), fid);
   Summary summary(evaluator.quality().size(), evaluator.posterior().size());

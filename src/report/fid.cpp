@@ -11,6 +11,7 @@
 #include "metric/frechet.hpp"
 #include "metric/inception.hpp"
 #include "report/metric_network.hpp"
+#include "report/truth_images.hpp"
 
 namespace dwgf {
 
@@ -34,7 +35,7 @@ Scores frechet_scores(Collective& world, const std::string& results_path, const 
   throw_on_all<CollectiveError>(world, [&] {
     const auto inception = load_metric_network<Inception>("fid", weights_path);
     StoredImages stored(results_path);
-    stored.take_truth(truth);
+    take_truth(stored, truth);
     for (std::int64_t row = world.rank(); row < stored.count(); row += world.size()) {
       if (stored.file().state(row) != ImageState::committed) continue;
       const StoredImage image = stored.read(row);

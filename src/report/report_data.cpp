@@ -13,6 +13,7 @@
 #include "base/log.hpp"
 #include "job/build.hpp"
 #include "report/picture_uri.hpp"
+#include "report/truth_images.hpp"
 #include "store/schema.hpp"
 
 namespace dwgf {
@@ -318,7 +319,7 @@ std::vector<std::pair<std::int64_t, std::string>> shown_by(const ReportData& lik
 ReportData read_report_data(const std::string& path, const std::string& label, const JudgeInput& judge,
                             const ReportLimits& limits, const ReportData* like) {
   StoredImages stored(path);
-  stored.take_truth(judge.truth);
+  take_truth(stored, judge.truth);
   const ResultsFile& file = stored.file();
   const Evaluator evaluator(stored, judge);
   ReportData data{.path = path,

@@ -10,6 +10,8 @@
 
 #include <dwgf/data/image.hpp>
 
+#include "job/stored_image.hpp"
+
 namespace dwgf {
 
 /// Which of `given` belongs to each of `wanted`: the one of the same identity (a folder's relative path, an
@@ -36,5 +38,9 @@ class TruthImages {
   std::unique_ptr<const Source> source_;
   std::vector<std::int64_t> place_;  // by row
 };
+
+/// Compares `stored` with these images from now on; with its own for an empty `data`. Throws what TruthImages
+/// throws.
+void take_truth(StoredImages& stored, const std::string& data);
 
 }  // namespace dwgf

@@ -1,4 +1,4 @@
-#include "job/truth_images.hpp"
+#include "report/truth_images.hpp"
 
 #include <filesystem>
 #include <map>
@@ -9,6 +9,7 @@
 #include "data/images.hpp"
 #include "job/tensors.hpp"
 #include "store/measurements.hpp"
+#include "store/schema.hpp"
 
 namespace dwgf {
 
@@ -112,6 +113,14 @@ TruthImages::~TruthImages() = default;
 
 at::Tensor TruthImages::read(std::int64_t row) const {
   return source_->read(place_[static_cast<std::size_t>(row)]);
+}
+
+void take_truth(StoredImages& stored, const std::string& data) {
+  if (data.empty()) return;
+  const ResultsLayout& layout = stored.file().layout();
+  const auto truth = std::make_shared<const TruthImages>(
+      data, layout.images, layout.find(schema::kPosteriorMean.path)->row_shape[0]);
+  stored.take_truth([truth](std::int64_t row) { return truth->read(row); });
 }
 
 }  // namespace dwgf
