@@ -19,7 +19,7 @@
 #include "prior/files/scheduler_config.hpp"
 #include "prior/models/autoencoder_config.hpp"
 #include "prior/models/joint_transformer_config.hpp"
-#include "prior/models/text_encoder.hpp"
+#include "prior/models/text_encoder_config.hpp"
 #include "prior/models/unet_config.hpp"
 #include "store/mutation.hpp"
 

@@ -1,6 +1,5 @@
 #include "prior/models/text_encoder.hpp"
 
-#include <algorithm>
 #include <string_view>
 #include <utility>
 
@@ -8,18 +7,10 @@
 
 #include <dwgf/base/error.hpp>
 
-#include "prior/files/config_file.hpp"
-#include "prior/files/json_file.hpp"
 #include "prior/files/weights.hpp"
 
 namespace dwgf {
 namespace {
-
-// Far beyond any published model; they keep nonsense from being multiplied.
-constexpr std::int64_t kMostChannels = 16384;
-constexpr std::int64_t kMostLayers = 128;
-constexpr std::int64_t kMostTokens = std::int64_t{1} << 24;
-constexpr std::int64_t kMostPositions = 65536;
 
 /// softmax(q k^T / sqrt(C / heads)) v, each token over itself and those before it          (CLIPAttention)
 class CausalAttention : public torch::nn::Module {
@@ -92,40 +83,6 @@ class TextEncoderLayer : public torch::nn::Module {
   std::shared_ptr<Perceptron> perceptron_;
   std::shared_ptr<LayerNorm> norm1_, norm2_;
 };
-
-namespace {
-
-/// What transformers loads such a file as; a CLIPTextModel's has a projection_dim too.
-bool has_projection(const std::filesystem::path& config) {
-  const nlohmann::json content = read_json_object(config);
-  const auto classes = content.find("architectures");
-  return classes != content.end() && classes->is_array() &&
-         std::ranges::find(*classes, "CLIPTextModelWithProjection") != classes->end();
-}
-
-}  // namespace
-
-TextEncoderConfig read_text_encoder_config(const std::filesystem::path& path) {
-  const ConfigFile file(path, {"CLIPTextModel"});
-  file.text("model_type", "clip_text_model", {"clip_text_model"});
-  file.require("layer_norm_eps", 1e-5);
-
-  TextEncoderConfig config;  // transformers' defaults
-  config.vocabulary = file.integer("vocab_size", config.vocabulary, 2, kMostTokens);
-  config.channels = file.integer("hidden_size", config.channels, 1, kMostChannels);
-  config.feed_forward_channels =
-      file.integer("intermediate_size", config.feed_forward_channels, 1, 8 * kMostChannels);
-  config.layers = file.integer("num_hidden_layers", config.layers, 1, kMostLayers);
-  config.heads = file.integer("num_attention_heads", config.heads, 1, kMostChannels);
-  config.positions = file.integer("max_position_embeddings", config.positions, 2, kMostPositions);
-  config.quick_gelu = file.text("hidden_act", "quick_gelu", {"quick_gelu", "gelu"}) == "quick_gelu";
-  file.check_divides("num_attention_heads", config.heads, config.channels);
-  if (has_projection(path)) {
-    config.projection = file.integer("projection_dim", 512, 1, kMostChannels);
-    config.end = file.integer("eos_token_id", config.end, 0, kMostTokens);
-  }
-  return config;
-}
 
 std::optional<std::string> text_encoder_parameter(const std::string& stored_name) {
   constexpr std::string_view kPrefix = "text_model.";
