@@ -57,9 +57,12 @@ TEST(Photos, FortyOfThemAreRestoredOrSaidAndCounted) {
     EXPECT_TRUE(contains(finished.err, word)) << word << " is missing in\n" << finished.err;
   const ResultsFile results = ResultsFile::open_for_reading(folder / "r.h5");
   const std::vector<ImageState> states = results.states();
-  ASSERT_EQ(states.size(), 37u);
-  EXPECT_EQ(std::count(states.begin(), states.end(), ImageState::committed), 36)
-      << "all but the inks without";
+  std::ifstream expected(photos / "expected.json");
+  const nlohmann::json golden = nlohmann::json::parse(expected);
+  // The copies under other names, but for the hidden one; and the inks without a profile.
+  const std::size_t good = golden["files"].size() + 4, refused = golden["refused"].size() + 1;
+  ASSERT_EQ(states.size(), good + refused);
+  EXPECT_EQ(std::ranges::count(states, ImageState::committed), static_cast<std::ptrdiff_t>(good));
 
   const Finished exported = run(0, {"export", folder / "r.h5", "--to", folder / "out", "--what", "mean"});
   expect_code(exported, 0);
