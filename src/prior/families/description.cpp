@@ -8,6 +8,7 @@
 #include <dwgf/prior/families/known_families.hpp>
 
 #include "prior/families/known_models.hpp"
+#include "prior/files/config_file.hpp"
 #include "prior/files/json_file.hpp"
 #include "prior/files/loading.hpp"
 #include "prior/files/weights.hpp"
@@ -83,7 +84,9 @@ bool has_network(const fs::path& directory, const Place& place) {
 
 /// Each level of an autoencoder but the first halves the size; a tiny one says its levels twice.
 std::int64_t codec_factor(const fs::path& directory) {
-  const nlohmann::json config = config_of(directory / "vae" / "config.json");
+  std::error_code ignored;
+  const bool has_folder = fs::exists(directory / "vae" / "config.json", ignored);
+  const nlohmann::json config = config_of((has_folder ? directory / "vae" : directory) / "config.json");
   for (const char* key : {"block_out_channels", "encoder_block_out_channels"}) {
     const auto levels = config.find(key);
     if (levels != config.end() && levels->is_array() && !levels->empty() && levels->size() < 16)
@@ -148,8 +151,9 @@ std::uint64_t PriorDescription::bytes() const {
 PriorDescription describe_prior(const std::string& path) {
   PriorDescription description;
   try {
-    description.family = family_of(path).name;
     std::error_code ignored;
+    const bool is_codec = config_class(fs::path(path) / "config.json").starts_with("Autoencoder");
+    description.family = is_codec ? "an autoencoder alone, for prior.codec" : family_of(path).name;
     if (fs::is_directory(path, ignored)) describe_directory(path, description);
   } catch (const Error& error) {
     description.problem = error.what();
