@@ -156,6 +156,7 @@ PriorDescription describe_prior(const std::string& path) {
     description.family = is_codec ? "an autoencoder alone, for prior.codec" : family_of(path).name;
     if (fs::is_directory(path, ignored)) describe_directory(path, description);
   } catch (const Error& error) {
+    description.family.clear();
     description.problem = error.what();
   }
   return description;
