@@ -39,6 +39,16 @@ TEST_F(Speaks, OnceOfAnExportWithoutAFolder) {
   EXPECT_EQ(times(finished.err, "dwgf export:"), 1) << finished.err;
 }
 
+// From another folder than the program's; before Slurm is asked for anything.
+TEST_F(Speaks, OfAJobThatWouldNotFindItsProgram) {
+  const Finished finished = start_command({"bash", DWGF_SOURCE_DIR "/slurm/submit", "restore", "--",
+                                           "--store.out", shared / "slurm.h5"})
+                                .wait(std::chrono::seconds(kPatience));
+  expect_code(finished, 66);
+  for (const char* part : {"submit: there is no build/dwgf in ", "dwgf_program"})
+    EXPECT_TRUE(contains(finished.err, part)) << finished.err;
+}
+
 TEST_F(Speaks, OfPriorsThatAreAFileOrAPart) {
   write_text(shared / "model.ckpt", "PK");
   const auto with = [&](const fs::path& prior) {

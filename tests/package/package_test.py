@@ -58,6 +58,9 @@ def example(prefix, folder):
     repeated, restored = (float(number) for number in re.findall(r"(-?[\d.]+) dB", printed))
     assert restored > repeated + 1, f"the flow does no better than repeated rows: {printed}"
     print("example:", printed.strip())
+    assert "usage: every_second_row" in run(folder / "build/every_second_row", code=64)
+    said = run(folder / "build/every_second_row", SOURCE / "jobs/quickstart.png", code=65)
+    assert "quickstart.png" in said and "grey picture of 32 x 32" in said, said
 
 
 def needs_c(prefix, folder):
