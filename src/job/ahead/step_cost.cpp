@@ -90,10 +90,14 @@ double expected_seconds(const std::vector<Trial>& trials, double pixels) {
 /// Ever larger squares, below `canvas`, as long as there is time and memory for the next.
 std::vector<Trial> made_trials(const RestoreJob& job, const Canvas& canvas, double patience, double& spent) {
   constexpr std::int64_t smallest = 16, growth = 2;
+  const Clock::time_point start = Clock::now();
   std::vector<Trial> trials;
   const std::int64_t factor = job.prior().geometry.factor;
   const double all = static_cast<double>(canvas.latent_height * canvas.latent_width);
   for (std::int64_t side = smallest; static_cast<double>(side * side) < all / 2; side *= growth) {
+    // On a busy machine what has been seen by then has to do.
+    const double waited = std::chrono::duration<double>(Clock::now() - start).count();
+    if (trials.size() > 1 && waited > patience / 2) break;
     const auto memory = expected_memory(job, 1, {side * factor, side * factor, side, side});
     if (memory && memory->step > memory_available(job.prior().options.device())) break;
     if (!trials.empty() &&
