@@ -15,7 +15,8 @@ Written there, weights in float16, numbers in float64 but for inputs (float16), 
                      time T; gradient: the pull-back of `cotangent` through unet.7.5.501; embedding.G (float32)
   few_steps.safetensors   start [1, 4, 8, 8] and noise [8, 1, 4, 8, 8]: what the samplers draw.
                      SAMPLER.PREDICTION.K: latents after K steps; lcm and tcd of lcm/ at a guidance of 7.5, euler and ancestral of turbo/,
-                     euler.guided.K at a guidance of 3 against `negative`;
+                     euler.guided.K at a guidance of 3 against `negative`; flow.K and flow.guided.K by flow matching with
+                     a shift of 3, the U-Net of turbo/ giving the velocity;
                      times.SAMPLER.K and levels.SAMPLER.K [K, 2]: times, and signal and noise at them
   taesd/, taesd3/    an AutoencoderTiny each: of 4 latent channels as a folder of its own, of 16 in vae/
   taesd.safetensors, taesd3.safetensors   z [2, c, 4, 4], x [1, 3, 16, 16], code, decoded, cotangent, gradient
@@ -27,10 +28,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from diffusers import (AutoencoderKL, AutoencoderTiny, EulerAncestralDiscreteScheduler,
-                       EulerDiscreteScheduler, LCMScheduler, TCDScheduler,
+                       EulerDiscreteScheduler, FlowMatchEulerDiscreteScheduler, LCMScheduler, TCDScheduler,
                        UNet2DConditionModel)
-from diffusers.schedulers import (scheduling_euler_ancestral_discrete, scheduling_euler_discrete, scheduling_lcm,
-                                  scheduling_tcd)
+from diffusers.schedulers import (scheduling_euler_ancestral_discrete, scheduling_euler_discrete,
+                                  scheduling_flow_match_euler_discrete, scheduling_lcm, scheduling_tcd)
 from safetensors.torch import save_file
 
 from make_prior_golden import randomise
@@ -94,6 +95,19 @@ def sampled(name, steps, prediction, noise_of, start, noise):
     return z
 
 
+def flowed(steps, velocity_of, start):
+    """The loop of the pipelines of flow matching; levels keep their rounding to float32."""
+    scheduler = FlowMatchEulerDiscreteScheduler(shift=3.0)
+    scheduler.set_timesteps(steps)
+    scheduler.sigmas = scheduler.sigmas.double()
+    scheduling_flow_match_euler_discrete.torch = Double(torch)
+    z = start
+    for t in scheduler.timesteps:
+        z = scheduler.step(velocity_of(z, t), t, z, return_dict=False)[0]
+    scheduling_flow_match_euler_discrete.torch = torch
+    return z
+
+
 def guidance_embedding(w, width):
     """Of the pipelines of latent consistency models."""
     phase = torch.exp(torch.arange(width // 2) * -(torch.log(torch.tensor(10000.0)) / (width // 2 - 1)))
@@ -152,6 +166,9 @@ def write_few_steps(out, seed):
         few[f"ancestral.epsilon.{steps}"] = sampled("ancestral", steps, "epsilon", plain(context), start, noise)
     for steps in (1, 4):
         few[f"euler.guided.{steps}"] = sampled("euler", steps, "epsilon", guided, start, noise)
+        few[f"flow.guided.{steps}"] = flowed(steps, guided, start)
+    for steps in (1, 2, 4, 8):
+        few[f"flow.{steps}"] = flowed(steps, plain(context), start)
     for name in ("lcm", "tcd", "euler"):
         for steps in STEPS:
             scheduler = prepared(name, steps)

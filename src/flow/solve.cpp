@@ -1,6 +1,7 @@
 #include <memory>
 #include <utility>
 
+#include <dwgf/base/error.hpp>
 #include <dwgf/flow/solve.hpp>
 
 #include "flow/known_methods.hpp"
@@ -44,10 +45,40 @@ void start_by_kalman(FlowState& state, const Problem& problem, const FlowOptions
   for (ParticleBatch& batch : state.batches) batch.image = at::Tensor();
 }
 
+/// A problem whose prior decodes by `codec`, and in the last steps by its full one.
+class Polished {
+ public:
+  Polished(const Problem& problem, const FlowOptions& options)
+      : prior_(problem.prior),
+        problem_{prior_,        problem.forward, problem.y,     problem.image_shape,
+                 problem.image, problem.noise,   problem.memory},
+        first_(step_count(options) - options.polish) {
+    if (options.polish > 0 && !prior_.full_codec) {
+      throw UsageError(
+          "flow.polish = {}: the prior has one autoencoder only; name a smaller one that is used before the "
+          "last steps as prior.codec, or leave flow.polish out",
+          options.polish);
+    }
+  }
+  Polished(const Polished&) = delete;
+  Polished& operator=(const Polished&) = delete;
+
+  const Problem& problem() const { return problem_; }
+  void enter(std::int64_t step) {
+    if (step >= first_ && prior_.full_codec) prior_.codec = prior_.full_codec;
+  }
+
+ private:
+  Prior prior_;
+  Problem problem_;
+  std::int64_t first_;
+};
+
 }  // namespace
 
 at::Tensor restored_images(const Prior& prior, const ParticleBatch& batch) {
-  return batch.image.defined() ? batch.image : prior.codec->decode(batch.z);
+  if (batch.image.defined()) return batch.image;
+  return (prior.full_codec ? prior.full_codec : prior.codec)->decode(batch.z);
 }
 
 Solution solve(const Problem& problem, const FlowOptions& options, Collective& group) {
@@ -68,15 +99,18 @@ Solution solve(const Problem& problem, const FlowOptions& options, const RankGro
 
 Solution solve(const Problem& problem, const FlowOptions& options, const MethodRow& row,
                const RankGroup& group, FlowObserver& observer) {
-  FlowState state = start_of(problem, options, group);
-  if (options.start == Start::kalman) start_by_kalman(state, problem, options, group);
-  const std::unique_ptr<FlowMethod> method = row.make({problem, options, group.tensors, state});
+  Polished polished(problem, options);
+  const Problem& own = polished.problem();
+  FlowState state = start_of(own, options, group);
+  if (options.start == Start::kalman) start_by_kalman(state, own, options, group);
+  const std::unique_ptr<FlowMethod> method = row.make({own, options, group.tensors, state});
   const std::int64_t steps = step_count(options);
   Monitor monitor(options, steps, group.host);
   observer.begin(state, monitor);
   bool wanted = !monitor.stalled();
   while (wanted && state.step < steps) {
-    StepRecords records(monitor, state, problem.prior);
+    polished.enter(state.step);
+    StepRecords records(monitor, state, own.prior);
     method->step(state, records);
     monitor.finish_step(state);
     ++state.step;

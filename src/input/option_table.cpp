@@ -95,6 +95,19 @@ std::optional<std::vector<double>> parse_levels(const std::string& text) {
   return levels;
 }
 
+/// Nothing inside: "prior".
+std::optional<std::vector<std::int64_t>> parse_times(const std::string& text) {
+  std::vector<std::int64_t> times;
+  if (text == "prior") return times;
+  for (const std::string& word : split(text, ',')) {
+    const auto time = parse_integer<std::int64_t>(trim(word));
+    if (!time || *time < 0 || *time > 1'000'000 || (!times.empty() && *time >= times.back()))
+      return std::nullopt;
+    times.push_back(*time);
+  }
+  return times;
+}
+
 /// Nothing inside: "auto".
 std::optional<std::optional<ValueRange>> parse_range(const std::string& text) {
   if (text == "auto") return std::optional<ValueRange>();
@@ -305,6 +318,15 @@ Options prior_options() {
                        prior.row(OptionKind::integer, "overlap", &PriorInput::overlap,
                                  "how far windows overlap at least [latent pixels]; auto: a quarter of one",
                                  parse_overlap, "auto")))),
+      later(prior.text("codec", &PriorInput::codec,
+                       "a folder whose autoencoder takes the place of the prior's own, such as one of TAESD; "
+                       "of the same latents")),
+      later(of_form(
+          "prior, or descending whole numbers, such as 999,749,499,249",
+          prior.row(OptionKind::text, "times", &PriorInput::times,
+                    "times at which the prior may be called, where it was distilled to few; prior: as "
+                    "its scheduler says",
+                    parse_times, "prior"))),
   };
 }
 
@@ -374,6 +396,10 @@ Options course_options() {
       flow.integer("settle", &FlowOptions::settle, 0, 1e6,
                    "further steps after the grid, at the last time, which it leaves out (t = 1)"),
       flow.integer("steps", &FlowOptions::steps, 0, 1e6, "stop after that many steps; 0: all of them"),
+      later(flow.integer(
+          "polish", &FlowOptions::polish, 0, 1e6,
+          "last steps that use the prior's own autoencoder in place of prior.codec, as does what "
+          "is stored then")),
       of_form("steps, or stall:TOLERANCE with a tolerance between 0 and 1",
               flow.row(OptionKind::text, "stop", &FlowOptions::stall,
                        "steps: take them all; stall:TOLERANCE: stop once the mean misfit of 10 records falls "

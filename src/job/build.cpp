@@ -50,6 +50,10 @@ void require_consistent(const FlowOptions& options, const ProblemInput& problem)
     refuse(formatted("{} has no use for a shrunk covariance", method),
            "set flow.covariance = diagonal, or full with more particles than latent entries");
   }
+  if (options.polish > 0 && options.stall > 0.0) {
+    refuse("flow.polish is of the last steps, and flow.stop = stall may leave them out",
+           "set flow.stop = steps, or leave flow.polish out");
+  }
   const bool likelihood = bayes || entry_of(options.method).needs_likelihood;
   if (likelihood && problem.noise == "gaussian" && !problem.has_gaussian_likelihood()) {
     refuse("problem.sigma = 0 means measurements without noise, which have no likelihood",
@@ -78,6 +82,23 @@ std::optional<DecoderGradient> decoder_gradient(DecoderMemory memory) {
       return DecoderGradient::recompute;
     default:
       return std::nullopt;
+  }
+}
+
+/// Throws UsageError, NotFoundError where prior.codec names none that could serve the prior of these files.
+void require_place_for_codec(const PriorInput& prior, const std::string& files) {
+  if (prior.codec.empty()) return;
+  std::error_code ignored;
+  if (!fs::is_directory(fs::path(files) / "vae", ignored)) {
+    throw UsageError(
+        "prior.codec: the prior '{}' has no vae/ whose place another autoencoder could take; leave it out",
+        prior.path);
+  }
+  if (!fs::is_directory(prior.codec, ignored)) {
+    throw NotFoundError(
+        "prior.codec: no such folder: '{}'; name one with the config.json and the weights of an "
+        "AutoencoderTiny or an AutoencoderKL",
+        prior.codec);
   }
 }
 
@@ -134,6 +155,13 @@ std::optional<WindowSize> window_size(const PriorInput& input, const PriorGeomet
 
 FlowOptions flow_options(const JobInput& job) {
   require_consistent(job.method.options, job.problem);
+  if (job.method.options.polish > 0 && job.prior.codec.empty()) {
+    throw UsageError(
+        "flow.polish = {} is of steps that follow those with another autoencoder, and prior.codec names "
+        "none; "
+        "name one, or leave flow.polish out",
+        job.method.options.polish);
+  }
   return job.method.options;
 }
 
@@ -182,6 +210,7 @@ std::unique_ptr<Prior> build_prior(const JobInput& job, const c10::Device& devic
         "leave "
         "it out");
   }
+  require_place_for_codec(job.prior, files);
   const PriorOptions options{.dtype = job.method.precision == Precision::fp64 ? at::kDouble : at::kFloat,
                              .device = device,
                              .context = read_context(context),
@@ -207,6 +236,9 @@ std::unique_ptr<Prior> build_prior(const JobInput& job, const c10::Device& devic
         files);
   }
   std::unique_ptr<Prior> prior = family.load(files, options);
+  if (!job.prior.times.empty() && !prior->few_steps) {
+    throw UsageError("prior.times: the prior '{}' has no table of times to choose from; leave it out", path);
+  }
   if (const auto size = window_size(job.prior, prior->geometry)) *prior = with_windows(*prior, *size);
   return prior;
 }

@@ -13,6 +13,7 @@
 #include "flow/draws.hpp"
 #include "job/picture_choices.hpp"
 #include "job/tensors.hpp"
+#include "prior/few_step_sampling.hpp"
 #include "store/measurements.hpp"
 
 namespace dwgf {
@@ -98,7 +99,8 @@ class GivenImages final : public CalibrationImages {
   std::vector<std::int64_t> rows_;
 };
 
-/// The prior's own: z ~ N(0, I) taken down the noise path by DDIM without noise (arXiv 2010.02502), decoded.
+/// The prior's own, decoded: z ~ N(0, I) taken down the noise path by DDIM without noise (arXiv 2010.02502), or
+/// as a prior of few steps is meant to be sampled.
 class OwnSamples final : public CalibrationImages {
  public:
   OwnSamples(const CalibrateInput& input, const Prior& prior)
@@ -115,18 +117,11 @@ class OwnSamples final : public CalibrationImages {
   }
 
   at::Tensor read(const CalibrationBlock& block) const override {
-    constexpr std::int64_t kGrid = 51;
     at::Tensor z = at::empty(
         {batch_, prior_.geometry.latent_channels, block.canvas.latent_height, block.canvas.latent_width},
         prior_.options);
     z = normals_like(z, {seed_, 0, static_cast<std::uint32_t>(block.first), 0, Purpose::init});
-    const std::vector<Level> levels = prior_.path->levels(kGrid);
-    for (std::size_t k = 0; k < levels.size(); ++k) {
-      const at::Tensor noise = prior_.noise(z, levels[k]);
-      const at::Tensor clean = (z - levels[k].noise * noise) / levels[k].signal;
-      const bool last = k + 1 == levels.size();
-      z = last ? clean : levels[k + 1].signal * clean + levels[k + 1].noise * noise;
-    }
+    z = prior_.few_steps ? in_few_steps(z, block) : down_the_path(z);
     return prior_.codec->decode(z).clamp(-1, 1).narrow(0, 0, block.count).cpu();
   }
 
@@ -137,6 +132,26 @@ class OwnSamples final : public CalibrationImages {
   }
 
  private:
+  at::Tensor down_the_path(at::Tensor z) const {
+    constexpr std::int64_t kGrid = 51;
+    const std::vector<Level> levels = prior_.path->levels(kGrid);
+    for (std::size_t k = 0; k < levels.size(); ++k) {
+      const at::Tensor noise = prior_.noise(z, levels[k]);
+      const at::Tensor clean = (z - levels[k].noise * noise) / levels[k].signal;
+      const bool last = k + 1 == levels.size();
+      z = last ? clean : levels[k + 1].signal * clean + levels[k + 1].noise * noise;
+    }
+    return z;
+  }
+
+  at::Tensor in_few_steps(const at::Tensor& n, const CalibrationBlock& block) const {
+    const FewSteps& few = *prior_.few_steps;
+    return sample_few_steps(prior_, few.course(few.steps), few.first_noise * n, [&](std::size_t k) {
+      return normals_like(n, {seed_, 0, static_cast<std::uint32_t>(block.first),
+                              static_cast<std::uint32_t>(k), Purpose::noising});
+    });
+  }
+
   const Prior& prior_;
   std::int64_t batch_;
   std::uint64_t seed_;

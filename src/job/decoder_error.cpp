@@ -25,10 +25,9 @@ at::Tensor on_canvas(const at::Tensor& image, const PriorGeometry& geometry) {
                                {0, canvas.width - image.size(2), 0, canvas.height - image.size(1)});
 }
 
-DecoderError measured_on(const std::string& data, const JobInput& job, std::int64_t most) {
-  const std::unique_ptr<ImageSource> source = open_images(data);
-  const std::unique_ptr<Prior> prior = build_prior(job);
-  const auto all = static_cast<std::int64_t>(source->entries().size());
+DecoderError measured_of(const Prior& prior, const ImageSource& source, const std::string& data,
+                         std::int64_t most) {
+  const auto all = static_cast<std::int64_t>(source.entries().size());
   const std::int64_t count = std::min(all, most);
   DecoderError error;
   double sum = 0.0;
@@ -36,14 +35,14 @@ DecoderError measured_on(const std::string& data, const JobInput& job, std::int6
   for (std::int64_t k = 0; k < count; ++k) {
     at::Tensor image;
     try {
-      image = as_tensor(source->read(k * all / count, prior->geometry.image_channels));
+      image = as_tensor(source.read(k * all / count, prior.geometry.image_channels));
     } catch (const DataError& reason) {
       error.unread.push_back(reason.what());
       continue;
     }
     const at::Tensor x = image.to(at::kDouble);
     const at::Tensor away =
-        (autoencoded(*prior, image).clamp(-1, 1) - x).masked_select(x.abs() < Coverage::kClippedFrom);
+        (autoencoded(prior, image).clamp(-1, 1) - x).masked_select(x.abs() < Coverage::kClippedFrom);
     sum += away.square().sum().item<double>();
     pixels += away.numel();
     ++error.images;
@@ -55,6 +54,20 @@ DecoderError measured_on(const std::string& data, const JobInput& job, std::int6
   if (pixels == 0)
     throw DataError("--decoder-error: the images in '{}' have no pixel with |x| < 0.99 to measure on", data);
   error.value = std::sqrt(sum / static_cast<double>(pixels));
+  return error;
+}
+
+/// Of both autoencoders of the job's prior where it names another one.
+DecoderError measured_on(const std::string& data, JobInput job, std::int64_t most) {
+  const std::unique_ptr<ImageSource> source = open_images(data);
+  const bool polished = job.method.options.polish > 0;
+  if (!job.prior.codec.empty() && !polished) job.method.options.polish = 1;
+  const std::unique_ptr<Prior> prior = build_prior(job);
+  if (!prior->full_codec) return measured_of(*prior, *source, data, most);
+  Prior full = *prior;
+  full.codec = full.full_codec;
+  DecoderError error = measured_of(polished ? full : *prior, *source, data, most);
+  error.other = measured_of(polished ? *prior : full, *source, data, most).value;
   return error;
 }
 

@@ -3,6 +3,7 @@
 /// make; the truth lies beside it.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,7 +20,10 @@ namespace dwgf {
 at::Tensor autoencoded(const Prior& prior, const at::Tensor& image);
 
 struct DecoderError {
-  double value = 0.0;                        ///< a standard deviation on the [-1, 1] scale; 0: none
+  double value = 0.0;  ///< a standard deviation on the [-1, 1] scale; 0: none
+  /// Of the other autoencoder, where prior.codec takes the place of the prior's own and images were given;
+  /// `value` is of the one that moved the particles last: after flow.polish the prior's own.
+  std::optional<double> other = {};
   std::int64_t images = 0;                   ///< that it was measured on; 0: it was given
   std::vector<std::string> unread = {};      ///< why an image was left out, one each
   std::vector<std::uint64_t> contents = {};  ///< content_of each image that was read

@@ -94,7 +94,9 @@ class ImageWriting {
     if (moments_.diverged()) throw Diverged(solution_.state.step);
     values_ = products.finish(group_);
     if (!layout_.find(schema::kKsd.path)) return;
-    const Problem problem{prior_, *image_.forward, image_.y, image_.shape,
+    Prior last = prior_;
+    if (last.full_codec) last.codec = last.full_codec;  // by which the particles were moved last
+    const Problem problem{last, *image_.forward, image_.y, image_.shape,
                           layout_.images[static_cast<std::size_t>(row_)].id};
     const SteinDiscrepancy stein = stein_discrepancy(problem, solution_.state, image_.sigma, group_);
     values_[schema::kKsd.path] = at::scalar_tensor(stein.value, at::kDouble);

@@ -10,6 +10,7 @@
 #include <dwgf/flow/monitor.hpp>
 #include <dwgf/flow/solve.hpp>
 
+#include "catalogue/methods.hpp"
 #include "flow/known_methods.hpp"
 #include "job/build.hpp"
 #include "job/posterior_products.hpp"
@@ -88,6 +89,13 @@ std::vector<std::string> RestoreJob::warnings() const {
     warnings.emplace_back(
         "tf32 (flow.precision, prior.unet_precision or prior.autoencoder_precision) is a way of GPUs to "
         "multiply; on a CPU it is the same as fp32");
+  }
+  if (prior_->few_steps && flow_.method != Method::latino && flow_.method != Method::kalman) {
+    warnings.push_back(formatted(
+        "the prior was distilled to few steps: its clean estimates are likely images and no means, so "
+        "that flow.method = {}, which makes scores of them, is biased; such priors are for flow.method "
+        "= latino with flow.grid = {}, or for kalman with moments of their own",
+        entry_of(flow_.method).name, prior_->few_steps->steps + 1));
   }
   warnings.insert(warnings.begin(), prior_->warnings.begin(), prior_->warnings.end());
   warn_of_prompts(warnings);

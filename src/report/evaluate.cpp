@@ -173,6 +173,11 @@ class TablePrinter final : public Printer {
       std::snprintf(text, sizeof text, "; widened for a decoder's error of %.4g", context.decoder_error);
       words += text;
     }
+    if (context.other_decoder_error) {
+      std::snprintf(text, sizeof text, " (%.4g with the other of prior.codec and the prior's own)",
+                    *context.other_decoder_error);
+      words += text;
+    }
     return words;
   }
 
@@ -210,6 +215,7 @@ class JsonPrinter final : public Printer {
             ? Json(decimal(attainable_level(context.particles, context.lower, context.upper)))
             : Json();
     whole["decoder_error"] = context.decoder_error > 0 ? Json(context.decoder_error) : Json();
+    if (context.other_decoder_error) whole["other_decoder_error"] = *context.other_decoder_error;
     whole["baseline_name"] = baseline_.empty() ? Json() : Json(baseline_);
     whole["images"] = summary.images();
     whole["total"] = total;
@@ -332,6 +338,7 @@ Evaluator::Evaluator(const StoredImages& stored, const JudgeInput& input)
   if (error.empty()) return;
   const DecoderError measured = decoder_error(error, stored.input());
   context_.decoder_error = measured.value;
+  context_.other_decoder_error = measured.other;
   error_contents_.insert(measured.contents.begin(), measured.contents.end());
   if (!measured.unread.empty()) {
     log_job(

@@ -47,7 +47,8 @@ struct PosteriorContext {
   std::int64_t particles = 1;  ///< N
   double lower = 0.05;         ///< probabilities of the interval's quantiles
   double upper = 0.95;
-  double decoder_error = 0.0;  ///< added to the predictive spread; 0: none
+  double decoder_error = 0.0;                      ///< added to the predictive spread; 0: none
+  std::optional<double> other_decoder_error = {};  ///< of an autoencoder that was not used at the end
   double level() const { return upper - lower; }
 };
 

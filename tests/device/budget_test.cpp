@@ -78,7 +78,9 @@ Budget measured(const DeviceCase& one, const char* name, bool half) {
   PriorOptions options;
   options.device = guarded::device();
   if (half) options.unet_type = options.autoencoder_type = at::kBFloat16;
-  const auto prior = load_prior(std::string(DWGF_TEST_DATA) + "/prior/" + one.prior, options);
+  if (!one.codec.empty()) options.codec = prior_data(one.codec);
+  options.keeps_own_codec = true;
+  const auto prior = load_prior(prior_data(one.prior), options);
   if (!prior->geometry.only) prior->moments = some_moments(*prior);
   const SmallProblem problem(*prior);
   const guarded::Counts two = counted(one, problem.problem(), 2), four = counted(one, problem.problem(), 4);

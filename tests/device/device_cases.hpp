@@ -26,7 +26,12 @@ struct DeviceCase {
   std::string name;
   std::vector<std::string> options;  ///< of `restore`, over those of options_of
   std::string prior = "sd1";         ///< of tests/data
+  std::string codec = {};            ///< of tests/data, in place of the prior's own, which is kept
 };
+
+inline std::string prior_data(const std::string& name) {
+  return std::string(DWGF_TEST_DATA) + "/prior/" + name;
+}
 
 /// Every preset, every interaction, every method.
 inline std::vector<DeviceCase> device_cases() {
@@ -92,11 +97,13 @@ inline std::shared_ptr<const PriorMoments> some_moments(const Prior& prior) {
 }
 
 inline std::unique_ptr<Prior> small_prior(const c10::Device& device, at::ScalarType type,
-                                          const std::string& name = "sd1") {
+                                          const std::string& name = "sd1", const std::string& codec = {}) {
   PriorOptions options;
+  if (!codec.empty()) options.codec = prior_data(codec);
+  options.keeps_own_codec = true;
   options.dtype = type;
   options.device = device;
-  auto prior = load_prior(std::string(DWGF_TEST_DATA) + "/prior/" + name, options);
+  auto prior = load_prior(prior_data(name), options);
   if (!prior->geometry.only) prior->moments = some_moments(*prior);
   return prior;
 }

@@ -16,7 +16,7 @@ class SerialDeviceMethods : public testing::Test {
   static void SetUpTestSuite() { at::set_num_threads(1); }
 
   static Solution solved(const DeviceCase& one, const c10::Device& device, at::ScalarType type) {
-    const auto prior = small_prior(device, type, one.prior);
+    const auto prior = small_prior(device, type, one.prior, one.codec);
     SelfCollective self;
     return solve(SmallProblem(*prior).problem(), options_of(one, 3), self);
   }

@@ -54,7 +54,7 @@ std::vector<DeviceCase> all_cases() {
 
 TEST_P(SerialDeviceNoAutograd, IsInAStepOfAnyMethodThatDoesNotDifferentiateTheDenoiser) {
   for (const DeviceCase& one : all_cases()) {
-    const auto prior = small_prior(GetParam(), at::kFloat, one.prior);
+    const auto prior = small_prior(GetParam(), at::kFloat, one.prior, one.codec);
     const std::uint64_t recorded = recorded_in_steps(*prior, one);
     // The others show that the count sees what there is.
     EXPECT_EQ(recorded > 0, differentiates(one)) << one.name << ": " << recorded;

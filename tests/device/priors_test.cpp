@@ -77,6 +77,15 @@ TEST(SerialDevicePriors, GuidanceAgreesWithTheCpuToRounding) {
   EXPECT_LT(relative_difference(there_pulled, here_pulled), 1e-11);
 }
 
+TEST(SerialDevicePriors, OfFewStepsAgreeWithTheCpuToRounding) {
+  for (const auto& [name, codec] : {std::pair("lcm", ""), {"turbo", "taesd"}}) {
+    SCOPED_TRACE(name);
+    const auto here = small_prior(at::kCPU, at::kDouble, name, codec),
+               there = small_prior(guarded::device(), at::kDouble, name, codec);
+    expect_close(values_of(*there, 8), values_of(*here, 8), 1e-11);
+  }
+}
+
 TEST(SerialDevicePriors, TheBuiltInPriorAgreesWithTheCpuToRounding) {
   PriorOptions options;
   const std::string files = prior_files("builtin:fashion");

@@ -20,6 +20,7 @@
 #include "prior/models/autoencoder_config.hpp"
 #include "prior/models/joint_transformer_config.hpp"
 #include "prior/models/text_encoder_config.hpp"
+#include "prior/models/tiny_autoencoder_config.hpp"
 #include "prior/models/unet_config.hpp"
 #include "store/mutation.hpp"
 
@@ -102,10 +103,15 @@ void read_config(const std::string& path) {
     attempt([&] { read_unet_config(path); });
     attempt([&] { read_unconditional_unet_config(path); });
     attempt([&] { read_autoencoder_config(path); });
+    attempt([&] { read_tiny_autoencoder_config(path); });
     attempt([&] { read_text_encoder_config(path); });
     attempt([&] { read_joint_transformer_config(path); });
     attempt([&] { DdpmSchedule schedule(read_scheduler_config(path)); });
     attempt([&] { (void)FlowMatchingPath(read_flow_scheduler_config(path)).levels(9); });
+    attempt([&] {
+      const auto config = read_few_step_config(path);
+      if (config) FewStepSchedule(DdpmSchedule(read_scheduler_config(path)), *config).course(1);
+    });
     if (taken == 0) throw *refusal;
   });
 }
@@ -191,7 +197,8 @@ int main(int argc, char** argv) {
          prior + "/sd1/scheduler/scheduler_config.json", prior + "/ddpm2/unet/config.json",
          prior + "/sdxl/unet/config.json", prior + "/sdxl/vae/config.json",
          prior + "/text/sdxl/text_encoder_2/config.json", prior + "/sd35/transformer/config.json",
-         prior + "/sd3/scheduler/scheduler_config.json"},
+         prior + "/sd3/scheduler/scheduler_config.json", prior + "/taesd/config.json",
+         prior + "/lcm/scheduler/scheduler_config.json", prior + "/lcm/euler.json"},
         read_config,
         false,
         change_words}});

@@ -10,6 +10,7 @@
 #include "prior/few_step_sampling.hpp"
 #include "prior/few_step_schedule.hpp"
 #include "prior/files/scheduler_config.hpp"
+#include "prior/flow_matching_course.hpp"
 #include "prior_files.hpp"
 
 namespace dwgf {
@@ -63,7 +64,6 @@ class FewStepSampling : public ::testing::TestWithParam<const char*> {
                             [&](std::size_t k) { return golden_.at("noise")[static_cast<std::int64_t>(k)]; });
   }
   at::Tensor input(const char* name) const { return inputs_.at(name).to(at::kDouble); }
-  /// The latents of diffusers' loop start in units of sigma for the Euler rules, which ends at 0.
   void expect_as_published(const Prior& prior, const std::string& name, std::int64_t steps) const {
     EXPECT_LE(relative_error(sampled(prior, steps), golden_.at(name + "." + std::to_string(steps))), 1e-9)
         << name << " in " << steps;
@@ -121,6 +121,33 @@ TEST_F(FewStepGuidance, OfTwoContextsEqualsThePipelinesLoop) {
   prior->conditioning.unconditional =
       std::make_shared<Conditioning>(Conditioning{.tokens = input("negative")});
   for (const std::int64_t steps : {1, 4}) expect_as_published(*prior, "euler.guided", steps);
+}
+
+/// A network of noise whose output is taken for the velocity of flow matching.
+class Velocity final : public Denoiser {
+ public:
+  explicit Velocity(std::shared_ptr<const Denoiser> network) : network_(std::move(network)) {}
+  at::Tensor noise(const at::Tensor& z, const Level& level, const Conditioning& given) const override {
+    return z + level.signal * network_->noise(z, level, given);
+  }
+  Vjp noise_vjp(const at::Tensor&, const Level&, const Conditioning&) const override { return {}; }
+
+ private:
+  std::shared_ptr<const Denoiser> network_;
+};
+
+TEST_F(FewStepGuidance, OfAFlowEqualsTheSchedulersLoop) {
+  const auto prior =
+      load_stable_diffusion(test::data("turbo"), {.dtype = at::kDouble, .context = input("context")});
+  prior->denoiser = std::make_shared<Velocity>(prior->denoiser);
+  prior->few_steps = FewSteps{.course = [path = FlowMatchingPath({.shift = 3.0})](std::int64_t steps) {
+    return flow_matching_course(path, steps);
+  }};
+  for (const std::int64_t steps : {1, 2, 4, 8}) expect_as_published(*prior, "flow", steps);
+  prior->conditioning.guidance = 3.0;
+  prior->conditioning.unconditional =
+      std::make_shared<Conditioning>(Conditioning{.tokens = input("negative")});
+  for (const std::int64_t steps : {1, 4}) expect_as_published(*prior, "flow.guided", steps);
 }
 
 TEST(FewStepSchedule, CallsTheDenoiserAtAllowedTimesAlone) {

@@ -37,7 +37,7 @@ class TinyAutoencoderParity : public ::testing::TestWithParam<Case> {
     }
     PriorOptions options;
     options.dtype = GetParam().type;
-    const AutoencoderFolder files(test::data(GetParam().folder), options);
+    const AutoencoderFolder files(test::data(GetParam().folder), options, false);
     FileHashes hashes;
     codec_ = files.load(Weights(files.folder(), "diffusion_pytorch_model"), hashes,
                         std::make_shared<Fp32Retries>());

@@ -92,6 +92,12 @@ std::vector<std::string> LatentDiffusion::warnings() const {
   if (unet_precision_.type == at::kHalf && options_.device.is_cpu())
     warnings.push_back(slow_precision_warning("U-Net"));
   std::ranges::copy(codec_.warnings(), std::back_inserter(warnings));
+  if (unet_.guidance_channels > 0 && options_.guidance == 1.0) {
+    warnings.emplace_back(
+        "the U-Net was distilled with guidance and is told how much (time_cond_proj_dim), as a rule of 2 to "
+        "14 "
+        "in its training, and prior.guidance = 1 is none; 8 is usual");
+  }
   if (options_.context.defined() && unet_.pooled_channels > 0) {
     warnings.emplace_back(
         "the U-Net is told a prompt twice, by its tokens and as a whole, and prior.context gives the tokens "
