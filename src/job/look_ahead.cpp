@@ -218,7 +218,8 @@ Findings short_memory(const RestoreJob& job, const Launch& launch) {
   if (!plan) return {};
   Findings found = diagnose_memory(
       launch.ranks, {plan->step + (launch.weights_loaded ? 0 : plan->now)},
-      formatted("smaller pictures, {}fewer ranks a host; run.check_memory = no tries it all the same",
+      formatted("smaller pictures, {}{}fewer ranks a host; run.check_memory = no tries it all the same",
+                job.prior().windows || job.prior().geometry.only ? "" : "prior.window = auto, ",
                 flow.micro_batch > 1 ? "a smaller flow.micro_batch, " : ""));
   // The estimate is that of a decoder's gradient, which these do without.
   if (entry_of(flow.method).own_levels) {
