@@ -141,12 +141,12 @@ std::uint64_t joint_transformer_bytes(const JointTransformerConfig& config, cons
   const auto channels = static_cast<Numbers>(config.channels()), batch = static_cast<Numbers>(size.batch);
   const Numbers image = positions_of(size) / static_cast<Numbers>(config.patch * config.patch) * channels;
   const Numbers prompt = batch * static_cast<Numbers>(prompt_tokens) * channels;
-  // In attention: both streams, what each is modulated to, queries, keys and values, and these once more as
-  // those of both are joined. In the image's feed-forward layer: both streams, the modulated one, 4 channels
-  // for one.
-  const Numbers attention = image + prompt + (image + prompt) * 7 + image;
-  const Numbers feed_forward = 2 * image + prompt + image + 4 * image;
-  return bytes(std::max(attention, feed_forward), size);
+  // Both streams as they were, normed, moved and attended, queries, keys and values of both, their result in
+  // two orders and projected, and of the image what is added up. With a second attention the first one's
+  // result is there too, and a norm of queries and keys has its squares and quotients.
+  const Numbers joined = 10 * (image + prompt) + 2 * image;
+  const bool more = config.norm_of_queries_and_keys || !config.dual_layers.empty();
+  return bytes(joined + (more ? 3 * image : 0), size);
 }
 
 std::uint64_t encoder_bytes(const AutoencoderConfig& config, const CallSize& size) {
