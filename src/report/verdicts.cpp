@@ -127,19 +127,37 @@ std::optional<Verdict> residual_large(const JudgedRun& run) {
           "images; more steps (flow.grid) help where the misfit still falls"};
 }
 
+/// Whether an image's truth or baseline explains y, so that what its autoencoder leaves is the autoencoder's.
+bool tells_of_autoencoder(const JudgedImage& image) {
+  return image.autoencoder && image.reference && *image.reference <= Limits::kReference;
+}
+
+/// The standard error of the autoencoder's chi-squared `own` over images, which are not equally hard; 0 of
+/// one alone.
+double autoencoder_error(const JudgedRun& run, double own, double entries, std::size_t images) {
+  if (images < 2) return 0.0;
+  double squares = 0.0;
+  for (const JudgedImage& image : run.images) {
+    if (tells_of_autoencoder(image)) squares += std::pow(image.observed * (*image.autoencoder - own), 2);
+  }
+  const auto n = static_cast<double>(images);
+  return std::sqrt(squares * n / (n - 1)) / entries;
+}
+
 /// The autoencoder alone, over the images whose truth or baseline explains y.
 std::optional<Verdict> prior_cannot_represent(const JudgedRun& run) {
   double own = 0.0, entries = 0.0;
   std::size_t images = 0;
   for (const JudgedImage& image : run.images) {
-    if (!image.autoencoder || !image.reference || *image.reference > Limits::kReference) continue;
+    if (!tells_of_autoencoder(image)) continue;
     own += image.observed * *image.autoencoder;
     entries += image.observed;
     ++images;
   }
   if (!(entries > 0) || 2 * images <= run.images.size()) return std::nullopt;
   own /= entries;
-  if (own <= Limits::kLargeResidual * (1 + Limits::kErrors * std::sqrt(2 / entries))) return std::nullopt;
+  const double chance = own * std::sqrt(2 / entries), error = autoencoder_error(run, own, entries, images);
+  if (own - Limits::kErrors * std::hypot(chance, error) <= Limits::kLargeResidual) return std::nullopt;
   return Verdict{
       .severity = own > Limits::kSeriousResidual ? Severity::serious : Severity::warning,
       .value = own,
