@@ -235,7 +235,7 @@ std::optional<Verdict> below_linear_mmse(const JudgedRun& run) {
 
 /// Coverage, what exchangeable particles have, and the room between.
 struct Covered {
-  MeanOverImages mean;
+  MeanOverImages mean = {};
   double expected = 0.0, room = 0.0;
   double share() const { return mean.value().value_or(0.0); }
 };

@@ -79,8 +79,8 @@ struct VerdictLimits {
   static constexpr double kLargeResidual = 9.0, kSeriousResidual = 25.0, kSmallResidual = 0.25;
   /// The autoencoder's own residual, of D(E(x)), is judged as the particles' is, over the images whose x
   /// itself leaves of y at most so many times the noise: then it is the autoencoder that loses the rest. For
-  /// a prior that loses nothing it is that of the noise, and chance passes it as rarely; images are not equally
-  /// hard, so that its standard error over them counts with chance.
+  /// a prior that loses nothing it is that of the noise, and chance passes it as rarely; images are not
+  /// equally hard, so that its standard error over them counts with chance.
   static constexpr double kReference = 3.0;
   /// Measurements this many times as large as those of an image of +1 and -1.
   static constexpr double kLoudness = 3.0;
