@@ -12,8 +12,10 @@ namespace {
 namespace fs = std::filesystem;
 
 const Arguments kStoreAll = {"--store.particles", "float32", "--store.latents", "float32"};
-const Arguments kGuided = {"--prior.prompt",          "a shirt", "--prior.guidance", "3",
-                           "--prior.negative_prompt", "a shoe"};
+Arguments guided(const std::string& prompt) {
+  return {"--prior.prompt",          prompt,   "--prior.guidance", "3",
+          "--prior.negative_prompt", "a shoe", "--flow.particles", "3"};
+}
 
 /// The tiny SDXL of tests/data with its text encoders, and two pictures of which one has a prompt.
 class Prompts : public testing::Test {
@@ -42,7 +44,7 @@ class Prompts : public testing::Test {
 };
 
 TEST_F(Prompts, GuidedStableDiffusionXlHasTheSameBitsOnOneRankAndOnThree) {
-  const Arguments more = kGuided + Arguments{"--flow.particles", "3"};
+  const Arguments more = guided("a shirt");
   expect_code(run(0, job("one.h5", more)), 0);
   expect_code(run(3, job("three.h5", more + Arguments{"--run.ranks_per_image", "3"})), 0);
   EXPECT_EQ(difference(bits_of(folder / "three.h5"), bits_of(folder / "one.h5")), "");
@@ -51,7 +53,7 @@ TEST_F(Prompts, GuidedStableDiffusionXlHasTheSameBitsOnOneRankAndOnThree) {
   EXPECT_EQ(stored[1].prompt, "a dress");
 
   // The prompt of the job is not that of an image which has its own.
-  expect_code(run(0, job("other.h5", more + Arguments{"--prior.prompt", "a boot"})), 0);
+  expect_code(run(0, job("other.h5", guided("a boot"))), 0);
   const ResultsBits one = bits_of(folder / "one.h5"), other = bits_of(folder / "other.h5");
   EXPECT_NE(difference(other, one), "");
 }
