@@ -53,6 +53,8 @@ constexpr std::array kBudgets = {
     Budget{"latino measured, bf16", 20, 3420, 2},
     Budget{"stable diffusion 3", 14, 3070, 2},
     Budget{"stable diffusion 3.5", 14, 1891, 0},
+    Budget{"few steps", 14, 3328, 2},
+    Budget{"tiny autoencoder", 16, 1689, 0},
 };
 
 /// Takes the snapshot that a job keeps of every step.

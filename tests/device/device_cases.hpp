@@ -35,25 +35,28 @@ inline std::string prior_data(const std::string& name) {
 
 /// Every preset, every interaction, every method.
 inline std::vector<DeviceCase> device_cases() {
-  return {{"paper", {}},
-          {"fast", {"--flow.preset", "fast"}},
-          {"bayes", {"--flow.preset", "bayes"}},
-          {"mean code", {"--flow.encode", "mean"}},
-          {"gaussian", {"--flow.interaction", "gaussian"}},
-          {"full covariance", {"--flow.interaction", "gaussian", "--flow.covariance", "full"}},
-          {"lowrank covariance", {"--flow.interaction", "gaussian", "--flow.covariance", "lowrank"}},
-          {"no interaction", {"--flow.interaction", "none"}},
-          // More particles than a latent has entries.
-          {"affine", {"--flow.method", "affine", "--flow.particles", "15"}, "mixture.h5"},
-          {"sdxl", {}, "sdxl"},
-          {"rlsd", {"--flow.method", "rlsd"}},
-          {"psld", {"--flow.method", "psld"}},
-          {"latent-dps", {"--flow.method", "latent-dps"}},
-          {"kalman", {"--flow.preset", "quick-posterior"}},
-          {"latino", {"--flow.method", "latino"}},
-          {"latino measured", {"--flow.method", "latino", "--flow.delta", "measured"}},
-          {"stable diffusion 3", {"--flow.method", "latino"}, "sd3"},
-          {"stable diffusion 3.5", {"--flow.preset", "fast"}, "sd35"}};
+  return {
+      {"paper", {}},
+      {"fast", {"--flow.preset", "fast"}},
+      {"bayes", {"--flow.preset", "bayes"}},
+      {"mean code", {"--flow.encode", "mean"}},
+      {"gaussian", {"--flow.interaction", "gaussian"}},
+      {"full covariance", {"--flow.interaction", "gaussian", "--flow.covariance", "full"}},
+      {"lowrank covariance", {"--flow.interaction", "gaussian", "--flow.covariance", "lowrank"}},
+      {"no interaction", {"--flow.interaction", "none"}},
+      // More particles than a latent has entries.
+      {"affine", {"--flow.method", "affine", "--flow.particles", "15"}, "mixture.h5"},
+      {"sdxl", {}, "sdxl"},
+      {"rlsd", {"--flow.method", "rlsd"}},
+      {"psld", {"--flow.method", "psld"}},
+      {"latent-dps", {"--flow.method", "latent-dps"}},
+      {"kalman", {"--flow.preset", "quick-posterior"}},
+      {"latino", {"--flow.method", "latino"}},
+      {"latino measured", {"--flow.method", "latino", "--flow.delta", "measured"}},
+      {"stable diffusion 3", {"--flow.method", "latino"}, "sd3"},
+      {"stable diffusion 3.5", {"--flow.preset", "fast"}, "sd35"},
+      {"few steps", {"--flow.method", "latino"}, "lcm"},
+      {"tiny autoencoder", {"--prior.codec", prior_data("taesd"), "--flow.polish", "1"}, "turbo", "taesd"}};
 }
 
 /// Options, and others that take the place of those of the same name: a command line names each once.
