@@ -31,9 +31,9 @@ class ScopedSignals {
   /// How often SIGUSR2 came so far.
   std::int64_t checkpoints_requested() const;
 
-  /// Called once, when the first of SIGUSR1, SIGTERM and SIGINT comes, or at once if one came already: what is
-  /// told to people; `terminates`: it was not SIGUSR1. On the thread of `on_terminate`, before its function.
-  /// Nothing for an empty function. Returns when a call of the function before it has ended.
+  /// Called once, when the first of SIGUSR1, SIGTERM and SIGINT comes, or at once if one came already: what
+  /// is told to people; `terminates`: it was not SIGUSR1. On the thread of `on_terminate`, before its
+  /// function. Nothing for an empty function. Returns when a call of the function before it has ended.
   void on_stop_asked(std::function<void(bool terminates)> tell);
 
   /// What is done when SIGTERM or SIGINT comes, or at once if one came already; nothing for an empty

@@ -1,7 +1,6 @@
-/// Images in: a folder of pictures, one picture or a pattern of names, a .npy array, or one dataset of an HDF5
-/// file (formats.hpp). Listing reads
-/// names and headers only; an image is read by the rank that needs it. Pixels come out as float32 on
-/// [-1, 1], row-major [C, H, W].
+/// Images in: a folder of pictures, one picture or a pattern of names, a .npy array, or one dataset of an
+/// HDF5 file (formats.hpp). Listing reads names and headers only; an image is read by the rank that needs it.
+/// Pixels come out as float32 on [-1, 1], row-major [C, H, W].
 #pragma once
 
 #include <cstdint>
@@ -34,8 +33,8 @@ class ImageSource {
   virtual bool reads_anywhere() const { return false; }
 
   /// Image k of `entries()` with `channels` channels: grey is repeated into 3, colour becomes grey by Rec.
-  /// 601 luma (0.299 R + 0.587 G + 0.114 B). Throws DataError (truncated, another format, not finite, outside [-1, 1] by more than 1e-3; always the file and
-  /// the row).
+  /// 601 luma (0.299 R + 0.587 G + 0.114 B). Throws DataError (truncated, another format, not finite, outside
+  /// [-1, 1] by more than 1e-3; always the file and the row).
   virtual ImagePixels read(std::int64_t k, std::int64_t channels) const = 0;
   /// The same with the channels that it has.
   virtual ImagePixels read_as_is(std::int64_t k) const = 0;

@@ -36,7 +36,8 @@ struct Marks {
   bool several = false;   ///< MPO: other pictures follow
 };
 
-/// https://www.w3.org/Graphics/JPEG/itu-t81.pdf (B.1), https://www.color.org/specification/ICC.1-2022-05.pdf (B.4)
+/// https://www.w3.org/Graphics/JPEG/itu-t81.pdf (B.1), https://www.color.org/specification/ICC.1-2022-05.pdf
+/// (B.4)
 Marks marks_of(const std::vector<unsigned char>& bytes) {
   constexpr unsigned char start_of_scan = 0xDA, app1 = 0xE1, app2 = 0xE2, app14 = 0xEE;
   constexpr std::string_view exif("Exif\0\0", 6), icc("ICC_PROFILE\0", 12), mpo("MPF\0", 4),

@@ -99,8 +99,8 @@ class GivenImages final : public CalibrationImages {
   std::vector<std::int64_t> rows_;
 };
 
-/// The prior's own, decoded: z ~ N(0, I) taken down the noise path by DDIM without noise (arXiv 2010.02502), or
-/// as a prior of few steps is meant to be sampled.
+/// The prior's own, decoded: z ~ N(0, I) taken down the noise path by DDIM without noise (arXiv 2010.02502),
+/// or as a prior of few steps is meant to be sampled.
 class OwnSamples final : public CalibrationImages {
  public:
   OwnSamples(const CalibrateInput& input, const Prior& prior)

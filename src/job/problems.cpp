@@ -88,8 +88,8 @@ void look_at_some(const std::vector<ImageEntry>& images, const Look& look) {
   }
 }
 
-/// Of the pictures of a source: its own notes, those of some pictures, and whether numbers without a scale all
-/// lie on [0, 1].
+/// Of the pictures of a source: its own notes, those of some pictures, and whether numbers without a scale
+/// all lie on [0, 1].
 std::vector<std::string> source_warnings(const ImageSource& source, const ImagesInput& asked,
                                          const std::vector<ImageEntry>& images, std::int64_t first) {
   constexpr std::size_t most_notes = 8;

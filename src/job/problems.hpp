@@ -127,8 +127,8 @@ class CleanImages final : public Problems {
 /// Pictures and arrays that are measurements (input.kind = measured).
 class MeasuredPictures final : public Problems {
  public:
-  /// As CleanImages. Throws UsageError too where operator or sigma are not given, or what the operator measures
-  /// is no picture.
+  /// As CleanImages. Throws UsageError too where operator or sigma are not given, or what the operator
+  /// measures is no picture.
   MeasuredPictures(const Settings& job, Communicator& ranks);
 
   bool has_truth() const override { return false; }

@@ -9,9 +9,9 @@
 ///   ancestral     the same with the noise of DDPM's step anew, as SDXL-Turbo: with q = s / a, lands at
 ///                 q_l^2 = q'^2 - q'^2 (q^2 - q'^2) / q^2
 ///
-/// Times of K steps: of those allowed, in descending order, number floor(k n / K), k = 0 ... K - 1; of the last
-/// two without a choice of times, round(T - k T / K) - 1 (`timestep_spacing` = trailing). As diffusers 0.42.1,
-/// schedulers/scheduling_lcm.py, scheduling_tcd.py, scheduling_euler_discrete.py and
+/// Times of K steps: of those allowed, in descending order, number floor(k n / K), k = 0 ... K - 1; of the
+/// last two without a choice of times, round(T - k T / K) - 1 (`timestep_spacing` = trailing). As diffusers
+/// 0.42.1, schedulers/scheduling_lcm.py, scheduling_tcd.py, scheduling_euler_discrete.py and
 /// scheduling_euler_ancestral_discrete.py.
 #pragma once
 
@@ -33,8 +33,8 @@ struct FewStepConfig {
   FewStepSampler sampler = FewStepSampler::consistency;
   std::int64_t original_steps = 50;  ///< consistency, trajectory: times of the distillation, k T / 50 - 1
   double time_scaling = 10.0;        ///< consistency: of times in the boundary condition
-  /// Times at which the denoiser may be called, descending; empty: those of the distillation, or for the last two
-  /// samplers all.
+  /// Times at which the denoiser may be called, descending; empty: those of the distillation, or for the last
+  /// two samplers all.
   std::vector<std::int64_t> times = {};
 };
 

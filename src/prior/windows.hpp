@@ -10,9 +10,9 @@
 /// more.
 ///
 /// The prior that this defines: a latent pixel's score is the average of those that the windows around it
-/// give, as in the joint diffusion of MultiDiffusion (arXiv 2302.08113). For a law whose dependence reaches no
-/// further than the overlap that is nearly the law's own score; what lies further apart is tied together by
-/// the measurement alone, which always sees the whole image.
+/// give, as in the joint diffusion of MultiDiffusion (arXiv 2302.08113). For a law whose dependence reaches
+/// no further than the overlap that is nearly the law's own score; what lies further apart is tied together
+/// by the measurement alone, which always sees the whole image.
 ///
 /// Memory of the networks is that of one window, whatever the image: products are made window by window, and
 /// a pull repeats a window's forward pass. Sums run in window order. Where one window covers the image, the
@@ -81,8 +81,8 @@ class CallWindows {
 
   const WindowCall& call() const { return call_; }
   std::int64_t count() const;
-  /// Window k's part of the result before it is blended: eps, z_0, D, or mean and deviation one after the other
-  /// [B, 2c, ...]; of a pull, the product with that part of the cotangent which falls to it.
+  /// Window k's part of the result before it is blended: eps, z_0, D, or mean and deviation one after the
+  /// other [B, 2c, ...]; of a pull, the product with that part of the cotangent which falls to it.
   at::Tensor part(std::int64_t k) const;
   std::vector<std::int64_t> part_shape() const;  ///< the same for every window
   /// Puts window k's part where it belongs in the sum, which begins as zeros of result_shape().

@@ -16,9 +16,10 @@ struct SheetRow {
   std::vector<at::Tensor> cells;
 };
 
-/// The cells of a row are enlarged by whole factors, the largest of them to 96 pixels at least and the smaller ones
-/// up to its size; a row is as high as its own cells, a column as wide as its widest. Texts are drawn in a small
-/// built-in font (letters, digits and a few signs; others are left blank), larger where the sheet is.
+/// The cells of a row are enlarged by whole factors, the largest of them to 96 pixels at least and the
+/// smaller ones up to its size; a row is as high as its own cells, a column as wide as its widest. Texts are
+/// drawn in a small built-in font (letters, digits and a few signs; others are left blank), larger where the
+/// sheet is.
 PngImage contact_sheet(const std::vector<std::string>& headings, const std::vector<SheetRow>& rows);
 
 }  // namespace dwgf

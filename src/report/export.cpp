@@ -54,8 +54,8 @@ PngImage as_png(const at::Tensor& numbers, double white, int bits) {
   return image;
 }
 
-/// Whether a character beyond ASCII may stand in a file's name: those that turn the direction of a line or end it
-/// may not.
+/// Whether a character beyond ASCII may stand in a file's name: those that turn the direction of a line or
+/// end it may not.
 bool is_for_names(std::string_view character) {
   return !(character >= "\u2028" && character <= "\u202e") &&
          !(character >= "\u2066" && character <= "\u2069") && character != "\ufeff";

@@ -1,6 +1,7 @@
 /// How far all ranks are, at which rate, and how long it will take: one line on standard error, and a JSON
 /// object for `dwgf status`. A step counts as much as its image has pixels; what failed images would have
-/// taken, and the steps that an earlier run made, are no work of this run. Group leaders post small messages to rank 0, which prints; nobody waits.
+/// taken, and the steps that an earlier run made, are no work of this run. Group leaders post small messages
+/// to rank 0, which prints; nobody waits.
 #pragma once
 
 #include <chrono>

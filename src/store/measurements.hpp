@@ -46,8 +46,8 @@ class MeasurementsFile {
   bool has_levels() const;
   bool has_truth() const;
 
-  /// Row k as stored: [...], the shape that all rows share; of complex numbers (h5py's compound of r and i) as
-  /// [2, ...], the real and the imaginary parts.
+  /// Row k as stored: [...], the shape that all rows share; of complex numbers (h5py's compound of r and i)
+  /// as [2, ...], the real and the imaginary parts.
   FloatArray measurement(std::int64_t k) const;
   /// [C, H, W]. @pre has_truth()
   FloatArray truth(std::int64_t k) const;

@@ -1,5 +1,5 @@
-/// One picture in a file of its own, upright, in sRGB, as pixels on [-1, 1]: PNG, JPEG, TIFF and WebP, told by
-/// the name's ending (.png; .jpg, .jpeg, .jpe, .jfif; .tif, .tiff; .webp; in any case).
+/// One picture in a file of its own, upright, in sRGB, as pixels on [-1, 1]: PNG, JPEG, TIFF and WebP, told
+/// by the name's ending (.png; .jpg, .jpeg, .jpe, .jfif; .tif, .tiff; .webp; in any case).
 ///
 /// | format | what is taken | value |
 /// |---|---|---|
@@ -8,9 +8,9 @@
 /// | TIFF | unsigned 8 bit and palettes; unsigned 16 bit; float 32 or 64 bit | as PNG; on [-1, 1] as it stands |
 ///
 /// EXIF's orientation (PNG's eXIf, TIFF's tag) is applied, to the size too. Colours of an ICC profile, and
-/// of PNG's gAMA and cHRM where there is none, become sRGB (relative colorimetric with black point compensation,
-/// clipped to what sRGB shows); of what is sRGB already no bit changes (colour.hpp). Of several pictures
-/// (APNG, MPO, WebP) the first is read, and noted.
+/// of PNG's gAMA and cHRM where there is none, become sRGB (relative colorimetric with black point
+/// compensation, clipped to what sRGB shows); of what is sRGB already no bit changes (colour.hpp). Of several
+/// pictures (APNG, MPO, WebP) the first is read, and noted.
 ///
 /// Refused, always with the file and what to do: transparency without a background, CMYK without a profile,
 /// several pages in TIFF, values that are not finite or outside [-1, 1] by more than 1e-3, and damage.
@@ -29,8 +29,8 @@ namespace dwgf {
 struct PictureChoices {
   /// What transparent pixels are laid on, sRGB on [-1, 1]; nothing: they are refused.
   std::optional<std::array<double, 3>> background;
-  /// Of floating-point values, and of 16-bit ones where `high` is above 255 (12 of 16 bits: 0, 4095); nothing:
-  /// as the table above says.
+  /// Of floating-point values, and of 16-bit ones where `high` is above 255 (12 of 16 bits: 0, 4095);
+  /// nothing: as the table above says.
   std::optional<ValueRange> range;
 };
 

@@ -18,8 +18,8 @@ struct Solution {
   bool complete = true;  ///< false where the observer ended it before its last step
 };
 
-/// The images of a solution's batch, [M, C, H', W']: those that the method moves, or D(z), by the prior's full
-/// codec where it has one beside `codec`.
+/// The images of a solution's batch, [M, C, H', W']: those that the method moves, or D(z), by the prior's
+/// full codec where it has one beside `codec`.
 at::Tensor restored_images(const Prior& prior, const ParticleBatch& batch);
 
 /// The ranks that share an image. Numbers of the host go by `host`, tensors by `tensors`, which works on the
@@ -29,10 +29,11 @@ struct RankGroup {
   Collective& tensors;
 };
 
-/// Solves by options.method, its last options.polish steps with the prior's full codec. Every rank of `group` calls this for the same problem and gets its own
-/// particles' end. Order of collectives in a step: the method's, then the monitor's, then the observer's.
-/// Throws UsageError where the method does not work with the operator or with these options, or where there
-/// is no full codec to polish with, and Diverged on all ranks of the group alike.
+/// Solves by options.method, its last options.polish steps with the prior's full codec. Every rank of `group`
+/// calls this for the same problem and gets its own particles' end. Order of collectives in a step: the
+/// method's, then the monitor's, then the observer's. Throws UsageError where the method does not work with
+/// the operator or with these options, or where there is no full codec to polish with, and Diverged on all
+/// ranks of the group alike.
 Solution solve(const Problem& problem, const FlowOptions& options, const RankGroup& group,
                FlowObserver& observer);
 /// On host memory.

@@ -27,7 +27,8 @@ class Denoiser {
   virtual ~Denoiser() = default;
 
   /// eps_theta(z_t, level) [B, c, h, w]: the noise seen in z_t, whatever the network was trained to predict
-  /// (v-prediction: eps = a v + s z_t; of the clean latent: eps = (z_t - a z_0) / s). Pure: the result depends on the arguments alone.
+  /// (v-prediction: eps = a v + s z_t; of the clean latent: eps = (z_t - a z_0) / s). Pure: the result
+  /// depends on the arguments alone.
   virtual at::Tensor noise(const at::Tensor& z_t, const Level& level,
                            const Conditioning& conditioning) const = 0;
   /// The same with its product (d eps_theta / d z_t)^T cotangent. It may be autograd's, whose last bits may

@@ -1,8 +1,8 @@
 /// Sampling in few steps, as a prior that was distilled to them is meant to be sampled. One rule serves the
 /// samplers of the field, which differ in the levels that a step goes through:
 ///
-///   z0 = taken (z - s eps_theta(z)) / a + kept z                                     at the level `at` = (a, s)
-///   z' = r (a_l z0 + s_l eps_theta(z)) + sqrt(1 - r^2) n,   r = a' / a_l             by `lands`, to `next`
+///   z0 = taken (z - s eps_theta(z)) / a + kept z                            at the level `at` = (a, s)
+///   z' = r (a_l z0 + s_l eps_theta(z)) + sqrt(1 - r^2) n,   r = a' / a_l    by `lands`, to `next`
 ///
 /// with n ~ N(0, I), which is not drawn where r = 1. The last step's `next` is where the sampler leaves its
 /// latent: clean, or nearly.

@@ -9,10 +9,10 @@
 
 namespace dwgf {
 
-/// Turns pixels into sRGB, relative colorimetric with black point compensation, clipped to [-1, 1]: grey stays
-/// grey, colour stays colour, and of CMYK ([4, H, W]; -1 no ink, 1 all) colour comes. A profile that moves no
-/// colour by more than half a level of 8 bits is taken for sRGB's own, and nothing is changed.
-/// A profile that cannot be used (damaged, or of another kind of colours) is noted and the pixels are taken for
+/// Turns pixels into sRGB, relative colorimetric with black point compensation, clipped to [-1, 1]: grey
+/// stays grey, colour stays colour, and of CMYK ([4, H, W]; -1 no ink, 1 all) colour comes. A profile that
+/// moves no colour by more than half a level of 8 bits is taken for sRGB's own, and nothing is changed. A
+/// profile that cannot be used (damaged, or of another kind of colours) is noted and the pixels are taken for
 /// sRGB; CMYK is no picture without one: throws DataError naming `path`.
 ImagePixels profile_to_srgb(ImagePixels pixels, std::span<const std::byte> profile, const std::string& path);
 

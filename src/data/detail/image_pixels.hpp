@@ -34,8 +34,8 @@ inline float on_range(double value, const std::optional<ValueRange>& range) {
 /// Notes pixels of 16 bits, on [-1, 1], of which at most the lowest 12 bits are used.
 void note_few_bits(ImagePixels& pixels, const std::string& path);
 
-/// Pixels laid on a background with these opacities, [H, W] on [0, 1]; a background that is not grey makes colour
-/// of grey. Throws DataError naming the first pixel that is not opaque where there is no background.
+/// Pixels laid on a background with these opacities, [H, W] on [0, 1]; a background that is not grey makes
+/// colour of grey. Throws DataError naming the first pixel that is not opaque where there is no background.
 /// @param premultiplied  whether the pixels, with black for 0, were multiplied by their opacity
 ImagePixels laid_on(ImagePixels pixels, std::span<const float> opacity,
                     const std::optional<std::array<double, 3>>& background, const std::string& path,

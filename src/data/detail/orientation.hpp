@@ -16,8 +16,8 @@
 
 namespace dwgf {
 
-/// The orientation that a block of EXIF (a TIFF header and its tags, either byte order) tells; 1 where it tells
-/// none, or is damaged: pictures are shown all the same.
+/// The orientation that a block of EXIF (a TIFF header and its tags, either byte order) tells; 1 where it
+/// tells none, or is damaged: pictures are shown all the same.
 int exif_orientation(std::span<const std::byte> block);
 
 /// The size of the scene.

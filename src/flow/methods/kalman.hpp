@@ -10,8 +10,8 @@
 /// J is the joint covariance of what the denoiser and the autoencoder leave open, of latents and pixels,
 /// measured once per prior and level (prior/moments.hpp) and taken at a level that is `lag` noisier, as the
 /// state is further from the truth than a noised image is. R is the noise's variance. Where A is not linear,
-/// a few Gauss-Newton steps about x, without a network, which count what A' did not foresee of the last of them
-/// as noise: of operators that round, A' knows nothing of the rounding. It begins at
+/// a few Gauss-Newton steps about x, without a network, which count what A' did not foresee of the last of
+/// them as noise: of operators that round, A' knows nothing of the rounding. It begins at
 ///
 ///   z_t = a zc + s n,   (zc, xc) = m + the correction of m by the prior's own mean m and covariance
 ///

@@ -1,5 +1,5 @@
-/// The noise path of a diffusion model as its directory describes it, and how it is sampled in few steps where
-/// it was distilled to them.
+/// The noise path of a diffusion model as its directory describes it, and how it is sampled in few steps
+/// where it was distilled to them.
 #pragma once
 
 #include <filesystem>

@@ -16,8 +16,8 @@
 
 namespace dwgf {
 
-/// One sentence for each disagreement; `autoencoder` is null where it is of another kind. By the U-Net's shape: only 320, 640, 1280, 1280 channels are looked
-/// at, as
+/// One sentence for each disagreement; `autoencoder` is null where it is of another kind. By the U-Net's
+/// shape: only 320, 640, 1280, 1280 channels are looked at, as
 ///   cross_attention_dim 768                   1.x                       predicts epsilon
 ///   cross_attention_dim 1024, sample_size 64  2-base, 2.1-base          predicts epsilon
 ///   cross_attention_dim 1024, sample_size 96  2, 2.1                    predicts v

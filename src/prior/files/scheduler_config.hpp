@@ -16,9 +16,9 @@ namespace dwgf {
 /// found and what is allowed.
 DdpmScheduleConfig read_scheduler_config(const std::filesystem::path& file);
 
-/// How a model is sampled in few steps: of LCMScheduler and TCDScheduler (a model that was distilled to them),
-/// and of EulerDiscreteScheduler and EulerAncestralDiscreteScheduler with trailing spacing; nothing for any
-/// other. Throws as above.
+/// How a model is sampled in few steps: of LCMScheduler and TCDScheduler (a model that was distilled to
+/// them), and of EulerDiscreteScheduler and EulerAncestralDiscreteScheduler with trailing spacing; nothing
+/// for any other. Throws as above.
 std::optional<FewStepConfig> read_few_step_config(const std::filesystem::path& file);
 
 }  // namespace dwgf

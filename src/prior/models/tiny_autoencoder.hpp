@@ -3,7 +3,8 @@
 /// https://github.com/madebyollin/taesd.
 ///
 ///   decode: 3 tanh(z / 3), then convolutions and blocks relu(x + conv(relu(conv(relu(conv(x)))))), doublings
-///           between them, and 2 y - 1;    encode: (x + 1) / 2, the same downwards by convolutions of stride 2
+///           between them, and 2 y - 1
+///   encode: (x + 1) / 2, the same downwards by convolutions of stride 2
 #pragma once
 
 #include <memory>

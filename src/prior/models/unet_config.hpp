@@ -36,8 +36,8 @@ struct UNetConfig {
   bool linear_projection = false;  ///< around a transformer: linear layers, not 1x1 convolutions
   bool cosine_first = true;        ///< flip_sin_to_cos
   std::int64_t frequency_shift = 0;
-  std::int64_t guidance_channels =
-      0;  ///< time_cond_proj_dim: of the embedded guidance that a distilled network is told; 0: it is told none
+  /// time_cond_proj_dim: of the embedded guidance that a distilled network is told; 0: it is told none.
+  std::int64_t guidance_channels = 0;
   /// P, of the prompt's embedding as a whole (addition_embed_type text_time); 0: the network is told neither
   /// that nor the image's sizes.
   std::int64_t pooled_channels = 0;

@@ -40,8 +40,8 @@ struct RowFilePlan {
 /// on the disk only once somebody synchronises it. Replaces what is there. Throws IoError.
 void create_row_file(const std::string& path, const RowFilePlan& plan);
 
-/// Takes the space of `path`, which is made if it is not there: a quota or a full disk is then told before any
-/// work is done, and by the system's own words. Nothing where the file system cannot. Throws IoError.
+/// Takes the space of `path`, which is made if it is not there: a quota or a full disk is then told before
+/// any work is done, and by the system's own words. Nothing where the file system cannot. Throws IoError.
 void reserve_space(const std::string& path, std::uint64_t bytes);
 
 /// An open file of rows with its datasets.
