@@ -161,9 +161,8 @@ TEST_F(Kills, OneRankThatCrashesEndsAllWithinSeconds) {
 
 TEST_F(Kills, ARankThatHangsEndsTheJobAndWhoWaitsForItSaysSo) {
   const fs::path out = folder / "r.h5";
-  const Arguments hanging = {"--flow.particles",       "20",  "--run.ranks_per_image", "3",
-                             "--run.watchdog_minutes", "0.05"};
-  Process process = start(3, job(out) + hanging);
+  const Arguments hanging = {"--flow.particles", "20", "--run.watchdog_minutes", "0.05"};
+  Process process = start(3, job(out, 3) + hanging);
   ASSERT_TRUE(wait_for_images(process, out, 1));
   const std::vector<pid_t> ranks = process.below("dwgf");
   ASSERT_EQ(ranks.size(), 3u);
