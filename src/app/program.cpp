@@ -80,6 +80,7 @@ ExitCode execute(const Request& request, Collective& world, Communicator* mpi, S
     if (world.rank() == 0) std::fputs(request.text.c_str(), stdout);
     return request.code;
   }
+  for (const std::string& note : request.settings->notes) log_job(LogLevel::warning, note);
   const Command& command = *request.command;
   const CommandFunction run = function_of(command, parts);
   const CommandCall call{world, mpi, *request.settings, signals};

@@ -29,7 +29,7 @@ struct Assignment {
 
 struct CommandLine {
   std::vector<Assignment> assignments;
-  std::vector<std::string> positionals, configs;
+  std::vector<std::string> positionals, configs, notes;
 };
 
 /// "steps" -> "flow.steps": the options whose name is that of `key`, in whatever section; empty where there
@@ -157,11 +157,13 @@ CommandLine parse_command_line(const CommandSpec& command, const std::vector<std
         line.configs.push_back(value);
       } else {
         const bool is_flag = is_of_kind(command, option.string_key, /*flag=*/true);
-        const auto [before, first] = given.emplace(option.string_key, value);
-        if (!first && !is_flag) {
-          throw UsageError("command line: --{} is given twice, as '{}' and as '{}'; keep one of them",
-                           option.string_key, before->second, value);
+        std::string& before = given.try_emplace(option.string_key, value).first->second;
+        // Scripts add their options to those of a person.
+        if (before != value) {
+          line.notes.push_back(formatted("--{} is given twice, as '{}' and as '{}'; the later one counts",
+                                         option.string_key, before, value));
         }
+        before = value;
         line.assignments.push_back({option.string_key, is_flag ? "true" : value, kCommandLine});
       }
     }
@@ -259,6 +261,7 @@ Settings parse_settings(const CommandSpec& command, const std::vector<std::strin
     spell_method(settings, method);
   }
   settings.positionals = line.positionals;
+  settings.notes = line.notes;
   require_file_names(command, settings.positionals);
   return settings;
 }

@@ -34,6 +34,8 @@ class Settings {
 
   const CommandSpec& command() const { return *command_; }
   std::vector<std::string> positionals;
+  /// What of the words is allowed but probably not meant, one sentence each.
+  std::vector<std::string> notes;
 
   /// Every effective option as an INI text that runs the same job again.
   std::string ini() const;

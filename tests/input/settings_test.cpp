@@ -155,10 +155,14 @@ TEST(Settings, AKeyWithoutItsSectionNamesTheSection) {
   EXPECT_NE(line.find("did you mean '--flow.steps'?"), std::string::npos) << line;
 }
 
-TEST(Settings, AnOptionIsGivenOnceOnTheCommandLine) {
-  const std::string error = error_of({"--flow.steps", "1", "--flow.steps", "2"});
+TEST(Settings, TheLaterOfTwoOptionsCountsAndThatIsSaid) {
+  const Settings twice = parse_settings(*find_command("restore"), {"--flow.steps", "1", "--flow.steps", "2"});
+  EXPECT_EQ(twice.as<JobInput>().method.options.steps, 2);
+  ASSERT_EQ(twice.notes.size(), 1u);
   for (const char* part : {"--flow.steps", "twice", "'1'", "'2'"})
-    EXPECT_NE(error.find(part), std::string::npos) << error;
+    EXPECT_NE(twice.notes.front().find(part), std::string::npos) << twice.notes.front();
+  EXPECT_TRUE(
+      parse_settings(*find_command("restore"), {"--flow.steps", "2", "--flow.steps", "2"}).notes.empty());
   const TemporaryFile file("[flow]\nsteps = 5\n");
   EXPECT_EQ(flow_of({"--config", file.path(), "--flow.steps", "6"}).steps, 6);
 }

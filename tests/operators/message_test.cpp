@@ -73,7 +73,7 @@ TEST(OperatorSpec, RefusesWhatItCannotMean) {
            {"box:-1,0,2,2", {"top is -1", "at least 0"}},
            {"box:0,0,0,2", {"height is 0", "at least 1"}},
            {"box:10,0,3,2", {"the box leaves the image: 3 rows from row 10 on, where there are 12"}},
-           {"box:0,18,1,1", {"1 columns from columns 18, where there are 18", "3 x 12 x 18"}},
+           {"box:0,18,1,1", {"1 columns from column 18 on, where there are 18", "3 x 12 x 18"}},
            {"box:0,9223372036854775807,1,9223372036854775807", {"leaves the image"}},
            {"box:0,0,12,18", {"covers the whole image"}},
            {"random", {"found 0 arguments where 1"}},

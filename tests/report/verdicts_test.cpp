@@ -164,7 +164,7 @@ TEST(Verdicts, ThePriorIsToBlameWhereItsAutoencoderAloneLosesTheImage) {
     }));
   };
   EXPECT_EQ(with(9.9, 1), Codes{});  // M = 1600
-  EXPECT_EQ(with(10, 1), Codes{"prior-cannot-represent"});
+  EXPECT_EQ(with(10.2, 1), Codes{"prior-cannot-represent"});
   EXPECT_EQ(with(100, 3.1), Codes{});  // what it was given does not explain the data either
   JudgedRun run = changed([](JudgedImage& image) {
     image.autoencoder = 30;
