@@ -33,8 +33,8 @@ namespace dwgf {
 struct AxisWindows {
   std::int64_t size = 0;             ///< m
   std::vector<std::int64_t> starts;  ///< ascending
-  std::vector<std::vector<double>>
-      weights;  ///< of each window [m]; over all windows they sum to 1 everywhere
+  /// Of each window [m]; over all windows they sum to 1 everywhere.
+  std::vector<std::vector<double>> weights;
 };
 
 /// Windows of `size` that cover `length`, neighbours overlapping by `overlap` or more; one window of `length`
