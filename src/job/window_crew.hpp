@@ -37,7 +37,7 @@ CrewLayout crew_layout(int group_size, std::int64_t micro_batches, std::int64_t 
 struct WindowPlan {
   WindowSize size;
   std::int64_t count = 1;
-  CrewLayout crews;
+  CrewLayout crews = {};
 };
 
 /// Nothing where the prior works without windows, or one is enough.
