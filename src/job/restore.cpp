@@ -137,7 +137,6 @@ class Restoration {
 
   /// The ranks that hold an image's particles, as this rank works with them.
   struct Particles {
-    Communicator& ranks;
     TensorGroup& tensors;
     WatchedCollective& watched;
   };
@@ -148,12 +147,14 @@ class Restoration {
     throw_on_all<CollectiveError>(watched_, [&] { prior = job_.prior_of(row); });
     const OomGuard guard(prior.windows ? without_windows(prior) : prior, job_.flow().micro_batch,
                          says_no_memory);
-    const Particles whole_group{group_, tensors_, watched_};
+    const Particles whole_group{tensors_, watched_};
     if (!prior.windows) return solved_and_written(row, image, start, guard, guard.prior(), whole_group);
     const Prior windowed = with_windows(guard.prior(), prior.windows->size);
-    const CrewLayout layout = layout_for(windowed, image);
-    if (layout.crew == 1) return solved_and_written(row, image, start, guard, windowed, whole_group);
-    GroupCrews::Crew& crew = crews_.of(layout);
+    const Canvas canvas = windowed.geometry.canvas(image.shape.height, image.shape.width);
+    const auto plan = window_plan(windowed, canvas, job_.flow(), group_.size());
+    if (!plan || plan->crews.crew == 1)
+      return solved_and_written(row, image, start, guard, windowed, whole_group);
+    GroupCrews::Crew& crew = crews_.of(plan->crews);
     const auto shared = std::make_shared<const SharedWindows>(crew.tensors.with(crew.watched_ranks));
     if (!crew.leads()) {
       context_.watchdog.enter("computing windows");
@@ -162,15 +163,8 @@ class Restoration {
     }
     return told_by_leaders(led(*shared, [&] {
       return solved_and_written(row, image, start, guard, with_crew(windowed, shared),
-                                {crew.leaders, crew.leader_tensors, crew.watched_leaders});
+                                {crew.leader_tensors, crew.watched_leaders});
     }));
-  }
-
-  CrewLayout layout_for(const Prior& windowed, const ImageProblem& image) const {
-    const Canvas canvas = windowed.geometry.canvas(image.shape.height, image.shape.width);
-    const FlowOptions& flow = job_.flow();
-    return crew_layout(group_.size(), 1 + (flow.particles - 1) / flow.micro_batch,
-                       window_count(canvas.latent_height, canvas.latent_width, windowed.windows->size));
   }
 
   /// What came of an image, as its leaders know it and their helpers have to be told.

@@ -67,15 +67,20 @@ CrewLayout crew_layout(int group_size, std::int64_t micro_batches, std::int64_t 
   return best;
 }
 
-std::optional<WindowPlan> window_plan(const RestoreJob& job, int group_size) {
-  const Canvas largest = largest_canvas(job);
-  if (!job.prior().windows || largest.height == 0) return std::nullopt;
-  WindowPlan plan{job.prior().windows->size};
-  plan.count = window_count(largest.latent_height, largest.latent_width, plan.size);
+std::optional<WindowPlan> window_plan(const Prior& prior, const Canvas& canvas, const FlowOptions& flow,
+                                      int group_size) {
+  if (!prior.windows) return std::nullopt;
+  WindowPlan plan{prior.windows->size};
+  plan.count = window_count(canvas.latent_height, canvas.latent_width, plan.size);
   if (plan.count == 1) return std::nullopt;
-  const FlowOptions& flow = job.flow();
   plan.crews = crew_layout(group_size, 1 + (flow.particles - 1) / flow.micro_batch, plan.count);
   return plan;
+}
+
+std::optional<WindowPlan> window_plan(const RestoreJob& job, int group_size) {
+  const Canvas largest = largest_canvas(job);
+  if (largest.height == 0) return std::nullopt;
+  return window_plan(job.prior(), largest, job.flow(), group_size);
 }
 
 at::Tensor SharedWindows::gathered_parts(const CallWindows& windows) const {

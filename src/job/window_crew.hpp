@@ -33,7 +33,7 @@ struct CrewLayout {
 /// among equals that with most leaders, which exchange least. @pre all are at least 1
 CrewLayout crew_layout(int group_size, std::int64_t micro_batches, std::int64_t windows);
 
-/// How windows cover the largest image of a job, and which ranks of a group compute them.
+/// How windows cover an image, and which ranks of a group compute them.
 struct WindowPlan {
   WindowSize size;
   std::int64_t count = 1;
@@ -41,6 +41,9 @@ struct WindowPlan {
 };
 
 /// Nothing where the prior works without windows, or one is enough.
+std::optional<WindowPlan> window_plan(const Prior& prior, const Canvas& canvas, const FlowOptions& flow,
+                                      int group_size);
+/// Of the job's largest image; nothing too where no size is known.
 std::optional<WindowPlan> window_plan(const RestoreJob& job, int group_size);
 
 class SharedWindows final : public WindowCrew {
