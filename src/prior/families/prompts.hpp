@@ -4,12 +4,14 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <dwgf/prior/conditioner.hpp>
 #include <dwgf/prior/families/known_families.hpp>
 
 #include "prior/files/weights.hpp"
+#include "prior/models/prompt_encoder.hpp"
 
 namespace dwgf {
 
@@ -24,6 +26,25 @@ class PromptReader {
   virtual Conditioning read(const std::string& prompt, FileHashes& hashes) = 0;
   virtual bool cuts_short(const std::string& prompt) const = 0;
   virtual void release() = 0;
+};
+
+/// Two encoders, all but how their outputs are put together.
+class TwoPromptEncoders : public PromptReader {
+ public:
+  TwoPromptEncoders(PromptEncoder first, PromptEncoder second)
+      : first_(std::move(first)), second_(std::move(second)) {}
+
+  std::vector<const Weights*> weights() const override { return {&first_.weights(), &second_.weights()}; }
+  bool cuts_short(const std::string& prompt) const override {
+    return first_.cuts_short(prompt) || second_.cuts_short(prompt);
+  }
+  void release() override {
+    first_.release();
+    second_.release();
+  }
+
+ protected:
+  PromptEncoder first_, second_;
 };
 
 /// What goes around prompts in a job.

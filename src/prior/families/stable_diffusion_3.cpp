@@ -30,13 +30,11 @@ constexpr std::int64_t kClipTokens = 77;
 constexpr std::int64_t kT5Tokens = 256;  // the pipeline's max_sequence_length
 
 /// Both CLIPs: zeros stand for the third encoder.
-class TwoEncoders final : public PromptReader {
+class TwoEncoders final : public TwoPromptEncoders {
  public:
   TwoEncoders(PromptEncoder first, PromptEncoder second, std::int64_t channels,
               const at::TensorOptions& tensors)
-      : first_(std::move(first)), second_(std::move(second)), channels_(channels), tensors_(tensors) {}
-
-  std::vector<const Weights*> weights() const override { return {&first_.weights(), &second_.weights()}; }
+      : TwoPromptEncoders(std::move(first), std::move(second)), channels_(channels), tensors_(tensors) {}
 
   Conditioning read(const std::string& prompt, FileHashes& hashes) override {
     const EncodedPrompt one = first_.encode(prompt, hashes), two = second_.encode(prompt, hashes);
@@ -46,17 +44,7 @@ class TwoEncoders final : public PromptReader {
             .pooled = at::cat({one.pooled, two.pooled}, 1)};
   }
 
-  bool cuts_short(const std::string& prompt) const override {
-    return first_.cuts_short(prompt) || second_.cuts_short(prompt);
-  }
-
-  void release() override {
-    first_.release();
-    second_.release();
-  }
-
  private:
-  PromptEncoder first_, second_;
   std::int64_t channels_;
   at::TensorOptions tensors_;
 };

@@ -44,16 +44,13 @@ Pipeline read_pipeline(const fs::path& directory) {
 }
 
 /// Both text encoders.
-class TwoEncoders final : public PromptReader {
+class TwoEncoders final : public TwoPromptEncoders {
  public:
   TwoEncoders(PromptEncoder first, PromptEncoder second, const at::TensorOptions& tensors,
               bool empty_is_zeros)
-      : first_(std::move(first)),
-        second_(std::move(second)),
+      : TwoPromptEncoders(std::move(first), std::move(second)),
         tensors_(tensors),
         empty_is_zeros_(empty_is_zeros) {}
-
-  std::vector<const Weights*> weights() const override { return {&first_.weights(), &second_.weights()}; }
 
   Conditioning read(const std::string& prompt, FileHashes& hashes) override {
     if (prompt.empty() && empty_is_zeros_) {
@@ -65,17 +62,7 @@ class TwoEncoders final : public PromptReader {
     return {.tokens = joined_penultimate(first, second), .pooled = second.pooled};
   }
 
-  bool cuts_short(const std::string& prompt) const override {
-    return first_.cuts_short(prompt) || second_.cuts_short(prompt);
-  }
-
-  void release() override {
-    first_.release();
-    second_.release();
-  }
-
  private:
-  PromptEncoder first_, second_;
   at::TensorOptions tensors_;
   bool empty_is_zeros_;
 };
