@@ -18,6 +18,11 @@ Written there, weights in float16, numbers in float64 but for inputs (float16), 
                      euler.guided.K at a guidance of 3 against `negative`; flow.K and flow.guided.K by flow matching with
                      a shift of 3, the U-Net of turbo/ giving the velocity;
                      times.SAMPLER.K and levels.SAMPLER.K [K, 2]: times, and signal and noise at them
+  turbo.safetensors  z, context, cotangent as above; unet.T: the raw output of turbo/; gradient: the pull-back of
+                     `cotangent` through unet.999, where such a model is called first
+  lcm_sdxl/          as Stable Diffusion XL, told its guidance, with LCMScheduler
+  lcm_sdxl.safetensors    z [2, 4, 8, 8], context [1, 3, 12], pooled [1, 6], sizes [1, 6], cotangent [2, 4, 8, 8];
+                     unet.G.T at the sizes of the image; sizes.G.T with `sizes`; gradient as in lcm.safetensors
   taesd/, taesd3/    an AutoencoderTiny each: of 4 latent channels as a folder of its own, of 16 in vae/
   taesd.safetensors, taesd3.safetensors   z [2, c, 4, 4], x [1, 3, 16, 16], code, decoded, cotangent, gradient
 """
@@ -181,6 +186,60 @@ def write_few_steps(out, seed):
     save_file({name: tensor.contiguous() for name, tensor in few.items()}, out / "few_steps.safetensors")
 
 
+def write_turbo(out, seed):
+    generator = torch.Generator().manual_seed(seed)
+    draw = lambda *shape: torch.randn(shape, generator=generator).half()
+    unet = UNet2DConditionModel.from_pretrained(out / "turbo" / "unet").double().eval().requires_grad_(False)
+    golden = {"z": draw(2, 4, 8, 8), "context": draw(1, 3, 8), "cotangent": draw(2, 4, 8, 8)}
+    z, context, cotangent = (tensor.double() for tensor in golden.values())
+    run = lambda latents, t: unet(latents, t, context.expand(len(latents), -1, -1)).sample
+    for t in (999, 749, 499, 249):
+        golden[f"unet.{t}"] = run(z, t)
+    leaf = z.clone().requires_grad_()
+    (golden["gradient"],) = torch.autograd.grad(run(leaf, 999), leaf, cotangent)
+    save_file({name: tensor.contiguous() for name, tensor in golden.items()}, out / "turbo.safetensors")
+
+
+def make_lcm_sdxl(folder, generator):
+    unet = UNet2DConditionModel(
+        sample_size=8, in_channels=4, out_channels=4, layers_per_block=1, block_out_channels=(8, 8),
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"), up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+        transformer_layers_per_block=(1, 2), attention_head_dim=(1, 2), cross_attention_dim=12, norm_num_groups=4,
+        use_linear_projection=True, addition_embed_type="text_time", addition_time_embed_dim=4,
+        projection_class_embeddings_input_dim=6 + 6 * 4, time_cond_proj_dim=10)
+    vae = AutoencoderKL(
+        in_channels=3, out_channels=3, latent_channels=4, layers_per_block=1, sample_size=32, block_out_channels=(4, 4, 4),
+        norm_num_groups=4, down_block_types=("DownEncoderBlock2D",) * 3, up_block_types=("UpDecoderBlock2D",) * 3,
+        scaling_factor=0.13025, force_upcast=True)
+    randomise(unet, generator).save_pretrained(folder / "unet")
+    randomise(vae, generator).save_pretrained(folder / "vae")
+    schedulers("epsilon")["lcm"].save_pretrained(folder / "scheduler")
+    return unet.double().eval().requires_grad_(False)
+
+
+def write_lcm_sdxl(out, seed):
+    generator = torch.Generator().manual_seed(seed)
+    draw = lambda *shape: torch.randn(shape, generator=generator).half()
+    unet = make_lcm_sdxl(out / "lcm_sdxl", generator)
+    golden = {"z": draw(2, 4, 8, 8), "context": draw(1, 3, 12), "pooled": draw(1, 6), "cotangent": draw(2, 4, 8, 8),
+              "sizes": torch.tensor([[640, 480, 16, 8, 512, 448]]).half()}
+    given = {name: tensor.double() for name, tensor in golden.items()}
+
+    def run(z, time, guidance, sizes):
+        rows = lambda tensor: tensor.expand(len(z), *tensor.shape[1:])
+        return unet(z, time, rows(given["context"]), timestep_cond=guidance_embedding(guidance, 10).double(),
+                    added_cond_kwargs={"text_embeds": rows(given["pooled"]), "time_ids": rows(sizes)}).sample
+
+    square = torch.tensor([[32, 32, 0, 0, 32, 32]]).double()
+    for guidance in (1.0, 8.0):
+        for time in (999, 499):
+            golden[f"unet.{guidance}.{time}"] = run(given["z"], time, guidance, square)
+    golden["sizes.8.0.499"] = run(given["z"], 499, 8.0, given["sizes"])
+    leaf = given["z"].clone().requires_grad_()
+    (golden["gradient"],) = torch.autograd.grad(run(leaf, 499, 8.0, square), leaf, given["cotangent"])
+    save_file({name: tensor.contiguous() for name, tensor in golden.items()}, out / "lcm_sdxl.safetensors")
+
+
 def write_tiny(out, name, channels, seed):
     generator = torch.Generator().manual_seed(seed)
     vae = randomise(AutoencoderTiny(
@@ -207,6 +266,8 @@ def main():
     write_few_steps(out, 21)
     write_tiny(out, "taesd", 4, 22)
     write_tiny(out, "taesd3", 16, 23)
+    write_turbo(out, 24)
+    write_lcm_sdxl(out, 25)
 
 
 if __name__ == "__main__":
