@@ -13,10 +13,11 @@ import sys
 
 # room -> the rooms that it may include beside itself, lowest first
 _FRONT = ["base", "catalogue", "comm", "service", "hdf5", "data", "store", "input"]
-_TENSORS = ["base", "catalogue", "comm", "prior", "operators"]
+_TENSORS = ["base", "catalogue", "kernels", "comm", "prior", "operators"]
 ALLOWED = {
     "base": [],
     "catalogue": ["base"],
+    "kernels": ["base"],
     "comm": ["base"],
     "service": ["base", "comm"],
     "hdf5": ["base", "comm"],
@@ -24,7 +25,7 @@ ALLOWED = {
     "store": ["base", "comm", "hdf5", "data"],
     "input": ["base", "catalogue"],
     "app": _FRONT,
-    "prior": ["base", "catalogue", "hdf5"],
+    "prior": ["base", "catalogue", "kernels", "hdf5"],
     "operators": ["base", "catalogue"],
     "metric": ["base"],
     "flow": _TENSORS,
