@@ -27,6 +27,8 @@ Written there:
                      right, frequency shift 1, old names), its scheduler beside it
   ddpm2/             another in unet/ with heads of 4 channels, symmetric padding, a learned variance and v-prediction
   ddpm.safetensors, ddpm2.safetensors   z [2, C, 16, 12], unet.T as above
+  photo/             the network of builtin:photo in small, tools/photo_unet.py
+  photo.safetensors  z [2, 3, 16, 12]; v.T: the U-Net's raw output at time T
   mixture.h5         a mixture of two Gaussians of latents [1, 2, 3] with full covariances and a linear decoder to images [3, 4, 4], as
                      a user writes it with h5py
   schedules.safetensors  NAME: alphas_cumprod (float32) of a few schedulers; NAME.times.K: the grid of K times
@@ -41,6 +43,8 @@ import torch
 from diffusers import (AutoencoderKL, DDIMScheduler, DDPMScheduler, EulerDiscreteScheduler, PNDMScheduler,
                        UNet2DConditionModel, UNet2DModel)
 from safetensors.torch import load_file, save_file
+
+from photo_unet import PhotoUNet
 
 TIMES = (999, 501, 1)
 OLD_NAMES = (("to_q.", "query."), ("to_k.", "key."), ("to_v.", "value."), ("to_out.0.", "proj_attn."))
@@ -219,6 +223,23 @@ def write_pixel_golden(like, out, seed):
     save_file({name: tensor.contiguous() for name, tensor in golden.items()}, out / f"{like}.safetensors")
 
 
+def write_photo_golden(out, seed):
+    generator = torch.Generator().manual_seed(seed)
+    unet = randomise(PhotoUNet(channels=(6, 10), blocks=(1, 2), embedding=12, frequencies=3), generator)
+    (out / "photo" / "unet").mkdir(parents=True, exist_ok=True)
+    save_file(unet.state_dict(), out / "photo" / "unet" / "diffusion_pytorch_model.safetensors")
+    (out / "photo" / "unet" / "config.json").write_text(json.dumps(unet.settings, indent=2) + "\n")
+    scheduler = DDPMScheduler(prediction_type="v_prediction")
+    scheduler.save_pretrained(out / "photo" / "scheduler")
+    unet.double().eval().requires_grad_(False)
+    z = torch.randn(2, 3, 16, 12, generator=generator).half()
+    golden = {"z": z}
+    for time in TIMES:
+        a = scheduler.alphas_cumprod[time].double()
+        golden[f"v.{time}"] = unet(z.double(), 0.5 * ((1 - a) / a).log().expand(2))
+    save_file({name: tensor.contiguous() for name, tensor in golden.items()}, out / "photo.safetensors")
+
+
 def write_mixture(out, seed):
     random = np.random.default_rng(seed)
     factors = random.normal(size=(2, 6, 6))
@@ -259,6 +280,7 @@ def main():
     torch.set_num_threads(1)
     for seed, like in enumerate(("sd1", "sd2"), start=1):
         write_golden(like, out, seed)
+    write_photo_golden(out, 7)
     for seed, like in enumerate(("ddpm", "ddpm2"), start=3):
         write_pixel_golden(like, out, seed)
     write_mixture(out, 5)

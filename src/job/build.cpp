@@ -171,7 +171,7 @@ std::string prior_files(const std::string& path) {
     if (!fs::is_directory(path, ignored) && !fs::is_regular_file(path, ignored)) {
       throw NotFoundError(
           "prior.path: '{}' is neither a folder nor a file; give a diffusers directory (unet/, vae/, "
-          "scheduler/), the HDF5 file of a Gaussian mixture, or builtin:fashion",
+          "scheduler/), the HDF5 file of a Gaussian mixture, builtin:photo or builtin:fashion",
           path);
     }
     require_whole_prior(path);
@@ -186,7 +186,8 @@ std::string prior_files(const std::string& path) {
     const bool plain = !name.empty() && name.find('/') == std::string::npos && name != "." && name != "..";
     if (plain && fs::is_directory(folder / name)) return (folder / name).lexically_normal().string();
   }
-  throw NotFoundError("prior.path: there is no built-in prior '{}'; known: builtin:fashion", name);
+  throw NotFoundError("prior.path: there is no built-in prior '{}'; known: builtin:photo, builtin:fashion",
+                      name);
 }
 
 std::unique_ptr<Prior> build_prior(const JobInput& job, const c10::Device& device) {

@@ -91,15 +91,15 @@ Findings colours_lost(const RestoreJob& job) {
   if (coloured == 0) return {};
   const bool counted = seen == job.images().size();
   const bool fashion = job.input().prior.path == "builtin:fashion";
-  return {Finding::warning(
-      "colours",
-      formatted(
-          "{} grey: {}",
-          !counted        ? std::string("colour pictures become")
-          : coloured == 1 ? std::string("1 colour picture becomes")
-                          : formatted("{} colour pictures become", coloured),
-          fashion ? "builtin:fashion knows grey clothes of 28 x 28 only" : "the prior is of grey pictures"),
-      fashion ? "for photographs set prior.path" : "a prior of 3 channels (prior.path) keeps colours")};
+  return {Finding::warning("colours",
+                           formatted("{} grey: {}",
+                                     !counted        ? std::string("colour pictures become")
+                                     : coloured == 1 ? std::string("1 colour picture becomes")
+                                                     : formatted("{} colour pictures become", coloured),
+                                     fashion ? "builtin:fashion knows grey clothes of 28 x 28 only"
+                                             : "the prior is of grey pictures"),
+                           fashion ? "for photographs prior.path = builtin:photo"
+                                   : "a prior of 3 channels (prior.path) keeps colours")};
 }
 
 Findings size_beyond_prior(const RestoreJob& job) {

@@ -38,7 +38,7 @@ ELSEWHERE = [
     (r"tools/scaling.*--sbatch|srun |sbatch ", "needs a cluster"),
     (r"tools/(check-gpu|gpu-bundle)\b|gpu-bundle/run", "the test `bundle`, on a CPU"),
     (r"tools/check-cuda\b", "needs wheels of 800 MB"),
-    (r"tools/(train_prior|check_full_size|make_\w+|convert_\w+|flow_reference)\.py",
+    (r"tools/(train_prior|train_photo_prior|check_full_size|make_\w+|convert_\w+|flow_reference)\.py",
      "needs Python's torch; makes what the tests compare with"),
     (r"tools/(tables|calibrate|exact-posteriors|curve)\b", "the test `studies`, in a short form"),
     (r"tools/(bench|fuzz|torture|mini-slurm|check-torch|format|fashion-moments)\b", "takes minutes to hours"),

@@ -80,7 +80,8 @@ TEST_F(Speaks, OfColoursThatAreLostAndOfPicturesThatAreTakenAsClean) {
   for (const Arguments& more : {Arguments{}, Arguments{"--dry-run"}}) {
     const Finished finished = run(0, fashion(folder, shared / "photos.h5", more));
     expect_code(finished, 0);
-    EXPECT_TRUE(contains(finished.err, lost + "; for photographs set prior.path")) << finished.err;
+    EXPECT_TRUE(contains(finished.err, lost + "; for photographs prior.path = builtin:photo"))
+        << finished.err;
     if (more.empty()) {
       EXPECT_TRUE(
           contains(finished.err, "clean pictures: each is measured with mean:4 and given noise of 0.05"))

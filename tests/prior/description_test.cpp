@@ -39,6 +39,7 @@ TEST(Description, CountsWhatTheWeightsHold) {
 
 TEST(Description, EachFamilyOfTheTestsIsNamed) {
   EXPECT_EQ(describe_prior(data("ddpm")).family, "pixel_diffusion");
+  EXPECT_EQ(describe_prior(data("photo")).family, "photographs");
   EXPECT_EQ(describe_prior(data("ddpm2")).prediction, "v_prediction");
   EXPECT_EQ(describe_prior(data("mixture.h5")).family, "gaussian_mixture");
   EXPECT_EQ(describe_prior(data("sdxl")).family, "stable_diffusion_xl");

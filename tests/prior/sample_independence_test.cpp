@@ -6,6 +6,7 @@
 #include <ATen/Parallel.h>
 
 #include <dwgf/base/error.hpp>
+#include <dwgf/prior/families/photographs.hpp>
 #include <dwgf/prior/families/stable_diffusion.hpp>
 
 #include "prior_files.hpp"
@@ -91,6 +92,16 @@ TEST(StableDiffusion, ASampleDependsOnNeitherPlaceNorNeighboursInHalfPrecision) 
     expect_independent_everywhere(
         *load_stable_diffusion(test::data("sd2").string(), {.unet_type = type, .autoencoder_type = type}), 3,
         8);
+  }
+}
+
+TEST(Photographs, ASampleDependsOnNeitherPlaceNorNeighbours) {
+  const OneThread one;
+  for (const auto type : {at::kFloat, at::kDouble}) {
+    for (const std::int64_t count : {1, 4, 8}) {
+      SCOPED_TRACE(formatted("{} batch of {}", type, count));
+      expect_independent_everywhere(*load_photographs(test::data("photo"), {.dtype = type}), count, 8);
+    }
   }
 }
 

@@ -4,6 +4,7 @@
 #include <dwgf/prior/families/gaussian_mixture.hpp>
 #include <dwgf/prior/families/known_families.hpp>
 #include <dwgf/prior/families/levy.hpp>
+#include <dwgf/prior/families/photographs.hpp>
 #include <dwgf/prior/families/pixel_diffusion.hpp>
 #include <dwgf/prior/families/stable_diffusion.hpp>
 #include <dwgf/prior/families/stable_diffusion_3.hpp>
@@ -15,9 +16,10 @@ namespace dwgf {
 
 std::span<const PriorFamily> known_families() {
   // The last takes any directory and names what it lacks.
-  static constexpr std::array<PriorFamily, 6> families{{
+  static constexpr std::array<PriorFamily, 7> families{{
       {"gaussian_mixture", false, is_gaussian_mixture, load_gaussian_mixture},
       {"levy", false, is_levy_process, load_levy_process},
+      {"photographs", false, is_photographs, load_photographs},
       {"pixel_diffusion", false, is_pixel_diffusion, load_pixel_diffusion},
       {"stable_diffusion_xl", true, is_stable_diffusion_xl, load_stable_diffusion_xl},
       {"stable_diffusion_3", true, is_stable_diffusion_3, load_stable_diffusion_3},

@@ -149,6 +149,19 @@ std::uint64_t joint_transformer_bytes(const JointTransformerConfig& config, cons
   return bytes(joined + (more ? 3 * image : 0), size);
 }
 
+std::uint64_t photo_unet_bytes(const PhotoUNetConfig& config, const CallSize& size) {
+  Numbers skips = 0, inner = 0, p = positions_of(size) / 4;
+  for (const PhotoUNetLevel& level : config.levels) {
+    const auto channels = static_cast<Numbers>(level.channels);
+    skips += p * channels;
+    // A block's input, its activation and the first convolution's result; four times the channels of half
+    // the resolution that become positions are as many numbers as one of these.
+    inner = std::max(inner, 3 * p * channels + convolution(channels, channels));
+    p /= 4;
+  }
+  return bytes(skips + inner, size);
+}
+
 std::uint64_t encoder_bytes(const AutoencoderConfig& config, const CallSize& size) {
   // Its blocks are the decoder's in reverse order, one less a level; where channels grow, the narrower side
   // counts.

@@ -11,6 +11,7 @@
 
 #include "prior/models/autoencoder_config.hpp"
 #include "prior/models/joint_transformer_config.hpp"
+#include "prior/models/photo_unet_config.hpp"
 #include "prior/models/tiny_autoencoder_config.hpp"
 #include "prior/models/unet_config.hpp"
 
@@ -28,6 +29,7 @@ std::uint64_t unet_bytes(const UNetConfig& config, const CallSize& size);
 /// With a prompt of so many tokens.
 std::uint64_t joint_transformer_bytes(const JointTransformerConfig& config, const CallSize& size,
                                       std::int64_t prompt_tokens);
+std::uint64_t photo_unet_bytes(const PhotoUNetConfig& config, const CallSize& size);
 std::uint64_t encoder_bytes(const AutoencoderConfig& config, const CallSize& size);
 std::uint64_t encoder_bytes(const TinyAutoencoderConfig& config, const CallSize& size);
 std::uint64_t decoder_bytes(const AutoencoderConfig& config, const CallSize& size);
