@@ -6,6 +6,7 @@
 
 #include "flow/known_methods.hpp"
 #include "flow/methods/kalman.hpp"
+#include "prior/windows.hpp"
 
 namespace dwgf {
 
@@ -35,7 +36,9 @@ void start_by_kalman(FlowState& state, const Problem& problem, const FlowOptions
   const std::unique_ptr<FlowMethod> kalman = make_kalman({problem, first, group.tensors, state});
   const std::int64_t steps = step_count(first);
   Monitor unrecorded(first, steps, group.host);
+  MovingWindows windows(problem.prior, options.seed, problem.image);
   for (; state.step < steps; ++state.step) {
+    windows.enter(state.step);
     StepRecords records(unrecorded, state, problem.prior);
     kalman->step(state, records);
     unrecorded.finish_step(state);
@@ -107,9 +110,11 @@ Solution solve(const Problem& problem, const FlowOptions& options, const MethodR
   const std::int64_t steps = step_count(options);
   Monitor monitor(options, steps, group.host);
   observer.begin(state, monitor);
+  MovingWindows windows(own.prior, options.seed, own.image);
   bool wanted = !monitor.stalled();
   while (wanted && state.step < steps) {
     polished.enter(state.step);
+    windows.enter(state.step);
     StepRecords records(monitor, state, own.prior);
     method->step(state, records);
     monitor.finish_step(state);

@@ -72,6 +72,7 @@ struct PriorInput {
   std::string moments;              ///< a file of the prior's moments; empty: beside the prior, if there
   std::optional<std::int64_t> window = 0;  ///< latent pixels; 0: off; nothing: as the prior was trained
   std::optional<std::int64_t> overlap;     ///< of windows [latent pixels]; nothing: a quarter of one
+  bool windows_move = true;                ///< from step to step
 };
 
 struct MethodInput {

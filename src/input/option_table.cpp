@@ -318,6 +318,9 @@ Options prior_options() {
                        prior.row(OptionKind::integer, "overlap", &PriorInput::overlap,
                                  "how far windows overlap at least [latent pixels]; auto: a quarter of one",
                                  parse_overlap, "auto")))),
+      later(
+          prior.choice("window_shift", &PriorInput::windows_move, {{"yes", true}, {"no", false}},
+                       "whether windows lie elsewhere at every step, so that no seam forms where they meet")),
       later(prior.text("codec", &PriorInput::codec,
                        "a folder whose autoencoder takes the place of the prior's own, such as one of TAESD; "
                        "of the same latents")),

@@ -148,7 +148,7 @@ std::optional<WindowSize> window_size(const PriorInput& input, const PriorGeomet
         "size, in latent pixels",
         input.path);
   }
-  return WindowSize{size, input.overlap.value_or((size + 3) / 4)};
+  return WindowSize{size, input.overlap.value_or((size + 3) / 4), input.windows_move};
 }
 
 }  // namespace

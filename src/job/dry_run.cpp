@@ -83,11 +83,15 @@ void print_plan(const RestoreJob& job, const GridPlace& place, int ranks, const 
               static_cast<long long>(flow.micro_batch));
   if (windows) {
     std::printf(
-        "windows             %lld an image, of %lld x %lld latent pixels and overlapping by %lld or more; "
-        "crews of %d ranks compute them, %d in a group\n",
+        "windows             up to %lld an image, of %lld x %lld latent pixels and overlapping by %lld or "
+        "more%s; crews of %d ranks compute them, %d in a group\n",
         static_cast<long long>(windows->count), static_cast<long long>(windows->size.size),
         static_cast<long long>(windows->size.size), static_cast<long long>(windows->size.overlap),
-        windows->crews.crew, windows->crews.leaders);
+        windows->size.moves ? ", elsewhere at every step" : "", windows->crews.crew, windows->crews.leaders);
+    const int best = best_ranks_per_image(ranks, static_cast<std::int64_t>(layout.images.size()),
+                                          1 + (flow.particles - 1) / flow.micro_batch, windows->count);
+    std::printf("best layout         run.ranks_per_image = %d%s\n", best,
+                best == job.input().layout.ranks_per_image ? ", as it is" : "");
   }
   const std::vector<Level> levels = flow_levels(*job.prior().path, flow);
   std::printf("steps               %lld, times %g ... %g\n", static_cast<long long>(steps),

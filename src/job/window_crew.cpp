@@ -26,6 +26,7 @@ struct CallHeader {
   std::array<std::int64_t, 4> input{}, cotangent{};
   double signal = 0.0, noise = 0.0, time = 0.0;
   std::int64_t by_full_codec = 0;
+  WindowShift shift = {};
 };
 
 std::span<std::byte> header_bytes(CallHeader& header) {
@@ -67,6 +68,22 @@ CrewLayout crew_layout(int group_size, std::int64_t micro_batches, std::int64_t 
   return best;
 }
 
+int best_ranks_per_image(int ranks, std::int64_t images, std::int64_t micro_batches, std::int64_t windows) {
+  precondition(ranks >= 1 && images >= 1, "ranks and images");
+  int best = 1;
+  std::int64_t fewest = 0;
+  for (int size = 1; size <= ranks; ++size) {
+    const CrewLayout layout = crew_layout(size, micro_batches, windows);
+    const std::int64_t groups = share_of(ranks, size), busiest = share_of(images, static_cast<int>(groups)) *
+                                                                 share_of(micro_batches, layout.leaders) *
+                                                                 share_of(windows, layout.crew);
+    if (ranks % size != 0 || (fewest != 0 && busiest >= fewest)) continue;
+    fewest = busiest;
+    best = size;
+  }
+  return best;
+}
+
 std::optional<WindowPlan> window_plan(const Prior& prior, const Canvas& canvas, const FlowOptions& flow,
                                       int group_size) {
   if (!prior.windows) return std::nullopt;
@@ -83,18 +100,29 @@ std::optional<WindowPlan> window_plan(const RestoreJob& job, int group_size) {
   return window_plan(job.prior(), largest, job.flow(), group_size);
 }
 
-at::Tensor SharedWindows::gathered_parts(const CallWindows& windows) const {
+void SharedWindows::compute(const CallWindows& windows, const Take& take) const {
   const int ranks = crew_.host.size(), rank = crew_.host.rank();
-  const std::int64_t share = share_of(windows.count(), ranks);
+  const std::int64_t rounds = share_of(windows.count(), ranks);
   std::vector<std::int64_t> shape = windows.part_shape();
-  shape.insert(shape.begin(), ranks * share);
-  // What is left over in the last shares is never read. [ranks share, B, ., m, m]
-  const at::Tensor parts = at::zeros(shape, windows.call().input.options());
-  for (std::int64_t k = rank * share; k < std::min((rank + 1) * share, windows.count()); ++k)
-    parts[k].copy_(windows.part(k));
-  const at::Tensor own = parts.narrow(0, rank * share, share);
-  crew_.tensors.all_gather(bytes_of(own), bytes_of(parts));
-  return parts;
+  shape.insert(shape.begin(), ranks);
+  // One round on its way and one in the making. Those that have no window in the last one send what is there.
+  const auto options = windows.call().input.options();
+  const std::array<at::Tensor, 2> parts{at::zeros(shape, options), at::zeros(shape, options)};
+  std::unique_ptr<PendingCollective> on_its_way;
+  const auto taken = [&](std::int64_t round) {
+    on_its_way->wait();
+    const at::Tensor& arrived = parts[static_cast<std::size_t>(round % 2)];  // [ranks, B, ., m, m]
+    for (std::int64_t k = round * ranks; k < std::min((round + 1) * ranks, windows.count()); ++k)
+      take(arrived[k - round * ranks], k);
+  };
+  for (std::int64_t round = 0; round < rounds; ++round) {
+    const at::Tensor& making = parts[static_cast<std::size_t>(round % 2)];
+    const std::int64_t k = round * ranks + rank;
+    if (k < windows.count()) making[rank].copy_(windows.part(k));
+    if (on_its_way) taken(round - 1);
+    on_its_way = crew_.tensors.start_all_gather(bytes_of(making[rank]), bytes_of(making));
+  }
+  taken(rounds - 1);
 }
 
 at::Tensor SharedWindows::result(const CallWindows& windows) const {
@@ -105,13 +133,13 @@ at::Tensor SharedWindows::result(const CallWindows& windows) const {
                     call.level.signal,
                     call.level.noise,
                     call.level.time,
-                    call.by_full_codec};
+                    call.by_full_codec,
+                    call.shift};
   crew_.host.broadcast(header_bytes(header), kLeader);
   shared(crew_.tensors, call.input, header.input, call.input.options());
   if (call.cotangent.defined()) shared(crew_.tensors, call.cotangent, header.cotangent, call.input.options());
-  const at::Tensor parts = gathered_parts(windows);
   at::Tensor sum = at::zeros(windows.result_shape(), call.input.options());
-  for (std::int64_t k = 0; k < windows.count(); ++k) windows.blend(sum, parts[k], k);
+  compute(windows, [&](const at::Tensor& part, std::int64_t k) { windows.blend(sum, part, k); });
   return sum;
 }
 
@@ -131,9 +159,10 @@ void SharedWindows::serve(const Prior& prior, const std::function<void()>& betwe
                     {},
                     {header.signal, header.noise, header.time},
                     prior.conditioning,
-                    header.by_full_codec != 0};
+                    header.by_full_codec != 0,
+                    header.shift};
     if (header.cotangent[0] > 0) call.cotangent = shared(crew_.tensors, {}, header.cotangent, prior.options);
-    gathered_parts(CallWindows(*prior.windows, std::move(call)));
+    compute(CallWindows(*prior.windows, std::move(call)), [](const at::Tensor&, std::int64_t) {});
     between();
   }
 }

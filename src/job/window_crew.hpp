@@ -3,8 +3,9 @@
 /// others, its helpers, compute windows for it. Without windows, or with ranks for particles only, every rank
 /// is a leader without helpers.
 ///
-/// A call is told to the crew with its latents (or image), every rank computes its share of the windows, and
-/// the parts are gathered and blended in window order: the bits are those of one rank.
+/// A call is told to the crew with its latents (or image). The windows are computed in rounds, one by every
+/// rank, in window order; while a round is computed the parts of the one before are gathered, and the leader
+/// blends them in window order: the bits are those of one rank, and two rounds are all that is held of them.
 #pragma once
 
 #include <cstdint>
@@ -33,6 +34,10 @@ struct CrewLayout {
 /// among equals that with most leaders, which exchange least. @pre all are at least 1
 CrewLayout crew_layout(int group_size, std::int64_t micro_batches, std::int64_t windows);
 
+/// How many ranks of `ranks` share an image best: those whose busiest rank computes the fewest windows of
+/// micro-batches over all images; among equals the fewest. @pre all are at least 1
+int best_ranks_per_image(int ranks, std::int64_t images, std::int64_t micro_batches, std::int64_t windows);
+
 /// How windows cover an image, and which ranks of a group compute them.
 struct WindowPlan {
   WindowSize size;
@@ -60,7 +65,9 @@ class SharedWindows final : public WindowCrew {
   void serve(const Prior& prior, const std::function<void()>& between) const;
 
  private:
-  at::Tensor gathered_parts(const CallWindows& windows) const;
+  using Take = std::function<void(const at::Tensor& part, std::int64_t k)>;
+  /// Every part on every rank, in window order.
+  void compute(const CallWindows& windows, const Take& take) const;
 
   RankGroup crew_;
 };

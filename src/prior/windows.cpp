@@ -1,6 +1,7 @@
 #include "prior/windows.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <memory>
 #include <numbers>
@@ -9,17 +10,33 @@
 #include <ATen/ATen.h>
 
 #include <dwgf/base/error.hpp>
+#include <dwgf/base/random.hpp>
 
 #include "base/precondition.hpp"
 
 namespace dwgf {
 namespace {
 
-std::vector<std::int64_t> window_starts(std::int64_t length, std::int64_t size, std::int64_t overlap) {
-  if (length <= size) return {0};
+/// How many windows at rest cover a length. @pre length > size
+std::int64_t count_at_rest(std::int64_t length, std::int64_t size, std::int64_t overlap) {
   const std::int64_t stride = size - overlap;
-  const std::int64_t count = (length - overlap + stride - 1) / stride;
+  return (length - overlap + stride - 1) / stride;
+}
+
+std::vector<std::int64_t> window_starts(std::int64_t length, std::int64_t size, std::int64_t overlap,
+                                        double shift) {
+  if (length <= size) return {0};
+  const std::int64_t count = count_at_rest(length, size, overlap);
   std::vector<std::int64_t> starts;
+  if (shift > 0.0) {
+    const double distance = static_cast<double>(length - size) / static_cast<double>(count - 1);
+    for (std::int64_t i = 0; i <= count; ++i) {
+      const auto start = std::llround((static_cast<double>(i) - shift) * distance);
+      const std::int64_t kept = std::clamp<std::int64_t>(start, 0, length - size);
+      if (starts.empty() || kept > starts.back()) starts.push_back(kept);
+    }
+    return starts;
+  }
   for (std::int64_t i = 0; i < count; ++i)
     starts.push_back((i * (length - size) + (count - 1) / 2) / (count - 1));
   return starts;
@@ -118,21 +135,23 @@ class WindowedDenoiser final : public Denoiser {
 
   at::Tensor noise(const at::Tensor& z_t, const Level& level, const Conditioning& given) const override {
     if (is_whole(networks_, z_t, false)) return networks_.denoiser->noise(z_t, level, given);
-    return crew_->result(CallWindows(networks_, {Kind::noise, z_t, {}, level, given}));
+    return result({Kind::noise, z_t, {}, level, given, false, *networks_.shift});
   }
   Vjp noise_vjp(const at::Tensor& z_t, const Level& level, const Conditioning& given) const override {
     if (is_whole(networks_, z_t, false)) return networks_.denoiser->noise_vjp(z_t, level, given);
-    return {noise(z_t, level, given), [self = *this, z_t, level, given](const at::Tensor& cotangent) {
-              return self.crew_->result(
-                  CallWindows(self.networks_, {Kind::noise_pull, z_t, cotangent, level, given}));
+    return {noise(z_t, level, given),
+            [self = *this, z_t, level, given, shift = *networks_.shift](const at::Tensor& cotangent) {
+              return self.result({Kind::noise_pull, z_t, cotangent, level, given, false, shift});
             }};
   }
   at::Tensor clean(const at::Tensor& z_t, const Level& level, const Conditioning& given) const override {
     if (is_whole(networks_, z_t, false)) return networks_.denoiser->clean(z_t, level, given);
-    return crew_->result(CallWindows(networks_, {Kind::clean, z_t, {}, level, given}));
+    return result({Kind::clean, z_t, {}, level, given, false, *networks_.shift});
   }
 
  private:
+  at::Tensor result(WindowCall call) const { return crew_->result(CallWindows(networks_, std::move(call))); }
+
   WindowNetworks networks_;
   std::shared_ptr<const WindowCrew> crew_;
 };
@@ -144,31 +163,34 @@ class WindowedCodec final : public Codec {
 
   at::Tensor decode(const at::Tensor& z) const override {
     if (is_whole(networks_, z, false)) return codec().decode(z);
-    return result({Kind::decode, z});
+    return result(Kind::decode, z, {}, *networks_.shift);
   }
   Vjp decode_vjp(const at::Tensor& z) const override {
     if (is_whole(networks_, z, false)) return codec().decode_vjp(z);
-    return {decode(z), [self = *this, z](const at::Tensor& cotangent) {
-              return self.result({Kind::decode_pull, z, cotangent});
+    return {decode(z), [self = *this, z, shift = *networks_.shift](const at::Tensor& cotangent) {
+              return self.result(Kind::decode_pull, z, cotangent, shift);
             }};
   }
   LatentDistribution encode(const at::Tensor& x) const override {
     if (is_whole(networks_, x, true)) return codec().encode(x);
-    const at::Tensor both = result({Kind::encode, x});  // [B, 2c, h, w]
+    const at::Tensor both = result(Kind::encode, x, {}, *networks_.shift);  // [B, 2c, h, w]
     const std::vector<at::Tensor> halves = both.chunk(2, 1);
     return {halves[0].contiguous(), halves[1].contiguous()};
   }
   Vjp encode_vjp(const at::Tensor& x) const override {
     if (is_whole(networks_, x, true)) return codec().encode_vjp(x);
-    return {encode(x).mean, [self = *this, x](const at::Tensor& cotangent) {
-              return self.result({Kind::encode_pull, x, cotangent});
+    return {encode(x).mean, [self = *this, x, shift = *networks_.shift](const at::Tensor& cotangent) {
+              return self.result(Kind::encode_pull, x, cotangent, shift);
             }};
   }
 
  private:
   const Codec& codec() const { return is_full_ ? *networks_.full_codec : *networks_.codec; }
-  at::Tensor result(WindowCall call) const {
+  at::Tensor result(Kind kind, const at::Tensor& input, const at::Tensor& cotangent,
+                    const WindowShift& shift) const {
+    WindowCall call{kind, input, cotangent};
     call.by_full_codec = is_full_;
+    call.shift = shift;
     return crew_->result(CallWindows(networks_, std::move(call)));
   }
 
@@ -179,8 +201,8 @@ class WindowedCodec final : public Codec {
 
 }  // namespace
 
-AxisWindows axis_windows(std::int64_t length, std::int64_t size, std::int64_t overlap) {
-  return with_weights(length, std::min(length, size), window_starts(length, size, overlap));
+AxisWindows axis_windows(std::int64_t length, std::int64_t size, std::int64_t overlap, double shift) {
+  return with_weights(length, std::min(length, size), window_starts(length, size, overlap, shift));
 }
 
 AxisWindows refined(const AxisWindows& coarse, std::int64_t factor) {
@@ -190,8 +212,10 @@ AxisWindows refined(const AxisWindows& coarse, std::int64_t factor) {
 }
 
 std::int64_t window_count(std::int64_t height, std::int64_t width, const WindowSize& window) {
-  return static_cast<std::int64_t>(window_starts(height, window.size, window.overlap).size() *
-                                   window_starts(width, window.size, window.overlap).size());
+  const auto along = [&](std::int64_t length) {
+    return length <= window.size ? 1 : count_at_rest(length, window.size, window.overlap) + window.moves;
+  };
+  return along(height) * along(width);
 }
 
 struct CallWindows::Grids {
@@ -203,9 +227,9 @@ CallWindows::CallWindows(const WindowNetworks& networks, WindowCall call)
       call_(std::move(call)),
       height_(call_.input.size(2) / (takes_image(call_.kind) ? networks.geometry.factor : 1)),
       width_(call_.input.size(3) / (takes_image(call_.kind) ? networks.geometry.factor : 1)) {
-  const auto& [size, overlap] = networks_.size;
-  const AxisWindows rows = axis_windows(height_, size, overlap),
-                    columns = axis_windows(width_, size, overlap);
+  const WindowSize& window = networks_.size;
+  const AxisWindows rows = axis_windows(height_, window.size, window.overlap, call_.shift.rows),
+                    columns = axis_windows(width_, window.size, window.overlap, call_.shift.columns);
   const at::TensorOptions options = call_.input.options();
   const std::int64_t factor = networks_.geometry.factor;
   grids_ = std::make_unique<const Grids>(
@@ -270,6 +294,22 @@ std::vector<std::int64_t> CallWindows::result_shape() const {
                                 : call_.kind == Kind::encode ? 2 * geometry.latent_channels
                                                              : geometry.latent_channels;
   return {call_.input.size(0), channels, height_ * scale, width_ * scale};
+}
+
+MovingWindows::MovingWindows(const Prior& prior, std::uint64_t seed, std::uint64_t image)
+    : seed_(seed), image_(image) {
+  if (prior.windows && prior.windows->size.moves) shift_ = prior.windows->shift;
+}
+
+MovingWindows::~MovingWindows() {
+  if (shift_) *shift_ = {};
+}
+
+void MovingWindows::enter(std::int64_t step) {
+  if (!shift_) return;
+  std::array<double, 2> draws{};
+  fill_uniforms({seed_, image_, 0, static_cast<std::uint32_t>(step), Purpose::windows}, draws);
+  *shift_ = {draws[0], draws[1]};
 }
 
 at::Tensor WindowCrew::result(const CallWindows& windows) const {

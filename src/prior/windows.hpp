@@ -7,7 +7,10 @@
 /// R_k takes window k out; P_k puts it back, weighted by a smooth partition of unity: along each axis
 /// sin^2(pi u / 2 o) over an overlap of o, 1 where a window is alone, so that the product of two axes sums to
 /// 1 too. The windows' first rows lie at round(i (h - m) / (n - 1)), with the least n that overlaps by o or
-/// more.
+/// more. Windows that move from step to step lie s in [0, 1) of a window's distance earlier, at
+/// round((i - s) (h - m) / (n - 1)) kept within 0 ... h - m, i = 0 ... n, with an addressed draw of s for
+/// rows and one for columns (base/random.hpp): where windows meet is then another place at every step. When
+/// no step is under way they are at rest, s = 0.
 ///
 /// The prior that this defines: a latent pixel's score is the average of those that the windows around it
 /// give, as in the joint diffusion of MultiDiffusion (arXiv 2302.08113). For a law whose dependence reaches
@@ -38,8 +41,9 @@ struct AxisWindows {
 };
 
 /// Windows of `size` that cover `length`, neighbours overlapping by `overlap` or more; one window of `length`
-/// where that is not longer than `size`. @pre 0 <= overlap < size
-AxisWindows axis_windows(std::int64_t length, std::int64_t size, std::int64_t overlap);
+/// where that is not longer than `size`. Where they are shifted there is one more.
+/// @pre 0 <= overlap < size, 0 <= shift < 1
+AxisWindows axis_windows(std::int64_t length, std::int64_t size, std::int64_t overlap, double shift = 0.0);
 
 /// The same windows on a grid `factor` times as fine.
 AxisWindows refined(const AxisWindows& coarse, std::int64_t factor);
@@ -47,9 +51,15 @@ AxisWindows refined(const AxisWindows& coarse, std::int64_t factor);
 struct WindowSize {
   std::int64_t size = 0;     ///< m [latent pixels]
   std::int64_t overlap = 0;  ///< o [latent pixels]
+  bool moves = false;        ///< from step to step
 };
 
-/// How many calls of a network an image of so many latent pixels takes.
+/// How far windows lie before their places at rest, as a share of the distance between two.
+struct WindowShift {
+  double rows = 0.0, columns = 0.0;
+};
+
+/// How many calls of a network an image of so many latent pixels takes, at most.
 std::int64_t window_count(std::int64_t height, std::int64_t width, const WindowSize& window);
 
 /// One call of a network on an image larger than a window.
@@ -62,6 +72,7 @@ struct WindowCall {
   Level level = {};                ///< of a denoiser's call
   Conditioning conditioning = {};  ///< of a denoiser's call
   bool by_full_codec = false;      ///< of a codec's call: by Prior::full_codec
+  WindowShift shift = {};
 };
 
 /// The networks that see windows, and the windows' size. Any rank that has loaded the prior has them.
@@ -71,6 +82,7 @@ struct WindowNetworks {
   std::shared_ptr<const Codec> full_codec;  ///< where the prior has one
   PriorGeometry geometry;
   WindowSize size;
+  std::shared_ptr<WindowShift> shift = std::make_shared<WindowShift>();  ///< of the calls to come
 };
 
 /// The windows of one call, which can be computed in any order and on any rank.
@@ -95,6 +107,22 @@ class CallWindows {
   WindowCall call_;
   std::int64_t height_, width_;  // of the latents
   std::unique_ptr<const Grids> grids_;
+};
+
+/// Moves a prior's windows from step to step of one image; when it ends they are at rest again. Without
+/// windows that move it does nothing.
+class MovingWindows {
+ public:
+  MovingWindows(const Prior& prior, std::uint64_t seed, std::uint64_t image);
+  ~MovingWindows();
+  MovingWindows(const MovingWindows&) = delete;
+  MovingWindows& operator=(const MovingWindows&) = delete;
+
+  void enter(std::int64_t step);
+
+ private:
+  std::shared_ptr<WindowShift> shift_;  // null where they stay
+  std::uint64_t seed_, image_;
 };
 
 /// Who computes the windows of a call.

@@ -11,7 +11,7 @@ namespace fs = std::filesystem;
 class Windows : public testing::Test {
  protected:
   fs::path folder = new_folder("windows");
-  /// Latents of 20 x 20, which 3 x 3 windows of 8 x 8 cover.
+  /// Latents of 20 x 20, which 3 x 3 windows of 8 x 8 cover, and 4 x 4 where they move.
   fs::path images = make_array(folder / "images.npy", 2, 1, 80);
 
   Arguments job(const std::string& name, int particles, int ranks_per_image) const {
@@ -57,7 +57,10 @@ TEST_F(Windows, AKilledJobGoesOnWithTheSameBits) {
 TEST_F(Windows, ThePlanNamesThem) {
   const Finished plan = run(0, job("never.h5", 1, 1) + Arguments{"--dry-run"});
   expect_code(plan, 0);
-  EXPECT_TRUE(contains(plan.out, "windows             9 an image")) << plan.out;
+  EXPECT_TRUE(contains(plan.out, "windows             up to 16 an image")) << plan.out;
+  const Finished at_rest =
+      run(0, job("never.h5", 1, 1) + Arguments{"--dry-run", "--prior.window_shift", "no"});
+  EXPECT_TRUE(contains(at_rest.out, "windows             up to 9 an image")) << at_rest.out;
 }
 
 TEST_F(Windows, WhatCannotBeIsRefused) {

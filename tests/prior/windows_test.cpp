@@ -9,8 +9,10 @@
 
 #include <dwgf/base/error.hpp>
 #include <dwgf/prior/families/stable_diffusion.hpp>
+#include <dwgf/prior/families/stable_diffusion_xl.hpp>
 
 #include "prior_files.hpp"
+#include "support/markov_field.hpp"
 
 namespace dwgf {
 namespace {
@@ -50,6 +52,28 @@ TEST(AxisWindows, AreAsFewAsTheOverlapAllows) {
   EXPECT_EQ(axis_windows(15, 8, 2).starts.size(), 3u);
   EXPECT_EQ(window_count(14, 15, {8, 2}), 6);
   EXPECT_EQ(refined(axis_windows(14, 8, 2), 4).starts, (std::vector<std::int64_t>{0, 24}));
+}
+
+TEST(AxisWindows, ShiftedOnesMeetElsewhereAndCoverEverything) {
+  const AxisWindows at_rest = axis_windows(40, 8, 2);
+  for (const double shift : {0.01, 0.3, 0.5, 0.99}) {
+    const AxisWindows windows = axis_windows(40, 8, 2, shift);
+    EXPECT_LE(windows.starts.size(), at_rest.starts.size() + 1);
+    std::vector<double> sums(40, 0.0);
+    for (std::size_t i = 0; i < windows.starts.size(); ++i) {
+      if (i > 0) {
+        EXPECT_GE(windows.starts[i - 1] + 8 - windows.starts[i], 2);
+      }
+      for (std::size_t u = 0; u < 8; ++u)
+        sums[static_cast<std::size_t>(windows.starts[i]) + u] += windows.weights[i][u];
+    }
+    for (const double sum : sums) EXPECT_NEAR(sum, 1.0, 1e-12);
+    EXPECT_EQ(windows.starts.front(), 0);
+    EXPECT_EQ(windows.starts.back(), 32);
+  }
+  EXPECT_NE(axis_windows(40, 8, 2, 0.5).starts[1], at_rest.starts[1]);
+  EXPECT_EQ(axis_windows(8, 8, 2, 0.5).starts, (std::vector<std::int64_t>{0}));
+  EXPECT_EQ(window_count(14, 15, {8, 2, true}), 12);
 }
 
 /// The small prior of the tests, in float64.
@@ -113,6 +137,55 @@ TEST_F(Windows, WindowsThatMoveMoveTheirResult) {
   EXPECT_LT(relative_error(here, there), 1e-12);
 }
 
+TEST_F(Windows, MoveByAnAddressedDrawAndComeToRest) {
+  const Prior moving = with_windows(*whole_, {8, 3, true});
+  const at::Tensor z = normals({1, 4, 13, 18}), at_rest = windowed_.noise(z, level_);
+  const auto at_step = [&](std::uint64_t image, std::int64_t step) {
+    MovingWindows windows(moving, 7, image);
+    windows.enter(step + 1);  // what came before leaves nothing behind
+    windows.enter(step);
+    return moving.noise(z, level_);
+  };
+  EXPECT_TRUE(at::equal(moving.noise(z, level_), at_rest));
+  const at::Tensor here = at_step(2, 5);
+  EXPECT_TRUE(at::equal(here, at_step(2, 5)));
+  EXPECT_FALSE(at::equal(here, at_step(2, 6)));
+  EXPECT_FALSE(at::equal(here, at_step(3, 5)));
+  EXPECT_FALSE(at::equal(here, at_rest));
+  EXPECT_TRUE(at::equal(moving.noise(z, level_), at_rest));
+}
+
+TEST_F(Windows, AProductIsThatOfTheStepItWasBegunIn) {
+  const Prior moving = with_windows(*whole_, {8, 3, true});
+  const at::Tensor z = normals({1, 4, 13, 18}), cotangent = normals({1, 3, 52, 72});
+  MovingWindows windows(moving, 7, 2);
+  windows.enter(5);
+  const Vjp begun = moving.codec->decode_vjp(z);
+  const at::Tensor at_once = moving.codec->decode_vjp(z).pull(cotangent);
+  windows.enter(6);
+  EXPECT_TRUE(at::equal(begun.pull(cotangent), at_once));
+  EXPECT_FALSE(at::equal(moving.codec->decode_vjp(z).pull(cotangent), at_once));
+}
+
+TEST(WindowsOfStableDiffusionXl, AreToldTheirOwnSize) {
+  at::manual_seed(5);
+  const auto whole =
+      load_stable_diffusion_xl(test::data("sdxl").string(), PriorOptions{.dtype = at::kDouble});
+  const Prior windowed = with_windows(*whole, {8, 3});
+  const Level level = whole->path->levels(10)[4];
+  const at::Tensor z = normals({1, 4, 8, 40}), first = z.narrow(3, 0, 8).contiguous();
+  const auto corner = [](const at::Tensor& x) { return x.narrow(3, 0, 4); };
+  Conditioning told = whole->conditioning;
+  const auto of_size = [&](double height, double width) {
+    told.sizes = at::tensor({height, width, 0.0, 0.0, height, width}, at::kFloat).unsqueeze(0);
+    return corner(whole->denoiser->noise(first, level, told));
+  };
+  const double side = 8.0 * static_cast<double>(whole->geometry.factor);
+  const at::Tensor here = corner(windowed.noise(z, level));
+  EXPECT_LT(relative_error(here, of_size(side, side)), 1e-12);
+  EXPECT_GT(relative_error(here, of_size(side, 5 * side)), 1e-6);
+}
+
 TEST_F(Windows, WhatCannotBeIsRefused) {
   EXPECT_NE(test::message_of<UsageError>([&] {
               with_windows(*whole_, {4, 4});
@@ -126,72 +199,23 @@ TEST_F(Windows, WhatCannotBeIsRefused) {
             std::string::npos);
 }
 
-/// A stationary Gaussian autoregression, C_ij = rho^|i - j|, whose score in a window is exact: that of the
-/// window's own law.
-class MarkovDenoiser final : public Denoiser {
- public:
-  explicit MarkovDenoiser(double rho) : rho_(rho) {}
-  at::Tensor noise(const at::Tensor& z_t, const Level& level, const Conditioning&) const override {
-    // eps = s (a^2 C + s^2 I)^-1 z_t along the last axis
-    const at::Tensor covariance = level.signal * level.signal * law(z_t.size(3)) +
-                                  level.noise * level.noise * at::eye(z_t.size(3), at::kDouble);
-    return level.noise * at::linalg_solve(covariance, z_t.transpose(2, 3)).transpose(2, 3);
-  }
-  Vjp noise_vjp(const at::Tensor& z_t, const Level& level, const Conditioning& given) const override {
-    return {noise(z_t, level, given),
-            [this, level, given](const at::Tensor& c) { return noise(c, level, given); }};
-  }
-  at::Tensor law(std::int64_t n) const {
-    const at::Tensor i = at::arange(n, at::kDouble);
-    return at::pow(rho_, (i.unsqueeze(0) - i.unsqueeze(1)).abs());
-  }
-
- private:
-  double rho_;
-};
-
-/// |J - J_exact| / |J_exact| of the prior's precision, as the windows make it at an almost clean level: the
-/// posterior mean of a linear measurement is wrong by no more.
-double error_of_mean(double rho, std::int64_t size, std::int64_t overlap, const Level& level) {
-  const std::int64_t n = 64;
-  const auto exact = std::make_shared<MarkovDenoiser>(rho);
-  const Prior prior{.path = nullptr,
-                    .denoiser = exact,
-                    .codec = std::make_shared<IdentityCodec>(),
-                    .geometry = {.image_channels = 1, .latent_channels = 1},
-                    .options = at::TensorOptions(at::kDouble),
-                    .sha256 = ""};
-  const Prior windowed = with_windows(prior, {size, overlap});
-  // Row i of the precision at this level: eps of the i-th unit vector, over the noise.
-  const at::Tensor units = at::eye(n, at::kDouble).reshape({n, 1, 1, n});
-  const auto precision = [&](const Prior& of) {
-    return (of.noise(units, level) / level.noise).reshape({n, n});
-  };
-  // y = x at every other entry, noise of 0.1; the mean solves (P + A^T A / 0.01) m = A^T y / 0.01.
-  const at::Tensor observed = at::arange(n, at::kDouble).remainder(2).eq(0).to(at::kDouble) / 0.01;
-  const at::Tensor truth = at::linalg_cholesky(exact->law(n)).matmul(normals({n, 256}));
-  const auto mean = [&](const at::Tensor& of) {
-    return at::linalg_solve(of + at::diag(observed), observed.unsqueeze(1) * truth);
-  };
-  const at::Tensor right = mean(precision(prior));
-  return ((mean(precision(windowed)) - right).norm() / (right - truth).norm()).item<double>();
-}
-
-// The error that windows add to a posterior mean, as a share of that mean's own: small where the overlap is
-// longer than the law's correlations, and smaller for larger windows.
-TEST(WindowsOfAMarkovField, AddLittleToThePosteriorMeansError) {
-  at::manual_seed(9);
-  const Level clean{.signal = 1.0, .noise = 0.02};
-  for (const double rho : {0.5, 0.9}) {
+// What windows add is less for larger ones and where they move, which leaves no seam either.
+TEST(WindowsOfAMarkovField, AddLittleToThePosteriorMeanAndNoSeam) {
+  for (const double rho : {0.5, 0.8}) {
+    at::manual_seed(9);
+    const test::FieldProblem problem(rho, 24);
     double before = 1e9;
-    for (const std::int64_t size : {8, 16, 32}) {
-      const double error = error_of_mean(rho, size, size / 4, clean);
-      RecordProperty(formatted("rho_{}_window_{}", rho, size), std::to_string(error));
-      EXPECT_LT(error, before * 1.05) << rho << " " << size;
-      before = error;
+    for (const std::int64_t size : {6, 12, 18}) {
+      const test::WindowEffect at_rest = problem.effect(size, size / 3),
+                               moving = problem.effect(size, size / 3, 12);
+      EXPECT_LT(at_rest.added_error, before) << rho << " " << size;
+      EXPECT_LT(moving.added_error, at_rest.added_error) << rho << " " << size;
+      EXPECT_NEAR(moving.seam, 1.0, 0.02) << rho << " " << size;
+      before = at_rest.added_error;
     }
     EXPECT_LT(before, 0.05) << rho;
-    EXPECT_EQ(error_of_mean(rho, 64, 16, clean), 0.0);
+    const test::WindowEffect one_window = problem.effect(24, 6);
+    EXPECT_LT(one_window.added_error, 1e-12);
   }
 }
 

@@ -30,7 +30,8 @@ enum class Purpose : std::uint32_t {
   mask = 5,
   conditional = 6,
   perturbation = 7,
-  resampling = 8
+  resampling = 8,
+  windows = 9
 };
 
 struct DrawAddress {
