@@ -6,6 +6,8 @@
 
 #include <ATen/ATen.h>
 
+#include <dwgf/base/format.hpp>
+
 namespace dwgf {
 
 namespace {
@@ -38,6 +40,13 @@ constexpr Glyph kFont[] = {
     {'.', {0x00, 0x00, 0x00, 0x00, 0x00, 0x0c, 0x0c}}, {'-', {0x00, 0x00, 0x00, 0x0e, 0x00, 0x00, 0x00}},
     {'_', {0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x1f}},
 };
+
+/// Capitals are drawn as small letters; null for what the font does not have.
+const Glyph* glyph_of(char character) {
+  const auto lower = static_cast<char>(std::tolower(static_cast<unsigned char>(character)));
+  const auto* glyph = std::ranges::find_if(kFont, [&](const Glyph& one) { return one.character == lower; });
+  return glyph == std::end(kFont) ? nullptr : glyph;
+}
 
 constexpr std::int64_t kGap = 6;
 constexpr std::int64_t kGlyphWidth = 6;
@@ -77,10 +86,8 @@ class Canvas {
              std::int64_t scale) {
     for (std::size_t i = 0; i < text.size() && static_cast<std::int64_t>(i + 1) * kGlyphWidth * scale <= room;
          ++i) {
-      const auto lower = static_cast<char>(std::tolower(static_cast<unsigned char>(text[i])));
-      const auto* glyph = std::find_if(std::begin(kFont), std::end(kFont),
-                                       [&](const Glyph& g) { return g.character == lower; });
-      if (glyph == std::end(kFont)) continue;
+      const Glyph* glyph = glyph_of(text[i]);
+      if (!glyph) continue;
       for (std::int64_t y = 0; y < kGlyphHeight * scale; ++y) {
         for (std::int64_t x = 0; x < 5 * scale; ++x) {
           if (!(glyph->rows[static_cast<std::size_t>(y / scale)] >> (4 - x / scale) & 1)) continue;
@@ -154,6 +161,17 @@ SheetPlan plan_of(std::size_t columns, const std::vector<SheetRow>& rows) {
 }
 
 }  // namespace
+
+std::string legible_name(const std::string& name, std::int64_t row) {
+  std::string shown;
+  for (const char character : name) {
+    const bool known = character == ' ' || glyph_of(character) != nullptr;
+    if (known || shown.empty() || shown.back() != '_') shown += known ? character : '_';
+  }
+  const std::string stem = shown.substr(0, shown.rfind('.'));
+  const bool any = std::ranges::any_of(stem, [](unsigned char c) { return std::isalnum(c) != 0; });
+  return any ? shown : formatted("image {}", row);
+}
 
 PngImage contact_sheet(const std::vector<std::string>& headings, const std::vector<SheetRow>& rows) {
   const SheetPlan plan = plan_of(headings.size(), rows);

@@ -1,6 +1,7 @@
 /// Many small pictures on one, in rows and columns with headings.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,10 @@ struct SheetRow {
   std::string name;
   std::vector<at::Tensor> cells;
 };
+
+/// What the sheet's font can show of an image's name: one '_' for each run of other characters; "image ROW"
+/// where no letter and no digit is left before its ending.
+std::string legible_name(const std::string& name, std::int64_t row);
 
 /// The cells of a row are enlarged by whole factors, the largest of them to 96 pixels at least and the
 /// smaller ones up to its size; a row is as high as its own cells, a column as wide as its widest. Texts are

@@ -1,6 +1,7 @@
 #include "report/export.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <cctype>
 #include <cmath>
 #include <cstdio>
@@ -20,6 +21,7 @@
 #include "job/posterior_products.hpp"
 #include "job/stored_image.hpp"
 #include "report/contact_sheet.hpp"
+#include "service/heartbeat.hpp"
 #include "store/value_units.hpp"
 
 namespace dwgf {
@@ -241,7 +243,9 @@ ExitCode export_command(const Settings& settings) {
   const ExportInput& input = settings.as<ExportInput>();
   const Exporter exporter(input, stored);
   std::vector<SheetRow> rows;
-  std::int64_t written = 0;
+  std::atomic<std::int64_t> written = 0;
+  const Heartbeat heartbeat(
+      [&] { return formatted("{} of {} images written", written.load(), stored.count()); });
   for (std::int64_t row = 0; row < stored.count(); ++row) {
     if (stored.file().state(row) != ImageState::committed) continue;
     const StoredImage image = stored.read(row);
@@ -250,7 +254,7 @@ ExitCode export_command(const Settings& settings) {
     if (static_cast<std::int64_t>(rows.size()) >= input.sheet) continue;
     const at::Tensor measured = is_picture(image.measurement) ? shown(image.measurement) : at::Tensor();
     rows.push_back(
-        {image.name,
+        {legible_name(image.name, row),
          {shown(image.truth), measured, shown(image.baseline), shown(image.mean), shown_std(image.std)}});
   }
   if (written == 0)
@@ -259,7 +263,7 @@ ExitCode export_command(const Settings& settings) {
   const std::vector<std::string> headings = {"truth", "measurement", stored.baseline_name(), "posterior mean",
                                              "std deviation"};
   const std::string sheet = rows.empty() ? "" : exporter.write_sheet(sheet_of(headings, std::move(rows)));
-  log_job(LogLevel::info, formatted("{} images to {}", written, exporter.folder().string()));
+  log_job(LogLevel::info, formatted("{} images to {}", written.load(), exporter.folder().string()));
   if (!sheet.empty()) std::printf("%s\n", sheet.c_str());
   return ExitCode::ok;
 }

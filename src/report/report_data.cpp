@@ -1,6 +1,7 @@
 #include "report/report_data.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <limits>
 #include <set>
@@ -14,6 +15,7 @@
 #include "job/build.hpp"
 #include "report/picture_uri.hpp"
 #include "report/truth_images.hpp"
+#include "service/heartbeat.hpp"
 #include "store/schema.hpp"
 
 namespace dwgf {
@@ -268,8 +270,13 @@ void measure_sample(StoredImages& stored, const Evaluator& evaluator, const Repo
   const std::vector<std::int64_t> drawn = evenly_spaced(sample, limits.curves);
   Curves curves;
   CoverageCurve coverage(data.context);
+  Reliability reliability(data.context);
   Judge judge(stored, data.context);
   std::int64_t own_error = 0;
+  std::atomic<std::size_t> seen = 0;
+  const Heartbeat heartbeat([&] {
+    return formatted("{}: {} of {} images measured", stored.file().path(), seen.load(), sample.size());
+  });
   for (const std::int64_t row : sample) {
     const StoredImage image = stored.read(row);
     const ImageEvaluation evaluation = evaluator.evaluate(row, image);
@@ -281,11 +288,14 @@ void measure_sample(StoredImages& stored, const Evaluator& evaluator, const Repo
     if (!judgement.name.empty()) data.worst_by = judgement.name;
     found.values[row] = judgement.value;
     coverage.add(image);
+    reliability.add(image);
+    ++seen;
     if (std::binary_search(drawn.begin(), drawn.end(), row)) curves.add(stored.file(), row);
   }
   if (own_error > 0) log_job(LogLevel::warning, own_error_words(own_error, data.summary.images()));
   data.verdicts = judge.verdicts();
   data.coverage = coverage.take();
+  data.reliability = reliability.take();
   data.curves = curves.take();
   data.curve_images = curves.images();
 }
@@ -342,6 +352,8 @@ ReportData read_report_data(const std::string& path, const std::string& label, c
   data.slowest = ranked(found.slowest, file, [](double seconds, std::int64_t) { return seconds; });
 
   // A few: what they look like.
+  std::atomic<std::size_t> drawn = 0;
+  const Heartbeat heartbeat([&] { return formatted("{}: {} images drawn", file.path(), drawn.load()); });
   const bool new_problem = !like || !data.words.same_problem(like->words);
   for (const auto& [row, why] : like ? shown_by(*like, file, found.done)
                                      : chosen(found.done, found.worst, found.slowest, limits.pictures)) {
@@ -351,7 +363,9 @@ ReportData read_report_data(const std::string& path, const std::string& label, c
     if (new_problem) pictures.append(problem_pictures(image, data.baseline_name));
     pictures.append(posterior_pictures(image));
     if (label.empty()) pictures.append(ensemble_pictures(image, data.context));
-    data.shown.push_back({row, why, evaluator.evaluate(row, image), pictures.take()});
+    data.shown.push_back({row, why, evaluator.evaluate(row, image), pictures.take(),
+                          file.layout().images[static_cast<std::size_t>(row)].prompt});
+    ++drawn;
   }
   return data;
 }

@@ -10,6 +10,7 @@
 #include "input/job_words.hpp"
 #include "job/stored_image.hpp"
 #include "report/evaluate.hpp"
+#include "report/reliability.hpp"
 #include "report/verdicts.hpp"
 #include "store/time_shares.hpp"
 
@@ -33,6 +34,7 @@ struct ShownImage {
   std::string why;  ///< "worst", "slowest", "evenly spaced"; empty where all are shown
   ImageEvaluation evaluation;
   std::vector<Picture> pictures;
+  std::string prompt;  ///< its own; empty where no image has one
 };
 
 /// A number of one image, for lists of the worst and the slowest.
@@ -77,6 +79,7 @@ struct ReportData {
   std::int64_t curve_images = 0;
 
   std::vector<std::pair<double, MeanOverImages>> coverage = {};  ///< by nominal level, of stored particles
+  std::vector<ReliabilityClass> reliability = {};                ///< by predicted deviation
 
   std::map<std::int64_t, GroupTiming> groups = {};  ///< none where the file does not say
   std::int64_t timed_images = 0;

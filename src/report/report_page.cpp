@@ -354,6 +354,35 @@ std::string evenness_words(const All& all) {
   return text;
 }
 
+/// "0.02 to 0.04"
+std::string class_words(const ReliabilityClass& one) {
+  return std::isfinite(one.upper) ? formatted("{} to {}", number(one.lower, 2), number(one.upper, 2))
+                                  : formatted("{} or more", number(one.lower, 2));
+}
+
+/// Pixels by what their standard deviation is said to be; none where no truth is known.
+Value reliability(const All& all) {
+  std::vector<Row> rows;
+  for (const ReportData& data : all) {
+    double pixels = 0.0;
+    for (const ReliabilityClass& one : data.reliability) pixels += static_cast<double>(one.pixels);
+    for (const ReliabilityClass& one : data.reliability) {
+      const auto root = [](const MeanOverImages& mean) { return std::sqrt(mean.value().value_or(0.0)); };
+      rows.push_back(
+          {of(data) + class_words(one),
+           {percent(static_cast<double>(one.pixels) / pixels), number(root(one.squared_deviation), 3),
+            number(root(one.squared_error), 3), share(one.inside)},
+           false,
+           ""});
+    }
+  }
+  if (rows.empty()) return false;
+  return table("reliability",
+               "Inner pixels by their predicted standard deviation: where the spread can be trusted pixel by "
+               "pixel, predicted and found errors agree in every line",
+               {"standard deviation", "of all pixels", "predicted error", "found error", "inside"}, rows);
+}
+
 Value coverage(const All& all) {
   std::vector<Row> rows;
   Plot plot{.title = "Coverage of central intervals",
@@ -434,6 +463,7 @@ List shown_images(const All& all) {
     images.push_back(Fields{{"name", name.empty() ? formatted("row {}", shown.row) : name},
                             {"row", formatted("{}", shown.row)},
                             {"why", if_any(shown.why)},
+                            {"prompt", if_any(shown.prompt)},
                             {"results", results}});
   }
   return images;
@@ -632,6 +662,7 @@ std::string report_page(const std::vector<ReportData>& all) {
       {"summary", alone(all) ? summary_of_one(all) : summary_of_several(all)},
       {"differences", alone(all) ? Value(false) : differences(all)},
       {"coverage", coverage(all)},
+      {"reliability", reliability(all)},
       {"shown", shown_images(all)},
       {"curve_images", counted(curve_images, "image", "images")},
       {"diagnostics", diagnostics(all)},

@@ -52,6 +52,11 @@ TEST_F(Prompts, GuidedStableDiffusionXlHasTheSameBitsOnOneRankAndOnThree) {
   EXPECT_EQ(stored[0].prompt, "a shirt");
   EXPECT_EQ(stored[1].prompt, "a dress");
 
+  const fs::path page = folder / "page.html";
+  expect_code(run(0, {"report", folder / "one.h5", "--to", page}), 0);
+  EXPECT_TRUE(contains(read_text(page), "prompt &quot;a dress&quot;") ||
+              contains(read_text(page), "prompt \"a dress\""));
+
   // The prompt of the job is not that of an image which has its own.
   expect_code(run(0, job("other.h5", guided("a boot"))), 0);
   const ResultsBits one = bits_of(folder / "one.h5"), other = bits_of(folder / "other.h5");

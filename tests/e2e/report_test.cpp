@@ -103,9 +103,9 @@ TEST_F(Report, HasPicturesTablesAndCurvesOfAFinishedJob) {
   const ptree page = page_of({results()});
   // Of each of 3 images: truth, measurement, baseline, mean, deviation, error, outside, at most 3 particles.
   EXPECT_GE(count(page, "img"), 3 * 8);
-  for (const char* part :
-       {"Results: r.h5", "3 of 3 images", "posterior mean", "bicubic", "mean:4", "b c.png", "CRPS",
-        "coverage", "misfit", "No image failed", "dwgf restore --rerun", "[flow]", "group 0"})
+  for (const char* part : {"Results: r.h5", "3 of 3 images", "posterior mean", "bicubic", "mean:4", "b c.png",
+                           "CRPS", "coverage", "predicted standard deviation", "misfit", "No image failed",
+                           "dwgf restore --rerun", "[flow]", "group 0"})
     EXPECT_TRUE(contains(text, part)) << part << " is missing";
   EXPECT_GE(count(page, "svg"), 5);
 }

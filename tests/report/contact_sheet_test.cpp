@@ -43,5 +43,15 @@ TEST(ContactSheet, TextsGrowWithTheSheet) {
   EXPECT_EQ(letters(1280), 4 * letters(96)) << "twice as high and as wide";
 }
 
+TEST(LegibleName, IsWhatTheFontHasOrTheRow) {
+  EXPECT_EQ(legible_name("Shoe_12.png", 3), "Shoe_12.png");
+  EXPECT_EQ(legible_name("a b-c.png", 3), "a b-c.png");
+  EXPECT_EQ(legible_name("caf\u00e9 (2).png", 3), "caf_ _2_.png");
+  EXPECT_EQ(legible_name("\u5199\u771f.png", 12), "image 12");
+  EXPECT_EQ(legible_name("\u5199\u771f", 12), "image 12");
+  EXPECT_EQ(legible_name("\u5199\u771f7.png", 12), "_7.png");
+  EXPECT_EQ(legible_name("", 0), "image 0");
+}
+
 }  // namespace
 }  // namespace dwgf
