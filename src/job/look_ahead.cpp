@@ -15,6 +15,7 @@
 #include "base/log.hpp"
 #include "catalogue/methods.hpp"
 #include "data/npy.hpp"
+#include "job/ahead/doubtful_arrays.hpp"
 #include "job/memory_plan.hpp"
 #include "job/window_crew.hpp"
 
@@ -144,43 +145,6 @@ Findings late_start(const RestoreJob& job) {
                                      "levels, from t = {} on",
                                      flow.grid, first_time, std::ceil(early)),
                            grids.empty() ? "a longer grid" : "take flow.grid = " + grids)};
-}
-
-/// Of one image, which stands for all.
-Findings doubtful_arrays(const RestoreJob& job) {
-  const std::vector<CarriedArray> carried = job.arrays();
-  if (carried.empty()) return {};
-  ImageProblem image;
-  try {
-    image = job.prepare(0);
-  } catch (const Error&) {  // told when its turn comes
-    return {};
-  }
-  Findings findings;
-  for (const CarriedArray& array : carried) {
-    const auto found = image.arrays.find(array.use.name);
-    if (found == image.arrays.end() || array.use.reference.empty()) continue;
-    const at::Tensor values = found->second.to(at::kDouble);
-    const double sum = values.sum().item<double>();
-    if (array.use.kind == "kernel" && std::abs(sum - 1.0) > 0.01) {
-      findings.push_back(
-          Finding::warning("kernel",
-                           formatted("the kernel '{}' sums to {}, so that grey of 1 is measured as {}",
-                                     array.use.reference, sum, sum),
-                           "a kernel that only blurs sums to 1: divide it by its sum"));
-    }
-    // A picture as a mask has 255 for 1.
-    const double most = values.max().item<double>();
-    const at::Tensor between = values.gt(0).logical_and(values.lt(most));
-    if (array.use.kind == "mask" && between.any().item<bool>()) {
-      findings.push_back(Finding::warning(
-          "mask",
-          formatted("the mask '{}' holds {}, between 0 and {}; it counts as observed, as all but 0 does",
-                    array.use.reference, values.masked_select(between)[0].item<double>(), most),
-          "set it to 0 where the measurement is not to be believed"));
-    }
-  }
-  return findings;
 }
 
 /// Flags of the first processor, as the kernel lists them.
