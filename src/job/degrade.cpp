@@ -1,7 +1,9 @@
 #include "job/degrade.hpp"
 
+#include <atomic>
 #include <cstdio>
 #include <limits>
+#include <optional>
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
@@ -9,8 +11,10 @@
 #include "base/log.hpp"
 #include "comm/throw_on_all.hpp"
 #include "flow/tensor_bytes.hpp"
+#include "job/operator_files.hpp"
 #include "job/problems.hpp"
 #include "job/tensors.hpp"
+#include "service/heartbeat.hpp"
 #include "service/launcher.hpp"
 #include "store/measurements.hpp"
 #include "store/schema.hpp"
@@ -19,7 +23,7 @@ namespace dwgf {
 
 namespace {
 
-const DegradeInput& checked(const DegradeInput& input) {
+DegradeInput checked(DegradeInput input) {
   if (input.out.empty())
     throw UsageError(
         "store.out is not set: name the measurements file to write, for example --store.out y.h5");
@@ -27,6 +31,7 @@ const DegradeInput& checked(const DegradeInput& input) {
     throw UsageError("input.data: '{}' holds measurements already; `degrade` takes clean images",
                      input.images.data);
   }
+  input.problem.forward = with_module_hashes(input.problem.forward);
   return input;
 }
 
@@ -118,7 +123,16 @@ class DegradeJob {
 
 ExitCode degrade(Communicator& world, const Settings& settings) {
   at::set_num_threads(1);
+  std::atomic<std::int64_t> measured = -1;  // rows up to here, by the first rank
   std::optional<DegradeJob> job;
+  std::optional<Heartbeat> heartbeat;
+  if (world.rank() == 0) {
+    heartbeat.emplace([&] {
+      const std::int64_t rows = measured.load();
+      return rows < 0 ? std::string("listing the images, and measuring one of every size")
+                      : formatted("{} of {} images measured", rows, job->count());
+    });
+  }
   throw_on_all<CollectiveError>(world, [&] { job.emplace(settings, world); });
   std::optional<MeasurementsWriter> writer;
   const std::string& path = settings.as<DegradeInput>().out;
@@ -127,6 +141,7 @@ ExitCode degrade(Communicator& world, const Settings& settings) {
   if (world.rank() == 0)
     for (const std::string& warning : job->warnings()) log_job(LogLevel::warning, warning);
   std::int64_t failed[1] = {0};
+  measured = 0;
   for (std::int64_t row = world.rank(); row < job->count(); row += world.size()) {
     try {
       job->write(*writer, row);
@@ -136,6 +151,7 @@ ExitCode degrade(Communicator& world, const Settings& settings) {
       log_rank(LogLevel::info, formatted("{}: {}", job->name(row), error.what()));
       ++failed[0];
     }
+    measured = std::min<std::int64_t>(row + world.size(), job->count());
   }
   world.all_reduce_sum(failed);
   throw_on_all<CollectiveError>(world, [&] { writer->publish(); });

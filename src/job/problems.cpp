@@ -20,6 +20,13 @@
 namespace dwgf {
 namespace {
 
+/// A module is what it was when the job began.
+void keep_modules(Settings& job) {
+  const std::string& spec = job.as<JobInput>().problem.forward;
+  if (const std::string kept = with_module_hashes(spec); kept != spec)
+    job.set("problem.operator", kept, "the hash of the operator's module");
+}
+
 MeasurementsFile open_measurements(Settings& job) {
   MeasurementsFile file(job.as<JobInput>().images.data);
   const auto& spec = file.operator_spec();
@@ -30,6 +37,7 @@ MeasurementsFile open_measurements(Settings& job) {
         file.path(), *spec);
   }
   take_measured(job, {file.path(), spec, file.noise(), file.sigma(), !file.sigmas().empty()});
+  keep_modules(job);
   return file;
 }
 
@@ -416,6 +424,7 @@ ImageProblem StoredProblems::read(std::int64_t k, std::int64_t) const {
 }
 
 std::unique_ptr<Problems> open_problems(Settings& job, Communicator& ranks) {
+  keep_modules(job);
   const JobInput& input = job.as<JobInput>();
   if (!input.rerun.empty()) return std::make_unique<StoredProblems>(input.rerun, input.image);
   if (is_measurements_file(input.images.data)) return std::make_unique<MeasuredImages>(job);

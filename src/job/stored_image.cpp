@@ -9,6 +9,7 @@
 
 #include "input/stored_job.hpp"
 #include "job/build.hpp"
+#include "job/operator_files.hpp"
 #include "job/posterior_products.hpp"
 #include "job/tensors.hpp"
 #include "operators/operator_arrays.hpp"
@@ -56,6 +57,7 @@ StoredImages::StoredImages(const std::string& path)
       job_(stored_job(file_.path(), file_.layout().attributes)),
       statistics_(statistics_of(input())) {
   require_images(file_);
+  (void)with_module_hashes(input().problem.forward);  // refuses one that has changed
 }
 
 StoredImages::~StoredImages() = default;

@@ -21,12 +21,26 @@ struct OperatorFactory {
 
 /// Every operator: to add one, add its line here and its description to catalogue/operators.cpp.
 constexpr OperatorFactory kFactories[] = {
-    {"identity", make_identity},      {"box", make_box_inpainting}, {"random", make_random_inpainting},
-    {"mask", make_mask_inpainting},   {"mean", make_block_mean},    {"bicubic", make_bicubic},
-    {"blur", make_gaussian_blur},     {"motion", make_motion_blur}, {"defocus", make_defocus},
-    {"kernel", make_kernel_blur},     {"grey", make_grey},          {"hdr", make_hdr},
-    {"phase", make_phase_retrieval},  {"quantise", make_quantise},  {"jpeg", make_jpeg},
-    {"fourier", make_masked_fourier}, {"radon", make_radon},        {"matrix", make_matrix_operator},
+    {"identity", make_identity},
+    {"box", make_box_inpainting},
+    {"random", make_random_inpainting},
+    {"mask", make_mask_inpainting},
+    {"mean", make_block_mean},
+    {"bicubic", make_bicubic},
+    {"blur", make_gaussian_blur},
+    {"motion", make_motion_blur},
+    {"defocus", make_defocus},
+    {"kernel", make_kernel_blur},
+    {"grey", make_grey},
+    {"hdr", make_hdr},
+    {"phase", make_phase_retrieval},
+    {"quantise", make_quantise},
+    {"jpeg", make_jpeg},
+    {"fourier", make_masked_fourier},
+    {"sense", make_coil_maps},
+    {"radon", make_radon},
+    {"matrix", make_matrix_operator},
+    {"torch", make_scripted_operator},
 };
 
 /// One stage of a spec, taken apart.

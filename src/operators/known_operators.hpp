@@ -12,7 +12,7 @@ using MakeOperator = std::shared_ptr<const ForwardOperator>(const OperatorArgume
 MakeOperator make_identity, make_box_inpainting, make_random_inpainting, make_mask_inpainting,
     make_block_mean, make_bicubic, make_gaussian_blur, make_kernel_blur, make_motion_blur, make_defocus,
     make_grey, make_hdr, make_phase_retrieval, make_quantise, make_jpeg, make_masked_fourier, make_radon,
-    make_matrix_operator;
+    make_matrix_operator, make_coil_maps, make_scripted_operator;
 
 /// Composition y = A_k(... A_1(x)), written `A_1 | ... | A_k`. Linear where all stages are.
 /// @pre at least one stage; each takes the measurement of the one before as its image (its own batches are

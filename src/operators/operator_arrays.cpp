@@ -11,16 +11,18 @@
 namespace dwgf {
 namespace {
 
-/// Which kind of array the stages of this name take; empty for those that take none.
-std::string kind_of(const std::string& stage) {
-  if (stage == "mask" || stage == "fourier") return "mask";
-  if (stage == "kernel" || stage == "matrix") return stage;
-  return {};
-}
-
 struct StageText {
   std::string name, reference, rest;  // "kernel", "k.npy", ",zero"
 };
+
+/// Which kind of array a stage takes; empty for those that take none.
+std::string kind_of(const StageText& stage) {
+  if (stage.name == "mask" || stage.name == "fourier") return "mask";
+  if (stage.name == "kernel" || stage.name == "matrix") return stage.name;
+  if (stage.name == "sense") return "coils";
+  if (stage.name == "radon" && names_angles(stage.reference)) return "angles";
+  return {};
+}
 
 std::vector<StageText> stages_of(const std::string& spec) {
   std::vector<StageText> stages;
@@ -53,6 +55,10 @@ class Names {
 
 }  // namespace
 
+bool names_angles(const std::string& argument) {
+  return !argument.empty() && !parse_double(argument);
+}
+
 at::Tensor load_array(const OperatorArguments& arguments, const OperatorContext& context,
                       const std::string& kind) {
   const std::string& reference = arguments.text(0);
@@ -73,7 +79,7 @@ std::vector<ArrayUse> array_uses(const std::string& spec) {
   Names names;
   for (const StageText& stage : stages_of(spec)) {
     const bool drawn = stage.name == "random";
-    const std::string kind = drawn ? "mask" : kind_of(stage.name);
+    const std::string kind = drawn ? "mask" : kind_of(stage);
     if (!kind.empty()) uses.push_back({kind, drawn ? "" : stage.reference, names.next(kind)});
   }
   return uses;
@@ -86,7 +92,7 @@ std::string carried_spec(const std::string& spec, bool drawn) {
   const std::vector<StageText> stages = stages_of(spec);
   for (std::size_t i = 0; i < stages.size(); ++i) {
     const bool random = stages[i].name == "random";
-    const std::string kind = random ? "mask" : kind_of(stages[i].name);
+    const std::string kind = random ? "mask" : kind_of(stages[i]);
     std::string text = trim(parts[i]);
     if (!kind.empty()) {
       const std::string reference = "@" + names.next(kind).substr(kind.size());

@@ -1,4 +1,4 @@
-/// Arrays that operators take from outside: masks, kernels, matrices.
+/// Arrays that operators take from outside: masks, kernels, matrices, coil maps, angles.
 #pragma once
 
 #include <string>
@@ -9,15 +9,18 @@
 
 namespace dwgf {
 
-/// The array that argument 0 names, as `kind` ("mask", "kernel", "matrix"): float64 on the host, finite.
+/// The array that argument 0 names, as `kind` ("mask", "kernel", "matrix", "coils", "angles"): float64 on the host, finite.
 /// Throws UsageError where the context has no arrays, DataError for a value that is not finite, and what
 /// `context.load_array` throws. Reports it to `context.on_array`.
 at::Tensor load_array(const OperatorArguments& arguments, const OperatorContext& context,
                       const std::string& kind);
 
+/// Whether the first argument of `radon` names a file or an array, and no number of views.
+bool names_angles(const std::string& argument);
+
 /// An array as a spec uses it.
 struct ArrayUse {
-  std::string kind;       ///< "mask", "kernel", "matrix"
+  std::string kind;       ///< as of load_array
   std::string reference;  ///< a file; "@" or "@2" ... of the measurements file; empty for a drawn mask
   std::string name;       ///< the dataset that carries it: its kind, then "mask2" ... for later ones
 };

@@ -20,10 +20,15 @@
 // scikit-image's `radon` turns the image by bilinear interpolation instead, does not divide, has a column
 // for a view, and means -t by the angle t: see tools/make_operator_golden.py.
 //
-// `radon:views`, 1 to 65,535
+// `radon:views[,from,to]`, 1 to 65,535 views: the angles are from + k (to - from) / views, of 0 to 180 degrees
+// unless said otherwise. `radon:FILE`: angles [views] in degrees (.npy), or `@`. The views of the filtered
+// back-projection weigh pi / views where they are of 180 degrees or more, their own share of less; those of a
+// file half the angles to both neighbours, modulo 180 degrees and at most the double of the median one, so that
+// a missing wedge is left out and not filled by its borders.
 #include <algorithm>
 #include <cmath>
 #include <numbers>
+#include <numeric>
 
 #include <ATen/ATen.h>
 
@@ -32,6 +37,7 @@
 #include "operators/batch_shape.hpp"
 #include "operators/known_operators.hpp"
 #include "operators/made_once.hpp"
+#include "operators/operator_arrays.hpp"
 
 namespace dwgf {
 namespace {
@@ -43,9 +49,60 @@ struct Gather {
   at::Tensor weights[2];
 };
 
+/// Angles [radians], and by what the filtered back-projection weighs their views.
+struct Angles {
+  std::vector<double> angles, weights;
+};
+
+/// views angles from `from` to `to` [degrees].
+Angles even_angles(std::int64_t views, double from, double to) {
+  Angles all;
+  const auto count = static_cast<double>(views);
+  const bool whole = from == 0 && to == 180;
+  const double share = whole ? 1.0 : std::min(std::abs(to - from) / 180, 1.0);
+  for (std::int64_t view = 0; view < views; ++view) {
+    const auto number = static_cast<double>(view);
+    all.angles.push_back(whole ? std::numbers::pi * number / count
+                               : (from + number * (to - from) / count) * (std::numbers::pi / 180));
+    all.weights.push_back(std::numbers::pi * share / count);
+  }
+  return all;
+}
+
+/// Those of a file [degrees].
+Angles own_angles(const at::Tensor& degrees) {
+  const std::int64_t views = degrees.numel();
+  const double* degree = degrees.const_data_ptr<double>();
+  Angles all;
+  std::vector<double> turned(static_cast<std::size_t>(views));  // on [0, pi)
+  for (std::int64_t view = 0; view < views; ++view) {
+    all.angles.push_back(degree[view] * (std::numbers::pi / 180));
+    const double rest = std::fmod(degree[view], 180.0);
+    turned[static_cast<std::size_t>(view)] = (rest < 0 ? rest + 180 : rest) * (std::numbers::pi / 180);
+  }
+  std::vector<std::size_t> order(turned.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::ranges::sort(order, {}, [&](std::size_t view) { return turned[view]; });
+  std::vector<double> gaps;  // behind each of them
+  for (std::size_t k = 0; k < order.size(); ++k) {
+    const double next = k + 1 < order.size() ? turned[order[k + 1]] : turned[order[0]] + std::numbers::pi;
+    gaps.push_back(next - turned[order[k]]);
+  }
+  std::vector<double> sorted = gaps;
+  std::ranges::sort(sorted);
+  const double most = std::max(2 * sorted[sorted.size() / 2], std::numbers::pi / 65536);
+  all.weights.resize(turned.size());
+  for (std::size_t k = 0; k < order.size(); ++k) {
+    const double before = gaps[(k + gaps.size() - 1) % gaps.size()];
+    all.weights[order[k]] = (std::min(before, most) + std::min(gaps[k], most)) / 2;
+  }
+  return all;
+}
+
 class Radon final : public LinearOperator {
  public:
-  Radon(const ImageShape& shape, std::int64_t views) : shape_(shape), views_(views) {
+  Radon(const ImageShape& shape, Angles angles)
+      : shape_(shape), angles_(std::move(angles)), views_(static_cast<std::int64_t>(angles_.angles.size())) {
     const auto height = static_cast<double>(shape.height), width = static_cast<double>(shape.width);
     detectors_ = static_cast<std::int64_t>(std::ceil(std::hypot(height, width))) + 1;
     scale_ = 1 / std::max(height, width);
@@ -87,11 +144,17 @@ class Radon final : public LinearOperator {
       return ramp_filtered(y.select(0, b).to(at::kDouble));
     });  // [B, C, views, D]
     std::vector<at::Tensor> images = blank_images(filtered);
-    for (std::int64_t view = 0; view < views_; ++view)
-      back_project(filtered, view, interpolating(filtered, view), images);
+    const std::vector<double>& weights = angles_.weights;
+    const bool even = std::ranges::count(weights, weights.front()) == std::ssize(weights);
+    for (std::int64_t view = 0; view < views_; ++view) {
+      Gather gather = interpolating(filtered, view);
+      if (!even)
+        for (at::Tensor& weight : gather.weights) weight.mul_(weights[static_cast<std::size_t>(view)]);
+      back_project(filtered, view, gather, images);
+    }
     return image_by_image(y.size(0), [&](std::int64_t b) {
       return images[static_cast<std::size_t>(b)]
-          .mul_(std::numbers::pi / static_cast<double>(views_) / scale_)
+          .mul_((even ? weights.front() : 1.0) / scale_)
           .to(y.scalar_type());  // [C, H, W]
     });
   }
@@ -106,7 +169,7 @@ class Radon final : public LinearOperator {
   };
 
   View view_of(std::int64_t view) const {
-    const double angle = std::numbers::pi * static_cast<double>(view) / static_cast<double>(views_);
+    const double angle = angles_.angles[static_cast<std::size_t>(view)];
     const double cosine = std::cos(angle), sine = std::sin(angle);
     return {cosine, sine, std::max(std::abs(cosine), std::abs(sine)), std::abs(cosine) >= std::abs(sine)};
   }
@@ -237,6 +300,7 @@ class Radon final : public LinearOperator {
   }
 
   ImageShape shape_;
+  Angles angles_;
   std::int64_t views_, detectors_ = 0;
   double scale_ = 1;
   Gathers projections_, back_projections_;
@@ -247,10 +311,27 @@ class Radon final : public LinearOperator {
 std::shared_ptr<const ForwardOperator> make_radon(const OperatorArguments& arguments,
                                                   const OperatorContext& context) {
   constexpr std::int64_t most = 65535;
+  const auto require_few = [&](std::int64_t views) {
+    if (views > most)
+      arguments.refuse(formatted("views is {}", views), formatted("it can be {} at most", most));
+  };
+  if (names_angles(arguments.text(0))) {
+    arguments.expect_count(1, 1);
+    const at::Tensor degrees = load_array(arguments, context, "angles").contiguous();
+    if (degrees.dim() != 1 || degrees.numel() < 1)
+      arguments.refuse(formatted("the angles have the shape {}", degrees.sizes()),
+                       "they must be [views], in degrees");
+    require_few(degrees.numel());
+    return std::make_shared<Radon>(context.image_shape, own_angles(degrees));
+  }
   const std::int64_t views = arguments.integer(0, "views", 1);
-  if (views > most)
-    arguments.refuse(formatted("views is {}", views), formatted("it can be {} at most", most));
-  return std::make_shared<Radon>(context.image_shape, views);
+  require_few(views);
+  if (arguments.count() == 2) arguments.refuse("the last angle is missing", "write `radon:views,from,to`");
+  const bool limited = arguments.count() == 3;
+  const double from = limited ? arguments.number(1, "the first angle") : 0,
+               to = limited ? arguments.number(2, "the last angle") : 180;
+  if (from == to) arguments.refuse("the angles are all one", "give two different ones, in degrees");
+  return std::make_shared<Radon>(context.image_shape, even_angles(views, from, to));
 }
 
 }  // namespace dwgf

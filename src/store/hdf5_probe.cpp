@@ -119,7 +119,7 @@ void read_measurements(const std::string& path) {
   for (const std::int64_t row : {std::int64_t{0}, rows - 1}) {
     try_to([&] { file.measurement(row); });
     if (file.has_truth()) try_to([&] { file.truth(row); });
-    for (const char* kind : {"mask", "kernel", "matrix"})
+    for (const char* kind : {"mask", "kernel", "matrix", "coils", "angles"})
       if (file.has_array(kind)) try_to([&] { file.array(kind, kind, row); });
   }
 }

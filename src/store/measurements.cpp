@@ -88,7 +88,11 @@ class Numbers {
     array.values = read(static_cast<hsize_t>(k) * values, values);
     return array;
   }
-  FloatArray whole() const { return {shape(), read(0, data_.size())}; }
+  FloatArray whole() const {
+    std::vector<std::int64_t> shape(data_.shape().begin(), data_.shape().end());
+    if (complex_) shape.insert(shape.begin(), 2);  // as they are read
+    return {std::move(shape), read(0, data_.size())};
+  }
 
  private:
   static constexpr hsize_t kMostValues = hsize_t{1} << 31;
@@ -350,19 +354,42 @@ bool MeasurementsFile::has_array(const std::string& name) const {
   return has_link(impl_->file.id(), schema::kOperatorArray.named(name));
 }
 
+namespace {
+
+/// How an operator's array is stored: with so many axes for all images; one more for each.
+struct ArrayForm {
+  const char* kind;
+  std::size_t axes;
+  const char* text;
+};
+
+/// Complex numbers count as two parts along an axis.
+const ArrayForm& form_of(const std::string& kind) {
+  static constexpr ArrayForm forms[] = {
+      {"matrix", 2, " is [m, C H W]"},
+      {"mask", 2, " is [H, W] for all images, or [n, H, W] or [n, C, H, W]"},
+      {"kernel", 2, " is [h, w] for all images, or [n, h, w]"},
+      {"coils", 4, " is complex [J, H, W], or real [2, J, H, W], for all images; or [n, ...]"},
+      {"angles", 1, " is [views] for all images, or [n, views]"}};
+  const auto* found = std::ranges::find(forms, kind, &ArrayForm::kind);
+  if (found == std::end(forms)) throw InternalError("an operator's array of the kind " + kind);
+  return *found;
+}
+
+}  // namespace
+
 bool MeasurementsFile::is_per_image(const std::string& kind, const std::string& name) const {
+  const ArrayForm& form = form_of(kind);
   const std::vector<std::int64_t> shape =
       Numbers(impl_->file.id(), schema::kOperatorArray.named(name), impl_->path).shape();
-  if (shape.size() == 2) return false;
-  const bool row_each = kind != "matrix" && (shape.size() == 3 || (kind == "mask" && shape.size() == 4)) &&
-                        shape.front() == impl_->images();
+  if (shape.size() == form.axes) return false;
+  const bool row_each =
+      kind != "matrix" &&
+      (shape.size() == form.axes + 1 || (kind == "mask" && shape.size() == form.axes + 2)) &&
+      shape.front() == impl_->images();
   if (row_each) return true;
   throw DataError("{}: {} is {}; a {}{}, with n = {} images", impl_->path, schema::kOperatorArray.named(name),
-                  shape_text(shape), kind,
-                  kind == "matrix" ? " is [m, C H W]"
-                  : kind == "mask" ? " is [H, W] for all images, or [n, H, W] or [n, C, H, W]"
-                                   : " is [h, w] for all images, or [n, h, w]",
-                  impl_->images());
+                  shape_text(shape), kind, form.text, impl_->images());
 }
 
 FloatArray MeasurementsFile::array(const std::string& kind, const std::string& name, std::int64_t k) const {

@@ -52,6 +52,46 @@ TEST_F(Definition, HoldsForEveryOperator) {
   }
 }
 
+TEST(ParallelImaging, IsTheFourierTransformOfEachCoilsImage) {
+  const ImageShape shape{1, 9, 14};
+  const at::Tensor x = image_batch(1, shape, 1);
+  const at::Tensor maps = array_of("coils", "2x3x9x14"), mask = array_of("mask", "9x14").to(at::kDouble);
+  const at::Tensor seen = at::complex(maps[0], maps[1]) * x[0];  // [3, 9, 14]
+  const at::Tensor samples = at::fft_fft2(seen, {}, {-2, -1}, "ortho") * mask;
+  const auto forward = make({"sense:2x3x9x14 | fourier:9x14,complex", shape});
+  EXPECT_EQ(forward->measurement_shape(), (std::vector<std::int64_t>{2, 3, 9, 14}));
+  EXPECT_EQ(forward->observed_count(), 6 * mask.sum().item<std::int64_t>());
+  EXPECT_LE(
+      largest_difference(forward->apply(x), at::stack({at::real(samples), at::imag(samples)}).unsqueeze(0)),
+      1e-14);
+  // All samples of all coils tell the image.
+  const auto whole = make({"sense:2x3x9x14", shape});
+  EXPECT_LE(largest_difference(whole->trivial_inverse(whole->apply(x), 0), x), 1e-13);
+}
+
+TEST(Tomography, OfOwnAnglesHasTheViewsOfEvenOnes) {
+  const ImageShape shape{1, 12, 9};
+  const at::Tensor x = image_batch(1, shape, 1);
+  const at::Tensor whole = make({"radon:12", shape})->apply(x);
+  EXPECT_LE(largest_difference(make({"radon:6,0,90", shape})->apply(x), whole.narrow(2, 0, 6)), 1e-13);
+  EXPECT_LE(largest_difference(make({"radon:3,90,135", shape})->apply(x), whole.narrow(2, 6, 3)), 1e-13);
+  const auto own = [&](const at::Tensor& degrees) {
+    return make_operator(
+        "radon:angles.npy",
+        {.image_shape = shape, .load_array = [=](const std::string& kind, const std::string& reference) {
+           EXPECT_EQ(kind, "angles");
+           EXPECT_EQ(reference, "angles.npy");
+           return degrees;
+         }});
+  };
+  // Half a turn more sees the same, from behind; the order does not matter to the back-projection.
+  const at::Tensor degrees = at::arange(12, at::kDouble) * 15;
+  EXPECT_LE(largest_difference(own(degrees)->apply(x), whole), 1e-13);
+  EXPECT_LE(largest_difference(own(degrees + 180)->apply(x), whole.flip(3)), 1e-13);
+  const at::Tensor inverse = make({"radon:12", shape})->trivial_inverse(whole, 0);
+  EXPECT_LE(largest_difference(own(degrees.flip(0))->trivial_inverse(whole.flip(2), 0), inverse), 1e-12);
+}
+
 TEST_F(Definition, OfBicubicIsPillows) {
   const at::Tensor first = x.narrow(1, 0, 1);
   for (const auto& [name, expected] : golden["pillow"].items()) {

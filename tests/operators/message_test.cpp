@@ -62,6 +62,14 @@ TEST(OperatorSpec, RefusesWhatItCannotMean) {
            {"matrix:4x5", {"the matrix has the shape [4, 5]", "[m, 648]"}},
            {"radon:0", {"views is 0", "at least 1"}},
            {"radon:70000", {"views is 70000", "65535 at most"}},
+           {"radon:3,10", {"the last angle is missing"}},
+           {"radon:3,10,10", {"the angles are all one"}},
+           {"radon:3,a,10", {"the first angle 'a' is not a finite number"}},
+           {"radon:5x1,2", {"found 2 arguments where 1"}},
+           {"radon:", {"found 0 arguments where 1 to 3"}},
+           {"fourier:12x18,real", {"'real' is not 'complex'"}},
+           {"fourier:12x18,complex", {"3 channels", "real and imaginary parts", "sense:FILE"}},
+           {"sense:2x4x12x18", {"the images have 3 channels", "grey"}},
            {"radon:3 | fourier:12x18", {"the mask has the shape [12, 18]", "3 x 3 x 23"}},
            {"matrix:4x648 | mean:2", {"'mean:2'", "not an image", "put it first"}},
            {"quantise:1", {"levels is 1", "at least 2"}},
@@ -97,6 +105,7 @@ TEST(OperatorSpec, RefusesWhatItCannotMean) {
            {"box:0,0,6,18 | box:6,0,6,18", {"nothing observed"}}})
     expect_refused(fault, shape);
   expect_refused({"grey", {"the image has 1 channel", "3 channels"}}, {1, 8, 8});
+  expect_refused({"sense:4x8x8", {"the maps have the shape [4, 8, 8]", "[2, coils, 8, 8]"}}, {1, 8, 8});
   expect_refused({"random:0.999", {"no pixel", "1 x 1 x 2", "lower the missing fraction"}}, {1, 1, 2});
 }
 

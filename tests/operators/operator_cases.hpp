@@ -35,12 +35,13 @@ inline at::Tensor normals(std::int64_t batch, const std::vector<std::int64_t>& s
   return values.to(at::kDouble);
 }
 
-/// An array for a reference that says its shape, "5x3" or "2x9x15": normals for kernels and matrices, 0 and 1
-/// for masks.
+/// An array for a reference that says its shape, "5x3" or "2x9x15": normals for kernels, matrices and coil
+/// maps, 0 and 1 for masks, degrees for angles ("7x1": [7]).
 inline at::Tensor array_of(const std::string& kind, const std::string& reference) {
   std::vector<std::int64_t> shape;
   for (const std::string& extent : split(reference, 'x')) shape.push_back(std::stoll(extent));
   const at::Tensor values = normals(1, shape, 7).squeeze(0);
+  if (kind == "angles") return values.flatten() * 60;
   return kind == "mask" ? values.gt(0).to(at::kByte) : values;
 }
 
@@ -87,6 +88,8 @@ inline std::vector<OperatorCase> linear_cases() {
                                "radon:1",
                                "radon:4",
                                "radon:7",
+                               "radon:6,-30,60",
+                               "radon:5x1",
                                "blur:3,1 | mean:3",
                                "box:0,0,3,4 | random:0.3",
                                "random:0.5 | blur:3,1 | bicubic:3",
@@ -104,6 +107,9 @@ inline std::vector<OperatorCase> linear_cases() {
             formatted("mean:3 | matrix:5x{}", shape.channels * shape.height * shape.width / 9)}) {
         cases.push_back({spec, shape});
       }
+      if (channels > 1) continue;
+      cases.push_back({"sense:2x3x" + plane, shape});
+      cases.push_back({"sense:2x3x" + plane + " | fourier:" + plane + ",complex", shape});
     }
   }
   for (const ImageShape& shape : {ImageShape{3, 9, 15}, ImageShape{3, 18, 24}}) {
