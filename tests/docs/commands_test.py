@@ -42,6 +42,8 @@ ELSEWHERE = [
      "needs Python's torch; makes what the tests compare with"),
     (r"tools/(tables|calibrate|exact-posteriors|curve)\b", "the test `studies`, in a short form"),
     (r"tools/(bench|fuzz|torture|mini-slurm|check-torch|format|fashion-moments)\b", "takes minutes to hours"),
+    (r"tools/recipes/\w+\.py", "the test `recipes`"),
+    (r"tools/claims", "the test `claims`, without running anything"),
     (r"calibrate-prior --prior.path sd21", "needs real weights; the tests of `job` have other priors"),
     (r"jobs/paper/", "needs real weights, and images of 512 x 512"),
     (r"--(lpips|fid) ", "needs the metrics' published weights; the tests have random ones"),
