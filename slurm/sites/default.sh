@@ -13,8 +13,11 @@ dwgf_sbatch_gpus=()                     # e.g. (--gpus-per-node=4)
 # it, and then NCCL finds no path between GPUs of one node (https://github.com/NVIDIA/nccl/issues/1066).
 dwgf_launcher_gpus=()                   # e.g. (--gpus-per-node=4 --gpu-bind=none), with --ntasks-per-node=4
 
-# The program, from the folder that jobs are submitted in.
-dwgf_program=build/dwgf
+# The program: that of the prefix which these scripts are installed under, else from the folder that jobs are submitted in.
+case $(realpath "${BASH_SOURCE[0]}") in
+  */share/dwgf/slurm/*) dwgf_program=$(realpath "${BASH_SOURCE[0]%/*}/../../../..")/bin/dwgf ;;
+  *) dwgf_program=build/dwgf ;;
+esac
 
 # DWGF_STAGE=FOLDER has a prior's folder sent to every node's own disk before the step, to this place, for file
 # systems that many nodes would crowd; the job then reads it there.

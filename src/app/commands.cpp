@@ -6,6 +6,7 @@
 #include "app/completion.hpp"
 #include "app/inspect.hpp"
 #include "app/merge.hpp"
+#include "app/selftest.hpp"
 
 namespace dwgf {
 namespace {
@@ -16,6 +17,9 @@ ExitCode completion(const CommandCall& call) {
 }
 ExitCode merge(const CommandCall& call) {
   return merge_command(call.settings);
+}
+ExitCode selftest(const CommandCall&) {
+  return selftest_command();
 }
 ExitCode status(const CommandCall& call) {
   return status_command(call.settings);
@@ -37,6 +41,7 @@ constexpr Command kRows[] = {
     {.name = "verify", .run = verify},
     {.name = "merge", .starts_mpi = true, .run = merge},
     {.name = "completion", .run = completion},
+    {.name = "selftest", .run = selftest},
 };
 
 }  // namespace

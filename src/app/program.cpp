@@ -11,6 +11,7 @@
 #include <dwgf/base/error.hpp>
 #include <dwgf/comm/mpi.hpp>
 
+#include "app/manual.hpp"
 #include "app/probe_inputs.hpp"
 #include "app/tensor_program.hpp"
 #include "base/log.hpp"
@@ -43,6 +44,7 @@ Request read_arguments(const std::vector<std::string>& arguments) {
   const std::string name = arguments.empty() ? "--help" : arguments.front();
   if (name == "--help" || name == "help")
     return printed("", help_text(), arguments.empty() ? ExitCode::usage : ExitCode::ok);
+  if (name == "--manual") return printed("", manual_page());
   if (name == "--version") return printed("", formatted("dwgf {}\n{}\n", version(), describe_build()));
   const CommandSpec* spec = find_command(name);
   if (!spec) return {.error = std::make_exception_ptr(UsageError(unknown_command(name)))};

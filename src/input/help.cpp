@@ -35,13 +35,15 @@ std::string help_text() {
     out << "  " << command.name << std::string(17 - command.name.size(), ' ')
         << wrapped(command.summary, 19, 105) << "\n";
   }
-  out << "\n`dwgf COMMAND --help` explains a command; `dwgf --version` prints the version.\n";
+  out << "\n`dwgf COMMAND --help` explains a command; `dwgf --version` prints the version, `dwgf --manual` "
+         "the manual page.\n";
   return out.str();
 }
 
 std::string help_text(const CommandSpec& command) {
   std::ostringstream out;
-  out << "usage: dwgf " << command.name << " " << command.arguments << "\n\n"
+  out << "usage: dwgf " << command.name << (command.arguments.empty() ? "" : " ") << command.arguments
+      << "\n\n"
       << wrapped(command.summary, 0, 100) << "\n";
   if (command.name == "restore") {
     out << "\nOptions come from INI files ([flow], then steps = 50) and the command line; later files win, "

@@ -819,6 +819,12 @@ const std::vector<CommandSpec>& command_table() {
        {},
        {},
        1},
+      {"selftest",
+       "",
+       "whether this copy works where it is installed: two small images, restored by one process and by two, "
+       "and what came of it; under a minute",
+       {},
+       {}},
   };
   return table;
 }

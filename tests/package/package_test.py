@@ -38,7 +38,9 @@ def install(build, prefix):
                  "lib/libdwgf.a",
                  "share/dwgf/priors/fashion/unet/config.json", "share/modulefiles/dwgf",
                  "share/dwgf/example/main.cpp",
-                 "share/bash-completion/completions/dwgf"):
+                 "share/bash-completion/completions/dwgf", "share/man/man1/dwgf.1", "share/dwgf/jobs/quickstart.ini",
+                 "share/dwgf/jobs/data/fashion/01_pullover.png", "share/dwgf/slurm/submit", "share/doc/dwgf/README.md",
+                 "share/doc/dwgf/src/store/README.md", "share/doc/dwgf/tools/packaging/policies.md"):
         assert (prefix / name).exists(), f"{name} was not installed"
     for file in (prefix / "lib/cmake/dwgf").glob("*.cmake"):
         # The LibTorch that tools/setup fetched is named as a hint, which is taken where it is there.
@@ -77,6 +79,26 @@ def program(prefix, folder):
         "--problem.operator",
         "mean:4", "--flow.preset", "fast", "--flow.steps", "1", "--store.out", out)
     assert "1 done" in run(prefix / "bin/dwgf", "status", out)
+
+
+def selftest(prefix, folder):
+    """The copy alone, in a folder that is not the tree's."""
+    folder.mkdir()
+    said = subprocess.run([prefix / "bin/dwgf", "selftest"], cwd=folder, env=BARE | {"TMPDIR": str(folder)}, text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300)
+    assert said.returncode == 0 and "this copy works" in said.stdout, said.stdout
+    assert said.stdout.count("\nok ") + said.stdout.startswith("ok ") >= 9, said.stdout
+    assert not list(folder.iterdir()), "selftest left files behind"
+    print(said.stdout.splitlines()[-1])
+    site = run("bash", "-c", f"source {prefix}/share/dwgf/slurm/sites/default.sh && echo $dwgf_program").strip()
+    assert site == str(prefix / "bin/dwgf"), site
+    page = (prefix / "share/man/man1/dwgf.1").read_text()
+    assert page.startswith(".TH DWGF 1") and ".SS restore" in page and "flow.particles" in page
+    if shutil.which("man"):
+        assert "SYNOPSIS" in run("man", "--warnings", "-l", prefix / "share/man/man1/dwgf.1", environment=BARE | {"MANPAGER": "cat"})
+    broken = [f"{page.relative_to(prefix)}: {link}" for page in (prefix / "share/doc/dwgf").rglob("*.md")
+              for link in re.findall(r"\]\((?!https?:|#)([^)#]+\.md)", page.read_text()) if not (page.parent / link).exists()]
+    assert not broken, broken
 
 
 def module_file(prefix):
@@ -176,6 +198,7 @@ def main():
     prefix = scratch / "prefix"
     install(build, prefix)
     program(prefix, scratch / "program")
+    selftest(prefix, scratch / "selftest")
     module_file(prefix)
     spack_recipe()
     apptainer_definition()

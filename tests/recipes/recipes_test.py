@@ -2,17 +2,20 @@
 """Every recipe of tools/recipes whose packages are there: a file to measurements, restored, and back in its units
 and with its geometry. The others are left out aloud.
 
-    python3 tests/recipes/recipes_test.py PROGRAM
+    python3 tests/recipes/recipes_test.py PROGRAM [RECIPE]     with a recipe: that one, by this interpreter
 """
-import importlib.util
 import pathlib
 import re
 import subprocess
 import sys
 import tempfile
 
-import h5py
-import numpy as np
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+from python_with import python_with  # noqa: E402
+
+if len(sys.argv) > 2:
+    import h5py
+    import numpy as np
 
 RECIPES = pathlib.Path(__file__).resolve().parents[2] / "tools/recipes"
 SIDE = 32  # of the built-in prior
@@ -136,20 +139,23 @@ def deepinv_bridge(program, _):
     assert mean > blurred, said
 
 
-NEEDS = {dicom: ("pydicom",), nifti: ("nibabel",), fits: ("astropy",), ome_zarr: ("zarr",),
-         deepinv_bridge: ("torch", "torchvision", "deepinv", "PIL")}
+NEEDS = {dicom: ["pydicom"], nifti: ["nibabel"], fits: ["astropy"], ome_zarr: ["zarr"], deepinv_bridge: ["torch", "deepinv", "PIL"]}
 
 
 def main():
     program = pathlib.Path(sys.argv[1]).resolve()
     for recipe, packages in NEEDS.items():
-        missing = [package for package in packages if importlib.util.find_spec(package) is None]
-        if missing:
-            print(f"{recipe.__name__}: left out, Python's {', '.join(missing)} is not installed")
+        if sys.argv[2:] == [recipe.__name__]:
+            with tempfile.TemporaryDirectory() as folder:
+                recipe(program, pathlib.Path(folder))
+            print(f"{recipe.__name__}: there and back")
+        if len(sys.argv) > 2:
             continue
-        with tempfile.TemporaryDirectory() as folder:
-            recipe(program, pathlib.Path(folder))
-        print(f"{recipe.__name__}: there and back")
+        python = python_with(["h5py", "numpy", *packages])
+        if python:
+            print(run(python, __file__, program, recipe.__name__).strip())
+        else:
+            print(f"{recipe.__name__}: left out, no Python here has h5py, numpy and {', '.join(packages)}")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 # What `cmake --install` puts under a prefix: the program, the built-in priors, headers and static libraries with the CMake package
-# `dwgf`, the example, a module file and bash completion.
+# `dwgf`, the example, jobs and batch scripts to begin with, documentation, the manual page, a module file and bash completion.
 include(CMakePackageConfigHelpers)
 include(GNUInstallDirs)
 set(packaging ${PROJECT_SOURCE_DIR}/tools/packaging)
@@ -19,6 +19,15 @@ install(TARGETS dwgf_base dwgf_comm dwgf_store dwgf_app dwgf EXPORT dwgfTargets 
 install(DIRECTORY include/dwgf DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 install(DIRECTORY configs/priors ${packaging}/example DESTINATION share/dwgf)
 install(FILES LICENSE DESTINATION share/dwgf)
+install(DIRECTORY jobs slurm DESTINATION share/dwgf USE_SOURCE_PERMISSIONS)
+# As it stands in the tree, so that its links hold.
+file(GLOB_RECURSE pages CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR} *.md *.svg)
+list(FILTER pages INCLUDE REGEX "^(README.md|(configs|jobs|slurm|src|tools)/)")
+file(GLOB pictures CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR} jobs/*.png tools/recipes/*.py)
+foreach(page LICENSE tools/packaging/CITATION.cff ${pages} ${pictures})
+  get_filename_component(folder ${page} DIRECTORY)
+  install(FILES ${page} DESTINATION ${CMAKE_INSTALL_DOCDIR}/${folder})
+endforeach()
 
 install(EXPORT dwgfTargets NAMESPACE dwgf:: DESTINATION ${package_folder})
 configure_package_config_file(${packaging}/dwgfConfig.cmake.in ${PROJECT_BINARY_DIR}/dwgfConfig.cmake
@@ -32,6 +41,10 @@ install(CODE "
 set(prefix \"\${CMAKE_INSTALL_PREFIX}\")
 set(share \"\$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}/share\")
 configure_file(\"${packaging}/modulefile.in\" \"\${share}/modulefiles/dwgf/${PROJECT_VERSION}\" @ONLY)
+execute_process(COMMAND \"$<TARGET_FILE:dwgf_program>\" --manual OUTPUT_VARIABLE manual RESULT_VARIABLE failed ERROR_QUIET)
+if(NOT failed)
+  file(WRITE \"\${share}/man/man1/dwgf.1\" \"\${manual}\")
+endif()
 execute_process(COMMAND \"$<TARGET_FILE:dwgf_program>\" completion bash
                 OUTPUT_VARIABLE completion RESULT_VARIABLE failed ERROR_QUIET)
 if(failed)
