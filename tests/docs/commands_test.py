@@ -40,7 +40,7 @@ ELSEWHERE = [
     (r"tools/check-cuda\b", "needs wheels of 800 MB"),
     (r"tools/(train_prior|train_photo_prior|check_full_size|make_\w+|convert_\w+|flow_reference)\.py",
      "needs Python's torch; makes what the tests compare with"),
-    (r"tools/(tables|calibrate|exact-posteriors|curve)\b", "the test `studies`, in a short form"),
+    (r"tools/(tables|calibrate|exact-posteriors|levy|finite-sample|ranks|curve)\b", "the test `studies`, in a short form"),
     (r"tools/(bench|fuzz|torture|mini-slurm|check-torch|format|fashion-moments)\b", "takes minutes to hours"),
     (r"tools/recipes/\w+\.py", "the test `recipes`"),
     (r"tools/claims", "the test `claims`, without running anything"),

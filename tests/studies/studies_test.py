@@ -51,6 +51,34 @@ def numbers(cells):
     return [float(part) for cell in cells for part in cell.strip("* %").split(" / ")]
 
 
+def known_posteriors(program, folder, python):
+    """The studies whose truths are drawn from a prior: what is exact is told from what is not."""
+    command = ["levy", "--program", program, "--short", "--signals", 3, "--laws", "gauss", "--operators",
+               "imputation", "--methods", "exact", "bayes", "--out", folder / "levy"]
+    table = printed(*command, python=python)
+    found = [row for row in rows(table) if row[0] == "imputation"]
+    assert [row[1] for row in found] == ["exact", "bayes"] * 3, table
+    gaps = [float(row[2].split(" +- ")[0]) for row in found[:2]]
+    assert all(abs(gap) < 1 for gap in gaps), f"both are near E[x | y] where all is Gaussian\n{table}"
+    distances = [float(row[2]) for row in found[4:]]
+    assert distances[1] < 1.5 * distances[0] < 1, table
+    assert printed(*command, python=python) == table
+
+    table = printed("finite-sample", "--program", program, "--particles", 32, "--measurements", 1,
+                    "--operators", "mean:4", "--methods", "bayes", "fast", "--out", folder / "finite",
+                    python=python)
+    (exact, bayes, _) = [[float(cell.strip(" %")) for cell in row[2:]] for row in rows(table)]
+    assert exact[0] < 25 and all(0 <= value <= 100 for value in bayes), table
+
+    table = printed("ranks", "--program", program, "--draws", 24, "--particles", 7, "--problems", "gaussian",
+                    "--presets", "bayes", "fast", "--out", folder / "ranks", python=python)
+    (bayes, fast) = rows(table)
+    assert bayes[-1] != "below 0.01" and fast[-1] == "below 0.01", f"bayes is exact there, fast far off\n{table}"
+
+    done = subprocess.run([python, str(ROOT / "tests/studies/walks_test.py")], stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 def main():
     program = sys.argv[1]
     with tempfile.TemporaryDirectory(prefix="dwgf-studies-test-") as name:
@@ -85,7 +113,7 @@ def main():
 
         python = python_with(["h5py", "numpy"])
         if not python:
-            print("exact-posteriors: not run, for want of a Python with h5py")
+            print("exact-posteriors, levy, finite-sample, ranks: not run, for want of a Python with h5py")
             return
         table = printed("exact-posteriors", "--program", program, "--only", "two-modes", "--largest", 4,
                         "--out", folder / "exact",
@@ -94,6 +122,7 @@ def main():
         assert [row[0] for row in found] == ["exact, independent samples", "affine, gaussian full",
                                              "gibbs, diagonal (preset bayes)"], table
         assert all(0 < float(row[1]) < 3 for row in found), table
+        known_posteriors(program, folder, python)
 
 
 if __name__ == "__main__":

@@ -13,14 +13,20 @@ namespace {
 #define DWGF_FOR_PROCESSORS
 #endif
 
-/// out[i] = sum_j in[j] row[count - 1 - j + i], for i < cells and j < count.
+/// out[i] = sum_j in[j] row[count - 1 - j + i], for i < cells and j < count; four of j at a time.
 DWGF_FOR_PROCESSORS void convolve(const double* in, std::size_t count, const double* row, std::size_t cells,
                                   double* __restrict out) {
   for (std::size_t i = 0; i < cells; ++i) out[i] = 0.0;
-  for (std::size_t j = 0; j < count; ++j) {
-    const double value = in[j];
+  std::size_t j = 0;
+  for (; j + 4 <= count; j += 4) {
+    const double a = in[j], b = in[j + 1], c = in[j + 2], d = in[j + 3];
+    const double* shifted = row + (count - 4 - j);
+    for (std::size_t i = 0; i < cells; ++i)
+      out[i] += (a * shifted[i + 3] + b * shifted[i + 2]) + (c * shifted[i + 1] + d * shifted[i]);
+  }
+  for (; j < count; ++j) {
     const double* shifted = row + (count - 1 - j);
-    for (std::size_t i = 0; i < cells; ++i) out[i] += value * shifted[i];
+    for (std::size_t i = 0; i < cells; ++i) out[i] += in[j] * shifted[i];
   }
 }
 
@@ -59,6 +65,7 @@ class NoisyWalk::Pass {
       : walk_(walk), r_(r), v_(v), cells_(walk.cells()), firsts_(r.size()), forward_(r.size() * cells_) {
     if (!v.empty()) forward_tangent_.resize(forward_.size());
     row_.resize(2 * cells_);
+    likelihood_.resize(cells_);
     for (std::size_t k = 0; k < r.size(); ++k) firsts_[k] = std::llround(r[k] / walk.spacing_) - walk.half_;
   }
 
@@ -77,25 +84,31 @@ class NoisyWalk::Pass {
   }
 
   /// A message times the likelihood of place k, scaled to the sum 1.
-  void see(std::size_t k, double* values, double* tangents) const {
-    // exp(-(j h + d)^2 / (2 tau^2)) is the bell times q^j, but for a factor.
-    const double d = offset(k, static_cast<std::size_t>(walk_.half_));
-    const double q = std::exp(-d * walk_.spacing_ / (walk_.tau_ * walk_.tau_));
-    const std::size_t half = static_cast<std::size_t>(walk_.half_);
-    double up = 1.0, down = 1.0;
-    for (std::size_t j = 0; j <= half; ++j, up *= q, down /= q) {
-      if (tangents) {
-        const auto tilt = [&](std::size_t i) { tangents[i] += v_[k] * offset(k, i) * values[i]; };
-        tilt(half + j);
-        if (j > 0) tilt(half - j);
-      }
-      scale(half + j, walk_.bell_[half + j] * up, values, tangents);
-      if (j > 0) scale(half - j, walk_.bell_[half - j] * down, values, tangents);
-    }
+  void see(std::size_t k, double* values, double* tangents) {
+    likelihood(k);
     double sum = 0.0;
-    for (std::size_t i = 0; i < cells_; ++i) sum += values[i];
+    for (std::size_t i = 0; i < cells_; ++i) sum += values[i] * likelihood_[i];
     if (!(sum > kForgotten)) return forget(values, tangents);
-    for (std::size_t i = 0; i < cells_; ++i) scale(i, 1 / sum, values, tangents);
+    const double scale = 1 / sum, step = v_.empty() ? 0.0 : v_[k] * walk_.spacing_;
+    const double start = v_.empty() ? 0.0 : v_[k] * offset(k, 0);
+    if (tangents) {
+      for (std::size_t i = 0; i < cells_; ++i) {
+        const double tilt = start + step * static_cast<double>(i);  // v_k (x - r_k)
+        tangents[i] = (tangents[i] + tilt * values[i]) * (likelihood_[i] * scale);
+      }
+    }
+    for (std::size_t i = 0; i < cells_; ++i) values[i] *= likelihood_[i] * scale;
+  }
+
+  /// exp(-(j h + d)^2 / (2 tau^2)) is the bell times q^j, but for a factor.
+  void likelihood(std::size_t k) {
+    const std::size_t half = static_cast<std::size_t>(walk_.half_);
+    const double q = std::exp(-offset(k, half) * walk_.spacing_ / (walk_.tau_ * walk_.tau_)), back = 1 / q;
+    double up = 1.0, down = 1.0;
+    for (std::size_t j = 0; j <= half; ++j, up *= q, down *= back) {
+      likelihood_[half + j] = walk_.bell_[half + j] * up;
+      likelihood_[half - j] = walk_.bell_[half - j] * down;
+    }
   }
 
   /// Where nothing arrives that a walk could have brought, the place's own r is all that is known of it.
@@ -182,7 +195,7 @@ class NoisyWalk::Pass {
   std::size_t cells_;
   std::vector<std::int64_t> firsts_;               // the first cell of each window
   std::vector<double> forward_, forward_tangent_;  // [length, cells]
-  std::vector<double> row_;
+  std::vector<double> row_, likelihood_;
 };
 
 NoisyWalk::NoisyWalk(const LevyLaw& law, std::size_t length, double tau, WalkAccuracy accuracy)
