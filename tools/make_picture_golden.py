@@ -55,6 +55,11 @@ def main():
                      planarconfig="separate", metadata=None)
     note("tiles.tif", colour, 255)
     tifffile.imwrite(folder / "tiles.tif", colour, photometric="rgb", tile=(16, 16), metadata=None)
+    note("pyramid.tif", colour, 255)
+    with tifffile.TiffWriter(folder / "pyramid.tif", bigtiff=True) as file:
+        options = dict(photometric="rgb", tile=(16, 16), compression="zlib", metadata=None)
+        file.write(colour, **options)
+        file.write(colour[::2, ::2], subfiletype=1, **options)
     note("float32.tif", real, None)
     tifffile.imwrite(folder / "float32.tif", real.astype(np.float32), photometric="minisblack", metadata=None)
     note("float64.tif", real, None)

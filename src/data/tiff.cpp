@@ -2,42 +2,24 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdarg>
-#include <cstdio>
 #include <cstring>
-#include <memory>
+#include <optional>
 #include <span>
 #include <utility>
-
-#include <tiffio.h>
 
 #include <dwgf/base/error.hpp>
 
 #include "base/posix_file.hpp"
 #include "data/detail/colour.hpp"
 #include "data/detail/image_pixels.hpp"
+#include "data/detail/libtiff.hpp"
 #include "data/detail/orientation.hpp"
 
 namespace dwgf {
 namespace {
 
 constexpr std::int64_t kLongestSide = 1 << 16;
-constexpr std::int64_t kMostSamples = std::int64_t{1} << 28;
-constexpr tmsize_t kMostBytesAtOnce = tmsize_t{1} << 31;
-
-struct Message {
-  char text[200] = "";
-};
-
-// The first message is the cause; those that follow tell where it was noticed.
-int on_error(TIFF*, void* out, const char*, const char* format, va_list arguments) {
-  auto* message = static_cast<Message*>(out);
-  if (message->text[0] == '\0') std::vsnprintf(message->text, sizeof message->text, format, arguments);
-  return 1;
-}
-int on_warning(TIFF*, void*, const char*, const char*, va_list) {
-  return 1;
-}
+constexpr std::int64_t kMostSamples = std::int64_t{1} << 30;
 
 /// What the header says of the one picture in the file.
 struct Header {
@@ -67,38 +49,34 @@ std::string kind_of_colours(std::uint16_t photometric) {
   return formatted("of kind {}", photometric);
 }
 
+/// A tile or strip as it is stored, [., row_width, together], of which [rows, columns] lie in the picture.
+struct TiffBlock {
+  std::uint32_t top = 0, left = 0, rows = 0, columns = 0, row_width = 0;
+  std::uint16_t plane = 0, together = 1;  ///< its first channel, and how many
+  std::vector<std::byte> bytes = {};      ///< in the machine's byte order
+};
+
 class TiffFile {
  public:
-  explicit TiffFile(const std::string& path) : path_(path), bytes_(PosixFile::open_for_reading(path).size()) {
-    const std::unique_ptr<TIFFOpenOptions, void (*)(TIFFOpenOptions*)> options(TIFFOpenOptionsAlloc(),
-                                                                               TIFFOpenOptionsFree);
-    if (!options) throw IoError("libtiff does not start (out of memory)");
-    TIFFOpenOptionsSetErrorHandlerExtR(options.get(), on_error, &message_);
-    TIFFOpenOptionsSetWarningHandlerExtR(options.get(), on_warning, nullptr);
-    TIFFOpenOptionsSetMaxSingleMemAlloc(options.get(), kMostBytesAtOnce);
-    // m: not mapped, so that a file that shrinks is an error of a read and not a signal.
-    tiff_ = TIFFOpenExt(path.c_str(), "rm", options.get());
+  explicit TiffFile(const std::string& path)
+      : path_(path), bytes_(PosixFile::open_for_reading(path).size()), open_(path, "rm"), tiff_(open_.get()) {
     if (!tiff_) refuse();
     read_header();
   }
-  ~TiffFile() {
-    if (tiff_) TIFFClose(tiff_);
-  }
-  TiffFile(const TiffFile&) = delete;
-  TiffFile& operator=(const TiffFile&) = delete;
 
   const Header& header() const { return header_; }
 
-  /// The samples as stored, [channels, H, W] in the machine's byte order.
-  std::vector<std::byte> samples() {
+  /// One block after the other, so that no more than one is held as it is stored.
+  template <class Visit>
+  void for_each_block(const Visit& visit) {
     require_what_is_read();
-    const std::size_t size = header_.bits / 8;
-    std::vector<std::byte> out(size * header_.channels * header_.height * header_.width);
-    const bool separate = header_.planar == PLANARCONFIG_SEPARATE;
-    const std::uint16_t planes = separate ? header_.channels : 1;
-    for (std::uint16_t plane = 0; plane < planes; ++plane)
-      TIFFIsTiled(tiff_) ? read_tiles(out, plane, planes) : read_strips(out, plane, planes);
-    return out;
+    const std::uint16_t planes = header_.planar == PLANARCONFIG_SEPARATE ? header_.channels : 1;
+    for (std::uint16_t plane = 0; plane < planes; ++plane) {
+      TiffBlock block;
+      block.plane = plane;
+      block.together = planes == 1 ? header_.channels : 1;
+      TIFFIsTiled(tiff_) ? read_tiles(block, visit) : read_strips(block, visit);
+    }
   }
 
   /// ICC; empty: none.
@@ -121,7 +99,7 @@ class TiffFile {
   }
 
   [[noreturn]] void refuse(const std::string& why = {}) const {
-    const std::string reason = !why.empty() ? why : message_.text[0] ? message_.text : "it is damaged";
+    const std::string reason = !why.empty() ? why : open_.message()[0] ? open_.message() : "it is damaged";
     throw DataError(
         "{} is not a TIFF file that can be read ({}); save it again as TIFF, one page, 8 or 16 bit or float, "
         "grey or RGB",
@@ -173,74 +151,72 @@ class TiffFile {
     if (!whole && !floating)
       refuse(formatted("its samples are {} bit of kind {}; unsigned 8 and 16 bit and floating point are read",
                        header_.bits, header_.format));
-    if (!TIFFLastDirectory(tiff_)) refuse("it has several pages; split it");
+    require_one_picture();
     if (samples > kMostSamples) refuse(formatted("{} samples are more than this program takes", samples));
     // No compression of TIFF's makes more than about 1 byte of 1,100.
     if (static_cast<std::uint64_t>(samples) * header_.bits / 8 > bytes_ * 1100)
       refuse(formatted("{} samples cannot be in {} bytes; it is truncated", samples, bytes_));
   }
 
-  /// Copies a block of [rows, columns, samples of one plane] to its place.
-  void place(const std::vector<std::byte>& block, std::uint32_t top, std::uint32_t left, std::uint32_t rows,
-             std::uint32_t columns, std::uint32_t block_width, std::uint16_t plane, std::uint16_t planes,
-             std::vector<std::byte>& out) const {
-    const std::size_t size = header_.bits / 8;
-    const std::uint32_t together = planes == 1 ? header_.channels : 1;
-    for (std::uint32_t y = 0; y < rows; ++y) {
-      for (std::uint32_t x = 0; x < columns; ++x) {
-        for (std::uint32_t c = 0; c < together; ++c) {
-          const std::size_t from = (std::size_t{y} * block_width + x) * together + c;
-          const std::size_t to =
-              ((std::size_t{plane} + c) * header_.height + top + y) * header_.width + left + x;
-          std::memcpy(out.data() + to * size, block.data() + from * size, size);
-        }
-      }
+  /// Pages after the first may show it smaller, as those of a pyramid do.
+  void require_one_picture() {
+    if (TIFFLastDirectory(tiff_)) return;
+    constexpr int most = 64;
+    for (int page = 1; page < most && TIFFReadDirectory(tiff_); ++page) {
+      std::uint32_t kind = 0;
+      if (!TIFFGetField(tiff_, TIFFTAG_SUBFILETYPE, &kind) || !(kind & FILETYPE_REDUCEDIMAGE))
+        refuse("it has several pages; split it");
     }
+    if (!TIFFSetDirectory(tiff_, 0)) refuse();
+    if (header_.photometric == PHOTOMETRIC_RGB && header_.compression == COMPRESSION_JPEG)
+      TIFFSetField(tiff_, TIFFTAG_JPEGCOLORMODE, JPEGCOLORMODE_RGB);
   }
 
-  void read_strips(std::vector<std::byte>& out, std::uint16_t plane, std::uint16_t planes) {
+  template <class Visit>
+  void read_strips(TiffBlock& block, const Visit& visit) {
     std::uint32_t rows = header_.height;
     TIFFGetFieldDefaulted(tiff_, TIFFTAG_ROWSPERSTRIP, &rows);
     rows = std::clamp<std::uint32_t>(rows, 1, header_.height);
-    const std::uint32_t together = planes == 1 ? header_.channels : 1;
-    const std::size_t row_bytes = std::size_t{header_.width} * together * (header_.bits / 8);
-    std::vector<std::byte> block(row_bytes * rows);
-    for (std::uint32_t top = 0; top < header_.height; top += rows) {
-      const std::uint32_t here = std::min(rows, header_.height - top);
-      const auto wanted = static_cast<tmsize_t>(row_bytes * here);
-      if (TIFFReadEncodedStrip(tiff_, TIFFComputeStrip(tiff_, top, plane), block.data(), wanted) != wanted)
-        refuse();
-      place(block, top, 0, here, header_.width, header_.width, plane, planes, out);
+    const std::size_t row_bytes = std::size_t{header_.width} * block.together * (header_.bits / 8);
+    block.columns = block.row_width = header_.width;
+    block.bytes.resize(row_bytes * rows);
+    for (block.top = 0; block.top < header_.height; block.top += rows) {
+      block.rows = std::min(rows, header_.height - block.top);
+      const auto wanted = static_cast<tmsize_t>(row_bytes * block.rows);
+      const auto strip = TIFFComputeStrip(tiff_, block.top, block.plane);
+      if (TIFFReadEncodedStrip(tiff_, strip, block.bytes.data(), wanted) != wanted) refuse();
+      visit(block);
     }
   }
 
-  void read_tiles(std::vector<std::byte>& out, std::uint16_t plane, std::uint16_t planes) {
+  template <class Visit>
+  void read_tiles(TiffBlock& block, const Visit& visit) {
     std::uint32_t width = 0, height = 0;
     TIFFGetField(tiff_, TIFFTAG_TILEWIDTH, &width);
     TIFFGetField(tiff_, TIFFTAG_TILELENGTH, &height);
-    const std::uint32_t together = planes == 1 ? header_.channels : 1;
-    const std::uint64_t bytes = std::uint64_t{width} * height * together * (header_.bits / 8);
+    const std::uint64_t bytes = std::uint64_t{width} * height * block.together * (header_.bits / 8);
     if (width < 1 || height < 1 || width > kLongestSide || height > kLongestSide ||
         bytes > static_cast<std::uint64_t>(kMostSamples) ||
         static_cast<std::uint64_t>(std::max<tmsize_t>(TIFFTileSize(tiff_), 0)) != bytes)
       refuse("its tiles have no sensible size");
-    std::vector<std::byte> block(bytes);
-    for (std::uint32_t top = 0; top < header_.height; top += height) {
-      for (std::uint32_t left = 0; left < header_.width; left += width) {
+    block.row_width = width;
+    block.bytes.resize(bytes);
+    for (block.top = 0; block.top < header_.height; block.top += height) {
+      for (block.left = 0; block.left < header_.width; block.left += width) {
+        block.rows = std::min(height, header_.height - block.top);
+        block.columns = std::min(width, header_.width - block.left);
         const auto wanted = static_cast<tmsize_t>(bytes);
-        if (TIFFReadEncodedTile(tiff_, TIFFComputeTile(tiff_, left, top, 0, plane), block.data(), wanted) !=
-            wanted)
-          refuse();
-        place(block, top, left, std::min(height, header_.height - top), std::min(width, header_.width - left),
-              width, plane, planes, out);
+        const auto tile = TIFFComputeTile(tiff_, block.left, block.top, 0, block.plane);
+        if (TIFFReadEncodedTile(tiff_, tile, block.bytes.data(), wanted) != wanted) refuse();
+        visit(block);
       }
     }
   }
 
   std::string path_;
   std::uint64_t bytes_;
-  Message message_;
-  TIFF* tiff_ = nullptr;
+  OpenTiff open_;
+  TIFF* tiff_;
   Header header_;
 };
 
@@ -255,36 +231,59 @@ double number_of(const std::vector<std::byte>& samples, std::size_t k, const Hea
   return header.bits == 32 ? read(float{}) : read(double{});
 }
 
-/// Values on [-1, 1] of all colours.
-std::vector<float> colour_values(const std::vector<std::byte>& samples, const TiffFile& file,
-                                 std::size_t plane, const PictureChoices& choices) {
-  const Header& header = file.header();
-  const SampleScale scale(header.bits, choices.range);
-  std::vector<float> values(plane * (header.is_palette() ? 3 : header.colours()));
-  for (std::size_t k = 0; k < values.size(); ++k) {
-    if (header.is_palette()) {
-      const double index = number_of(samples, k % plane, header);
-      values[k] = file.colour(static_cast<std::uint8_t>(index))[k / plane];
-      continue;
-    }
-    const double number = number_of(samples, k, header);
-    const float value =
-        header.bits > 16 ? on_range(number, choices.range) : scale(static_cast<std::uint16_t>(number));
-    values[k] = header.photometric == PHOTOMETRIC_MINISWHITE ? -value : value;
+/// The pixels of a picture as its blocks come in.
+class TiffPixels {
+ public:
+  TiffPixels(const TiffFile& file, const PictureChoices& choices)
+      : file_(file),
+        header_(file.header()),
+        range_(choices.range),
+        scale_(header_.bits, choices.range),
+        plane_(std::size_t{header_.height} * header_.width) {
+    pixels.channels = header_.is_palette() ? 3 : header_.colours();
+    pixels.height = header_.height;
+    pixels.width = header_.width;
+    pixels.values.resize(plane_ * static_cast<std::size_t>(pixels.channels));
+    pixels.floating_point = header_.bits > 16;
+    if (header_.channels > header_.colours()) opacity.resize(plane_);
   }
-  return values;
-}
 
-/// Of alpha, on [0, 1]; empty where there is none.
-std::vector<float> opacity_of(const std::vector<std::byte>& samples, const Header& header,
-                              std::size_t plane) {
-  if (header.channels == header.colours()) return {};
-  const double most = header.bits == 8 ? 255 : header.bits == 16 ? 65535 : 1;
-  std::vector<float> opacity(plane);
-  for (std::size_t k = 0; k < plane; ++k)
-    opacity[k] = static_cast<float>(number_of(samples, header.colours() * plane + k, header) / most);
-  return opacity;
-}
+  void take(const TiffBlock& block) {
+    for (std::uint32_t y = 0; y < block.rows; ++y) {
+      for (std::uint32_t x = 0; x < block.columns; ++x) {
+        const std::size_t from = (std::size_t{y} * block.row_width + x) * block.together;
+        const std::size_t to = std::size_t{block.top + y} * header_.width + block.left + x;
+        for (std::uint16_t c = 0; c < block.together; ++c)
+          take(number_of(block.bytes, from + c, header_), static_cast<std::uint16_t>(block.plane + c), to);
+      }
+    }
+  }
+
+  ImagePixels pixels;
+  std::vector<float> opacity;  ///< on [0, 1]; empty where there is no alpha
+
+ private:
+  void take(double number, std::uint16_t channel, std::size_t pixel) {
+    if (channel >= header_.colours()) {
+      const double most = header_.bits == 8 ? 255 : header_.bits == 16 ? 65535 : 1;
+      opacity[pixel] = static_cast<float>(number / most);
+    } else if (header_.is_palette()) {
+      const std::array<float, 3> colour = file_.colour(static_cast<std::uint8_t>(number));
+      for (std::size_t c = 0; c < 3; ++c) pixels.values[c * plane_ + pixel] = colour[c];
+    } else {
+      const float value =
+          header_.bits > 16 ? on_range(number, range_) : scale_(static_cast<std::uint16_t>(number));
+      pixels.values[channel * plane_ + pixel] =
+          header_.photometric == PHOTOMETRIC_MINISWHITE ? -value : value;
+    }
+  }
+
+  const TiffFile& file_;
+  const Header& header_;
+  std::optional<ValueRange> range_;
+  SampleScale scale_;
+  std::size_t plane_;
+};
 
 }  // namespace
 
@@ -295,18 +294,19 @@ PictureSize read_tiff_size(const std::string& path) {
 
 ImagePixels read_tiff(const std::string& path, const PictureChoices& choices) {
   TiffFile file(path);
-  const std::vector<std::byte> samples = file.samples();
   const Header& header = file.header();
-  const std::size_t plane = std::size_t{header.height} * header.width;
-  ImagePixels pixels{header.is_palette() ? 3 : header.colours(), header.height, header.width,
-                     colour_values(samples, file, plane, choices)};
-  pixels.floating_point = header.bits > 16;
+  std::optional<TiffPixels> read;  // once the header is known to be of a size that is taken
+  file.for_each_block([&](const TiffBlock& block) {
+    if (!read) read.emplace(file, choices);
+    read->take(block);
+  });
+  ImagePixels pixels = std::move(read->pixels);
   if (header.bits == 16 && !choices.range) note_few_bits(pixels, path);
   check_pixels(pixels, 0, path);
   if (const auto profile = file.profile(); !profile.empty())
     pixels = profile_to_srgb(std::move(pixels), profile, path);
-  if (const std::vector<float> opacity = opacity_of(samples, header, plane); !opacity.empty())
-    pixels = laid_on(std::move(pixels), opacity, choices.background, path,
+  if (!read->opacity.empty())
+    pixels = laid_on(std::move(pixels), read->opacity, choices.background, path,
                      header.extra_kind == EXTRASAMPLE_ASSOCALPHA);
   return upright(std::move(pixels), header.orientation);
 }

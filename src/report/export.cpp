@@ -16,6 +16,7 @@
 #include "base/printable.hpp"
 #include "data/npy.hpp"
 #include "data/png.hpp"
+#include "data/pyramid_tiff.hpp"
 #include "data/tiff_writer.hpp"
 #include "job/measured_units.hpp"
 #include "job/posterior_products.hpp"
@@ -204,8 +205,10 @@ class Exporter {
       const at::Tensor v = in_units(piece, image).to(at::kFloat).contiguous();
       const std::span<const float> values(v.data_ptr<float>(), static_cast<std::size_t>(v.numel()));
       if (input_.format == ExportFormat::npy) write_npy(path, v.sizes().vec(), values);
-      if (input_.format == ExportFormat::tiff && is_picture(v))
-        write_tiff(path, v.size(0), v.size(1), v.size(2), values);
+      if (input_.format == ExportFormat::tiff && is_picture(v)) {
+        const auto write_picture = v.size(1) * v.size(2) < kLargePicture ? write_tiff : write_pyramid_tiff;
+        write_picture(path, v.size(0), v.size(1), v.size(2), values);
+      }
       return;
     }
     if (!is_picture(piece.values)) return;

@@ -15,7 +15,8 @@ namespace dwgf {
 ///
 /// PNG: [-1, 1] to the full range, sRGB, the standard deviation from 0 to 0.5; of 16 bit the numbers
 /// themselves where the input's range is 0 ... more than 255. TIFF and NPY: float32 in the input's units,
-/// value_scale x + value_offset, else on [-1, 1].
+/// value_scale x + value_offset, else on [-1, 1]; a TIFF of 2^22 pixels or more is a pyramid
+/// (data/pyramid_tiff.hpp).
 ///
 /// Nothing that is there already is replaced unless --overwrite is given; that is looked at before anything
 /// is written, and every file is whole or not there.

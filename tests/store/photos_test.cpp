@@ -12,6 +12,7 @@
 
 #include "data/images.hpp"
 #include "data/png.hpp"
+#include "data/pyramid_tiff.hpp"
 #include "data/tiff_writer.hpp"
 #include "mutation.hpp"
 #include "temporary_directory.hpp"
@@ -156,6 +157,26 @@ TEST(Photos, WrittenAsPngSayThatTheyAreSrgb) {
   image.colours.srgb = true;
   write_png(path, image);
   EXPECT_TRUE(read_png(path).colours.srgb);
+}
+
+TEST(Photos, WrittenAsPyramidsComeBackAsTheyWere) {
+  if (!on_one_rank()) GTEST_SKIP() << "once is enough";
+  for (const std::int64_t channels : {1, 3}) {
+    const std::string path = temporary("pyramid.tif");
+    constexpr std::int64_t height = 300, width = 517;
+    std::vector<float> values(static_cast<std::size_t>(channels * height * width));
+    for (std::size_t k = 0; k < values.size(); ++k) values[k] = static_cast<float>(k % 4001) - 2000;
+    write_pyramid_tiff(path, channels, height, width, values);
+    const ImagePixels pixels = read_picture(path, {.background = {}, .range = ValueRange{-4096, 4096}});
+    EXPECT_EQ((std::vector<std::int64_t>{pixels.channels, pixels.height, pixels.width}),
+              (std::vector<std::int64_t>{channels, height, width}));
+    for (std::size_t k = 0; k < values.size(); ++k) ASSERT_EQ(pixels.values[k] * 4096, values[k]) << k;
+    EXPECT_FALSE(std::filesystem::exists(path + ".part"));
+  }
+  EXPECT_NE(message_of<IoError>([] {
+              write_pyramid_tiff("/nowhere/pyramid.tif", 1, 1, 1, std::vector<float>{0});
+            }).find("cannot be written"),
+            std::string::npos);
 }
 
 TEST(Photos, WrittenAsTiffComeBackAsTheyWere) {
