@@ -15,6 +15,7 @@
 #include "job/build.hpp"
 #include "report/picture_uri.hpp"
 #include "report/truth_images.hpp"
+#include "report/worst_places.hpp"
 #include "service/heartbeat.hpp"
 #include "store/schema.hpp"
 
@@ -133,6 +134,25 @@ std::vector<Picture> ensemble_pictures(const StoredImage& image, const Posterior
   for (std::int64_t i = 0;
        image.particles.defined() && i < std::min(kParticlesShown, image.particles.size(0)); ++i)
     pictures.add_on_scale(formatted("particle {}", i + 1), image.particles[i]);
+  return pictures.take();
+}
+
+/// Of an image that is shown smaller than it is: its worst places, pixel by pixel.
+std::vector<Picture> cut_outs(const StoredImage& image) {
+  constexpr std::int64_t large = 512, side = 256;
+  constexpr std::size_t most = 3;
+  const std::int64_t height = image.mean.size(1), width = image.mean.size(2);
+  if (std::max(height, width) <= large || std::min(height, width) < side) return {};
+  const bool knows_truth = image.truth.defined();
+  const at::Tensor badness = grey(knows_truth ? (image.mean - image.truth).abs() : image.std);  // [1, H, W]
+  Pictures pictures;
+  for (const Place& place : worst_places(badness.squeeze(0), side, most)) {
+    const std::string where = formatted(", 1:1 from row {}, column {}", place.top, place.left);
+    pictures.add_on_scale("posterior mean" + where, part_at(image.mean, place));
+    if (knows_truth) pictures.add_on_scale("truth" + where, part_at(image.truth, place));
+    pictures.add((knows_truth ? "|mean - truth|" : "standard deviation") + where,
+                 part_at(badness, place) / kWhite);
+  }
   return pictures.take();
 }
 
@@ -362,6 +382,7 @@ ReportData read_report_data(const std::string& path, const std::string& label, c
     if (!like) pictures.add_on_scale("truth", image.truth);
     if (new_problem) pictures.append(problem_pictures(image, data.baseline_name));
     pictures.append(posterior_pictures(image));
+    pictures.append(cut_outs(image));
     if (label.empty()) pictures.append(ensemble_pictures(image, data.context));
     data.shown.push_back({row, why, evaluator.evaluate(row, image), pictures.take(),
                           file.layout().images[static_cast<std::size_t>(row)].prompt});
