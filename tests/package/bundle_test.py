@@ -43,6 +43,7 @@ BLOCKS = {
     "opponent",
     "jobs",
     "sanitizer",
+    "goals",
 }
 
 
