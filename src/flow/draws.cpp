@@ -5,6 +5,8 @@
 
 #include <ATen/ATen.h>
 
+#include "prior/nn/own_kernels.hpp"
+
 namespace dwgf {
 
 namespace {
@@ -59,7 +61,27 @@ at::Tensor normals_on_device(const at::Tensor& like, const DrawAddress& address)
       .to(like.options());
 }
 
+namespace {
+
+at::Tensor by_kernel(const DeviceKernels& kernels, const at::Tensor& like, const DrawAddress& address) {
+  const auto number = kernel_number(like.scalar_type());
+  const at::Tensor drawn =
+      at::empty(like.sizes(), like.options().dtype(number ? like.scalar_type() : at::kFloat));
+  if (drawn.numel() == 0) return drawn.to(like.options());
+  kernels.normals({.address = address,
+                   .samples = like.size(0),
+                   .count = like.numel() / like.size(0),
+                   .number = number.value_or(KernelNumber::float32),
+                   .out = drawn.data_ptr()},
+                  stream_of(like.device()));
+  return drawn.to(like.options());
+}
+
+}  // namespace
+
 at::Tensor normals_like(const at::Tensor& like, const DrawAddress& address) {
+  if (const DeviceKernels* const kernels = own_kernels(like.device()))
+    return by_kernel(*kernels, like, address);
   if (!like.device().is_cpu()) return normals_on_device(like, address);
   at::Tensor drawn = at::empty(like.sizes(), at::TensorOptions().dtype(at::kFloat));
   const std::int64_t samples = like.size(0);

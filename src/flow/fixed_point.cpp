@@ -5,12 +5,30 @@
 #include <dwgf/flow/fixed_point.hpp>
 
 #include "base/precondition.hpp"
+#include "prior/nn/own_kernels.hpp"
 
 namespace dwgf {
 
 namespace {
 constexpr double kScale = 0x1p40;
 constexpr double kLargestSum = 0x1p22;
+
+enum class Moment { mean, variance };
+
+/// Of sums int64 [2 elements + 1] over `particles`, by the device's kernel; [elements] float64.
+at::Tensor by_kernel(const at::Tensor& sums, std::int64_t particles, Moment which) {
+  const std::int64_t elements = (sums.numel() - 1) / 2;
+  const at::Tensor out = at::empty({elements}, sums.options().dtype(at::kDouble));
+  own_kernels(sums.device())
+      ->moments({.elements = elements,
+                 .particles = particles,
+                 .sums = sums.data_ptr<std::int64_t>(),
+                 .mean = which == Moment::mean ? out.data_ptr<double>() : nullptr,
+                 .variance = which == Moment::variance ? out.data_ptr<double>() : nullptr},
+                stream_of(sums.device()));
+  return out;
+}
+
 }  // namespace
 
 EnsembleMoments::EnsembleMoments(std::int64_t elements, std::int64_t particles, const at::Device& device)
@@ -21,6 +39,21 @@ EnsembleMoments::EnsembleMoments(std::int64_t elements, std::int64_t particles, 
 void EnsembleMoments::add(const at::Tensor& v, std::int64_t count) {
   if (count == 0) return;
   const double limit = kLargestSum / static_cast<double>(particles_);
+  const DeviceKernels* const kernels = own_kernels(sums_.device());
+  if (const auto number = kernel_number(v.scalar_type()); kernels && number) {
+    const at::Tensor values = v.slice(0, 0, count).to(sums_.device()).contiguous();  // [count, ...]
+    const at::Tensor scratch =
+        at::empty({static_cast<std::int64_t>(moment_scratch(elements_))}, sums_.options());
+    kernels->add_moments({.samples = count,
+                          .elements = elements_,
+                          .number = *number,
+                          .values = values.data_ptr(),
+                          .limit = limit,
+                          .sums = sums_.data_ptr<std::int64_t>(),
+                          .scratch = scratch.data_ptr<std::int64_t>()},
+                         stream_of(sums_.device()));
+    return;
+  }
   const auto add_terms = [&](const at::Tensor& terms, std::int64_t first) {  // [count, elements]
     const at::Tensor good = terms.abs() < limit;                             // false for NaN
     // Rounded as llrint does, half to even; float64 holds the product exactly.
@@ -52,11 +85,14 @@ bool EnsembleMoments::diverged() const {
 
 at::Tensor EnsembleMoments::mean() const {
   precondition(!pending_, "sums whose all-reduce was waited for");
+  if (own_kernels(sums_.device())) return by_kernel(sums_, particles_, Moment::mean);
   const at::Tensor poison = at::where(sums_.slice(0, 2 * elements_) > 0, std::nan(""), 0.0);  // [1]
   return sums_.slice(0, 0, elements_).to(at::kDouble) / (kScale * static_cast<double>(particles_)) + poison;
 }
 
 at::Tensor EnsembleMoments::variance() const {
+  precondition(!pending_, "sums whose all-reduce was waited for");
+  if (own_kernels(sums_.device())) return by_kernel(sums_, particles_, Moment::variance);
   if (particles_ == 1) return at::zeros_like(mean());
   const double n = static_cast<double>(particles_);
   const at::Tensor m = mean();                                                                  // [elements]

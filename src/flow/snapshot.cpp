@@ -7,6 +7,9 @@
 
 #include <dwgf/base/error.hpp>
 
+#include "flow/tensor_bytes.hpp"
+#include "prior/nn/own_kernels.hpp"
+
 namespace dwgf {
 
 namespace {
@@ -48,7 +51,11 @@ std::vector<std::vector<double>*> all_series(Diagnostics& diagnostics) {
 
 }  // namespace
 
-Snapshot take_snapshot(const FlowState& state, const Monitor& monitor) {
+namespace {
+
+/// With as many bytes at the front of each piece as `front(batch)` leaves there.
+template <class Front>
+Snapshot snapshot_with(const FlowState& state, const Monitor& monitor, const Front& front) {
   Monitor::State records = monitor.state();
   Snapshot snapshot{state.step, {}, {}};
   const auto count = static_cast<std::int64_t>(records.diagnostics.records());
@@ -60,17 +67,72 @@ Snapshot take_snapshot(const FlowState& state, const Monitor& monitor) {
 
   const auto per_batch = static_cast<std::size_t>(state.share.micro_batch) * Monitor::quantities();
   for (std::size_t b = 0; b < state.batches.size(); ++b) {
-    const ParticleBatch& batch = state.batches[b];
     Snapshot::Piece piece{state.share.first_batch + static_cast<std::int64_t>(b), {}};
-    for (const at::Tensor* tensor : batch.tensors()) {
-      const at::Tensor values = tensor->cpu().contiguous();  // [M, ...]
-      append(piece.bytes, values.data_ptr(), values.nbytes());
-    }
+    front(state.batches[b], piece.bytes);
     if (records.under_way_step >= 0)
       append(piece.bytes, records.under_way.data() + b * per_batch, per_batch * sizeof(double));
     snapshot.pieces.push_back(std::move(piece));
   }
   return snapshot;
+}
+
+/// A micro-batch's tensors end to end, [bytes].
+at::Tensor end_to_end(const ParticleBatch& batch) {
+  std::vector<at::Tensor> rows;
+  for (const at::Tensor* tensor : batch.tensors()) rows.push_back(tensor->flatten());
+  return at::cat(rows).view(at::kByte);
+}
+
+}  // namespace
+
+Snapshot take_snapshot(const FlowState& state, const Monitor& monitor) {
+  return snapshot_with(state, monitor, [](const ParticleBatch& batch, std::vector<std::byte>& bytes) {
+    for (const at::Tensor* tensor : batch.tensors()) {
+      const at::Tensor values = tensor->cpu().contiguous();  // [M, ...]
+      append(bytes, values.data_ptr(), values.nbytes());
+    }
+  });
+}
+
+void SnapshotCopy::begin(const FlowState& state, const Monitor& monitor) {
+  if (begun_) get();
+  const at::Device device = state.options.device();
+  begun_ = true;
+  if (device.is_cpu()) {
+    snapshot_ = take_snapshot(state, monitor);
+    return;
+  }
+  std::size_t bytes = 0;
+  snapshot_ = snapshot_with(state, monitor, [&](const ParticleBatch& batch, std::vector<std::byte>& front) {
+    under_way_.push_back(end_to_end(batch));
+    front.resize(under_way_.back().nbytes());
+    bytes += front.size();
+  });
+  if (bytes == 0) return;
+  if (!staging_ || staging_->host().size() != bytes)
+    staging_ = device_backend().staging(device.index(), bytes, [device] { return stream_of(device); });
+  std::size_t first = 0;
+  for (const at::Tensor& values : under_way_) {
+    staging_->fetch(bytes_of(values), first);
+    first += values.nbytes();
+  }
+}
+
+bool SnapshotCopy::arrived() {
+  return under_way_.empty() || !staging_ || staging_->done();
+}
+
+const Snapshot& SnapshotCopy::get() {
+  if (under_way_.empty()) return snapshot_;
+  if (staging_) staging_->wait();
+  std::size_t first = 0;
+  for (std::size_t b = 0; b < under_way_.size(); ++b) {
+    const std::size_t size = under_way_[b].nbytes();
+    if (size > 0) std::memcpy(snapshot_.pieces[b].bytes.data(), staging_->host().data() + first, size);
+    first += size;
+  }
+  under_way_.clear();
+  return snapshot_;
 }
 
 Monitor::State go_on_from(const Snapshot& snapshot, FlowState& state) {

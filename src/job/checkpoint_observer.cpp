@@ -1,6 +1,8 @@
 #include "job/checkpoint_observer.hpp"
 
+#include <chrono>
 #include <cstdio>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -8,11 +10,13 @@
 
 #include "base/log.hpp"
 #include "comm/throw_on_all.hpp"
-#include "flow/snapshot.hpp"
 
 namespace dwgf {
 
 namespace {
+
+/// For a copy of a device that may hang.
+constexpr std::chrono::seconds kPatience(5);
 
 /// The list of the group's first rank on all of them.
 std::vector<std::int64_t> broadcast_list(std::vector<std::int64_t> list, Collective& group) {
@@ -76,10 +80,9 @@ bool CheckpointObserver::at_step_boundary(const FlowState& state, const Monitor&
     std::copy(std::begin(vote_), std::end(vote_), outcome);
   }
   {
-    Snapshot snapshot = take_snapshot(state, monitor);
     const std::lock_guard lock(mutex_);
-    before_ = std::move(newest_);
-    newest_ = std::move(snapshot);
+    std::swap(before_, newest_);
+    newest_.begin(state, monitor);
   }
   if (outcome[checkpoint] || outcome[stop]) write_newest();
   if (outcome[stop]) return false;
@@ -102,13 +105,13 @@ void CheckpointObserver::start_vote() {
 void CheckpointObserver::write_newest() {
   written_ = Clock::now();
   const std::lock_guard lock(mutex_);
-  write(*newest_);
+  write(newest_.get());
   if (!terminating_) checkpoints_.remove_older();
 }
 
 void CheckpointObserver::keep() {
   const std::lock_guard lock(mutex_);
-  if (newest_) write(*newest_);
+  if (newest_.begun()) write(newest_.get());
 }
 
 // Older ones stay from here on: these are of other steps than those of ranks that heard of it earlier or
@@ -116,8 +119,11 @@ void CheckpointObserver::keep() {
 void CheckpointObserver::write_on_termination() {
   const std::lock_guard lock(mutex_);
   terminating_ = true;
-  if (before_) write(*before_);
-  if (newest_) write(*newest_);
+  if (before_.begun()) write(before_.get());
+  if (!newest_.begun()) return;
+  for (const auto end = Clock::now() + kPatience; !newest_.arrived() && Clock::now() < end;)
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  if (newest_.arrived()) write(newest_.get());
 }
 
 // A checkpoint that cannot be written costs the work since the last one, and no more: the job goes on.

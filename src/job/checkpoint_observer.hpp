@@ -2,22 +2,21 @@
 /// checkpoints are written. The ranks of the group vote at every step boundary without waiting; a vote counts
 /// at the next boundary, where all of them act on it alike.
 ///
-/// The last two steps are also kept in memory and are written at once when the process is asked to end. The
-/// vote keeps the ranks of a group within one step of each other, so one of the two is the same on all of
+/// The last two steps are also kept in memory and are written at once when the process is asked to end; on a
+/// device the last one may still be on its way then, and is waited for, but not for long. The vote keeps the ranks of a group within one step of each other, so one of the two is the same on all of
 /// them.
 #pragma once
 
 #include <chrono>
 #include <memory>
 #include <mutex>
-#include <optional>
 #include <string>
 
-#include <dwgf/base/snapshot.hpp>
 #include <dwgf/flow/observer.hpp>
 
 #include "base/signals.hpp"
 #include "comm/watchdog.hpp"
+#include "flow/snapshot.hpp"
 #include "service/progress.hpp"
 #include "service/stop_flag.hpp"
 #include "store/checkpoint.hpp"
@@ -65,7 +64,7 @@ class CheckpointObserver final : public FlowObserver {
 
   std::mutex mutex_;  // what follows up to told_failure_, also used by the thread that answers SIGTERM
   Checkpoints checkpoints_;
-  std::optional<Snapshot> newest_, before_;
+  SnapshotCopy newest_, before_;
   bool terminating_ = false;
   bool told_failure_ = false;
 

@@ -39,8 +39,8 @@ std::size_t norm_scratch(const NormShape& shape);
 struct NormForward {
   NormShape shape;
   const void* x = nullptr;
-  const void* offset = nullptr;     ///< [1 or samples, channels], or null
-  std::int64_t offset_samples = 1;  ///< 1 or samples
+  const void* offset = nullptr;    ///< [channels] of every sample, or null
+  std::int64_t offset_stride = 0;  ///< from one sample's to the next; 0: the same for all
   const void* more = nullptr;       ///< like x, or null
   void* h = nullptr;                ///< like x; may be x or more; null where there is nothing to add
   const void *weight = nullptr, *bias = nullptr;  ///< [channels]

@@ -96,7 +96,7 @@ TEST_P(SerialDeviceNoAutograd, IsSeenWhereAnOperatorBringsIt) {
     EXPECT_GT(recorded_in_steps(*prior, OnlyApply(), {3, 32, 32}, one), 0u) << one.name;
 }
 
-TEST(SerialDeviceKernels, ThoseOfTheDeviceGiveTheSameOnTheCpu) {
+TEST(SerialDeviceKernels, ThoseOfLibTorchGiveTheSameOnTheCpu) {
   // Without attention, for which LibTorch chooses another forward kernel on each device.
   const AutoencoderConfig config{.image_channels = 3,
                                  .latent_channels = 4,
@@ -106,7 +106,7 @@ TEST(SerialDeviceKernels, ThoseOfTheDeviceGiveTheSameOnTheCpu) {
                                  .middle_attention = false};
   for (const auto type : {at::kFloat, at::kHalf}) {
     Autoencoder here(config, {at::TensorOptions(type), Kernels::portable}),
-        there(config, at::TensorOptions(type).device(guarded::device()));
+        there(config, {at::TensorOptions(type).device(guarded::device()), Kernels::portable});
     for (auto& item : here.named_parameters()) {
       const at::Tensor& p = item.value();
       p.copy_(waves(p.sizes(), at::kDouble) * (p.dim() > 1 ? 0.3 : 1.0));

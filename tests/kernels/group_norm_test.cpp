@@ -140,7 +140,7 @@ Forward<T> norm(const Case& one, const Arguments<T>& with, const Wanted& wanted)
       .norm({.shape = shape,
              .x = x.data(),
              .offset = wanted.adds_offset ? offset.data() : nullptr,
-             .offset_samples = wanted.offset_samples,
+             .offset_stride = wanted.offset_samples > 1 ? one.channels : 0,
              .more = wanted.adds_more ? more.data() : nullptr,
              .h = out.h.data(),
              .weight = weight.data(),

@@ -1,11 +1,13 @@
 // The guarded device as the kind of device of a program: linked in place of comm/devices/none.cpp or
 // cuda.cpp. All ranks of a host have the same one, so they exchange through the host's memory.
+#include <atomic>
 #include <cstring>
 #include <vector>
 
 #include <dwgf/base/error.hpp>
 
 #include "comm/device.hpp"
+#include "support/guarded_counts.hpp"
 #include "support/guarded_memory.hpp"
 
 namespace dwgf {
@@ -26,6 +28,7 @@ class OpenedBlock {
   const void* address_;
 };
 
+/// A wait for the copy that was begun last is one of the host for the device; for an earlier one it is not.
 class GuardedStaging final : public StagingBuffer {
  public:
   explicit GuardedStaging(std::size_t bytes) : memory_(bytes) {}
@@ -33,15 +36,19 @@ class GuardedStaging final : public StagingBuffer {
   void fetch(std::span<const std::byte> device, std::size_t first) override {
     const OpenedBlock opened(device.data());
     std::memcpy(memory_.data() + first, device.data(), device.size());
+    last_ = this;
   }
   void deliver(std::span<std::byte> device) override {
     const OpenedBlock opened(device.data());
     std::memcpy(device.data(), memory_.data(), device.size());
   }
   bool done() override { return true; }
-  void wait() override {}
+  void wait() override {
+    if (last_ == this) guarded::count_sync("a copy to pinned memory");
+  }
 
  private:
+  static inline std::atomic<const void*> last_ = nullptr;
   std::vector<std::byte> memory_;
 };
 

@@ -65,7 +65,7 @@ class MixtureInteraction final : public Interaction {
     const at::Tensor d2 = squared_distances(z_t, positions_.all(), noised.a);               // [M, N]
     const at::Tensor w = at::softmax(d2 * (-1.0 / (2.0 * s2)), 1);                          // [M, N]
     const at::Tensor g = (z_t - noised.a * at::matmul(w, positions_.all())) * (-1.0 / s2);  // [M, d]
-    return {g.view_as(noised.z_t), w.to(at::kDouble).square().sum(1).reciprocal().cpu()};
+    return {g.view_as(noised.z_t), w.to(at::kDouble).square().sum(1).reciprocal()};
   }
 
  private:

@@ -50,6 +50,7 @@ class KernelCalls : public DeviceKernels {
   void norm(const NormForward& call, void* stream) const override {
     with_number(call.shape.number, [&]<class T>(T*) {
       const bool packs =
+          call.offset_stride % kVector<T> == 0 &&
           in_packs<T>(call.shape.channels, kVector<T>,
                       {call.x, call.offset, call.more, call.h, call.weight, call.bias, call.y});
       packs ? norm_of<T, kVector<T>>(call, stream) : norm_of<T, 1>(call, stream);
@@ -98,8 +99,7 @@ class KernelCalls : public DeviceKernels {
     const auto array = [](const void* values) { return static_cast<const T*>(values); };
     const bool adds = call.offset || call.more;
     const std::size_t shared = static_cast<std::size_t>(plan.shared_floats()) * sizeof(float);
-    launch_(NormSums<T, vector>{plan, array(call.x), array(call.offset), array(call.more),
-                                call.offset_samples > 1 ? plan.channels : 0,
+    launch_(NormSums<T, vector>{plan, array(call.x), array(call.offset), array(call.more), call.offset_stride,
                                 adds ? static_cast<T*>(call.h) : nullptr, call.scratch},
             Grid{plan.samples * plan.parts, plan.threads(), shared}, stream);
     launch_(NormApply<T, vector>{plan, array(adds ? call.h : call.x), array(call.weight), array(call.bias),

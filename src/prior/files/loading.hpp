@@ -53,7 +53,7 @@ std::shared_ptr<const Half> load_half(const Weights& weights, NetworkPrecision p
       return again;
     });
   };
-  return with_fp32_retry(std::move(half), load_wide, std::move(retries));
+  return with_fp32_retry(std::move(half), load_wide, std::move(retries), precision.type);
 }
 
 }  // namespace dwgf

@@ -39,11 +39,23 @@ at::Tensor ResidualBlock::shortcut(const at::Tensor& x) const {
   return shortcut_ ? shortcut_->forward(x) : x;  // [B, out, H, W]
 }
 
+/// norm2 of conv1(x) + offset, whose first pass adds the bias and the offset; offset [S, out] or undefined.
+GroupNorm::OfSum ResidualBlock::second_norm(const at::Tensor& x, const at::Tensor& offset) const {
+  at::Tensor added = conv1_->bias();  // [out]
+  if (offset.defined()) {
+    added = added + offset;
+    if (added.size(0) > 1) added = for_samples(added, x.size(0));  // [B, out]
+  }
+  return norm2_->activated_sum(conv1_->forward_without_bias(x), added);
+}
+
 at::Tensor ResidualBlock::forward(const at::Tensor& x, const at::Tensor& activated_time) const {
   at::Tensor h = norm1_->activated(x);  // [B, in, H, W]
-  if (!time_projection_) {
+  const at::Tensor offset = time_projection_ ? time_projection_->forward(activated_time) : at::Tensor();
+  if (norm2_->kernels_serve(h)) return conv2_->forward_onto(second_norm(h, offset).value, shortcut(x));
+  if (!offset.defined()) {
     h = conv1_->forward(h);  // [B, out, H, W]
-  } else if (const at::Tensor offset = time_projection_->forward(activated_time); offset.size(0) == 1) {
+  } else if (offset.size(0) == 1) {
     // The same for all samples: an offset of each channel, which the convolution adds at no cost.
     h = conv1_->forward(h, offset[0]);
   } else {
@@ -53,11 +65,18 @@ at::Tensor ResidualBlock::forward(const at::Tensor& x, const at::Tensor& activat
 }
 
 Vjp ResidualBlock::vjp(const at::Tensor& x) const {
-  const auto [in, first] = norm1_->activated_with_statistics(x);       // [B, in, H, W]
-  const at::Tensor h = conv1_->forward(in);                            // [B, out, H, W]
-  const auto [middle, second] = norm2_->activated_with_statistics(h);  // [B, out, H, W]
-  const at::Tensor y = conv2_->forward_onto(middle, shortcut(x));
-  return {y, [this, x, h, of_x = first, of_h = second](const at::Tensor& cotangent) {
+  const auto [in, first] = norm1_->activated_with_statistics(x);  // [B, in, H, W]
+  GroupNorm::OfSum second;                                        // [B, out, H, W]
+  if (norm2_->kernels_serve(in)) {
+    second = second_norm(in, {});
+  } else {
+    second.sum = conv1_->forward(in);
+    const auto [value, statistics] = norm2_->activated_with_statistics(second.sum);
+    second.value = value;
+    second.statistics = statistics;
+  }
+  const at::Tensor y = conv2_->forward_onto(second.value, shortcut(x));
+  return {y, [this, x, h = second.sum, of_x = first, of_h = second.statistics](const at::Tensor& cotangent) {
             const at::Tensor to_h = norm2_->activated_vjp(conv2_->vjp(cotangent), h, of_h);
             return norm1_->activated_vjp(conv1_->vjp(to_h), x, of_x,
                                          shortcut_ ? shortcut_->vjp(cotangent) : cotangent);  // [B, in, H, W]
@@ -244,7 +263,7 @@ at::Tensor ImageAttention::pull(const at::Tensor& x, const at::Tensor& cotangent
   const at::Tensor to_tokens = to_v_->vjp(merge_heads(to_v), tokens)
                                    .add_(to_k_->vjp(merge_heads(to_k), tokens))
                                    .add_(to_q_->vjp(merge_heads(to_q), tokens));
-  return cotangent + norm_->plain_vjp(image_of(to_tokens, x), x, statistics);  // [B, C, H, W]
+  return norm_->plain_vjp(image_of(to_tokens, x), x, statistics, cotangent);  // [B, C, H, W]
 }
 
 std::string current_attention_name(const std::string& stored_name) {

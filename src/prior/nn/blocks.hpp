@@ -47,6 +47,7 @@ class ResidualBlock : public torch::nn::Module {
 
  private:
   at::Tensor shortcut(const at::Tensor& x) const;
+  GroupNorm::OfSum second_norm(const at::Tensor& x, const at::Tensor& offset) const;
 
   std::shared_ptr<GroupNorm> norm1_, norm2_;
   std::shared_ptr<Convolution> conv1_, conv2_, shortcut_;

@@ -8,9 +8,28 @@
 
 #include "prior/nn/detail/norm_kernels.hpp"
 #include "prior/nn/layers.hpp"
+#include "prior/nn/own_kernels.hpp"
 
 namespace dwgf {
 namespace {
+
+NormShape shape_of(const at::Tensor& x, std::int64_t groups) {
+  return {x.size(0), x.size(2) * x.size(3), x.size(1), groups,
+          kernel_number(x.scalar_type()).value_or(KernelNumber::float32)};
+}
+
+/// `values` as x lies in memory.
+at::Tensor laid_out_as(const at::Tensor& values, const at::Tensor& x) {
+  return values.strides() == x.strides() ? values : at::empty_like(x).copy_(values);
+}
+
+at::Tensor scratch_of(const at::Tensor& x, const NormShape& shape) {
+  return at::empty({static_cast<std::int64_t>(norm_scratch(shape))}, x.options().dtype(at::kFloat));
+}
+
+void* memory_of(const at::Tensor& x) {
+  return x.defined() ? x.data_ptr() : nullptr;
+}
 
 /// x [B, C, H, W] as the loops see it.
 struct Layout {
@@ -178,7 +197,66 @@ at::Tensor GroupNorm::apply(const at::Tensor& x, const Statistics& statistics, b
   return y;
 }
 
+bool GroupNorm::kernels_serve(const at::Tensor& x) const {
+  if (kernels_ != Kernels::device || !own_kernels(x.device()) || x.dim() != 4) return false;
+  if (x.requires_grad() && c10::GradMode::is_enabled()) return false;
+  NormShape shape = shape_of(x, groups_);
+  shape.channels = weight_.size(0);
+  return kernel_number(x.scalar_type()) && norm_is_served(shape);
+}
+
+bool GroupNorm::own_serve(const at::Tensor& x) const {
+  return kernels_serve(x) && has_channels_last(x);
+}
+
+GroupNorm::OfSum GroupNorm::by_own(const at::Tensor& x, const at::Tensor& offset, bool activate) const {
+  const NormShape shape = shape_of(x, groups_);
+  const at::Tensor statistics = at::empty({2, shape.samples, groups_}, x.options().dtype(at::kFloat));
+  const at::Tensor scratch = scratch_of(x, shape);
+  OfSum out{x, at::empty_like(x), {statistics[0], statistics[1]}};
+  own_kernels(x.device())
+      ->norm({.shape = shape,
+              .x = x.data_ptr(),
+              .offset = memory_of(offset),
+              .offset_stride =
+                  offset.defined() && offset.dim() == 2 && offset.size(0) > 1 ? offset.stride(0) : 0,
+              .h = offset.defined() ? x.data_ptr() : nullptr,
+              .weight = weight_.data_ptr(),
+              .bias = bias_.data_ptr(),
+              .eps = eps_,
+              .activate = activate,
+              .y = out.value.data_ptr(),
+              .mean = out.statistics.mean.data_ptr<float>(),
+              .rate = out.statistics.rate.data_ptr<float>(),
+              .scratch = scratch.data_ptr<float>()},
+             stream_of(x.device()));
+  return out;
+}
+
+at::Tensor GroupNorm::vjp_by_own(at::Tensor cotangent, const at::Tensor& x, const Statistics& statistics,
+                                 const at::Tensor& more, bool activate) const {
+  const NormShape shape = shape_of(x, groups_);
+  const at::Tensor scratch = scratch_of(x, shape);
+  cotangent = laid_out_as(cotangent, x);
+  const at::Tensor added = more.defined() ? laid_out_as(more, x) : more;
+  own_kernels(x.device())
+      ->norm_vjp({.shape = shape,
+                  .cotangent = cotangent.data_ptr(),
+                  .x = x.data_ptr(),
+                  .mean = statistics.mean.data_ptr<float>(),
+                  .rate = statistics.rate.data_ptr<float>(),
+                  .weight = weight_.data_ptr(),
+                  .bias = bias_.data_ptr(),
+                  .more = memory_of(added),
+                  .activate = activate,
+                  .gradient = cotangent.data_ptr(),
+                  .scratch = scratch.data_ptr<float>()},
+                 stream_of(x.device()));
+  return cotangent;
+}
+
 at::Tensor GroupNorm::forward(const at::Tensor& x) const {
+  if (own_serve(x)) return by_own(x, {}, false).value;
   return loops_serve(x) ? apply(x, statistics(x), false) : at::group_norm(x, groups_, weight_, bias_, eps_);
 }
 
@@ -187,10 +265,19 @@ at::Tensor GroupNorm::activated(const at::Tensor& x) const {
 }
 
 at::Tensor GroupNorm::activated(const at::Tensor& x, const Statistics& statistics) const {
+  if (own_serve(x)) return by_own(x, {}, true).value;
   return loops_serve(x) ? apply(x, statistics, true) : activate(forward(x));
 }
 
+GroupNorm::OfSum GroupNorm::activated_sum(const at::Tensor& x, const at::Tensor& offset) const {
+  return by_own(in_network_format(x, kernels_), offset, true);
+}
+
 GroupNorm::WithStatistics GroupNorm::activated_with_statistics(const at::Tensor& x) const {
+  if (own_serve(x)) {
+    OfSum own = by_own(x, {}, true);
+    return {own.value, own.statistics};
+  }
   if (loops_serve(x)) {
     const Statistics own = statistics(x);
     return {apply(x, own, true), own};
@@ -201,6 +288,7 @@ GroupNorm::WithStatistics GroupNorm::activated_with_statistics(const at::Tensor&
 
 at::Tensor GroupNorm::activated_vjp(at::Tensor cotangent, const at::Tensor& x, const Statistics& statistics,
                                     const at::Tensor& more) const {
+  if (own_serve(x)) return vjp_by_own(cotangent, x, statistics, more, true);
   if (!loops_serve(x) || cotangent.strides() != x.strides() ||
       (more.defined() && more.strides() != x.strides())) {
     const WithStatistics normed = plain_again(x, statistics);
@@ -265,16 +353,22 @@ at::Tensor dense(const at::Tensor& x, const at::Tensor& like) {
 }  // namespace
 
 GroupNorm::WithStatistics GroupNorm::plain(const at::Tensor& x) const {
+  if (own_serve(x)) {
+    OfSum own = by_own(x, {}, false);
+    return {own.value, own.statistics};
+  }
   const auto [y, mean, rate] = at::native_group_norm(dense(x, x), weight_, bias_, x.size(0), x.size(1),
                                                      x.size(2) * x.size(3), groups_, eps_);
   return {y, {mean, rate}};
 }
 
 at::Tensor GroupNorm::plain_vjp(const at::Tensor& cotangent, const at::Tensor& x,
-                                const Statistics& statistics) const {
-  return std::get<0>(at::native_group_norm_backward(
+                                const Statistics& statistics, const at::Tensor& more) const {
+  if (own_serve(x)) return vjp_by_own(cotangent, x, statistics, more, false);
+  const at::Tensor gradient = std::get<0>(at::native_group_norm_backward(
       dense(cotangent, x), dense(x, x), statistics.mean, statistics.rate, weight_, x.size(0), x.size(1),
       x.size(2) * x.size(3), groups_, /*output_mask=*/{true, false, false}));
+  return more.defined() ? more + gradient : gradient;
 }
 
 /// norm(x) for a backward pass, in float32 or wider with Kernels::portable. There the sums over x, which are

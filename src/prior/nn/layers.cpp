@@ -7,6 +7,7 @@
 #include <c10/core/InferenceMode.h>
 
 #include "prior/nn/detail/packed_convolution.hpp"
+#include "prior/nn/own_kernels.hpp"
 
 namespace dwgf {
 namespace {
@@ -16,6 +17,13 @@ at::Tensor without_values(at::IntArrayRef shape, const at::TensorOptions& option
 }
 
 }  // namespace
+
+Kernels best_kernels(const at::TensorOptions& tensors) {
+  if (tensors.device().is_cpu()) return Kernels::host;
+  const bool served =
+      own_kernels(tensors.device()) && kernel_number(c10::typeMetaToScalarType(tensors.dtype()));
+  return served ? Kernels::device : Kernels::portable;
+}
 
 Linear::Linear(std::int64_t in, std::int64_t out, bool bias, const at::TensorOptions& options,
                Stored stored) {
@@ -44,9 +52,9 @@ at::Tensor Linear::vjp(const at::Tensor& cotangent, const at::Tensor& x) const {
 }
 
 at::Tensor in_network_format(const at::Tensor& x, Kernels kernels) {
-  if (kernels != Kernels::host || !x.is_cpu() ||
-      (x.scalar_type() != at::kFloat && x.scalar_type() != at::kBFloat16))
-    return x;
+  const bool of_host = kernels == Kernels::host && x.is_cpu() &&
+                       (x.scalar_type() == at::kFloat || x.scalar_type() == at::kBFloat16);
+  if (!of_host && kernels != Kernels::device) return x;
   const at::Tensor y = x.contiguous(at::MemoryFormat::ChannelsLast);
   const std::int64_t channels = y.size(1), height = y.size(2), width = y.size(3);
   const std::int64_t strides[] = {height * width * channels, 1, width * channels, channels};
@@ -88,6 +96,10 @@ at::Tensor Convolution::run(const at::Tensor& x, const at::Tensor& bias, const a
     }
     return packed_->forward(x, bias, more);
   }
+  if (kernels_ == Kernels::device && !weight_.is_contiguous(at::MemoryFormat::ChannelsLast)) {
+    const c10::InferenceMode recording(false);  // it lives longer than a caller's inference mode
+    weight_.set_data(weight_.contiguous(at::MemoryFormat::ChannelsLast));
+  }
   const at::Tensor y = at::conv2d(x, weight(), bias, stride_, padding_);
   return more.defined() ? y.add_(more) : y;  // a convolution's result is not needed by its backward pass
 }
@@ -104,18 +116,23 @@ at::Tensor Convolution::forward_onto(const at::Tensor& x, const at::Tensor& more
   return run(x, bias_, more);
 }
 
+at::Tensor Convolution::forward_without_bias(const at::Tensor& x) const {
+  return run(x, {}, {});
+}
+
 at::Tensor Convolution::turned() const {
   return weight().flip({2, 3}).transpose(0, 1);
 }
 
 at::Tensor Convolution::vjp(const at::Tensor& cotangent) const {
   const std::int64_t around = kernel_ - 1 - padding_;
-  if (kernels_ == Kernels::portable) {
+  if (kernels_ != Kernels::host) {
     // A forward convolution: of the libraries' kernels for the transposed one, some add in no fixed order.
     if (!adjoint_.defined()) {
       const c10::InferenceMode recording(false);  // it lives longer than a caller's inference mode
       const at::NoGradGuard no_grad;
-      adjoint_ = turned().contiguous();
+      adjoint_ = turned().contiguous(kernels_ == Kernels::device ? at::MemoryFormat::ChannelsLast
+                                                                 : at::MemoryFormat::Contiguous);
     }
     return at::conv2d(cotangent, adjoint_, {}, 1, around);
   }

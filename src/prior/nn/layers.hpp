@@ -36,7 +36,7 @@ class Linear : public torch::nn::Module {
 };
 
 /// The memory format in which the networks are fastest for what is like x: channels next to each other on a
-/// CPU in float32 and bfloat16. x [B, C, H, W] in that format, itself where it is in it or where there is no
+/// CPU in float32 and bfloat16, and with Kernels::device. x [B, C, H, W] in that format, itself where it is in it or where there is no
 /// such choice.
 at::Tensor in_network_format(const at::Tensor& x, Kernels kernels = Kernels::host);
 
@@ -60,6 +60,7 @@ class Convolution : public torch::nn::Module {
   at::Tensor forward(const at::Tensor& x) const;
   /// With something added to each output channel, `offset` [out]. @pre it has a bias
   at::Tensor forward(const at::Tensor& x, const at::Tensor& offset) const;
+  at::Tensor forward_without_bias(const at::Tensor& x) const;
   /// With something of the result's shape added.
   at::Tensor forward_onto(const at::Tensor& x, const at::Tensor& more) const;
   /// J^T c, which is the convolution with the kernel turned by 180 degrees and its channels exchanged; that
@@ -78,21 +79,26 @@ class Convolution : public torch::nn::Module {
   std::int64_t stride_, padding_, kernel_;
   Kernels kernels_;
   std::unique_ptr<PackedConvolution> packed_, packed_adjoint_;
-  mutable at::Tensor adjoint_;  // of Kernels::portable
+  mutable at::Tensor adjoint_;  // of all but Kernels::host
 };
 
 /// Group normalisation over x [B, C, ...], arXiv 1803.08494. Sums over a group are formed in float32 or wider
 /// where x is of half precision, in float64 where the host's loops serve: float32 or bfloat16 in the
-/// networks' format, with Kernels::host.
+/// networks' format, with Kernels::host. With Kernels::device and x in that format the device's own kernels
+/// serve.
 class GroupNorm : public torch::nn::Module {
  public:
   /// Of every group of every sample: mean and 1 / sqrt(variance + eps), [B, groups] each; float32 where the
-  /// host's loops serve, of the type of x elsewhere.
+  /// host's loops or the device's kernels serve, of the type of x elsewhere.
   struct Statistics {
     at::Tensor mean, rate;
   };
   struct WithStatistics {
     at::Tensor value;
+    Statistics statistics;
+  };
+  struct OfSum {
+    at::Tensor sum, value;
     Statistics statistics;
   };
 
@@ -107,20 +113,30 @@ class GroupNorm : public torch::nn::Module {
   at::Tensor activated(const at::Tensor& x, const Statistics& statistics) const;
   /// silu(norm(x)), x [B, C, H, W].
   WithStatistics activated_with_statistics(const at::Tensor& x) const;
+  /// Whether the device's kernels serve tensors of the kind of x, whatever their channels and their format.
+  bool kernels_serve(const at::Tensor& x) const;
+  /// x + offset and silu(norm(x + offset)), offset [C], [1, C] or [B, C]: x is taken over and overwritten.
+  /// @pre kernels_serve(x)
+  OfSum activated_sum(const at::Tensor& x, const at::Tensor& offset) const;
   /// J^T c + more of silu(norm(x)), with the statistics of x. The cotangent is overwritten; `more` may be
   /// undefined.
   at::Tensor activated_vjp(at::Tensor cotangent, const at::Tensor& x, const Statistics& statistics,
                            const at::Tensor& more = {}) const;
 
-  /// norm(x) by LibTorch's operator, whatever serves.
+  /// norm(x) by the device's kernels or LibTorch's operator, not by the host's loops.
   WithStatistics plain(const at::Tensor& x) const;
-  /// J^T c of norm(x), with the statistics from `plain`.
-  at::Tensor plain_vjp(const at::Tensor& cotangent, const at::Tensor& x, const Statistics& statistics) const;
+  /// J^T c + more of norm(x), with the statistics from `plain`. The cotangent may be overwritten.
+  at::Tensor plain_vjp(const at::Tensor& cotangent, const at::Tensor& x, const Statistics& statistics,
+                       const at::Tensor& more = {}) const;
 
  private:
   bool loops_serve(const at::Tensor& x) const;
   at::Tensor apply(const at::Tensor& x, const Statistics& statistics, bool activate) const;
   WithStatistics plain_again(const at::Tensor& x, const Statistics& statistics) const;
+  bool own_serve(const at::Tensor& x) const;
+  OfSum by_own(const at::Tensor& x, const at::Tensor& offset, bool activate) const;
+  at::Tensor vjp_by_own(at::Tensor cotangent, const at::Tensor& x, const Statistics& statistics,
+                        const at::Tensor& more, bool activate) const;
 
   at::Tensor weight_, bias_;
   std::int64_t groups_;
