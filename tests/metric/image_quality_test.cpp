@@ -54,6 +54,25 @@ TEST(ImageQuality, IsNotANumberWhereAPixelIsNot) {
   EXPECT_TRUE(std::isnan(ssim(x, ramp())));
 }
 
+TEST(ImageQuality, OfALargeImageIsThatOfItsParts) {
+  // More values than are looked at at a time; its parts are not.
+  at::manual_seed(3);
+  constexpr std::int64_t height = 2100, width = 2050, border = 5, middle = 1050;
+  const at::Tensor truth = at::rand({1, height, width}) - 0.5, x = truth + 0.1 * at::randn_like(truth);
+  const auto part = [&](const at::Tensor& image, std::int64_t first, std::int64_t rows) {
+    return image.narrow(1, first, rows);
+  };
+  const auto first = [&](const at::Tensor& image) { return part(image, 0, middle + 2 * border); };
+  const auto second = [&](const at::Tensor& image) { return part(image, middle, height - middle); };
+  const double rows = middle, others = height - middle - 2 * border;
+  EXPECT_NEAR(
+      ssim(x, truth),
+      (rows * ssim(first(x), first(truth)) + others * ssim(second(x), second(truth))) / (rows + others),
+      1e-12);
+  const double square = (x.clamp(-1, 1) - truth).to(at::kDouble).square().mean().item<double>();
+  EXPECT_NEAR(psnr(x, truth), 10 * std::log10(4 / square), 1e-5);
+}
+
 TEST(ImageQuality, RefusesDifferentShapes) {
   EXPECT_THROW(psnr(ramp(), ramp().narrow(0, 0, 1)), InternalError);
   EXPECT_THROW(ssim(ramp(), ramp().transpose(1, 2)), InternalError);

@@ -1,5 +1,5 @@
 /// How close a restored image is to the truth. Images [C, H, W] on [-1, 1], clipped to it first; computed in
-/// double.
+/// double; images of more than 2^22 values in bands of rows, so that memory does not grow with them.
 #pragma once
 
 #include <ATen/core/Tensor.h>
