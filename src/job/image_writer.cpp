@@ -1,5 +1,6 @@
 #include "job/image_writer.hpp"
 
+#include <algorithm>
 #include <limits>
 #include <map>
 
@@ -62,7 +63,7 @@ at::Tensor mean_and_largest(const std::vector<RankPart>& parts,
 class ImageWriting {
  public:
   ImageWriting(ResultsFile& results, std::int64_t row, const Prior& prior, const ImageProblem& image,
-               const Solution& solution, Collective& group)
+               const Solution& solution, Collective& group, std::int64_t slab_values)
       : results_(results),
         layout_(results.layout()),
         row_(row),
@@ -72,26 +73,26 @@ class ImageWriting {
         group_(group),
         x_(layout_.find(schema::kParticles.path)),
         z_(layout_.find(schema::kLatents.path)),
-        moments_(image.shape.channels * image.shape.height * image.shape.width,
-                 solution.state.share.particles) {}
+        values_of_image_(image.shape.channels * image.shape.height * image.shape.width),
+        wanted_slab_(slab_values) {}
 
-  /// Decodes this rank's particles, writes them where they are asked for, and computes what is kept of all.
-  /// Throws Diverged on all ranks alike.
+  /// Decodes this rank's particles, writes them where they are asked for, and computes what is kept of all,
+  /// of which the first rank writes what has pixels. Throws Diverged on all ranks alike.
   void write_particles() {
-    PosteriorProducts products(layout_, image_, solution_.state,
-                               [this](const ParticleBatch& batch) { return decode(batch); });
+    PosteriorProducts products(layout_, image_, solution_.state);
     for (std::size_t b = 0; b < solution_.state.batches.size(); ++b) {
       const ParticleBatch& batch = solution_.state.batches[b];
       if (batch.counted == 0) continue;
       const at::Tensor x = decode(batch);
       products.add(b, x);
-      moments_.add(x.flatten(1), batch.counted);
       if (x_) write(*x_, x, batch, own_.x);
       if (z_) write(*z_, batch.z, batch, own_.z);
+      if (keeps_images()) images_[b] = x.flatten(1);
     }
-    moments_.start(group_);
-    moments_.wait();
-    if (moments_.diverged()) throw Diverged(solution_.state.step);
+    const std::int64_t most = slab_values();
+    for (std::int64_t first = 0; first < values_of_image_; first += most)
+      write_slab(products, first, std::min(most, values_of_image_ - first));
+    images_.clear();
     values_ = products.finish(group_);
     if (!layout_.find(schema::kKsd.path)) return;
     Prior last = prior_;
@@ -118,20 +119,19 @@ class ImageWriting {
   /// Writes what is one for all ranks, and the commit record last. By the first rank.
   void commit(const std::vector<RankPart>& parts, const ImageTiming& timing) {
     set_values(parts, timing);
-    std::map<std::string, Checksum> checksums;
     for (const auto& [path, tensor] : values_) {
       const DatasetLayout* dataset = layout_.find(path);
       if (!dataset) continue;
       const std::vector<std::byte> bytes = stored_bytes(embedded(tensor, dataset->row_shape), *dataset);
       results_.write(path, row_, 0, bytes);
-      checksums[path].append(bytes);
+      checksums_[path].append(bytes);
     }
     for (const RankPart& part : parts) {
-      checksums[schema::kParticles.path].append(part.x);
-      checksums[schema::kLatents.path].append(part.z);
+      checksums_[schema::kParticles.path].append(part.x);
+      checksums_[schema::kLatents.path].append(part.z);
     }
     Checksum whole;
-    for (const DatasetLayout& dataset : checksummed_datasets(layout_)) whole.append(checksums[dataset.path]);
+    for (const DatasetLayout& dataset : checksummed_datasets(layout_)) whole.append(checksums_[dataset.path]);
     results_.commit(row_, static_cast<std::uint32_t>(whole.crc), static_cast<float>(timing.total));
   }
 
@@ -139,6 +139,72 @@ class ImageWriting {
   /// [M, C, H, W] of [M, C, H', W'].
   at::Tensor decode(const ParticleBatch& batch) const {
     return restored_images(prior_, batch).narrow(2, 0, image_.shape.height).narrow(3, 0, image_.shape.width);
+  }
+
+  /// Of decoded particles of a rank between slabs.
+  static constexpr std::int64_t kKeptBytes = std::int64_t{1} << 30;
+
+  /// Whether this group's ranks keep their decoded particles between slabs: where they have few, which a step
+  /// itself holds several times, or small ones. Else they are decoded again for every slab.
+  bool keeps_images() const {
+    const ParticleShare& share = solution_.state.share;
+    const std::int64_t bytes = share.batches_per_rank * share.micro_batch * values_of_image_ *
+                               static_cast<std::int64_t>(prior_.options.dtype().itemsize());
+    return share.batches_per_rank <= 2 || bytes <= kKeptBytes;
+  }
+  /// Whole rows of channels, of which an image has C H.
+  std::int64_t slab_values() const {
+    const ParticleShare& share = solution_.state.share;
+    const std::int64_t slots = share.batches_per_rank * share.micro_batch,
+                       value = static_cast<std::int64_t>(sizeof(float)), width = image_.shape.width;
+    const std::int64_t wanted = keeps_images() ? wanted_slab_ : kKeptBytes / (slots * value);
+    return std::max<std::int64_t>(wanted / width, 1) * width;
+  }
+
+  void write_slab(PosteriorProducts& products, std::int64_t first, std::int64_t count) {
+    const FlowState& state = solution_.state;
+    EnsembleMoments moments(count, state.share.particles);
+    products.begin(first, count);
+    for (std::size_t b = 0; b < state.batches.size(); ++b) {
+      if (state.batches[b].counted == 0) continue;
+      const auto kept = images_.find(b);
+      const at::Tensor x = kept != images_.end() ? kept->second : decode(state.batches[b]).flatten(1);
+      const at::Tensor values = x.narrow(1, first, count);  // [M, count]
+      products.keep(b, values);
+      moments.add(values, state.batches[b].counted);
+    }
+    moments.start(group_);
+    moments.wait();
+    if (moments.diverged()) throw Diverged(state.step);
+    std::map<std::string, at::Tensor> values = products.slab(group_);
+    if (group_.rank() != 0) return;
+    values[schema::kPosteriorMean.path] = moments.mean();
+    values[schema::kPosteriorStd.path] = moments.variance().sqrt();
+    for (const auto& [path, slab] : values)
+      if (const DatasetLayout* dataset = layout_.find(path)) write_rows(*dataset, slab, first);
+  }
+
+  /// Whole rows of the image, from value `first` of [C, H, W] on, into the row of the file, which may be that
+  /// of a larger image.
+  void write_rows(const DatasetLayout& dataset, const at::Tensor& values, std::int64_t first) {
+    const std::int64_t height = image_.shape.height, width = image_.shape.width,
+                       full_height = dataset.row_shape[1], full_width = dataset.row_shape[2];
+    const auto put = [&](const at::Tensor& rows, std::int64_t at) {
+      const std::vector<std::byte> bytes = stored_bytes(rows, dataset);
+      results_.write(dataset.path, row_, at, bytes);
+      checksums_[dataset.path].append(bytes);
+    };
+    if (height == full_height && width == full_width) return put(values, first);
+    const at::Tensor rows = values.view({-1, width});
+    for (std::int64_t done = 0; done < rows.size(0);) {
+      const std::int64_t channel = (first / width + done) / height, top = (first / width + done) % height;
+      const std::int64_t here = std::min(height - top, rows.size(0) - done);
+      // Below the image's last row the rest of the channel is filled.
+      const std::int64_t filled = top + here == height ? full_height - top : here;
+      put(embedded(rows.narrow(0, done, here), {filled, full_width}),
+          (channel * full_height + top) * full_width);
+      done += here;
+    }
   }
 
   void write(const DatasetLayout& dataset, const at::Tensor& values, const ParticleBatch& batch,
@@ -170,9 +236,6 @@ class ImageWriting {
 
   /// Those that the file has no dataset for are not written.
   void set_values(const std::vector<RankPart>& parts, const ImageTiming& timing) {
-    const std::vector<std::int64_t> shape{image_.shape.channels, image_.shape.height, image_.shape.width};
-    values_[schema::kPosteriorMean.path] = moments_.mean().view(shape);
-    values_[schema::kPosteriorStd.path] = moments_.variance().sqrt().view(shape);
     values_[schema::kMeasurement.path] = image_.y;
     values_[schema::kTruth.path] = image_.truth;
     if (layout_.find(schema::kAutoencoder.path))
@@ -203,8 +266,11 @@ class ImageWriting {
   const ImageProblem& image_;
   const Solution& solution_;
   Collective& group_;
-  const DatasetLayout *x_, *z_;  // null where particles are not stored
-  EnsembleMoments moments_;
+  const DatasetLayout *x_, *z_;         // null where particles are not stored
+  const std::int64_t values_of_image_;  // C H W
+  const std::int64_t wanted_slab_;
+  std::map<std::size_t, at::Tensor> images_;   // [M, C H W] of this rank's batches
+  std::map<std::string, Checksum> checksums_;  // of what the first rank writes, by dataset
   RankPart own_;
   std::map<std::string, at::Tensor> values_;
 };
@@ -212,8 +278,9 @@ class ImageWriting {
 }  // namespace
 
 void write_image(ResultsFile& results, std::int64_t row, const Prior& prior, const ImageProblem& image,
-                 const Solution& solution, Collective& group, const ImageTiming& timing) {
-  ImageWriting writing(results, row, prior, image, solution, group);
+                 const Solution& solution, Collective& group, const ImageTiming& timing,
+                 std::int64_t slab_values) {
+  ImageWriting writing(results, row, prior, image, solution, group, slab_values);
   writing.write_particles();
   const std::vector<RankPart> parts = writing.parts(timing);
   if (group.rank() == 0) writing.commit(parts, timing);

@@ -20,9 +20,14 @@ struct ImageTiming {
   StepSeconds parts{};      ///< of its steps
 };
 
+/// The values of an image that are summed, reduced and written at a time: all of a small image.
+inline constexpr std::int64_t kSlabValues = std::int64_t{1} << 20;
+
 /// Collective over `group`. `prior` decodes: the job's own, or one around it. Throws Diverged on all ranks
-/// alike when a decoded particle is not finite; IoError.
+/// alike when a decoded particle is not finite; IoError. `slab_values` other than kSlabValues only in tests:
+/// the bits are the same.
 void write_image(ResultsFile& results, std::int64_t row, const Prior& prior, const ImageProblem& image,
-                 const Solution& solution, Collective& group, const ImageTiming& timing);
+                 const Solution& solution, Collective& group, const ImageTiming& timing,
+                 std::int64_t slab_values = kSlabValues);
 
 }  // namespace dwgf

@@ -26,12 +26,10 @@ at::Tensor scalar(double value) {
   return at::scalar_tensor(value, at::kDouble);
 }
 
-/// In the order of the pixels.
-double mean_of(const at::Tensor& row) {
+/// In the order of the values.
+void add_to(double& sum, const at::Tensor& row) {
   const at::Tensor values = row.contiguous();
-  double sum = 0.0;
   for (std::int64_t k = 0; k < values.numel(); ++k) sum += values.data_ptr<double>()[k];
-  return sum / static_cast<double>(values.numel());
 }
 
 }  // namespace
@@ -74,30 +72,22 @@ std::vector<DatasetLayout> posterior_datasets(const JobInput& job, const schema:
 }
 
 PosteriorProducts::PosteriorProducts(const ResultsLayout& wanted, const ImageProblem& image,
-                                     const FlowState& state, Decode decode, std::int64_t kept)
-    : wanted_(wanted), image_(image), state_(state), decode_(std::move(decode)) {
+                                     const FlowState& state)
+    : wanted_(wanted), image_(image), state_(state) {
   for (const DatasetLayout& dataset : wanted.datasets) {
     if (const auto p = probability_of(dataset.path)) probabilities_.push_back(*p);
   }
-  pixels_ = image.shape.channels * image.shape.height * image.shape.width;
-  const std::int64_t slots = state.share.batches_per_rank * state.share.micro_batch;
-  const auto value = static_cast<std::int64_t>(sizeof(float));
-  piece_ = std::clamp<std::int64_t>(kept / (slots * value), 1, pixels_);
-  own_ = at::zeros({slots, piece_}, at::kFloat);
-  misfits_.resize(static_cast<std::size_t>(slots));
+  if (image.truth.defined()) truth_ = image.truth.to(at::kCPU, at::kFloat).contiguous().flatten();
+  if (const DatasetLayout* ranks = wanted.find(schema::kRanks.path))
+    histogram_.emplace(ranks->row_shape.front());
+  misfits_.resize(static_cast<std::size_t>(state.share.batches_per_rank * state.share.micro_batch));
 }
 
-void PosteriorProducts::keep(std::size_t batch, const at::Tensor& x) {
-  const std::int64_t micro_batch = state_.share.micro_batch;
-  const std::int64_t slot = static_cast<std::int64_t>(batch) * micro_batch;
-  const std::int64_t end = std::min(first_ + piece_, pixels_);
-  own_.slice(0, slot, slot + micro_batch)
-      .slice(1, 0, end - first_)
-      .copy_(x.flatten(1).slice(1, first_, end));  // [M, piece] of [M, C H W]
+bool PosteriorProducts::wants_pixels() const {
+  return !probabilities_.empty() || wanted_.find(schema::kDiversity.path) || wanted_.find(schema::kCrps.path);
 }
 
 void PosteriorProducts::add(std::size_t batch, const at::Tensor& x) {
-  keep(batch, x);
   if (!wanted_.find(schema::kChiSquared.path)) return;
   const at::Tensor y = image_.y.to(x.options()).unsqueeze(0);
   const at::Tensor squares =
@@ -107,44 +97,52 @@ void PosteriorProducts::add(std::size_t batch, const at::Tensor& x) {
               misfits_.begin() + static_cast<std::ptrdiff_t>(slot));
 }
 
-at::Tensor PosteriorProducts::reduce(Collective& group) {
+void PosteriorProducts::begin(std::int64_t first, std::int64_t count) {
+  first_ = first;
+  if (wants_pixels()) own_ = at::zeros({static_cast<std::int64_t>(misfits_.size()), count}, at::kFloat);
+}
+
+void PosteriorProducts::keep(std::size_t batch, const at::Tensor& values) {
+  if (!wants_pixels()) return;
+  const std::int64_t micro_batch = state_.share.micro_batch;
+  own_.narrow(0, static_cast<std::int64_t>(batch) * micro_batch, micro_batch).copy_(values);
+}
+
+at::Tensor PosteriorProducts::reduce(Collective& group) const {
   const std::size_t quantiles = probabilities_.size();
-  const at::Tensor truth =
-      image_.truth.defined() ? image_.truth.to(at::kCPU, at::kFloat).contiguous() : at::Tensor();
-  const float* true_value = truth.defined() ? truth.data_ptr<float>() : nullptr;
+  const float* true_value = truth_.defined() ? truth_.data_ptr<float>() + first_ : nullptr;
   const auto reduction = [&](std::span<float> particles, std::int64_t pixel, std::span<double> out) {
     std::sort(particles.begin(), particles.end());
     for (std::size_t k = 0; k < quantiles; ++k) out[k] = ensemble_quantile(particles, probabilities_[k]);
     out[quantiles + diversity] = mean_pair_difference(particles);
     if (!true_value) return;
-    const double truth_here = true_value[first_ + pixel];
+    const double truth_here = true_value[pixel];
     out[quantiles + crps] = ensemble_crps(particles, truth_here);
     const RankSpan rank = rank_of(particles, truth_here);
     out[quantiles + rank_lower] = rank.lower;
     out[quantiles + rank_upper] = rank.upper;
   };
-
-  at::Tensor all = at::empty({static_cast<std::int64_t>(quantiles + scores), pixels_}, at::kDouble);
-  for (first_ = 0; first_ < pixels_; first_ += piece_) {
-    if (first_ > 0)
-      for (std::size_t b = 0; b < state_.batches.size(); ++b)
-        if (state_.batches[b].counted > 0) keep(b, decode_(state_.batches[b]));
-    const std::int64_t end = std::min(first_ + piece_, pixels_);
-    all.slice(1, first_, end)
-        .copy_(reduce_across_particles(own_.slice(1, 0, end - first_), state_.share, group, all.size(0),
-                                       reduction));
-  }
-  return all;
+  return reduce_across_particles(own_, state_.share, group, static_cast<std::int64_t>(quantiles + scores),
+                                 reduction);
 }
 
-at::Tensor PosteriorProducts::ranks(const at::Tensor& scores_of_pixels) const {
-  const at::Tensor lower = scores_of_pixels[rank_lower].contiguous(),
-                   upper = scores_of_pixels[rank_upper].contiguous();
-  RankHistogram histogram(wanted_.find(schema::kRanks.path)->row_shape.front());
-  for (std::int64_t k = 0; k < lower.numel(); ++k)
-    histogram.add({lower.data_ptr<double>()[k], upper.data_ptr<double>()[k]});
-  const std::vector<double> shares = histogram.shares();
-  return at::tensor(at::ArrayRef<double>(shares), at::kDouble);
+void PosteriorProducts::count_ranks(const at::Tensor& lower, const at::Tensor& upper) {
+  const at::Tensor low = lower.contiguous(), high = upper.contiguous();
+  for (std::int64_t k = 0; k < low.numel(); ++k)
+    histogram_->add({low.data_ptr<double>()[k], high.data_ptr<double>()[k]});
+}
+
+std::map<std::string, at::Tensor> PosteriorProducts::slab(Collective& group) {
+  std::map<std::string, at::Tensor> products;
+  if (!wants_pixels()) return products;
+  const auto quantiles = static_cast<std::int64_t>(probabilities_.size());
+  const at::Tensor all = reduce(group);  // [quantiles + scores, count]
+  for (std::int64_t k = 0; k < quantiles; ++k)
+    products[schema::kQuantile.named(quantile_name(probabilities_[static_cast<std::size_t>(k)]))] = all[k];
+  add_to(diversity_, all[quantiles + diversity]);
+  if (wanted_.find(schema::kCrps.path)) add_to(crps_, all[quantiles + crps]);
+  if (histogram_) count_ranks(all[quantiles + rank_lower], all[quantiles + rank_upper]);
+  return products;
 }
 
 at::Tensor PosteriorProducts::chi_squared(Collective& group) const {
@@ -159,19 +157,13 @@ at::Tensor PosteriorProducts::chi_squared(Collective& group) const {
 }
 
 std::map<std::string, at::Tensor> PosteriorProducts::finish(Collective& group) {
-  const std::vector<std::int64_t> shape{image_.shape.channels, image_.shape.height, image_.shape.width};
+  const auto values = static_cast<double>(image_.shape.channels * image_.shape.height * image_.shape.width);
   std::map<std::string, at::Tensor> products;
-  const auto quantiles = static_cast<std::int64_t>(probabilities_.size());
-  if (quantiles > 0 || wanted_.find(schema::kDiversity.path) || wanted_.find(schema::kCrps.path)) {
-    const at::Tensor all = reduce(group);  // [quantiles + scores, C H W]
-    for (std::int64_t k = 0; k < quantiles; ++k)
-      products[schema::kQuantile.named(quantile_name(probabilities_[static_cast<std::size_t>(k)]))] =
-          all[k].view(shape);
-    if (wanted_.find(schema::kDiversity.path))
-      products[schema::kDiversity.path] = scalar(mean_of(all[quantiles + diversity]));
-    if (wanted_.find(schema::kCrps.path))
-      products[schema::kCrps.path] = scalar(mean_of(all[quantiles + crps]));
-    if (wanted_.find(schema::kRanks.path)) products[schema::kRanks.path] = ranks(all.slice(0, quantiles));
+  if (wanted_.find(schema::kDiversity.path)) products[schema::kDiversity.path] = scalar(diversity_ / values);
+  if (wanted_.find(schema::kCrps.path)) products[schema::kCrps.path] = scalar(crps_ / values);
+  if (histogram_) {
+    const std::vector<double> shares = histogram_->shares();
+    products[schema::kRanks.path] = at::tensor(at::ArrayRef<double>(shares), at::kDouble);
   }
   if (wanted_.find(schema::kChiSquared.path)) products[schema::kChiSquared.path] = chi_squared(group);
   return products;

@@ -3,7 +3,6 @@
 /// all particles.
 #pragma once
 
-#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -16,6 +15,7 @@
 
 #include "input/job_input.hpp"
 #include "job/image_problem.hpp"
+#include "posterior/ranks.hpp"
 #include "store/results.hpp"
 #include "store/schema.hpp"
 
@@ -31,43 +31,43 @@ std::optional<double> probability_of(const std::string& dataset);
 std::vector<DatasetLayout> posterior_datasets(const JobInput& job, const schema::Extents& extents,
                                               bool has_truth);
 
+/// In slabs, consecutive values of the images [C, H, W], so that memory does not grow with them.
 class PosteriorProducts {
  public:
-  /// Where the decoded particles of a rank take more, they are decoded again for every such piece of pixels.
-  static constexpr std::int64_t kKeptBytes = std::int64_t{1} << 30;
-
-  /// A micro-batch's particles as images [M, C, H, W].
-  using Decode = std::function<at::Tensor(const ParticleBatch&)>;
-
   /// @param wanted  the layout of the results file: what it lacks is not computed
-  /// @pre what is given outlives it. `kept` other than kKeptBytes only in tests.
-  PosteriorProducts(const ResultsLayout& wanted, const ImageProblem& image, const FlowState& state,
-                    Decode decode, std::int64_t kept = kKeptBytes);
+  /// @pre what is given outlives it
+  PosteriorProducts(const ResultsLayout& wanted, const ImageProblem& image, const FlowState& state);
 
-  /// This rank's batch number `batch` of the state, as decoded.
+  /// This rank's batch number `batch` of the state, decoded, [M, C, H, W].
   void add(std::size_t batch, const at::Tensor& x);
 
-  /// Collective over `group`, after all batches of all ranks. By dataset; the same on every rank. @pre all
-  /// particles are finite
+  /// Values [first, first + count) are next. Slabs follow each other.
+  void begin(std::int64_t first, std::int64_t count);
+  /// Of this rank's batch number `batch`, [M, count].
+  void keep(std::size_t batch, const at::Tensor& values);
+  /// Collective over `group`, after all batches of all ranks: the slab's quantiles by dataset, float64
+  /// [count], the same on every rank. @pre all its values are finite
+  std::map<std::string, at::Tensor> slab(Collective& group);
+
+  /// Collective over `group`, after the last slab: numbers of the whole image, by dataset.
   std::map<std::string, at::Tensor> finish(Collective& group);
 
  private:
-  void keep(std::size_t batch, const at::Tensor& x);
-  at::Tensor reduce(Collective& group);
-  /// Of [scores, C H W].
-  at::Tensor ranks(const at::Tensor& scores_of_pixels) const;
+  at::Tensor reduce(Collective& group) const;
+  void count_ranks(const at::Tensor& lower, const at::Tensor& upper);
   at::Tensor chi_squared(Collective& group) const;
+  bool wants_pixels() const;
 
   const ResultsLayout& wanted_;
   const ImageProblem& image_;
   const FlowState& state_;
-  Decode decode_;
-  std::vector<double> probabilities_;  // of the quantiles that are wanted
-  std::int64_t pixels_ = 0;
-  std::int64_t piece_ = 0;       // pixels that are kept at a time
-  std::int64_t first_ = 0;       // of the piece that is kept
-  at::Tensor own_;               // float32 [slots, piece]
-  std::vector<double> misfits_;  // |y - A(x)|^2 of this rank's slots
+  std::vector<double> probabilities_;    // of the quantiles that are wanted
+  at::Tensor truth_;                     // float32 [C H W], on the host
+  std::int64_t first_ = 0;               // of the slab
+  at::Tensor own_;                       // float32 [slots, count]
+  std::vector<double> misfits_;          // |y - A(x)|^2 of this rank's slots
+  double diversity_ = 0.0, crps_ = 0.0;  // sums in the order of the values
+  std::optional<RankHistogram> histogram_;
 };
 
 }  // namespace dwgf
