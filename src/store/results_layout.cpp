@@ -63,6 +63,25 @@ std::uint32_t crc32_combine(std::uint32_t first, std::uint32_t second, std::size
   return static_cast<std::uint32_t>(::crc32_combine(first, second, static_cast<z_off_t>(second_bytes)));
 }
 
+namespace {
+
+/// What regions of a row take beside its bytes: the last ones stick out, and each has an entry in an index.
+std::uint64_t beyond_rows(const DatasetLayout& dataset) {
+  std::vector<hsize_t> shape{1};
+  for (const std::int64_t extent : dataset.row_shape) shape.push_back(static_cast<hsize_t>(extent));
+  const std::vector<hsize_t> region = region_of(shape);
+  if (region.empty()) return 0;
+  std::uint64_t regions = 1, values = 1;
+  for (std::size_t d = 0; d < shape.size(); ++d) {
+    const hsize_t along = (shape[d] + region[d] - 1) / region[d];
+    regions *= along;
+    values *= along * region[d];
+  }
+  return values * size_of(dataset.type) - dataset.row_bytes() + 64 * regions;
+}
+
+}  // namespace
+
 std::uint64_t file_bytes(const ResultsLayout& layout) {
   std::uint64_t row = 0;
   for (const schema::Dataset* record : schema::kRecords) row += H5Tget_size(record_type(record->type).id());
@@ -77,7 +96,10 @@ std::uint64_t file_bytes(const ResultsLayout& layout) {
   // An index entry a piece; the last piece of a dataset may stick out.
   std::uint64_t pieces = 0;
   for (const auto& dataset : layout.datasets) {
-    if (layout.chunk_bytes == 0) break;
+    if (layout.chunk_bytes == 0) {
+      pieces += images * beyond_rows(dataset);
+      continue;
+    }
     const std::uint64_t each = std::max<std::uint64_t>(layout.chunk_bytes, size_of(dataset.type));
     pieces += (images * dataset.row_bytes() / each + images) * 64 + 2 * files * each;
   }

@@ -36,6 +36,9 @@ Hdf5Handle create_file(const std::string& path, const RowFilePlan& plan) {
   return handle_of(H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access_list.id()), H5Fclose, what);
 }
 
+constexpr hsize_t kLargeImage = hsize_t{1} << 22;  // pixels
+constexpr hsize_t kRegion = 512;                   // its side
+
 /// Whole rows where one fits; else of a row the last axes whole and a part of the one before them.
 std::vector<hsize_t> chunk_shape(const std::vector<hsize_t>& shape, std::size_t value_bytes,
                                  std::uint64_t chunk_bytes) {
@@ -47,6 +50,12 @@ std::vector<hsize_t> chunk_shape(const std::vector<hsize_t>& shape, std::size_t 
     if (chunk[d] < shape[d]) break;
   }
   return chunk;
+}
+
+bool is_large(const std::vector<hsize_t>& shape) {
+  if (shape.size() < 3) return false;
+  const hsize_t height = shape[shape.size() - 2], width = shape.back();
+  return height >= kRegion && width >= kRegion && height * width >= kLargeImage;
 }
 
 /// Where the bytes of a dataset lie: in one piece, in chunks, or in shards.
@@ -75,6 +84,8 @@ void create_dataset(hid_t file, const std::string& path, hid_t type, const std::
     if (placement.chunk_bytes > 0) {
       const auto chunk = chunk_shape(shape, H5Tget_size(type), placement.chunk_bytes);
       checked(H5Pset_chunk(create_list.id(), static_cast<int>(chunk.size()), chunk.data()), what);
+    } else if (const auto region = region_of(shape); !region.empty()) {
+      checked(H5Pset_chunk(create_list.id(), static_cast<int>(region.size()), region.data()), what);
     }
     checked(H5Pset_alloc_time(create_list.id(), H5D_ALLOC_TIME_EARLY), what);
     checked(H5Pset_fill_time(create_list.id(), H5D_FILL_TIME_NEVER), what);
@@ -171,6 +182,13 @@ void write_constants_and_records(hid_t file, const RowFilePlan& plan, const std:
 }
 
 }  // namespace
+
+std::vector<hsize_t> region_of(const std::vector<hsize_t>& shape) {
+  if (!is_large(shape)) return {};
+  std::vector<hsize_t> region(shape.size(), 1);
+  region.back() = region[region.size() - 2] = kRegion;
+  return region;
+}
 
 void create_row_file(const std::string& path, const RowFilePlan& plan) {
   Hdf5Handle file = create_file(path, plan);

@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include <gtest/gtest.h>
+#include <hdf5.h>
 
 #include <dwgf/base/error.hpp>
 
@@ -60,6 +61,41 @@ void expect_layout(const ResultsLayout& found, const ResultsLayout& expected) {
     EXPECT_EQ(same->type, dataset.type);
     EXPECT_EQ(same->row_shape, dataset.row_shape);
   }
+}
+
+/// The shape of a dataset's pieces; empty where it lies in one.
+std::vector<hsize_t> pieces_of(const std::string& path, const char* dataset) {
+  const hid_t file = H5Fopen(path.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT);
+  const hid_t opened = H5Dopen2(file, dataset, H5P_DEFAULT), list = H5Dget_create_plist(opened);
+  std::vector<hsize_t> pieces(8);
+  pieces.resize(H5Pget_layout(list) == H5D_CHUNKED
+                    ? static_cast<std::size_t>(H5Pget_chunk(list, 8, pieces.data()))
+                    : 0);
+  H5Pclose(list);
+  H5Dclose(opened);
+  H5Fclose(file);
+  return pieces;
+}
+
+TEST(Results, OfLargeImagesLieInRegions) {
+  const std::string path = temporary("large.h5");
+  ResultsLayout layout = small_layout(2);
+  layout.datasets = {{"/posterior/mean", NumberType::float32, {1, 2100, 2050}},
+                     {"/posterior/std", NumberType::float32, {1, 2000, 2050}},
+                     {"/measurement/y", NumberType::float32, {1 << 23}}};
+  {
+    auto file = ResultsFile::create(path, layout, world());
+    write_row_together(file, 1, world().rank(), world().size());
+    barrier();
+    if (world().rank() == 0) file.commit(1, expected_crc32(layout, 1), 1.0f);
+    file.close();
+  }
+  barrier();
+  expect_row(ResultsFile::open_for_reading(path), 1);
+  if (!on_one_rank()) return;
+  EXPECT_EQ(pieces_of(path, "/posterior/mean"), (std::vector<hsize_t>{1, 1, 512, 512}));
+  EXPECT_EQ(pieces_of(path, "/posterior/std"), std::vector<hsize_t>()) << "below 2^22 pixels";
+  EXPECT_EQ(pieces_of(path, "/measurement/y"), std::vector<hsize_t>()) << "no picture";
 }
 
 TEST(Results, IsWrittenByRowsAndReadBack) {
