@@ -26,8 +26,8 @@ std::vector<Place> worst_places(const at::Tensor& badness, std::int64_t side, st
                                .contiguous();  // [rows, columns]
   std::vector<Place> all;
   for (std::int64_t k = 0; k < means.numel(); ++k) {
-    all.push_back({k / means.size(1) * stride, k % means.size(1) * stride, side,
-                   means.data_ptr<double>()[k]});
+    all.push_back(
+        {k / means.size(1) * stride, k % means.size(1) * stride, side, means.data_ptr<double>()[k]});
   }
   std::stable_sort(all.begin(), all.end(),
                    [](const Place& a, const Place& b) { return a.badness > b.badness; });

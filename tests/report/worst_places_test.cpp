@@ -1,8 +1,7 @@
 #include "report/worst_places.hpp"
 
-#include <gtest/gtest.h>
-
 #include <ATen/ATen.h>
+#include <gtest/gtest.h>
 
 namespace dwgf {
 namespace {
