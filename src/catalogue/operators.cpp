@@ -56,6 +56,7 @@ std::string describe_operators() {
   };
   for (const OperatorDescription& known : kDescriptions) add(known.usage, known.equation);
   add("A | B", "y = B(A(x)), and so on from left to right");
+  add("blur:9,?", "an unknown blur is estimated with the image: also kernel:?9, motion:?,?, defocus:?");
   return text;
 }
 

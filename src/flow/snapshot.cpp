@@ -31,6 +31,8 @@ class Reader {
     std::memcpy(to, bytes_.data() + at_, size);
     at_ += size;
   }
+  /// How many doubles there can be.
+  std::int64_t left() const { return static_cast<std::int64_t>((bytes_.size() - at_) / sizeof(double)); }
   void require_end() const {
     if (at_ != bytes_.size())
       throw DataError("a snapshot has {} bytes where {} belong to this flow", bytes_.size(), at_);
@@ -40,6 +42,29 @@ class Reader {
   const std::vector<std::byte>& bytes_;
   std::size_t at_ = 0;
 };
+
+void append(std::vector<std::byte>& bytes, const UnknownState& unknown) {
+  for (const std::vector<double>* values : {&unknown.value, &unknown.recent, &unknown.trace}) {
+    const auto count = static_cast<std::int64_t>(values->size());
+    append(bytes, &count, sizeof count);
+    append(bytes, values->data(), values->size() * sizeof(double));
+  }
+}
+
+/// Throws DataError where it is none of this unknown.
+UnknownState take_unknown(Reader& from, const UnknownState& like) {
+  UnknownState taken;
+  for (std::vector<double>* values : {&taken.value, &taken.recent, &taken.trace}) {
+    std::int64_t count = 0;
+    from.take(&count, sizeof count);
+    if (count < 0 || count > from.left() || (values == &taken.value && count != std::ssize(like.value)))
+      throw DataError("a snapshot has {} numbers of what is unknown where {} belong to this flow", count,
+                      like.value.size());
+    values->resize(static_cast<std::size_t>(count));
+    from.take(values->data(), values->size() * sizeof(double));
+  }
+  return taken;
+}
 
 /// In the order of a snapshot, which has the prior's gradient before the data's.
 std::vector<std::vector<double>*> all_series(Diagnostics& diagnostics) {
@@ -64,6 +89,8 @@ Snapshot snapshot_with(const FlowState& state, const Monitor& monitor, const Fro
   for (const std::vector<double>* series : all_series(records.diagnostics)) {
     append(snapshot.shared, series->data(), series->size() * sizeof(double));
   }
+
+  for (const UnknownState& unknown : state.unknowns) append(snapshot.shared, unknown);
 
   const auto per_batch = static_cast<std::size_t>(state.share.micro_batch) * Monitor::quantities();
   for (std::size_t b = 0; b < state.batches.size(); ++b) {
@@ -147,6 +174,8 @@ Monitor::State go_on_from(const Snapshot& snapshot, FlowState& state) {
     series->resize(static_cast<std::size_t>(count));
     shared.take(series->data(), series->size() * sizeof(double));
   }
+  std::vector<UnknownState> unknowns;
+  for (const UnknownState& unknown : state.unknowns) unknowns.push_back(take_unknown(shared, unknown));
   shared.require_end();
 
   if (snapshot.pieces.size() != state.batches.size()) {
@@ -172,6 +201,7 @@ Monitor::State go_on_from(const Snapshot& snapshot, FlowState& state) {
   }
 
   state.batches = std::move(batches);
+  state.unknowns = std::move(unknowns);
   state.step = snapshot.step;
   return records;
 }

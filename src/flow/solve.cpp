@@ -4,6 +4,7 @@
 #include <dwgf/base/error.hpp>
 #include <dwgf/flow/solve.hpp>
 
+#include "flow/joint_unknowns.hpp"
 #include "flow/known_methods.hpp"
 #include "flow/methods/kalman.hpp"
 #include "prior/windows.hpp"
@@ -24,9 +25,9 @@ FlowState start_of(const Problem& problem, const FlowOptions& options, const Ran
 
 constexpr std::int64_t kStartGrid = 9;
 
-/// Moves the particles of `state` to where kalman leaves them.
-void start_by_kalman(FlowState& state, const Problem& problem, const FlowOptions& options,
-                     const RankGroup& group) {
+/// Moves the particles of `state` to where kalman leaves them, and the unknowns with them.
+void start_by_kalman(FlowState& state, const Problem& problem, JointUnknowns& unknowns,
+                     const FlowOptions& options, const RankGroup& group) {
   FlowOptions first = options;
   first.method = Method::kalman;
   first.start = Start::noise;
@@ -41,20 +42,24 @@ void start_by_kalman(FlowState& state, const Problem& problem, const FlowOptions
     windows.enter(state.step);
     StepRecords records(unrecorded, state, problem.prior);
     kalman->step(state, records);
+    unknowns.update(state, problem, steps, group.host);
     unrecorded.finish_step(state);
   }
   unrecorded.finish();
   state.step = 0;
   for (ParticleBatch& batch : state.batches) batch.image = at::Tensor();
+  for (UnknownState& unknown : state.unknowns) unknown.recent = unknown.trace = {};
 }
 
-/// A problem whose prior decodes by `codec`, and in the last steps by its full one.
+/// A problem whose prior decodes by `codec`, and in the last steps by its full one, with the present values of
+/// its unknowns.
 class Polished {
  public:
   Polished(const Problem& problem, const FlowOptions& options)
       : prior_(problem.prior),
-        problem_{prior_,        problem.forward, problem.y,     problem.image_shape,
-                 problem.image, problem.noise,   problem.memory},
+        unknowns_(problem),
+        problem_{prior_,        unknowns_.forward(), problem.y,         problem.image_shape,
+                 problem.image, unknowns_.noise(),   unknowns_.memory()},
         first_(step_count(options) - options.polish) {
     if (options.polish > 0 && !prior_.full_codec) {
       throw UsageError(
@@ -67,12 +72,14 @@ class Polished {
   Polished& operator=(const Polished&) = delete;
 
   const Problem& problem() const { return problem_; }
+  JointUnknowns& unknowns() { return unknowns_; }
   void enter(std::int64_t step) {
     if (step >= first_ && prior_.full_codec) prior_.codec = prior_.full_codec;
   }
 
  private:
   Prior prior_;
+  JointUnknowns unknowns_;
   Problem problem_;
   std::int64_t first_;
 };
@@ -104,12 +111,15 @@ Solution solve(const Problem& problem, const FlowOptions& options, const MethodR
                const RankGroup& group, FlowObserver& observer) {
   Polished polished(problem, options);
   const Problem& own = polished.problem();
+  JointUnknowns& unknowns = polished.unknowns();
   FlowState state = start_of(own, options, group);
-  if (options.start == Start::kalman) start_by_kalman(state, own, options, group);
+  unknowns.begin(state);
+  if (options.start == Start::kalman) start_by_kalman(state, own, unknowns, options, group);
   const std::unique_ptr<FlowMethod> method = row.make({own, options, group.tensors, state});
   const std::int64_t steps = step_count(options);
   Monitor monitor(options, steps, group.host);
   observer.begin(state, monitor);
+  unknowns.begin(state);
   MovingWindows windows(own.prior, options.seed, own.image);
   bool wanted = !monitor.stalled();
   while (wanted && state.step < steps) {
@@ -117,12 +127,18 @@ Solution solve(const Problem& problem, const FlowOptions& options, const MethodR
     windows.enter(state.step);
     StepRecords records(monitor, state, own.prior);
     method->step(state, records);
+    unknowns.update(state, own, steps, group.host);
     monitor.finish_step(state);
     ++state.step;
     wanted = observer.at_step_boundary(state, monitor) && !monitor.stalled();
   }
   const bool complete = state.step == steps || monitor.stalled();
-  return {std::move(state), monitor.finish(), complete};
+  Solution solution{std::move(state), monitor.finish(), complete, {}, {}};
+  if (!unknowns.none()) {
+    solution.estimates = unknowns.estimates(solution.state);
+    solution.parts = unknowns.parts_of(solution.estimates);
+  }
+  return solution;
 }
 
 }  // namespace dwgf

@@ -23,7 +23,8 @@ void take(Settings& job, const std::string& key, const std::string& value, const
 
 void take_measured(Settings& job, const MeasuredWith& file) {
   if (file.forward) {
-    take(job, "problem.operator", *file.forward, file.path, /*may_differ=*/false);
+    const bool leaves_open = job.text("problem.operator").find('?') != std::string::npos;
+    take(job, "problem.operator", *file.forward, file.path, /*may_differ=*/leaves_open);
   } else if (!job.given("problem.operator")) {
     throw UsageError(
         "{} does not say by which operator it was measured (attribute operator); set problem.operator",

@@ -33,7 +33,9 @@ struct ImagesInput {
 struct Estimate {};
 /// Each image has its own, which stands in the measurements file.
 struct FromFile {};
-using Sigma = std::variant<double, Estimate, FromFile>;
+/// Estimated together with the image, step by step (flow/unknowns/noise_level.hpp).
+struct InFlow {};
+using Sigma = std::variant<double, Estimate, FromFile, InFlow>;
 
 struct ProblemInput {
   std::string forward = "identity";  ///< the spec of the forward operator
@@ -42,8 +44,9 @@ struct ProblemInput {
 
   bool estimates_sigma() const { return std::holds_alternative<Estimate>(sigma); }
   bool lists_sigma() const { return std::holds_alternative<FromFile>(sigma); }
+  bool finds_sigma() const { return std::holds_alternative<InFlow>(sigma); }
   /// Whether each image has a level of its own.
-  bool has_own_sigmas() const { return estimates_sigma() || lists_sigma(); }
+  bool has_own_sigmas() const { return !std::holds_alternative<double>(sigma); }
   /// The level that was given; 0 where each image has its own.
   double given_sigma() const { return has_own_sigmas() ? 0.0 : std::get<double>(sigma); }
   /// Whether the noise is Gaussian of a level above 0, so that the likelihood has a score.

@@ -46,6 +46,11 @@ OptionSpec or_word(std::string word, OptionSpec option) {
   return option;
 }
 
+OptionSpec or_words(const std::vector<std::string>& words, OptionSpec option) {
+  for (const std::string& word : words) option.choices.push_back(word);
+  return option;
+}
+
 OptionSpec of_form(std::string form, OptionSpec option) {
   option.form = std::move(form);
   return option;
@@ -54,6 +59,7 @@ OptionSpec of_form(std::string form, OptionSpec option) {
 std::optional<Sigma> parse_sigma(const std::string& text) {
   if (text == "estimate") return Estimate{};
   if (text == "file") return FromFile{};
+  if (text == "unknown") return InFlow{};
   return parse_double(text);
 }
 
@@ -207,15 +213,14 @@ Options problem_options() {
   const Options more = {
       problem.text("operator", &ProblemInput::forward,
                    "forward operator, as `name:arguments`, composed by ` | `; see --help-operators"),
-      or_word("estimate",
-              or_word("file",
-                      problem.within(
-                          0, 10,
-                          problem.row(OptionKind::real, "sigma", &ProblemInput::sigma,
-                                      "standard deviation of the measurement noise, on the [-1, 1] scale; "
-                                      "estimate: from the fine differences of each measured image; file: "
-                                      "one an image, as a measurements file lists them",
-                                      parse_sigma, number_text(ProblemInput().given_sigma()))))),
+      or_words({"unknown", "file", "estimate"},
+               problem.within(
+                   0, 10,
+                   problem.row(OptionKind::real, "sigma", &ProblemInput::sigma,
+                               "standard deviation of the measurement noise, on the [-1, 1] scale; estimate: "
+                               "from the fine differences of each measured image; file: one an image, as a "
+                               "measurements file lists them; unknown: estimated together with the image",
+                               parse_sigma, number_text(ProblemInput().given_sigma())))),
       problem.text(
           "noise", &ProblemInput::noise,
           "gaussian; poisson:peak, photon counts with so many at white; uniform:step, rounded to steps after "

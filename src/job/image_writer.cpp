@@ -241,6 +241,7 @@ class ImageWriting {
     if (layout_.find(schema::kAutoencoder.path))
       values_[schema::kAutoencoder.path] = at::scalar_tensor(autoencoder_chi_squared(), at::kDouble);
     values_[schema::kSigma.path] = at::scalar_tensor(image_.sigma, at::kFloat);
+    for (const UnknownEstimate& estimate : solution_.estimates) put(estimate);
     for (const auto& [name, array] : image_.arrays) values_[schema::kProblemArray.named(name)] = array;
     values_[schema::kTimingCompute.path] =
         mean_and_largest(parts, [](const ImageTiming& t) { return t.total - t.waited; });
@@ -257,6 +258,18 @@ class ImageWriting {
       values_[schema::kDiagnostic.named(name)] =
           at::tensor(at::ArrayRef<double>(solution_.diagnostics.named(name)), at::kDouble);
     }
+  }
+
+  void put(const UnknownEstimate& estimate) {
+    const auto tensor = [](const std::vector<double>& values) {
+      return at::tensor(at::ArrayRef<double>(values), at::kDouble);
+    };
+    const std::string path = schema::kEstimated.named(estimate.name);
+    values_[path] = tensor(estimate.value).view(estimate.shape);
+    values_[path + "_spread"] = tensor(estimate.spread).view(estimate.shape);
+    const DatasetLayout* rows = layout_.find(path + "_trace");
+    // A flow that has stopped early has fewer.
+    if (rows) values_[rows->path] = tensor(estimate.trace).view({-1, rows->row_shape[1]});
   }
 
   ResultsFile& results_;

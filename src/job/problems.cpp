@@ -13,6 +13,7 @@
 #include "job/operator_files.hpp"
 #include "job/picture_choices.hpp"
 #include "job/tensors.hpp"
+#include "job/unknowns/job_unknowns.hpp"
 #include "operators/baselines/noise_level.hpp"
 #include "operators/measured_pictures.hpp"
 #include "store/schema.hpp"
@@ -126,6 +127,11 @@ std::vector<std::string> source_warnings(const ImageSource& source, const Images
   return warnings;
 }
 
+/// The estimate from y, or where the level is unknown, what its estimate begins with.
+double noise_level(const ProblemInput& asked, const at::Tensor& y, const ForwardOperator& forward) {
+  return asked.finds_sigma() ? first_noise_level(y, forward) : estimate_noise_level(y, forward);
+}
+
 }  // namespace
 
 std::optional<ValueUnits> data_units(const ImagesInput& asked, const ImageSource& source) {
@@ -166,6 +172,10 @@ SpecifiedOperators::Built SpecifiedOperators::build(const ImageEntry& image, std
     built.arrays[arrays_.at(built.arrays.size()).use.name] = array;
   };
   built.forward = make_operator(problem_.forward, context);
+  if (has_open_blur(problem_.forward)) {
+    context.on_array = {};
+    built.open = std::make_shared<const OpenBlur>(open_blur(problem_.forward, context));
+  }
   // Refuses what does not go together.
   make_noise_model(problem_.noise, problem_.has_own_sigmas() ? 1 : problem_.given_sigma(), *built.forward);
   if (shared_) built_.emplace(key, built);
@@ -179,6 +189,7 @@ ImageProblem SpecifiedOperators::unmeasured(const ImageEntry& image, std::int64_
   problem.shape = {channels, image.height, image.width};
   problem.forward = std::move(built.forward);
   problem.arrays = std::move(built.arrays);
+  problem.open = std::move(built.open);
   return problem;
 }
 
@@ -193,7 +204,17 @@ CleanImages::CleanImages(const ImagesInput& images, const ProblemInput& problem,
         "the sigma given; set a number, or give a file made by `dwgf degrade`, or, if they are measured "
         "already, "
         "set input.kind = measured",
-        problem.estimates_sigma() ? "estimate" : "file");
+        problem.finds_sigma()       ? "unknown"
+        : problem.estimates_sigma() ? "estimate"
+                                    : "file");
+  }
+  if (has_open_blur(problem.forward)) {
+    throw UsageError(
+        "problem.operator: '{}' leaves a blur open, and these are clean images, which are measured with the "
+        "operator given; measure them with `dwgf degrade`, or, if they are measured already, set input.kind "
+        "= "
+        "measured",
+        problem.forward);
   }
   take_slice(with_prompts_of(images.data, source_->entries(), schema::kImagePrompt.path), "input.first",
              images.first, images.count, images.data);
@@ -226,9 +247,9 @@ MeasuredPictures::MeasuredPictures(const Settings& job, Communicator& ranks)
   const ProblemInput& problem = job.as<JobInput>().problem;
   for (const char* key : {"problem.operator", "problem.sigma"}) {
     if (job.given(key)) continue;
-    throw UsageError(
-        "input.kind = measured: pictures do not say how they were measured; set {}{}", key,
-        std::string_view(key).ends_with("sigma") ? ", to a number or to 'estimate'" : ", such as blur:9,1.5");
+    throw UsageError("input.kind = measured: pictures do not say how they were measured; set {}{}", key,
+                     std::string_view(key).ends_with("sigma") ? ", to a number, to 'estimate' or to 'unknown'"
+                                                              : ", such as blur:9,1.5");
   }
   if (problem.lists_sigma())
     throw UsageError("problem.sigma = file: pictures list no levels; set a number, or estimate");
@@ -271,7 +292,7 @@ ImageProblem MeasuredPictures::read(std::int64_t k, std::int64_t channels) const
   if (const at::Tensor observed = problem.forward->observed(); observed.defined())
     y = at::where(observed.ne(0), y, at::zeros({}, y.options()));
   problem.y = y;
-  problem.sigma = asked.estimates_sigma() ? estimate_noise_level(y, *problem.forward) : asked.given_sigma();
+  problem.sigma = asked.has_own_sigmas() ? noise_level(asked, y, *problem.forward) : asked.given_sigma();
   return problem;
 }
 
@@ -300,9 +321,9 @@ ImageProblem MeasuredImages::read(std::int64_t k, std::int64_t channels) const {
   const ProblemInput& asked = operators_.problem();
   ImageProblem problem = operators_.unmeasured(image(k), row(k), channels);
   problem.y = measurement(k, *problem.forward, problem.shape);
-  problem.sigma = asked.estimates_sigma() ? estimate_noise_level(problem.y, *problem.forward)
-                  : asked.lists_sigma()   ? file_.sigmas()[static_cast<std::size_t>(row(k))]
-                                          : asked.given_sigma();
+  problem.sigma = asked.lists_sigma()      ? file_.sigmas()[static_cast<std::size_t>(row(k))]
+                  : asked.has_own_sigmas() ? noise_level(asked, problem.y, *problem.forward)
+                                           : asked.given_sigma();
   if (file_.has_truth()) problem.truth = truth(k, problem.shape);
   return problem;
 }

@@ -75,6 +75,7 @@ class SpecifiedOperators {
   struct Built {
     std::shared_ptr<const ForwardOperator> forward;
     std::map<std::string, at::Tensor> arrays;
+    std::shared_ptr<const OpenBlur> open;
   };
   /// The array that `@` names; and whether each image has its own.
   using Load =

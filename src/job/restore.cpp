@@ -205,7 +205,9 @@ class Restoration {
       timed_forward_ = timed_operator(forward_, clock_);
     }
     memory_.turn_to(timed_forward_);
-    const Problem problem{timed, *timed_forward_, image.y, image.shape, entry(row).id, noise.get(), &memory_};
+    const Unknowns unknowns = job_.unknowns(image);
+    const Problem problem{timed,         *timed_forward_, image.y,  image.shape,
+                          entry(row).id, noise.get(),     &memory_, &unknowns};
     for (int attempt = 1;; ++attempt) {
       context_.watchdog.enter("computing");
       const auto waited_before = context_.watchdog.waited();
@@ -217,7 +219,7 @@ class Restoration {
         const std::chrono::duration<double> waited = context_.watchdog.waited() - waited_before;
         waited_ = waited.count();
         const Clock::time_point writing = Clock::now();
-        write_image(results_, row, prior, image, solution, particles.watched,
+        write_image(results_, row, prior, found(image, solution), solution, particles.watched,
                     {seconds_since(start), waited.count(), group_number_, clock_.processor_seconds(),
                      clock_.seconds()});
         writing_ = seconds_since(writing);
@@ -236,6 +238,14 @@ class Restoration {
         context_.progress.tell_people(formatted("{}: {}; trying once more", name(row), error.what()));
       }
     }
+  }
+
+  /// The problem with what was unknown of it.
+  static ImageProblem found(ImageProblem image, const Solution& solution) {
+    if (solution.estimates.empty()) return image;
+    image.forward = solution.parts.forward;
+    image.sigma = solution.parts.sigma;
+    return image;
   }
 
   /// Memory that a rank of its own does not find costs its image only; the others of a group would wait for

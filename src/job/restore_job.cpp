@@ -16,6 +16,7 @@
 #include "job/posterior_products.hpp"
 #include "job/step_clock.hpp"
 #include "job/tensors.hpp"
+#include "job/unknowns/job_unknowns.hpp"
 #include "service/launcher.hpp"
 #include "store/schema.hpp"
 
@@ -205,6 +206,8 @@ ResultsLayout RestoreJob::layout(const std::string& system) const {
   for (const DatasetLayout& dataset : posterior_datasets(input(), extents, problems_->has_truth()))
     layout.datasets.push_back(dataset);
   if (input().problem.has_own_sigmas()) add(schema::kSigma);
+  for (DatasetLayout& dataset : estimated_datasets(input().problem, step_count(flow_)))
+    layout.datasets.push_back(std::move(dataset));
   add_operator_arrays(layout);
   add(schema::kParticles, "", input().store.particles);
   add(schema::kLatents, "", input().store.latents);
@@ -248,6 +251,10 @@ void RestoreJob::add_operator_arrays(ResultsLayout& layout) const {
 
 std::unique_ptr<NoiseModel> RestoreJob::noise(const ImageProblem& problem) const {
   return make_noise_model(input().problem.noise, problem.sigma, *problem.forward);
+}
+
+Unknowns RestoreJob::unknowns(const ImageProblem& problem) const {
+  return unknowns_of(input().problem, problem);
 }
 
 Prior RestoreJob::prior_of(std::int64_t row) const {

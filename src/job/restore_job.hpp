@@ -8,6 +8,7 @@
 #include <vector>
 
 #include <dwgf/catalogue/method_options.hpp>
+#include <dwgf/flow/unknown.hpp>
 #include <dwgf/prior/prior.hpp>
 
 #include "input/settings.hpp"
@@ -53,6 +54,8 @@ class RestoreJob {
   ImageProblem prepare(std::int64_t row) const;
   /// How its measurement scatters.
   std::unique_ptr<NoiseModel> noise(const ImageProblem& problem) const;
+  /// What is estimated with it. The problem outlives them.
+  Unknowns unknowns(const ImageProblem& problem) const;
 
  private:
   void warn_of_prompts(std::vector<std::string>& warnings) const;

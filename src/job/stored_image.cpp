@@ -12,6 +12,7 @@
 #include "job/operator_files.hpp"
 #include "job/posterior_products.hpp"
 #include "job/tensors.hpp"
+#include "job/unknowns/job_unknowns.hpp"
 #include "operators/operator_arrays.hpp"
 #include "store/schema.hpp"
 
@@ -70,11 +71,11 @@ std::shared_ptr<const ForwardOperator> StoredImages::forward_for(std::int64_t ro
   return known;
 }
 
-std::shared_ptr<const ForwardOperator> StoredImages::build_forward(std::int64_t row) const {
+OperatorContext StoredImages::operator_context(std::int64_t row) const {
   const ImageEntry& image = file_.layout().images[static_cast<std::size_t>(row)];
   const std::int64_t channels = file_.layout().find(schema::kPosteriorMean.path)->row_shape[0];
   OperatorContext context{{channels, image.height, image.width}, input().method.options.seed, image.id};
-  context.load_array = [&](const std::string& kind, const std::string& reference) {
+  context.load_array = [this, row](const std::string& kind, const std::string& reference) {
     const std::string name = array_name(kind, reference);
     if (const DatasetLayout* own = file_.layout().find(schema::kProblemArray.named(name)))
       return as_tensor(FloatArray{own->row_shape, file_.read_floats(own->path, row)});
@@ -85,9 +86,16 @@ std::shared_ptr<const ForwardOperator> StoredImages::build_forward(std::int64_t 
     }
     return as_tensor(file_.read_constant(name));
   };
+  return context;
+}
+
+std::shared_ptr<const ForwardOperator> StoredImages::build_forward(std::int64_t row) const {
   const std::string& spec = input().problem.forward;
+  const std::string carried = carried_spec(spec, /*drawn=*/false);
   try {
-    return make_operator(carried_spec(spec, /*drawn=*/false), context);
+    if (!has_open_blur(spec)) return make_operator(carried, operator_context(row));
+    const OpenBlur open = open_blur(carried, operator_context(row));
+    return open.with(open.kernel(estimate(open.name, row)));
   } catch (const UsageError& error) {
     refuse(file_, formatted("its operator '{}' is none ({})", spec, error.what()));
   }
@@ -95,10 +103,17 @@ std::shared_ptr<const ForwardOperator> StoredImages::build_forward(std::int64_t 
 
 bool StoredImages::one_operator() const {
   const std::vector<DatasetLayout>& datasets = file_.layout().datasets;
-  return !depends_on_image(input().problem.forward) &&
+  return !depends_on_image(input().problem.forward) && !has_open_blur(input().problem.forward) &&
          std::none_of(datasets.begin(), datasets.end(), [](const DatasetLayout& dataset) {
            return schema::kProblemArray.name_in(dataset.path).has_value();
          });
+}
+
+std::vector<double> StoredImages::estimate(const std::string& name, std::int64_t row) const {
+  const std::string path = schema::kEstimated.named(name);
+  if (!file_.layout().find(path)) refuse(file_, formatted("has no {}", path));
+  const std::vector<float> values = file_.read_floats(path, row);
+  return {values.begin(), values.end()};
 }
 
 double StoredImages::sigma(std::int64_t row) const {
@@ -147,11 +162,16 @@ ImageProblem StoredImages::problem(std::int64_t row) const {
                     entry.name, file_.path());
   ImageProblem problem;
   problem.forward = forward_for(row);
+  if (const std::string& spec = input().problem.forward; has_open_blur(spec)) {
+    problem.open = std::make_shared<const OpenBlur>(
+        open_blur(carried_spec(spec, /*drawn=*/false), operator_context(row)));
+    problem.forward = problem.open->with(problem.open->kernel(problem.open->start()));
+  }
   problem.shape = {file_.layout().find(schema::kPosteriorMean.path)->row_shape[0], entry.height, entry.width};
   problem.y = array(schema::kMeasurement.path, row, problem.forward->measurement_shape());
   problem.truth =
       array(schema::kTruth.path, row, {problem.shape.channels, problem.shape.height, problem.shape.width});
-  problem.sigma = sigma(row);
+  problem.sigma = input().problem.finds_sigma() ? first_noise_level(problem.y, *problem.forward) : sigma(row);
   for (const auto& [name, per_image] : carried_arrays()) {
     problem.arrays[name] =
         per_image ? array(schema::kProblemArray.named(name), row) : as_tensor(file_.read_constant(name));

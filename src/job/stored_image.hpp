@@ -64,16 +64,19 @@ class StoredImages {
 
   StoredImage read(std::int64_t row, Estimates estimates = Estimates::all);
 
-  /// The inverse problem of an image as the file carries it. Throws DataError (not committed).
+  /// The inverse problem of an image as the file carries it, what is unknown of it as it began. Throws DataError (not committed).
   ImageProblem problem(std::int64_t row) const;
   std::shared_ptr<const ForwardOperator> forward_for(std::int64_t row) const;
   /// The arrays of the operator that the file carries: names, and whether each image has its own.
   std::map<std::string, bool> carried_arrays() const;
 
  private:
+  OperatorContext operator_context(std::int64_t row) const;
   std::shared_ptr<const ForwardOperator> build_forward(std::int64_t row) const;
   /// True where all images of one shape were measured alike.
   bool one_operator() const;
+  /// What the image's flow made of an unknown. Throws DataError where it is not stored.
+  std::vector<double> estimate(const std::string& name, std::int64_t row) const;
   /// Throws DataError where it was estimated and is not stored.
   double sigma(std::int64_t row) const;
   std::optional<double> scalar(const std::string& dataset, std::int64_t row) const;

@@ -9,6 +9,7 @@
 #include <dwgf/base/text.hpp>
 
 #include "catalogue/operators.hpp"
+#include "operators/open_blur.hpp"
 
 namespace dwgf {
 namespace {
@@ -103,6 +104,10 @@ std::shared_ptr<const ForwardOperator> make_operator(const std::string& spec,
   const ImageShape& image = context.image_shape;
   if (image.channels < 1 || image.height < 1 || image.width < 1)
     throw InternalError("an operator for an image of " + to_text(image));
+  if (has_open_blur(spec)) {
+    const OpenBlur open = open_blur(spec, context);
+    return open.with(open.kernel(open.start()));
+  }
 
   std::vector<std::shared_ptr<const ForwardOperator>> stages;
   OperatorContext here = context;

@@ -80,6 +80,7 @@ std::vector<ArrayUse> array_uses(const std::string& spec) {
   for (const StageText& stage : stages_of(spec)) {
     const bool drawn = stage.name == "random";
     const std::string kind = drawn ? "mask" : kind_of(stage);
+    if (stage.reference.starts_with("?")) continue;  // estimated
     if (!kind.empty()) uses.push_back({kind, drawn ? "" : stage.reference, names.next(kind)});
   }
   return uses;
@@ -94,7 +95,7 @@ std::string carried_spec(const std::string& spec, bool drawn) {
     const bool random = stages[i].name == "random";
     const std::string kind = random ? "mask" : kind_of(stages[i]);
     std::string text = trim(parts[i]);
-    if (!kind.empty()) {
+    if (!kind.empty() && !stages[i].reference.starts_with("?")) {
       const std::string reference = "@" + names.next(kind).substr(kind.size());
       if (!random || drawn)
         text = (random ? "mask" : stages[i].name) + ":" + reference + (random ? "" : stages[i].rest);

@@ -14,12 +14,12 @@ std::optional<std::string> Dataset::name_in(const std::string& dataset) const {
 
 std::span<const Dataset* const> datasets() {
   static constexpr const Dataset* all[] = {
-      &kImageId,       &kImageName,    &kImageHeight, &kImageWidth,    &kImageState,   &kImageCrc32,
-      &kImageSeconds,  &kImageReason,  &kImagePrompt, &kPosteriorMean, &kPosteriorStd, &kQuantile,
-      &kDiversity,     &kCrps,         &kRanks,       &kChiSquared,    &kKsd,          &kKsdP,
-      &kAutoencoder,   &kParticles,    &kLatents,     &kMeasurement,   &kDiagnostic,   &kTruth,
-      &kOperatorArray, &kProblemArray, &kSigma,       &kTimingCompute, &kTimingWait,   &kTimingProcessors,
-      &kTimingStep,    &kTimingGroup};
+      &kImageId,          &kImageName,    &kImageHeight, &kImageWidth,    &kImageState,    &kImageCrc32,
+      &kImageSeconds,     &kImageReason,  &kImagePrompt, &kPosteriorMean, &kPosteriorStd,  &kQuantile,
+      &kDiversity,        &kCrps,         &kRanks,       &kChiSquared,    &kKsd,           &kKsdP,
+      &kAutoencoder,      &kParticles,    &kLatents,     &kMeasurement,   &kDiagnostic,    &kTruth,
+      &kOperatorArray,    &kProblemArray, &kSigma,       &kEstimated,     &kTimingCompute, &kTimingWait,
+      &kTimingProcessors, &kTimingStep,   &kTimingGroup};
   return all;
 }
 

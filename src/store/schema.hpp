@@ -108,6 +108,13 @@ inline constexpr Dataset kProblemArray{
     "NAME"};
 inline constexpr Dataset kSigma{"/problem/sigma", Type::float32, Row::number, Written::with_image,
                                 "the noise level, where each image has its own"};
+inline constexpr Dataset kEstimated{"/estimated/",
+                                    Type::float32,
+                                    Row::array,
+                                    Written::with_image,
+                                    "what was unknown and is estimated with the image: mean over the last "
+                                    "steps; NAME_spread: deviation over them; NAME_trace: after every step",
+                                    "NAME"};
 inline constexpr Dataset kTimingCompute{"/timing/compute", Type::float32, Row::pair, Written::with_image,
                                         "seconds of computing: mean and largest of its ranks"};
 inline constexpr Dataset kTimingWait{"/timing/wait", Type::float32, Row::pair, Written::with_image,

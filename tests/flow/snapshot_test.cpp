@@ -15,6 +15,9 @@
 #include <dwgf/flow/solve.hpp>
 #include <dwgf/prior/families/stable_diffusion.hpp>
 
+#include "flow/unknowns/blur.hpp"
+#include "flow/unknowns/noise_level.hpp"
+
 namespace dwgf {
 namespace {
 
@@ -87,11 +90,17 @@ class SnapshotTest : public ::testing::Test {
     options.steps = 5;
     options.interaction.kind = interaction;
     options.record_every = record_every;
+    if (method == Method::gibbs) options.data = {.objective = Objective::bayes, .consistency = 0.0};
     return options;
   }
   static Solution run(const FlowOptions& options, Collective& group, FlowObserver& observer) {
     const auto forward = make_operator("mean:4", {{3, 32, 32}, options.seed, 3});
-    return solve({*prior, *forward, y, {3, 32, 32}, 3}, options, group, observer);
+    const auto noise = make_noise_model("gaussian", 0.05, *forward);
+    const Unknowns unknowns{make_unknown_blur(open_blur("kernel:?3 | mean:4", {{3, 32, 32}})),
+                            make_unknown_noise_level(0.2)};
+    const bool joint = options.data.objective == Objective::bayes;
+    return solve({*prior, *forward, y, {3, 32, 32}, 3, noise.get(), nullptr, joint ? &unknowns : nullptr},
+                 options, group, observer);
   }
   static void expect_same(const Solution& found, const Solution& expected) {
     ASSERT_EQ(found.state.batches.size(), expected.state.batches.size());
@@ -103,6 +112,12 @@ class SnapshotTest : public ::testing::Test {
     }
     for (const std::string& name : Diagnostics::names())
       EXPECT_EQ(found.diagnostics.named(name), expected.diagnostics.named(name)) << name;
+    ASSERT_EQ(found.estimates.size(), expected.estimates.size());
+    for (std::size_t u = 0; u < found.estimates.size(); ++u) {
+      EXPECT_EQ(found.estimates[u].value, expected.estimates[u].value);
+      EXPECT_EQ(found.estimates[u].spread, expected.estimates[u].spread);
+      EXPECT_EQ(found.estimates[u].trace, expected.estimates[u].trace);
+    }
   }
 
   inline static std::unique_ptr<Prior> prior;
@@ -116,10 +131,11 @@ TEST_F(SnapshotTest, OfAnyStepGoesOnWithTheSameBitsOnAnyLayout) {
     std::int64_t record_every, step;
     Method method = Method::dwgf;
   };
-  for (const Case& one : {Case{InteractionKind::mixture, 1, 2}, Case{InteractionKind::gaussian, 3, 2},
-                          Case{InteractionKind::none, 3, 4}, Case{InteractionKind::none, 1, 2, Method::rlsd},
-                          Case{InteractionKind::none, 1, 2, Method::psld},
-                          Case{InteractionKind::none, 3, 4, Method::latent_dps}}) {
+  for (const Case& one :
+       {Case{InteractionKind::mixture, 1, 2}, Case{InteractionKind::gaussian, 3, 2},
+        Case{InteractionKind::none, 3, 4}, Case{InteractionKind::none, 1, 2, Method::rlsd},
+        Case{InteractionKind::gaussian, 1, 3, Method::gibbs}, Case{InteractionKind::none, 1, 2, Method::psld},
+        Case{InteractionKind::none, 3, 4, Method::latent_dps}}) {
     SCOPED_TRACE(formatted("method {} after step {}, records every {}", static_cast<int>(one.method),
                            one.step, one.record_every));
     const FlowOptions flow = options(one.kind, one.record_every, one.method);

@@ -6,6 +6,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <dwgf/flow/method_memory.hpp>
+#include <dwgf/flow/unknown.hpp>
 #include <dwgf/operators/noise.hpp>
 #include <dwgf/operators/operator.hpp>
 #include <dwgf/prior/prior.hpp>
@@ -17,9 +18,10 @@ struct Problem {
   const ForwardOperator& forward;
   at::Tensor y;  ///< [...], float32 as measured
   ImageShape image_shape;
-  std::uint64_t image = 0;            ///< the image's identity
-  const NoiseModel* noise = nullptr;  ///< needed by what is approached with `Objective::bayes`
-  MethodMemory* memory = nullptr;     ///< of the images before it; may be left out
+  std::uint64_t image = 0;             ///< the image's identity
+  const NoiseModel* noise = nullptr;   ///< needed by what is approached with `Objective::bayes`
+  MethodMemory* memory = nullptr;      ///< of the images before it; may be left out
+  const Unknowns* unknowns = nullptr;  ///< what is estimated with the image; may be left out
 
   /// y as a batch of one, [1, ...], in the prior's type and on its device.
   at::Tensor measurement() const;

@@ -15,7 +15,9 @@ namespace dwgf {
 struct Solution {
   FlowState state;  ///< this rank's particles after the last step
   Diagnostics diagnostics;
-  bool complete = true;  ///< false where the observer ended it before its last step
+  bool complete = true;                         ///< false where the observer ended it before its last step
+  std::vector<UnknownEstimate> estimates = {};  ///< of the problem's unknowns, in their order
+  ProblemParts parts = {};                      ///< with these values, where there are any
 };
 
 /// The images of a solution's batch, [M, C, H', W']: those that the method moves, or D(z), by the prior's

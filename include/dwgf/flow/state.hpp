@@ -33,12 +33,20 @@ struct ParticleBatch {
   std::vector<const at::Tensor*> tensors() const;
 };
 
+/// What has become of one unknown (unknown.hpp), the same on every rank.
+struct UnknownState {
+  std::vector<double> value;
+  std::vector<double> recent;  ///< the values after the last steps, oldest first
+  std::vector<double> trace;   ///< the summaries after all steps
+};
+
 struct FlowState {
   ParticleShare share;
-  std::vector<std::int64_t> latent_shape;  ///< [c, h, w]
-  at::TensorOptions options;               ///< of the positions
-  std::int64_t step = 0;                   ///< steps done
-  std::vector<ParticleBatch> batches;      ///< none on a rank without particles
+  std::vector<std::int64_t> latent_shape;   ///< [c, h, w]
+  at::TensorOptions options;                ///< of the positions
+  std::int64_t step = 0;                    ///< steps done
+  std::vector<ParticleBatch> batches;       ///< none on a rank without particles
+  std::vector<UnknownState> unknowns = {};  ///< those of the problem, in its order
 
   std::int64_t latent_elements() const;  ///< d
 };

@@ -115,7 +115,6 @@ class Kalman final : public FlowMethod {
       memory_.of_operator.reset();
     }
     covariances_ = std::any_cast<Covariances>(&memory_.of_prior);
-    if (!memory_.of_operator.has_value()) memory_.of_operator = Projections(course_.levels.size() + 1);
   }
 
   /// J of stage 0, the beginning, or of stage k + 1, step k.
@@ -124,6 +123,8 @@ class Kalman final : public FlowMethod {
   }
 
   KalmanGain gain(std::size_t stage) const {
+    // Not once for all steps: an operator that is estimated is another one after each.
+    if (!memory_.of_operator.has_value()) memory_.of_operator = Projections(course_.levels.size() + 1);
     auto& projected = std::any_cast<Projections&>(memory_.of_operator)[stage];
     const StepCovariance& joint = covariance(stage);
     if (!projected && can_project(joint, problem_))
