@@ -31,13 +31,24 @@ struct Course {
   std::vector<double> gains;
 };
 
-Course course_of(const NoisePath& path, const FlowOptions& options) {
+/// Whether latents are images, of any size.
+bool is_of_pixels(const PriorGeometry& geometry) {
+  return geometry.factor == 1 && geometry.latent_channels == geometry.image_channels && !geometry.only;
+}
+
+Course course_of(const Prior& prior, const FlowOptions& options) {
   const DdpmSchedule measure{DdpmScheduleConfig{}};
   const double fine = std::clamp(std::log2(static_cast<double>(options.grid - 1)) - 2.0, 0.0, 1.0);
   const double from = std::lerp(700.0, kNoisiestTime, fine), to = std::lerp(60.0, 40.0, fine);
-  Course course{levels_between(path, log_ratio_at(from), log_ratio_at(to), options.grid - 1), {}};
+  const bool of_pixels = is_of_pixels(prior.geometry);
+  const double last = of_pixels ? prior.moments->levels().front().log_ratio : log_ratio_at(to);
+  Course course{levels_between(*prior.path, log_ratio_at(from), last, options.grid - 1), {}};
   course.levels.resize(static_cast<std::size_t>(step_count(options)));
   for (const Level& level : course.levels) {
+    if (of_pixels) {  // no time of that schedule is as clean as the last levels
+      course.gains.push_back(log_ratio(level) + options.kalman.lag / 100);
+      continue;
+    }
     const double time = measure.nearest(log_ratio(level)).time;
     course.gains.push_back(log_ratio_at(std::min(time + options.kalman.lag, kNoisiestTime)));
   }
@@ -66,7 +77,7 @@ class Kalman final : public FlowMethod {
       : problem_(setup.problem),
         options_(setup.options),
         cells_(problem_.prior.geometry, canvas),
-        course_(course_of(*problem_.prior.path, options_)),
+        course_(course_of(problem_.prior, options_)),
         y_(problem_.measurement()),
         memory_(problem_.memory ? *problem_.memory : own_memory_) {
     keep_covariances(canvas);
