@@ -90,8 +90,7 @@ TEST(Photographs, RefuseWhatTheyDoNotImplement) {
         std::tuple{"\"noise_frequencies\": 3", "\"noise_frequencies\": 1", "noise_frequencies"},
         std::tuple{"\"noise_frequencies\": 3", "\"noise_frequencies\": 4", "embed1"}}) {
     const test::TemporaryFolder folder;
-    std::filesystem::copy(test::data("photo"), folder.path() / "m",
-                          std::filesystem::copy_options::recursive);
+    std::filesystem::copy(test::data("photo"), folder.path() / "m", std::filesystem::copy_options::recursive);
     const auto file = folder.path() / "m/unet/config.json";
     std::string config = test::read_bytes(file);
     const auto at = config.find(from);

@@ -19,8 +19,7 @@ namespace {
 namespace fs = std::filesystem;
 
 std::unique_ptr<Prior> load(const fs::path& directory, const PriorOptions& options) {
-  const DiffusionPath path =
-      read_diffusion_path(directory / "scheduler" / "scheduler_config.json", options);
+  const DiffusionPath path = read_diffusion_path(directory / "scheduler" / "scheduler_config.json", options);
   const PhotoUNetConfig config = read_photo_unet_config(directory / "unet" / "config.json");
   const Weights weights(directory / "unet", kWeightsStem);
   const auto tensors = at::TensorOptions(options.dtype).device(options.device);

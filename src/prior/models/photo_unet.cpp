@@ -15,7 +15,7 @@ class PhotoBlock : public torch::nn::Module {
                             std::make_shared<Linear>(noise_channels, 2 * channels, true, tensors.tensors));
   }
 
-  at::Tensor forward(const at::Tensor& x, const at::Tensor& told) const {  // [B, C, H, W], [1, E]
+  at::Tensor forward(const at::Tensor& x, const at::Tensor& told) const {          // [B, C, H, W], [1, E]
     const auto film = film_->forward(told).unsqueeze(2).unsqueeze(3).chunk(2, 1);  // [1, C, 1, 1] each
     at::Tensor inner = conv1_->forward(at::silu(x));
     inner = activate(inner.mul_(film[0] + 1).add_(film[1]));
