@@ -9,8 +9,8 @@
 #include "job/calibrate.hpp"
 #include "job/degrade.hpp"
 #include "job/doctor.hpp"
+#include "job/from_results.hpp"
 #include "job/priors.hpp"
-#include "job/rerun.hpp"
 #include "job/restore.hpp"
 #include "report/evaluate.hpp"
 #include "report/export.hpp"
@@ -33,9 +33,11 @@ void tell_verdicts(const std::string& results) {
 }
 
 ExitCode run_restore(const CommandCall& call) {
-  const JobInput& input = call.settings.as<JobInput>();
-  if (!input.rerun.empty()) return rerun(*call.mpi, call.settings, *call.signals);
-  const ExitCode code = restore(*call.mpi, call.settings, *call.signals);
+  const bool resumes = !call.settings.positionals.empty();
+  const Settings job = resumes ? resumed_job(*call.mpi, call.settings) : call.settings;
+  const JobInput& input = job.as<JobInput>();
+  if (!input.rerun.empty()) return rerun(*call.mpi, job, *call.signals);
+  const ExitCode code = restore(*call.mpi, job, *call.signals);
   const bool ended = code == ExitCode::ok || code == ExitCode::some_images_failed;
   if (ended && !input.dry_run && call.mpi->rank() == 0) tell_verdicts(input.store.out);
   return code;

@@ -31,7 +31,9 @@ void probe_inputs(const Settings& settings, const std::string& program) {
     const std::optional<Hdf5Name> name = hdf5_name(data);
     probe(formatted("{}: ", option.key), name ? name->file : data, program);
   }
-  if (settings.command().name == "verify") probe("", settings.positionals.front(), program);
+  const std::string& command = settings.command().name;
+  if ((command == "verify" || command == "restore") && !settings.positionals.empty())
+    probe("", settings.positionals.front(), program);
 }
 
 }  // namespace dwgf

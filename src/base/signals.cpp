@@ -37,13 +37,15 @@ std::int64_t nanoseconds_now() {
   return std::int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
 }
 
+void ask_for_stop() {
+  ++counts.stops;
+  const char byte = 'u';
+  static_cast<void>(!write(counts.pipe, &byte, 1));
+}
+
 void handle(int number) {
   const int error = errno;
-  if (number == SIGUSR1) {
-    ++counts.stops;
-    const char byte = 'u';
-    static_cast<void>(!write(counts.pipe, &byte, 1));
-  }
+  if (number == SIGUSR1) ask_for_stop();
   if (number == SIGUSR2) ++counts.checkpoints;
   if (number == SIGTERM || number == SIGINT) {
     if (counts.terminations++ > 0) {
@@ -128,6 +130,10 @@ ScopedSignals::~ScopedSignals() {
 
 bool ScopedSignals::stop_requested() const {
   return counts.stops > 0 || counts.terminations > 0;
+}
+
+void ScopedSignals::request_stop() {
+  ask_for_stop();
 }
 
 double ScopedSignals::seconds_since_termination() const {

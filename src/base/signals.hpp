@@ -26,6 +26,8 @@ class ScopedSignals {
   ScopedSignals& operator=(const ScopedSignals&) = delete;
 
   bool stop_requested() const;
+  /// What SIGUSR1 does, asked for by this process itself.
+  void request_stop();
   /// Seconds since SIGTERM or SIGINT came first; 0 where none did.
   double seconds_since_termination() const;
   /// How often SIGUSR2 came so far.

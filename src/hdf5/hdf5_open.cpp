@@ -9,6 +9,12 @@
 
 namespace dwgf {
 
+void leave_locks(hid_t access_list, const std::string& what) {
+#if H5_VERSION_GE(1, 10, 7)
+  checked(H5Pset_file_locking(access_list, false, true), what);
+#endif
+}
+
 Hdf5Handle open_hdf5(const std::string& path, bool cache_chunks) {
   prepare_hdf5();
   try {
@@ -22,9 +28,7 @@ Hdf5Handle open_hdf5(const std::string& path, bool cache_chunks) {
   const auto access_list = handle_of(H5Pcreate(H5P_FILE_ACCESS), H5Pclose, what);
   checked(H5Pset_sieve_buf_size(access_list.id(), 0), what);
   if (!cache_chunks) checked(H5Pset_cache(access_list.id(), 0, 0, 0, 0.0), what);
-#if H5_VERSION_GE(1, 10, 7)
-  checked(H5Pset_file_locking(access_list.id(), false, true), what);
-#endif
+  leave_locks(access_list.id(), what);
   Hdf5Handle file(H5Fopen(path.c_str(), H5F_ACC_RDONLY, access_list.id()), H5Fclose);
   if (file) return file;
   const std::string reason = hdf5_message();

@@ -16,6 +16,10 @@ namespace dwgf {
 /// @param cache_chunks  keeps chunks in memory between reads, for files that nobody writes
 Hdf5Handle open_hdf5(const std::string& path, bool cache_chunks = true);
 
+/// Files that are opened or made with this list neither take nor mind HDF5's locks: parallel file systems may
+/// have none, and who may write is settled by a lock of this program's own.
+void leave_locks(hid_t access_list, const std::string& what);
+
 /// The text of the root's attribute `name`, of fixed or variable length; empty if it is not a single text.
 std::optional<std::string> read_text_attribute(hid_t file, const std::string& name, const std::string& path);
 /// The numbers of an attribute of `object`; empty if it does not hold 1 to `most` plain numbers

@@ -1,5 +1,7 @@
 #include "input/derived_jobs.hpp"
 
+#include <functional>
+
 #include <dwgf/base/error.hpp>
 
 #include "input/detail/rows.hpp"
@@ -16,6 +18,15 @@ void take(Settings& job, const std::string& key, const std::string& value, const
   } else if (!may_differ && job.text(key) != value) {
     throw UsageError("{} = '{}', but {} was measured with '{}'; leave the option out", key, job.text(key),
                      path, value);
+  }
+}
+
+/// Sets what `given` gives and what decides nothing of a result; refuses the rest.
+void lay_out(Settings& job, const Settings& given, const std::function<void(const std::string&)>& refuse) {
+  for (const OptionSpec& option : given.command().options) {
+    if (!given.given(option.key)) continue;
+    if (option.identity || option.key.starts_with("input.")) refuse(option.key);
+    job.set(option.key, given.text(option.key), "command line");
   }
 }
 
@@ -50,14 +61,21 @@ void take_measured(Settings& job, const MeasuredWith& file) {
 
 Settings rerun_of(const std::string& path, Settings stored, const Settings& given) {
   stored.set("store.out", path + ".rerun.h5", "rerun");
-  for (const OptionSpec& option : given.command().options) {
-    if (!given.given(option.key)) continue;
-    if (option.identity || option.key.starts_with("input.")) {
-      throw UsageError("{} cannot be given with --rerun, which takes it from {}; leave it out", option.key,
-                       path);
-    }
-    stored.set(option.key, given.text(option.key), "command line");
-  }
+  lay_out(stored, given, [&](const std::string& key) {
+    throw UsageError("{} cannot be given with --rerun, which takes it from {}; leave it out", key, path);
+  });
+  return stored;
+}
+
+Settings resumed(const std::string& path, Settings stored, const Settings& given) {
+  const auto refuse = [&](const std::string& key) {
+    throw UsageError("{} cannot be given beside the results file {}, whose job says it; leave it out", key,
+                     path);
+  };
+  for (const char* key : {"store.out", "rerun", "image"})
+    if (given.given(key)) refuse(key);
+  lay_out(stored, given, refuse);
+  stored.set("store.out", path, "command line");
   return stored;
 }
 

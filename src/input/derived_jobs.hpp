@@ -24,6 +24,10 @@ void take_measured(Settings& job, const MeasuredWith& file);
 /// gives, it takes what decides nothing of a result; throws UsageError for the rest.
 Settings rerun_of(const std::string& path, Settings stored, const Settings& given);
 
+/// The job `stored` that makes the results file `path`, to go on with it there. Of what `given` gives, as
+/// above.
+Settings resumed(const std::string& path, Settings stored, const Settings& given);
+
 /// The same job for other images of its data set.
 Settings slice_of(Settings job, std::int64_t first, std::int64_t count);
 

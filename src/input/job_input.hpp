@@ -99,6 +99,11 @@ enum class ComputeOn { cpu, device, automatic };
 /// the host's memory, or directly where that can be.
 enum class ExchangeBy { automatic, nccl, host };
 
+/// When a job stops by itself: after so many seconds, in time for the end of its Slurm job, or never.
+struct NoLimit {};
+struct LimitOfSlurm {};
+using TimeLimit = std::variant<NoLimit, LimitOfSlurm, double>;
+
 /// How the work is laid out over ranks and devices. Nothing of it but `threads` decides what a result is.
 struct LayoutInput {
   std::int64_t ranks_per_image = 1;
@@ -107,6 +112,7 @@ struct LayoutInput {
   std::int64_t threads = 1;         ///< a rank
   double watchdog_minutes = 30;     ///< 0: never
   double checkpoint_seconds = 300;  ///< 0: only when a signal asks for one
+  TimeLimit time_limit = {};        ///< [s]
   bool checks_memory = true;        ///< a job that needs more than its hosts have is refused
 };
 

@@ -63,6 +63,25 @@ std::optional<Sigma> parse_sigma(const std::string& text) {
   return parse_double(text);
 }
 
+/// "none", "slurm", "HH:MM:SS" or, as Slurm writes it, "D-HH:MM:SS".
+std::optional<TimeLimit> parse_time_limit(const std::string& text) {
+  if (text == "none") return NoLimit{};
+  if (text == "slurm") return LimitOfSlurm{};
+  const std::vector<std::string> days = split(text, '-');
+  const std::vector<std::string> parts = split(days.back(), ':');
+  if (days.size() > 2 || parts.size() != 3) return std::nullopt;
+  std::vector<std::string> numbers = {days.size() == 2 ? days.front() : "0"};
+  numbers.insert(numbers.end(), parts.begin(), parts.end());
+  constexpr std::int64_t kEach[] = {1, 24, 60, 60}, kMost[] = {10000, 10000, 59, 59};  // days, hours, ...
+  std::int64_t seconds = 0;
+  for (std::size_t k = 0; k < 4; ++k) {
+    const std::optional<std::int64_t> number = parse_integer<std::int64_t>(numbers[k]);
+    if (!number || *number < 0 || *number > kMost[k]) return std::nullopt;
+    seconds = seconds * kEach[k] + *number;
+  }
+  return seconds > 0 ? std::optional<TimeLimit>(static_cast<double>(seconds)) : std::nullopt;
+}
+
 /// Nothing inside: "auto".
 std::optional<std::optional<std::int64_t>> parse_shards(const std::string& text) {
   if (text == "auto") return std::optional<std::int64_t>();
@@ -537,6 +556,11 @@ Options layout_options() {
                       "[minutes]; 0: never")),
       layout(run.real("checkpoint_seconds", &LayoutInput::checkpoint_seconds, 0, 1e9,
                       "time between checkpoints inside an image [s]; 0: only when a signal asks for one")),
+      later(layout(of_form("none, slurm, or HH:MM:SS",
+                           run.row(OptionKind::text, "time_limit", &LayoutInput::time_limit,
+                                   "the job stops with a checkpoint and exit code 75 in time for this limit; "
+                                   "slurm: that of its Slurm job",
+                                   parse_time_limit, "none")))),
       later(layout(run.choice("check_memory", &LayoutInput::checks_memory, {{"yes", true}, {"no", false}},
                               "yes: a job that by estimate needs more memory than a host has is refused "
                               "before it starts; no: it is tried"))),
@@ -771,9 +795,9 @@ Options export_options() {
 
 const std::vector<CommandSpec>& command_table() {
   static const std::vector<CommandSpec> table = {
-      {"restore", "[--config FILE]... [--section.key value]...",
+      {"restore", "[RESULTS | --config FILE...] [--section.key value]...",
        "restore images: measurements, or clean images degraded on the fly -> posterior -> results file",
-       JobInput{}, restore_options()},
+       JobInput{}, restore_options(), 0, false, 1},
       {"degrade", "[--config FILE]... [--section.key value]...",
        "clean images, an operator and noise -> a measurements file that carries the operator with it",
        DegradeInput{}, degrade_options()},

@@ -47,6 +47,7 @@ struct CommandSpec {
   std::vector<OptionSpec> options;
   int positionals = 0;            ///< how many file names it takes
   bool more_positionals = false;  ///< or any larger number
+  int optional_positionals = 0;   ///< how many more it may take
 };
 
 /// The commands in the order of --help.

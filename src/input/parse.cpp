@@ -230,13 +230,13 @@ void refuse_what_does_not_apply(const Settings& settings, const Settings& before
 
 void require_file_names(const CommandSpec& command, const std::vector<std::string>& names) {
   const auto given = static_cast<int>(names.size());
-  if (command.more_positionals ? given >= command.positionals : given == command.positionals) return;
+  const int most = command.positionals + command.optional_positionals;
+  if (given >= command.positionals && (command.more_positionals || given <= most)) return;
   std::string found;
   for (const std::string& name : names) found += formatted("{}{}'", found.empty() ? ": '" : ", '", name);
-  throw UsageError("takes {}{}{} but got {}{}; usage: dwgf {} {}",
-                   command.more_positionals ? "at least " : "", command.positionals,
-                   command.positionals == 1 ? " file name" : " file names", given, found, command.name,
-                   command.arguments);
+  const char* bound = command.more_positionals ? "at least " : command.optional_positionals ? "at most " : "";
+  throw UsageError("takes {}{}{} but got {}{}; usage: dwgf {} {}", bound, most,
+                   most == 1 ? " file name" : " file names", given, found, command.name, command.arguments);
 }
 
 }  // namespace

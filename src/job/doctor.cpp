@@ -188,7 +188,7 @@ ExitCode doctor(Communicator& world, const Settings& settings) {
   if (findings.back().level == Finding::Level::fine) {
     findings.push_back(shared(world, "MPI-IO", "what all ranks wrote was read back as it was",
                               "do not write results here: another file system, or another MPI-IO "
-                              "(OMPI_MCA_io=romio321 or ompio)",
+                              "(Open MPI 4: OMPI_MCA_io=romio321 or ompio)",
                               [&] { test_mpi_io((directory / ".dwgf-doctor-io").string(), world); }));
     struct statvfs system {};
     if (statvfs(directory.c_str(), &system) == 0) {

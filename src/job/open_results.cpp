@@ -15,6 +15,7 @@
 #include "store/checkpoint.hpp"
 #include "store/io_self_test.hpp"
 #include "store/library_versions.hpp"
+#include "store/verified_rows.hpp"
 
 namespace dwgf {
 
@@ -104,14 +105,17 @@ bool exists(const std::string& path) {
   return type != std::filesystem::file_type::not_found;
 }
 
-/// The rows of committed images that do not agree with their checksums; every rank looks at a share.
+/// The rows of committed images that are not `verified` and do not agree with their checksums; every rank
+/// looks at a share.
 std::vector<std::int64_t> damaged_rows(Communicator& world, const ResultsFile& file,
-                                       const std::vector<ImageState>& states) {
+                                       const std::vector<ImageState>& states,
+                                       const std::vector<bool>& verified) {
   std::vector<std::int64_t> damaged(states.size());
   throw_on_all<CollectiveError>(world, [&] {
     std::int64_t turn = 0;
     for (std::size_t k = 0; k < states.size(); ++k) {
-      if (states[k] != ImageState::committed || turn++ % world.size() != world.rank()) continue;
+      if (states[k] != ImageState::committed || verified[k]) continue;
+      if (turn++ % world.size() != world.rank()) continue;
       const auto row = static_cast<std::int64_t>(k);
       damaged[k] = file.compute_crc32(row) != file.stored_crc32(row);
     }
@@ -122,6 +126,20 @@ std::vector<std::int64_t> damaged_rows(Communicator& world, const ResultsFile& f
     if (damaged[k]) rows.push_back(static_cast<std::int64_t>(k));
   }
   return rows;
+}
+
+/// What rank 0 finds noted, of the committed rows.
+std::vector<bool> noted_on_all(Communicator& world, const ResultsFile& file,
+                               const std::vector<ImageState>& states) {
+  std::vector<std::uint8_t> noted(states.size());
+  throw_on_all<CollectiveError>(world, [&] {
+    if (world.rank() != 0) return;
+    const std::vector<bool> verified = noted_verified_rows(file);
+    for (std::size_t k = 0; k < states.size(); ++k)
+      noted[k] = verified[k] && states[k] == ImageState::committed;
+  });
+  world.broadcast(std::as_writable_bytes(std::span(noted)), 0);
+  return {noted.begin(), noted.end()};
 }
 
 /// The states as rank 0 sees them.
@@ -181,10 +199,17 @@ OpenResults open_results(Communicator& world, const RestoreJob& job, int groups)
   }
   throw_on_all<CollectiveError>(world, [&] { test_mpi_io(path + ".iotest", world); });
 
-  OpenResults open{std::move(lock), std::move(*file), {}, {}, std::move(missing), std::move(device)};
+  OpenResults open{std::move(lock), std::move(*file), {}, {}, {}, std::move(missing), std::move(device)};
   std::vector<ImageState> states = states_of(world, open.file);
-  if (job.input().store.verify) open.damaged = damaged_rows(world, open.file, states);
-  for (const std::int64_t row : open.damaged) states[static_cast<std::size_t>(row)] = ImageState::not_done;
+  open.verified = noted_on_all(world, open.file, states);
+  if (job.input().store.verify) {
+    open.damaged = damaged_rows(world, open.file, states, open.verified);
+    for (std::size_t k = 0; k < states.size(); ++k) open.verified[k] = states[k] == ImageState::committed;
+  }
+  for (const std::int64_t row : open.damaged) {
+    states[static_cast<std::size_t>(row)] = ImageState::not_done;
+    open.verified[static_cast<std::size_t>(row)] = false;
+  }
   std::vector<std::uint64_t> ids;
   for (const std::int64_t row : rows_across_shards(open.file)) {
     const auto k = static_cast<std::size_t>(row);
@@ -194,10 +219,27 @@ OpenResults open_results(Communicator& world, const RestoreJob& job, int groups)
   }
   throw_on_all<CollectiveError>(world, [&] {
     if (world.rank() != 0) return;
+    note_verified_rows(path, open.file.shards(), open.verified, NoteTime::before_writing);
     for (const std::int64_t row : open.damaged) open.file.withdraw(row);
     Checkpoints::keep_only(path, ids);
   });
   return open;
+}
+
+void close_results(Communicator& world, OpenResults& open) {
+  std::vector<bool> verified = std::move(open.verified);
+  const std::vector<ResultsShard> files = open.file.shards();
+  throw_on_all<CollectiveError>(world, [&] {
+    if (world.rank() != 0) return;
+    const std::vector<ImageState> states = open.file.states();
+    for (const std::int64_t row : open.rows) {  // what this job has done
+      const auto k = static_cast<std::size_t>(row);
+      verified[k] = states[k] == ImageState::committed;
+    }
+  });
+  open.file.close();
+  world.barrier();
+  if (world.rank() == 0) note_verified_rows(open.file.path(), files, verified, NoteTime::at_end);
 }
 
 }  // namespace dwgf

@@ -41,6 +41,7 @@
 #include "service/heartbeat.hpp"
 #include "service/launcher.hpp"
 #include "service/progress.hpp"
+#include "service/stop_conditions.hpp"
 
 namespace dwgf {
 
@@ -388,6 +389,24 @@ class StopAnswer {
   ScopedSignals& signals_;
 };
 
+/// What `run.time_limit` and the file RESULTS.stop ask for; the file is looked for by the first rank, which
+/// tells the others.
+StopConditions::Limits stop_limits(const Communicator& world, const JobInput& input) {
+  StopConditions::Limits limits;
+  if (input.dry_run) return limits;
+  if (world.rank() == 0) limits.file = stop_file_of(input.store.out);
+  const TimeLimit& limit = input.layout.time_limit;
+  if (const double* seconds = std::get_if<double>(&limit)) limits.seconds = *seconds;
+  if (std::holds_alternative<LimitOfSlurm>(limit)) limits.seconds = slurm_seconds_left();
+  return limits;
+}
+
+/// What a step takes, by the last one and the one under way [s].
+double step_seconds(const Watchdog& watchdog) {
+  const Watchdog::Doing doing = watchdog.doing(Watchdog::Clock::now());
+  return doing.step < 0 ? 0.0 : std::max(doing.last_step, doing.seconds);
+}
+
 /// 1. The job: its weights are read and its images listed.
 std::unique_ptr<RestoreJob> load_job(const Run& run, const ComputeDevice& device) {
   run.watchdog.enter("reading the weights and listing the images");
@@ -494,6 +513,14 @@ ExitCode restore_logged(const Run& run) {
   const WatchdogThread watching(
       run.watchdog, [&](const std::string& complaint) { end_hanging_job(world.rank(), complaint, run.log); });
   const StopAnswer answer(run.signals, run.watchdog, run.input().dry_run);
+  StopConditions::Limits limits;
+  throw_on_all<CollectiveError>(world, [&] { limits = stop_limits(world, run.input()); });
+  const StopConditions stops(
+      limits, [&] { return step_seconds(run.watchdog); },
+      [&](const std::string& reason) {
+        log_job(LogLevel::info, reason);
+        run.signals.request_stop();
+      });
   const std::int64_t steps = step_count(run.input().method.options);
   std::optional<Heartbeat> heartbeat;
   if (world.rank() == 0) heartbeat.emplace([&run, steps] { return doing_now(run.watchdog, steps); });
@@ -517,7 +544,7 @@ ExitCode restore_logged(const Run& run) {
   OpenResults open = open_for(run, *job, grid.place(), device);
   StopFlag stop_flag(world);
   const Tally tally = restore_images(run, *job, open, grid, device, stop_flag);
-  open.file.close();
+  close_results(world, open);
   return conclude(tally, job->images().size());
 }
 

@@ -7,6 +7,7 @@
 
 #include <dwgf/base/error.hpp>
 #include <dwgf/base/text.hpp>
+#include <dwgf/comm/mpi.hpp>
 
 #include "base/build_info.hpp"
 #include "service/launcher.hpp"
@@ -14,7 +15,10 @@
 namespace dwgf {
 
 void prepare_launch() {
-  setenv("OMPI_MCA_io", "romio321", 0);
+  // MPI may be asked for its version before it starts. A component that is not there would be an error.
+  const std::string mpi = mpi_library().loaded;
+  if (mpi.starts_with("Open MPI v4.")) setenv("OMPI_MCA_io", "romio321", 0);
+  if (mpi.starts_with("Open MPI v5.")) setenv("OMPI_MCA_io", "romio341", 0);
   setenv("OMPI_MCA_ess_singleton_isolated", "1", 0);
   // A rank that crashes dies at once, and the launcher ends the others. Open MPI's handler would print a
   // stack trace first, which allocates: of a crash inside malloc it never returns, and the job hangs.

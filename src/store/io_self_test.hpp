@@ -13,8 +13,8 @@ namespace dwgf {
 /// What `test_mpi_io` takes on the disk for a while [bytes].
 std::uint64_t io_test_bytes(int ranks);
 
-/// Collective: writes `path`, 50 KB a rank, reads it back and removes it. Throws IoError on every
-/// rank alike, naming the file and the first wrong byte.
-void test_mpi_io(const std::string& path, Communicator& comm);
+/// Collective: writes `path`, 50 KB a rank, reads it back and removes it; of more than 64 ranks, at most so
+/// many do, evenly apart. Throws IoError on every rank alike, naming the file and the first wrong byte.
+void test_mpi_io(const std::string& path, Communicator& world);
 
 }  // namespace dwgf

@@ -4,10 +4,13 @@
 #include <array>
 #include <cstring>
 #include <exception>
+#include <ranges>
 
 #include <dwgf/base/error.hpp>
 
+#include "comm/mpi_handle.hpp"
 #include "comm/throw_on_all.hpp"
+#include "hdf5/hdf5_open.hpp"
 #include "store/detail/results_impl.hpp"
 
 namespace dwgf {
@@ -52,7 +55,29 @@ ResultsFile::Impl::Place ResultsFile::Impl::place(const std::string& name, std::
   if (!part.shard.problem.empty()) {
     throw DataError("row {} of {} lies in {}, which {}", row, path, part.shard.path, part.shard.problem);
   }
-  return {part.file.dataset(name), static_cast<hsize_t>(row - part.shard.first)};
+  return {opened(part).dataset(name), static_cast<hsize_t>(row - part.shard.first)};
+}
+
+RowFile& ResultsFile::Impl::opened(Part& part) {
+  part.used = ++uses;
+  if (part.file.is_open()) return part.file;
+  const auto is_open = [](const Part& other) { return other.file.is_open(); };
+  if (static_cast<std::size_t>(std::ranges::count_if(parts, is_open)) >= kMostOpenShards) {
+    auto open = parts | std::views::filter(is_open);
+    Part& oldest = *std::ranges::min_element(open, {}, &Part::used);
+    if (group && durability == Durability::power_safe) oldest.sync_file.sync();
+    oldest.file.close(oldest.shard.path);
+    oldest.sync_file = PosixFile();
+  }
+  if (group) {
+    part.sync_file = PosixFile::open_for_writing(part.shard.path);
+    const Communicator self = Communicator::self();
+    part.file = RowFile::open_for_writing(part.shard.path, self.handle().value);
+  } else {
+    part.file = RowFile(open_hdf5(part.shard.path, /*cache_chunks=*/false));
+  }
+  part.file.open_datasets(schema::kRecords, layout.datasets, part.shard.path);
+  return part.file;
 }
 
 const DatasetLayout& ResultsFile::Impl::described(const std::string& name) const {
@@ -83,13 +108,12 @@ void ResultsFile::Impl::set_field(const char* name, std::int64_t row, Value valu
   at.dataset.write(at.row, std::as_bytes(std::span(&value, 1)));
 }
 
-void ResultsFile::Impl::read_column(const char* name, std::span<std::byte> all,
-                                    std::size_t value_bytes) const {
-  for (const Part& part : parts) {
+void ResultsFile::Impl::read_column(const char* name, std::span<std::byte> all, std::size_t value_bytes) {
+  for (Part& part : parts) {
     if (!part.shard.problem.empty()) continue;
     const auto first = static_cast<std::size_t>(part.shard.first),
                rows = static_cast<std::size_t>(part.shard.rows);
-    part.file.dataset(name).read(0, all.subspan(first * value_bytes, rows * value_bytes));
+    opened(part).dataset(name).read(0, all.subspan(first * value_bytes, rows * value_bytes));
   }
 }
 
@@ -159,7 +183,11 @@ std::vector<std::byte> ResultsFile::read(const std::string& dataset, std::int64_
 }
 
 FloatArray ResultsFile::read_constant(const std::string& name) const {
-  const hid_t file = impl_->master ? impl_->master.id() : impl_->parts.front().file.id();
+  Hdf5Handle master;  // of shards that are written, PATH is open on no rank
+  if (impl_->in_shards && !impl_->master) master = open_hdf5(impl_->path, /*cache_chunks=*/false);
+  const hid_t file = master             ? master.id()
+                     : impl_->in_shards ? impl_->master.id()
+                                        : impl_->parts.front().file.id();
   const FlatDataset constant(file, schema::kOperatorArray.named(name), impl_->path);
   return {{constant.shape().begin(), constant.shape().end()}, constant.read_floats(0, constant.size())};
 }
@@ -171,7 +199,9 @@ std::vector<float> ResultsFile::read_floats(const std::string& dataset, std::int
 void ResultsFile::Impl::finish(std::int64_t row, std::uint32_t crc32, float seconds,
                                const std::string& reason, ImageState state) {
   require_writable();
-  const PosixFile& sync_file = part_of(row).sync_file;
+  Part& part = part_of(row);
+  opened(part);
+  const PosixFile& sync_file = part.sync_file;
   sync_file.require_in_place();
   set_field(schema::kImageCrc32.path, row, crc32);
   set_field(schema::kImageSeconds.path, row, seconds);
@@ -199,12 +229,14 @@ void ResultsFile::withdraw(std::int64_t row) {
 
 void ResultsFile::sync() const {
   impl_->require_writable();
-  for (const Impl::Part& part : impl_->parts) part.sync_file.sync();
+  for (const Impl::Part& part : impl_->parts)
+    if (part.file.is_open()) part.sync_file.sync();
 }
 
 void ResultsFile::sync(std::int64_t row) const {
   impl_->require_writable();
-  impl_->part_of(row).sync_file.sync();
+  const Impl::Part& part = impl_->part_of(row);
+  if (part.file.is_open()) part.sync_file.sync();
 }
 
 std::uint32_t ResultsFile::compute_crc32(std::int64_t row) const {
@@ -226,10 +258,11 @@ std::uint32_t ResultsFile::compute_crc32(std::int64_t row) const {
 
 void ResultsFile::close() {
   Impl& impl = *impl_;
-  for (Impl::Part& part : impl.parts) {
-    const auto close = [&] { part.file.close(part.shard.path); };
-    impl.group ? throw_on_all(*impl.group, close) : close();
-  }
+  const auto close = [&] {
+    for (Impl::Part& part : impl.parts)
+      if (part.file.is_open()) part.file.close(part.shard.path);
+  };
+  impl.group ? throw_on_all(*impl.group, close) : close();
   impl.master.close(formatted("closing {}", impl.path));
 }
 

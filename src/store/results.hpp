@@ -67,7 +67,9 @@ class ResultsFile {
   /// space), InternalError (a layout that makes no sense).
   static ResultsFile create(const std::string& path, const ResultsLayout& layout, const Communicator& comm,
                             Durability durability = Durability::power_safe);
-  /// Collective. A shard that is missing is made again, without images. Throws NotFoundError, DataError (not
+  /// Collective. One rank reads the structure and tells the others. Shards are opened when a row in them is
+  /// first asked for, by the rank that asks, and a few are open at a time. A shard that is missing is made
+  /// again, without images. Throws NotFoundError, DataError (not
   /// a results file of this format; truncated; a shard that is damaged or foreign), on every rank the same.
   static ResultsFile open_for_writing(const std::string& path, const Communicator& comm,
                                       Durability durability = Durability::power_safe);
@@ -80,7 +82,8 @@ class ResultsFile {
   ~ResultsFile();
 
   const std::string& path() const;
-  /// As stored in the file.
+  /// As stored in the file. Opened for writing, without the names of images, which are most of its bytes: who
+  /// writes has them from the job.
   const ResultsLayout& layout() const;
   /// In order of their rows; of a single file that file.
   std::vector<ResultsShard> shards() const;

@@ -129,22 +129,22 @@ void read_prompts(hid_t file, std::vector<ImageEntry>& images, const std::string
   }
 }
 
-std::vector<ImageEntry> read_images(hid_t file, hsize_t images, const std::string& path) {
+std::vector<ImageEntry> read_images(hid_t file, hsize_t images, const std::string& path, bool with_names) {
   const auto ids = column<std::uint64_t>(file, schema::kImageId.path, images, path);
   const auto heights = column<std::uint32_t>(file, schema::kImageHeight.path, images, path);
   const auto widths = column<std::uint32_t>(file, schema::kImageWidth.path, images, path);
+  std::vector<ImageEntry> entries(images);
+  for (std::size_t k = 0; k < images; ++k) entries[k] = {ids[k], "", heights[k], widths[k]};
+  if (!with_names) return entries;
   const FlatDataset names(file, schema::kImageName.path, path);
   constexpr std::size_t piece = 4096;  // names at a time
   std::vector<std::array<char, schema::kNameBytes>> some;
-  std::vector<ImageEntry> entries;
-  entries.reserve(images);
   for (std::size_t k = 0; k < images; ++k) {
     if (k % piece == 0) {
       some.resize(std::min<std::size_t>(piece, images - k));
       names.read(k, std::as_writable_bytes(std::span(some)));
     }
-    entries.push_back(
-        {ids[k], text_of_field(some[k % piece].data(), schema::kNameBytes), heights[k], widths[k]});
+    entries[k].name = text_of_field(some[k % piece].data(), schema::kNameBytes);
   }
   return entries;
 }
@@ -174,7 +174,7 @@ struct OpenFile {
   ResultsLayout layout;
 };
 
-OpenFile open_checked(const std::string& path) {
+OpenFile open_checked(const std::string& path, bool with_names) {
   OpenFile open;
   open.file = open_hdf5(path, /*cache_chunks=*/false);
   const hid_t file = open.file.id();
@@ -190,7 +190,7 @@ OpenFile open_checked(const std::string& path) {
     }
     open.layout.datasets.push_back(read_dataset_layout(FlatDataset(file, name, path), images, path));
   }
-  open.layout.images = read_images(file, images, path);
+  open.layout.images = read_images(file, images, path, with_names);
   read_prompts(file, open.layout.images, path);
   open.layout.attributes = text_attributes(file, path);
   return open;
@@ -220,15 +220,25 @@ void make_missing_shards(const std::string& path) {
   }
 }
 
+/// Throws DataError where a shard cannot be gone on with.
+void require_sound(const ResultsShard& shard, const std::string& path) {
+  if (shard.problem.empty()) return;
+  throw DataError(
+      "{}, a shard of {}, {}. Put the right one back, or remove it: its {} images are then restored "
+      "again",
+      shard.path, path, shard.problem, shard.rows);
+}
+
 }  // namespace
 
-std::unique_ptr<ResultsFile::Impl> ResultsFile::Impl::open_serially(const std::string& path) {
+std::unique_ptr<ResultsFile::Impl> ResultsFile::Impl::open_serially(const std::string& path, Names names) {
   auto impl = std::make_unique<Impl>();
   impl->path = path;
-  OpenFile open = open_checked(path);
+  OpenFile open = open_checked(path, names == Names::read);
   impl->layout = std::move(open.layout);
   const auto images = static_cast<std::int64_t>(impl->layout.images.size());
   const std::vector<ShardPlace> places = read_shards(open.file.id(), path, impl->layout.images.size());
+  impl->in_shards = !places.empty();
   if (places.empty()) {
     Part& whole = impl->parts.emplace_back();
     whole.shard = {path, 0, images, {}};
@@ -241,12 +251,9 @@ std::unique_ptr<ResultsFile::Impl> ResultsFile::Impl::open_serially(const std::s
     Part& part = impl->parts.emplace_back();
     part.shard = {path_of_shard(path, places[k]), places[k].first, places[k].rows, {}};
     try {
-      OpenFile shard = open_checked(part.shard.path);
+      const OpenFile shard = open_checked(part.shard.path, /*with_names=*/false);
       part.shard.problem =
           why_foreign(shard.layout, layout_of_shard(impl->layout, places[k], k, places.size()));
-      if (!part.shard.problem.empty()) continue;
-      part.file = RowFile(std::move(shard.file));
-      part.file.open_datasets(schema::kRecords, impl->layout.datasets, part.shard.path);
     } catch (const NotFoundError&) {
       part.shard.problem = "is missing";
       part.shard.missing = true;
@@ -258,38 +265,42 @@ std::unique_ptr<ResultsFile::Impl> ResultsFile::Impl::open_serially(const std::s
 }
 
 ResultsFile ResultsFile::open_for_reading(const std::string& path) {
-  return ResultsFile(Impl::open_serially(path));
+  return ResultsFile(Impl::open_serially(path, Impl::Names::read));
+}
+
+/// By one rank: what is there, checked, and nothing of it open.
+std::unique_ptr<ResultsFile::Impl> ResultsFile::Impl::checked_for_writing(const std::string& path) {
+  std::unique_ptr<Impl> impl = open_serially(path, Names::left_out);
+  if (std::ranges::any_of(impl->parts, [](const Part& part) { return part.shard.missing; })) {
+    impl.reset();
+    make_missing_shards(path);
+    impl = open_serially(path, Names::left_out);
+  }
+  for (Part& part : impl->parts) {
+    require_sound(part.shard, path);
+    require_fixed_places(impl->opened(part).datasets(), part.shard.path);
+    part.file.close(part.shard.path);
+  }
+  impl->master.close(formatted("closing {}", path));
+  return impl;
 }
 
 ResultsFile ResultsFile::open_for_writing(const std::string& path, const Communicator& comm,
                                           Durability durability) {
   Communicator group = comm.split(0, comm.rank());
-  std::unique_ptr<Impl> impl;
-  run_on_root(group, [&] { make_missing_shards(path); });
-  throw_on_all(group, [&] {
-    impl = Impl::open_serially(path);
-    impl->durability = durability;
-    for (Impl::Part& part : impl->parts) {
-      if (!part.shard.problem.empty()) {
-        throw DataError(
-            "{}, a shard of {}, {}. Put the right one back, or remove it: its {} images are then restored "
-            "again",
-            part.shard.path, path, part.shard.problem, part.shard.rows);
-      }
-      require_fixed_places(part.file.datasets(), part.shard.path);
-      part.sync_file = PosixFile::open_for_writing(part.shard.path);
-      part.file.close(part.shard.path);
-    }
-  });
-  for (Impl::Part& part : impl->parts) {
-    throw_on_all(group,
-                 [&] { part.file = RowFile::open_for_writing(part.shard.path, group.handle().value); });
-  }
-  throw_on_all(group, [&] {
-    for (Impl::Part& part : impl->parts)
-      part.file.open_datasets(schema::kRecords, impl->layout.datasets, part.shard.path);
-  });
+  std::unique_ptr<Impl> impl = std::make_unique<Impl>();
+  run_on_root(group, [&] { impl = Impl::checked_for_writing(path); });
+  impl->path = path;
+  impl->durability = durability;
+  impl->share_structure(group);
   impl->group.emplace(std::move(group));
+  if (impl->in_shards) return ResultsFile(std::move(impl));  // each is opened by those who write it
+  Impl::Part& whole = impl->parts.front();
+  throw_on_all(*impl->group, [&] { whole.sync_file = PosixFile::open_for_writing(path); });
+  throw_on_all(*impl->group,
+               [&] { whole.file = RowFile::open_for_writing(path, impl->group->handle().value); });
+  throw_on_all(*impl->group,
+               [&] { whole.file.open_datasets(schema::kRecords, impl->layout.datasets, path); });
   return ResultsFile(std::move(impl));
 }
 

@@ -13,6 +13,7 @@
 
 #include "base/posix_file.hpp"
 #include "comm/mpi_handle.hpp"
+#include "hdf5/hdf5_open.hpp"
 #include "hdf5/hdf5_types.hpp"
 
 namespace dwgf {
@@ -28,8 +29,11 @@ Hdf5Handle parallel_access(MPI_Comm comm, const std::string& what) {
 Hdf5Handle create_file(const std::string& path, const RowFilePlan& plan) {
   const std::string what = formatted("creating {}", path);
   prepare_hdf5();
-  if (!plan.shards.empty())
-    return handle_of(H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT), H5Fclose, what);
+  if (!plan.shards.empty()) {
+    const auto serial = handle_of(H5Pcreate(H5P_FILE_ACCESS), H5Pclose, what);
+    leave_locks(serial.id(), what);
+    return handle_of(H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, serial.id()), H5Fclose, what);
+  }
   const Communicator self = Communicator::self();
   const auto access_list = parallel_access(self.handle().value, what);
   if (plan.alignment > 1) checked(H5Pset_alignment(access_list.id(), plan.alignment, plan.alignment), what);

@@ -120,9 +120,8 @@ TEST_F(BadOutput, ARankThatFailsAloneEndsAllWithOneMessage) {
   const std::vector<std::string> dwgf = Arguments{program()} + job;
   const std::vector<std::string> limited =
       Arguments{"bash", "-c", "trap '' XFSZ; ulimit -f 1024; exec \"$@\"", "limited"} + dwgf;
-  Process process =
-      start_command(Arguments{DWGF_MPIEXEC, "--timeout", std::to_string(kLimit), "-np", "1"} + dwgf +
-                    Arguments{":", "-np", "1"} + limited + Arguments{":", "-np", "1"} + dwgf);
+  Process process = start_command(Arguments{DWGF_MPIEXEC, "-n", "1"} + dwgf + Arguments{":", "-n", "1"} +
+                                  limited + Arguments{":", "-n", "1"} + dwgf);
   expect_refused(process.wait(std::chrono::seconds(kPatience)), 74,
                  {"rank 1 of 3", "large.h5", "cannot be written"});
 }

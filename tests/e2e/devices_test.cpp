@@ -19,8 +19,8 @@ class Devices : public testing::Test {
   std::mt19937 random{1};
 
   static Process start_on_device(int ranks, const Arguments& arguments) {
-    const std::vector<std::string> mpiexec = {DWGF_MPIEXEC, "--timeout",           std::to_string(kLimit),
-                                              "-np",        std::to_string(ranks), DWGF_GUARDED_PROGRAM};
+    const std::vector<std::string> mpiexec = {DWGF_MPIEXEC, "-n", std::to_string(ranks),
+                                              DWGF_GUARDED_PROGRAM};
     return start_command(mpiexec + arguments);
   }
   static Finished run_on_device(int ranks, const Arguments& arguments) {

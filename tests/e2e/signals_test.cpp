@@ -2,6 +2,7 @@
 // number of ranks, or another grouping.
 #include <algorithm>
 #include <chrono>
+#include <fstream>
 #include <thread>
 
 #include <gtest/gtest.h>
@@ -179,6 +180,51 @@ TEST_F(Signals, ADamagedImageIsRestoredAgainAndNoOther) {
   EXPECT_TRUE(contains(again.err, "checksum")) << again.err;
   EXPECT_TRUE(contains(again.err, "1 of 2 images are in")) << again.err;
   EXPECT_EQ(difference(bits_of(out), bits_of(whole)), "");
+}
+
+TEST_F(Signals, AFileBesideTheResultsStopsThemAndTheResultsAloneGoOn) {
+  Process process = start(3, job(out, 3, "0.001"));
+  ASSERT_TRUE(in_mid_image(process));
+  const fs::path note = out.string() + ".stop";
+  std::ofstream{note};
+  const Finished stopped = finished(process);
+  expect_code(stopped, 75);
+  expect_readable(stopped);
+  EXPECT_TRUE(contains(stopped.err, "stop was there; removed")) << stopped.err;
+  EXPECT_FALSE(fs::exists(note));
+  EXPECT_FALSE(checkpoints().empty());
+
+  const Finished refused = run(0, {"restore", out.string(), "--flow.seed", "7"});
+  expect_code(refused, 64);
+  EXPECT_TRUE(contains(refused.err, "flow.seed cannot be given beside the results file")) << refused.err;
+
+  const Finished images = run(0, {"restore", (shared / "images.npy").string()});
+  expect_code(images, 65);
+  EXPECT_TRUE(contains(images.err, "images are named by --input.data")) << images.err;
+
+  const Finished resumed = run(2, {"restore", out.string(), "--run.ranks_per_image", "2"});
+  expect_code(resumed, 0);
+  EXPECT_TRUE(contains(resumed.err, "goes on after step")) << resumed.err;
+  EXPECT_EQ(difference(bits_of(out), bits_of(shared / "undisturbed.h5")), "");
+}
+
+TEST_F(Signals, ALimitToItsTimeStopsAJobBefore) {
+  Arguments limited = job(out, 1);
+  limited.insert(limited.end(),
+                 {"--run.time_limit", "00:00:01"});  // the reserve for a checkpoint takes it all
+  const Finished stopped = run(2, limited);
+  expect_code(stopped, 75);
+  expect_readable(stopped);
+  EXPECT_TRUE(contains(stopped.err, "run.time_limit: ")) << stopped.err;
+  EXPECT_EQ(committed(out), 0);
+
+  limited.back() = "slurm";
+  const Finished alone = run(0, limited);
+  expect_code(alone, 64);
+  EXPECT_TRUE(contains(alone.err, "set run.time_limit = HH:MM:SS")) << alone.err;
+  limited.back() = "1:30";
+  EXPECT_TRUE(contains(run(0, limited).err, "none, slurm, or HH:MM:SS"));
+  expect_undisturbed_bits(2, 1);
 }
 
 }  // namespace

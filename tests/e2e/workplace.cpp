@@ -33,6 +33,7 @@ std::map<std::string, std::string> variables() {
           {"OMPI_MCA_mpi_yield_when_idle", "1"},
           {"OMPI_MCA_btl_base_warn_component_unused", "0"},
           {"OMPI_MCA_btl_vader_backing_directory", scratch},
+          {"MPIEXEC_TIMEOUT", std::to_string(kLimit)},  // of Open MPI and of MPICH
           {"OMP_NUM_THREADS", "1"},
           {"TMPDIR", scratch}};
 }
@@ -76,7 +77,7 @@ const std::string& program() {
 
 std::vector<std::string> command_line(int ranks, const Arguments& arguments) {
   std::vector<std::string> words;
-  if (ranks > 0) words = {DWGF_MPIEXEC, "--timeout", std::to_string(kLimit), "-np", std::to_string(ranks)};
+  if (ranks > 0) words = {DWGF_MPIEXEC, "-n", std::to_string(ranks)};
   words.push_back(program());
   return words + arguments;
 }

@@ -136,7 +136,7 @@ TEST(Settings, ErrorsNameTheKeyThePlaceTheValueAndWhatIsAllowed) {
   EXPECT_NE(error_of({"--problem.sigma", "nan"}).find("not a number"), std::string::npos);
   EXPECT_NE(error_of({"--flow.particles=-1"}).find("flow.particles"), std::string::npos);
   EXPECT_NE(error_of({"--flow.particles"}).find("flow.particles"), std::string::npos);
-  EXPECT_NE(error_of({"surplus"}).find("surplus"), std::string::npos);
+  EXPECT_NE(error_of({"first.h5", "surplus"}).find("surplus"), std::string::npos);
 
   const TemporaryFile file("[prior] # weihgt\n\n[flow]\nsteps = 5 # weihgt = 1\n\n  weihgt = 2\n");
   const std::string unknown = error_of({"--config", file.path()});

@@ -13,7 +13,8 @@
 extern "C" int posix_memalign(void** memory, size_t alignment, size_t size) noexcept {
   static const auto next =
       reinterpret_cast<int (*)(void**, size_t, size_t)>(dlsym(RTLD_NEXT, "posix_memalign"));
-  static const char* const own = std::getenv("OMPI_COMM_WORLD_RANK");
+  static const char* const open_mpi = std::getenv("OMPI_COMM_WORLD_RANK");
+  static const char* const own = open_mpi ? open_mpi : std::getenv("PMI_RANK");
   static const char* const rank = std::getenv("DWGF_MEMORY_RANK");
   static const char* const largest = std::getenv("DWGF_MEMORY_LARGEST");
   if (rank && largest && std::strcmp(own ? own : "0", rank) == 0 &&

@@ -31,6 +31,7 @@ const char* text_of(const char* name) {
 
 bool chosen_rank() {
   const char* rank = std::getenv("OMPI_COMM_WORLD_RANK");
+  if (!rank) rank = std::getenv("PMI_RANK");  // MPICH
   return std::strcmp(rank ? rank : "0", text_of("DWGF_KILL_RANK")) == 0;
 }
 

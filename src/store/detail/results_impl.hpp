@@ -19,12 +19,19 @@ inline constexpr int kResultsFormat = 1;
 /// Bytes that a file of this layout takes, about; of all its shards together.
 std::uint64_t file_bytes(const ResultsLayout& layout);
 
+/// More descriptors than a few times this number are never asked for, however many shards there are.
+inline constexpr std::size_t kMostOpenShards = 16;
+
 struct ResultsFile::Impl {
-  /// A file with rows: the results file itself, or a shard.
+  /// Whether the list of images has their names, by far the most of its bytes.
+  enum class Names { read, left_out };
+  /// A file with rows: the results file itself, or a shard. A shard is open while it is used: written, by
+  /// each rank for itself, so that nobody opens what others write.
   struct Part {
     ResultsShard shard;
     PosixFile sync_file;
-    RowFile file;
+    RowFile file;            ///< empty: not open
+    std::uint64_t used = 0;  ///< the larger, the later
   };
   /// Where a row of a dataset lies.
   struct Place {
@@ -39,16 +46,23 @@ struct ResultsFile::Impl {
 
   /// Opens PATH by HDF5's serial driver, checks all of it and reads its layout; shards that cannot be used
   /// are marked. Throws NotFoundError, DataError.
-  static std::unique_ptr<Impl> open_serially(const std::string& path);
+  static std::unique_ptr<Impl> open_serially(const std::string& path, Names names);
+
+  static std::unique_ptr<Impl> checked_for_writing(const std::string& path);
+  /// Collective: what the first rank knows of the file's structure, all ranks know then.
+  void share_structure(Communicator& ranks);
 
   Part& part_of(std::int64_t row);
+  /// Opens it where it is not; of shards, closes the one that nobody has used for longest where
+  /// `kMostOpenShards` are open.
+  RowFile& opened(Part& part);
   Place place(const std::string& name, std::int64_t row);
   const DatasetLayout& described(const std::string& name) const;
   void require_row(std::int64_t row) const;
   void require_writable() const;
 
   /// A record of all rows; those in shards that cannot be used stay as they are in `all`.
-  void read_column(const char* name, std::span<std::byte> all, std::size_t value_bytes) const;
+  void read_column(const char* name, std::span<std::byte> all, std::size_t value_bytes);
   template <class Value>
   Value field(const char* name, std::int64_t row);
   template <class Value>
@@ -60,8 +74,10 @@ struct ResultsFile::Impl {
   ResultsLayout layout;
   Durability durability = Durability::power_safe;
   std::optional<Communicator> group;  ///< of its own; only where written
-  Hdf5Handle master;                  ///< PATH, open to read, where the rows lie in shards
+  bool in_shards = false;             ///< the rows lie in other files than PATH
+  Hdf5Handle master;                  ///< PATH, open to read, in such a case; not where written
   std::vector<Part> parts;            ///< in order of their rows
+  std::uint64_t uses = 0;
 };
 
 }  // namespace dwgf

@@ -57,6 +57,7 @@ class RowFile {
   static RowFile open_for_writing(const std::string& path, MPI_Comm comm);
 
   hid_t id() const { return file_.id(); }
+  bool is_open() const { return static_cast<bool>(file_); }
   /// Opens these datasets. Throws DataError.
   void open_datasets(std::span<const schema::Dataset* const> records,
                      const std::vector<DatasetLayout>& datasets, const std::string& path);

@@ -1,4 +1,4 @@
-#include "job/rerun.hpp"
+#include "job/from_results.hpp"
 
 #include <cstdio>
 
@@ -12,9 +12,16 @@ namespace dwgf {
 
 namespace {
 
-Settings job_of(const std::string& path, const Settings& settings) {
-  const ResultsFile file = ResultsFile::open_for_reading(path);
-  return rerun_of(path, stored_job(file.path(), file.layout().attributes), settings);
+/// Collective; read by the first rank. Every rank throws what is wrong with the file.
+Settings job_of(Communicator& world, const std::string& path) {
+  std::string job;
+  throw_on_all<CollectiveError>(world, [&] {
+    if (world.rank() != 0) return;
+    const ResultsFile file = ResultsFile::open_for_reading(path);
+    stored_job(file.path(), file.layout().attributes);
+    job = file.layout().attributes.at("job");
+  });
+  return parse_job_text(world.broadcast_text(job, 0));
 }
 
 /// One line an image; true where all are the same.
@@ -48,7 +55,7 @@ bool compare(const std::string& path, const JobInput& again) {
 ExitCode rerun(Communicator& world, const Settings& settings, ScopedSignals& signals) {
   const JobInput& input = settings.as<JobInput>();
   const std::string& path = input.rerun;
-  const Settings again = job_of(path, settings);
+  const Settings again = rerun_of(path, job_of(world, path), settings);
   const ExitCode code = restore(world, again, signals);
   if (input.dry_run || (code != ExitCode::ok && code != ExitCode::some_images_failed)) return code;
   std::int64_t same = 0;
@@ -57,6 +64,18 @@ ExitCode rerun(Communicator& world, const Settings& settings, ScopedSignals& sig
   });
   world.broadcast(std::as_writable_bytes(std::span(&same, 1)), 0);
   return code == ExitCode::ok && !same ? ExitCode::some_images_failed : code;
+}
+
+Settings resumed_job(Communicator& world, const Settings& given) {
+  const std::string& path = given.positionals.front();
+  try {
+    return resumed(path, job_of(world, path), given);
+  } catch (const CollectiveError& error) {
+    throw CollectiveError(
+        error.code(),
+        formatted("{}. `dwgf restore RESULTS` goes on with a results file; images are named by --input.data",
+                  error.what()));
+  }
 }
 
 }  // namespace dwgf
