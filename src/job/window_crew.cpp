@@ -14,6 +14,7 @@
 #include "base/precondition.hpp"
 #include "flow/tensor_bytes.hpp"
 #include "job/memory_plan.hpp"
+#include "job/window_rounds.hpp"
 
 namespace dwgf {
 namespace {
@@ -102,27 +103,34 @@ std::optional<WindowPlan> window_plan(const RestoreJob& job, int group_size) {
 
 void SharedWindows::compute(const CallWindows& windows, const Take& take) const {
   const int ranks = crew_.host.size(), rank = crew_.host.rank();
-  const std::int64_t rounds = share_of(windows.count(), ranks);
   std::vector<std::int64_t> shape = windows.part_shape();
-  shape.insert(shape.begin(), ranks);
-  // One round on its way and one in the making. Those that have no window in the last one send what is there.
   const auto options = windows.call().input.options();
+  const std::int64_t part_bytes =
+      c10::multiply_integers(shape) * static_cast<std::int64_t>(options.dtype().itemsize());
+  const WindowRounds rounds(windows.count(), ranks, part_bytes);
+  shape.insert(shape.begin(), ranks * rounds[0].each);
+  // One round on its way and one in the making. Who has no window left sends what is there.
   const std::array<at::Tensor, 2> parts{at::zeros(shape, options), at::zeros(shape, options)};
+  const auto parts_of = [&](std::int64_t round) {  // [ranks each, B, ., m, m]
+    return parts[static_cast<std::size_t>(round % 2)].narrow(0, 0, ranks * rounds[round].each);
+  };
   std::unique_ptr<PendingCollective> on_its_way;
   const auto taken = [&](std::int64_t round) {
     on_its_way->wait();
-    const at::Tensor& arrived = parts[static_cast<std::size_t>(round % 2)];  // [ranks, B, ., m, m]
-    for (std::int64_t k = round * ranks; k < std::min((round + 1) * ranks, windows.count()); ++k)
-      take(arrived[k - round * ranks], k);
+    const at::Tensor arrived = parts_of(round);
+    const std::int64_t first = rounds[round].first;
+    for (std::int64_t k = first; k < std::min(first + arrived.size(0), windows.count()); ++k)
+      take(arrived[k - first], k);
   };
-  for (std::int64_t round = 0; round < rounds; ++round) {
-    const at::Tensor& making = parts[static_cast<std::size_t>(round % 2)];
-    const std::int64_t k = round * ranks + rank;
-    if (k < windows.count()) making[rank].copy_(windows.part(k));
+  for (std::int64_t round = 0; round < rounds.count(); ++round) {
+    const auto [first, each] = rounds[round];
+    const at::Tensor making = parts_of(round), own = making.narrow(0, rank * each, each);
+    for (std::int64_t j = 0; j < each && first + rank * each + j < windows.count(); ++j)
+      own[j].copy_(windows.part(first + rank * each + j));
     if (on_its_way) taken(round - 1);
-    on_its_way = crew_.tensors.start_all_gather(bytes_of(making[rank]), bytes_of(making));
+    on_its_way = crew_.tensors.start_all_gather(bytes_of(own), bytes_of(making));
   }
-  taken(rounds - 1);
+  taken(rounds.count() - 1);
 }
 
 at::Tensor SharedWindows::result(const CallWindows& windows) const {

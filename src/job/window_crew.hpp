@@ -3,9 +3,10 @@
 /// others, its helpers, compute windows for it. Without windows, or with ranks for particles only, every rank
 /// is a leader without helpers.
 ///
-/// A call is told to the crew with its latents (or image). The windows are computed in rounds, one by every
-/// rank, in window order; while a round is computed the parts of the one before are gathered, and the leader
-/// blends them in window order: the bits are those of one rank, and two rounds are all that is held of them.
+/// A call is told to the crew with its latents (or image). The windows are computed in rounds
+/// (job/window_rounds.hpp), in window order; while a round is computed the parts of the one before are
+/// gathered, and the leader blends them in window order: the bits are those of one rank, and two rounds are
+/// all that is held of them.
 #pragma once
 
 #include <cstdint>

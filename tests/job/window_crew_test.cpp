@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "job/window_rounds.hpp"
+
 namespace dwgf {
 namespace {
 
@@ -28,6 +30,26 @@ TEST(CrewLayout, IsTheDivisionWhoseBusiestRankComputesTheFewestWindows) {
 TEST(CrewLayout, PrefersLeaders) {
   EXPECT_EQ(crew_layout(4, 4, 16).leaders, 4);
   EXPECT_EQ(crew_layout(4, 1, 16).leaders, 1);
+}
+
+TEST(WindowRounds, AreEveryWindowOnceAndLeaveNobodyMoreThanTheShare) {
+  for (const std::int64_t windows : {1, 9, 100, 1936}) {
+    for (const int ranks : {1, 2, 3, 128}) {
+      for (const std::int64_t bytes : {std::int64_t{100}, std::int64_t{1} << 20, std::int64_t{1} << 30}) {
+        const WindowRounds rounds(windows, ranks, bytes);
+        std::int64_t next = 0, busiest = 0;
+        for (std::int64_t round = 0; round < rounds.count(); ++round) {
+          EXPECT_EQ(rounds[round].first, next);
+          next += ranks * rounds[round].each;
+          busiest += rounds[round].each;
+          EXPECT_TRUE(rounds[round].each == 1 || rounds[round].each * ranks * bytes <= (64 << 20));
+        }
+        EXPECT_GE(next, windows);
+        EXPECT_EQ(busiest, share_of(windows, ranks));
+      }
+    }
+  }
+  EXPECT_EQ(WindowRounds(1600, 2, 100).count(), 8);
 }
 
 TEST(BestRanksPerImage, IsAllForOneImageAndOneForMany) {
