@@ -6,11 +6,15 @@
 
 #include <ATen/ATen.h>
 #include <benchmarks/image_schedule.hpp>
+#include <benchmarks/window_schedule.hpp>
 #include <gtest/gtest.h>
+#include <support/markov_field.hpp>
 
 #include <dwgf/comm/mpi.hpp>
 #include <dwgf/flow/solve.hpp>
 #include <dwgf/prior/families/gaussian_mixture.hpp>
+
+#include "job/window_crew.hpp"
 
 namespace dwgf {
 namespace {
@@ -38,7 +42,7 @@ class RecordingCollective final : public Collective {
     group_.all_to_all(bytes, out);
   }
   void broadcast(std::span<std::byte> bytes, int root) override {
-    said.push_back("broadcast");
+    said.push_back("broadcast of " + std::to_string(bytes.size()));
     group_.broadcast(bytes, root);
   }
   void barrier() override {
@@ -124,6 +128,37 @@ TEST(ImageSchedule, IsTheFlowsOwn) {
       }
     }
   }
+}
+
+TEST(CrewSchedule, IsTheCrewsOwn) {
+  Communicator world = Communicator::world();
+  const Prior prior = with_windows({.path = nullptr,
+                                    .denoiser = std::make_shared<test::MarkovField>(0.5),
+                                    .codec = std::make_shared<IdentityCodec>(),
+                                    .geometry = {.image_channels = 1, .latent_channels = 1},
+                                    .options = at::TensorOptions(at::kDouble),
+                                    .sha256 = ""},
+                                   {8, 2});
+  const at::Tensor z = at::ones({2, 1, 20, 14}, at::kDouble);
+  const Level level{.signal = 1.0, .noise = 0.1};
+  RecordingCollective real(world), recording(world);
+  const SharedWindows shared(RankGroup{real, real});
+  if (world.rank() == 0) {
+    shared.result(CallWindows(*prior.windows, {WindowCall::Kind::noise, z, {}, level}));
+    shared.result(CallWindows(*prior.windows, {WindowCall::Kind::noise_pull, z, z, level}));
+    shared.release();
+  } else {
+    shared.serve(prior, [] {});
+  }
+  std::map<std::size_t, std::vector<std::byte>> rooms;
+  const CrewSchedule schedule(
+      {.windows = window_count(20, 14, {8, 2}), .value_bytes = 8}, {}, recording, recording, [](double) {},
+      [&](std::size_t bytes) { return rooms.try_emplace(bytes, bytes).first->second.data(); });
+  schedule.call(z.numel(), 0, 2 * 8 * 8, 0.0);
+  schedule.call(z.numel(), z.numel(), 2 * 8 * 8, 0.0);
+  std::byte header[CrewSchedule::kHeader];
+  recording.broadcast(header, 0);  // of the release
+  EXPECT_EQ(recording.said, real.said);
 }
 
 }  // namespace

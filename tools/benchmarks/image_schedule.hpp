@@ -5,6 +5,7 @@
 // tests/flow/schedule_test.cpp compares it, call by call, with what `solve` does.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -79,7 +80,8 @@ class ImageSchedule {
     complete_record();
     vote_.reset();
     for (std::int64_t b = 0; b < share_.batches; ++b) compute_(Work::decoding);
-    sum(host_, 2 * shape_.image_values + 1)->wait();
+    for (std::int64_t first = 0; first < shape_.image_values; first += kSlabValues)
+      sum(host_, 2 * std::min(kSlabValues, shape_.image_values - first) + 1)->wait();
     gather(host_, kRankPart)->wait();
     host_.barrier();
   }
@@ -87,6 +89,7 @@ class ImageSchedule {
  private:
   static constexpr std::int64_t kScalars = 5;    // of a particle and record
   static constexpr std::int64_t kRankPart = 48;  // bytes: two checksums and two times
+  static constexpr std::int64_t kSlabValues = std::int64_t{1} << 20;
 
   std::int64_t slots() const { return share_.batches_per_rank * share_.micro_batch; }
 

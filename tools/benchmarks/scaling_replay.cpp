@@ -22,6 +22,7 @@
 #include "comm/progress_interval.hpp"
 #include "comm/work_queue.hpp"
 #include "image_schedule.hpp"
+#include "window_schedule.hpp"
 #ifdef DWGF_SIMULATED
 #include "simulated_mpi.hpp"
 #else
@@ -69,6 +70,8 @@ struct Job {
   std::int64_t images, steps;
   int ranks_per_image, ranks_per_node;
   ImageShapeOfWork shape;
+  WindowsOfWork windows;
+  int leaders;  // of a group, where there are windows
 };
 
 /// What takes time without exchanges.
@@ -79,6 +82,8 @@ struct Seconds {
   double committing;    // an image's record, on disk
   double queue_pause;   // until the thread that gives out images looks again
   double spread;        // ranks are slower than the fastest by up to this share, evenly
+  WindowSeconds window;
+  double arithmetic;  // on a micro-batch's whole image in a step, by the leader of a crew alone
 };
 
 #ifdef DWGF_SIMULATED
@@ -168,6 +173,27 @@ class TimedCollective final : public Collective {
   double& waiting_;
 };
 
+/// A group's crews: what this rank has of its own.
+struct Crew {
+  Crew(Communicator& group, int leaders)
+      : number(group.rank() / (group.size() / leaders)),
+        ranks(group.split(number, group.rank())),
+        leading(group.split(ranks.rank() == 0 ? 0 : 1, group.rank())) {}
+  int number;
+  Communicator ranks, leading;
+  bool leads() const { return ranks.rank() == 0; }
+};
+
+/// What a helper does meanwhile: the calls of its leader.
+void help(const Job& job, int crew, const ImageSchedule::Compute& compute) {
+  const ParticleShare share = share_particles(job.shape.particles, job.shape.micro_batch, crew, job.leaders);
+  for (std::int64_t step = 0; step < job.steps; ++step) {
+    for (std::int64_t b = 0; b < share.batches; ++b) compute(Work::noise_prediction);
+    for (std::int64_t b = 0; b < share.batches; ++b) compute(Work::gradient);
+  }
+  for (std::int64_t b = 0; b < share.batches; ++b) compute(Work::decoding);
+}
+
 /// The images that this rank's group takes, one after the other.
 Spent work(const Job& job, const Seconds& seconds, Communicator& ranks, Communicator& group, int groups,
            WorkQueue& queue) {
@@ -177,7 +203,29 @@ Spent work(const Job& job, const Seconds& seconds, Communicator& ranks, Communic
       1.0 +
       seconds.spread *
           (ranks.size() > 1 ? static_cast<double>(ranks.rank() * 7919 % ranks.size()) / ranks.size() : 0.0);
+  std::optional<Crew> crew;
+  std::optional<TimedCollective> crew_timed, leaders_timed;
+  std::optional<CrewSchedule> windows;
+  if (job.windows.windows > 0) {
+    crew.emplace(group, job.leaders);
+    crew_timed.emplace(crew->ranks, spent.waiting);
+    leaders_timed.emplace(crew->leading, spent.waiting);
+    windows.emplace(
+        job.windows, seconds.window, *crew_timed, *crew_timed,
+        [&](double nominal) {
+          spent.computing += nominal * slower;
+          pass(nominal * slower);
+        },
+        payload);
+  }
+  Collective& holders = leaders_timed ? *leaders_timed : timed;
   const auto compute = [&](Work what) {
+    if (windows) {
+      windows->compute(what);
+      if (what != Work::gradient || !crew->leads()) return;
+      spent.computing += seconds.arithmetic;
+      return pass(seconds.arithmetic);
+    }
     const double nominal = what == Work::noise_prediction ? seconds.noise_prediction
                            : what == Work::gradient       ? seconds.gradient
                            : what == Work::distances      ? seconds.distances
@@ -197,7 +245,12 @@ Spent work(const Job& job, const Seconds& seconds, Communicator& ranks, Communic
     if (!item) break;
     pass(seconds.reading);
     spent.redundant += seconds.reading;
-    ImageSchedule image(job.shape, timed, timed, compute, payload);
+    if (crew && !crew->leads()) {
+      help(job, crew->number, compute);
+      timed.barrier();
+      continue;
+    }
+    ImageSchedule image(job.shape, holders, holders, compute, payload);
     for (std::int64_t step = 0; step < job.steps; ++step) {
       image.step(step);
       if (group.rank() == 0 && now() - told >= tell_every) {
@@ -217,6 +270,7 @@ Spent work(const Job& job, const Seconds& seconds, Communicator& ranks, Communic
       pass(seconds.committing);
     }
     spent.writing += now() - written;
+    if (crew) timed.barrier();  // helpers hear what came of it
   }
   return spent;
 }
@@ -259,6 +313,14 @@ void replay(Arguments& arguments) {
   seconds.committing = arguments.number("committing", 0.0);
   seconds.queue_pause = arguments.number("queue_pause", 0.0);
   seconds.spread = arguments.number("spread", 0.0);
+  job.windows.windows = arguments.integer("windows", 0);
+  job.windows.latents = job.shape.micro_batch * job.shape.latent_values;
+  job.windows.image = job.shape.micro_batch * job.shape.image_values;
+  job.windows.consistency = arguments.integer("consistency", 1) != 0;
+  job.leaders = static_cast<int>(arguments.integer("leaders", 1));
+  seconds.window = {arguments.number("window_noise", 0.0), arguments.number("window_decode", 0.0),
+                    arguments.number("window_encode", 0.0), arguments.number("window_pull", 0.0)};
+  seconds.arithmetic = arguments.number("arithmetic", 0.0);
   arguments.expect_all_known();
 
   Communicator world = Communicator::world();

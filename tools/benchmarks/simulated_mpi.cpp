@@ -18,7 +18,7 @@ namespace {
 
 // Every rank sends from and receives into the same memory, which is never copied: what is simulated is the
 // time.
-constexpr std::size_t kRoom = std::size_t{256} << 20;
+constexpr std::size_t kRoom = std::size_t{8} << 30;
 
 std::byte* room() {
   static auto* const memory = static_cast<std::byte*>(SMPI_SHARED_MALLOC(kRoom));
@@ -99,6 +99,23 @@ extern "C" int MPI_Iallgather(const void* from, int own, MPI_Datatype own_type, 
   if (is_payload(to)) return start_ring(static_cast<std::size_t>(count) * bytes * (size - 1), comm, request);
   *request = MPI_REQUEST_NULL;  // numbers that count
   return PMPI_Allgather(from, own, own_type, to, count, type, comm);
+}
+
+// A pipeline along the ring, as NCCL's: whoever has a piece passes it on.
+extern "C" int MPI_Bcast(void* to, int count, MPI_Datatype type, int root, MPI_Comm comm) {
+  int rank = 0, size = 1, bytes = 1;
+  PMPI_Comm_rank(comm, &rank);
+  PMPI_Comm_size(comm, &size);
+  PMPI_Type_size(type, &bytes);
+  const std::size_t volume = static_cast<std::size_t>(count) * static_cast<std::size_t>(bytes);
+  if (!is_payload(to) || volume < kSmallMessage) return PMPI_Bcast(to, count, type, root, comm);
+  if (size == 1) return MPI_SUCCESS;
+  MPI_Request requests[2] = {MPI_REQUEST_NULL, MPI_REQUEST_NULL};
+  if (rank != root) PMPI_Irecv(to, count, type, (rank + size - 1) % size, kRingTag, comm, &requests[0]);
+  if ((rank + 1) % size != root) PMPI_Isend(to, count, type, (rank + 1) % size, kRingTag, comm, &requests[1]);
+  const int code = PMPI_Waitall(2, requests, MPI_STATUSES_IGNORE);
+  dwgf::simulated::sleep(kRoundLatency * (size - 1));
+  return code;
 }
 
 extern "C" int MPI_Iallreduce(const void* from, void* to, int count, MPI_Datatype type, MPI_Op op,
