@@ -10,6 +10,8 @@ each image, names as variable-length texts, no identities, no truth, no sigma. T
 complex.h5 has Fourier samples of such images as complex64, [n, C, H, W], a level an image, and units.
 levels.h5 has pictures of 8 bits, [n, C, H, W], measured by `identity`; positive.h5 the same on 0 ... 1.
 no-axis.h5 has Fourier samples as [n, 2, H, W]; no-level.h5 says that sigma is to be estimated.
+coils.h5 has samples of two coils as complex64 [n, J, H, W] with their maps [J, H, W], and the truth; angles.h5
+tomographies of nothing at angles of each image, [n, views].
 """
 import pathlib
 
@@ -79,6 +81,23 @@ def main():
             file["measurement/y"] = values.astype(np.float32)
             if forward.startswith("fourier"):
                 file["operator/mask"] = np.ones((8, 8), bool)
+    maps = (generator.integers(-8, 9, (2, 8, 8)) + 1j * generator.integers(-8, 9, (2, 8, 8))) / 8
+    with h5py.File(path.with_name("coils.h5"), "w") as file:
+        file.attrs["dwgf_measurements"] = 1
+        file.attrs["operator"] = "sense:@ | fourier:@,complex"
+        file.attrs["sigma"] = 0.05
+        file.attrs["image_shape"] = (1, 8, 8)
+        file["measurement/y"] = (np.fft.fft2(maps * x, norm="ortho") * mask[0]).astype(np.complex64)
+        file["operator/coils"] = maps.astype(np.complex64)
+        file["operator/mask"] = mask[0]
+        file["truth/x"] = x.astype(np.float32)
+    with h5py.File(path.with_name("angles.h5"), "w") as file:
+        file.attrs["dwgf_measurements"] = 1
+        file.attrs["operator"] = "radon:@"
+        file.attrs["sigma"] = 0.05
+        file.attrs["image_shape"] = (1, 8, 8)
+        file["measurement/y"] = np.zeros((2, 1, 2, 13), np.float32)
+        file["operator/angles"] = [[0.0, 90.0], [10.0, 40.0]]
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ Written there:
   mean4.pt     means of blocks of 4 x 4, linear, as the native `mean:4`
   gamma.pt     ((x + 1) / 2)^2.2, which is not linear
 """
+
 import argparse
 import warnings
 from pathlib import Path
@@ -27,7 +28,9 @@ class Gamma(torch.nn.Module):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("out", type=Path, help="the folder to write to")
     out = parser.parse_args().out
     warnings.simplefilter("ignore")

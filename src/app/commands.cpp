@@ -18,7 +18,8 @@ ExitCode completion(const CommandCall& call) {
 ExitCode merge(const CommandCall& call) {
   return merge_command(call.settings);
 }
-ExitCode selftest(const CommandCall&) {
+ExitCode selftest(const CommandCall& call) {
+  if (call.mpi) throw UsageError("selftest starts mpirun itself: run it without mpirun or srun");
   return selftest_command();
 }
 ExitCode status(const CommandCall& call) {

@@ -4,9 +4,9 @@
 // mask is in the order of numpy.fft.fft2, frequency 0 at [0, 0]: one with its centre in the middle goes
 // through numpy.fft.ifftshift first. The trivial inverse is the zero-filled one, Re F^-1 y.
 //
-// With `complex`, x is a complex image of C / 2 channels, the first half of its channels real parts, the second
-// half imaginary ones (as `sense` measures them): y = M F (x_r + i x_i), [2, C / 2, H, W], and the adjoint and
-// the trivial inverse have both parts of F^-1 M y.
+// With `complex`, x is a complex image of C / 2 channels, the first half of its channels real parts, the
+// second half imaginary ones (as `sense` measures them): y = M F (x_r + i x_i), [2, C / 2, H, W], and the
+// adjoint and the trivial inverse have both parts of F^-1 M y.
 //
 // `fourier:FILE[,complex]`: a mask [H, W] (.npy or PNG, 0 is not sampled), or `@`.
 #include <ATen/ATen.h>

@@ -20,11 +20,11 @@
 // scikit-image's `radon` turns the image by bilinear interpolation instead, does not divide, has a column
 // for a view, and means -t by the angle t: see tools/make_operator_golden.py.
 //
-// `radon:views[,from,to]`, 1 to 65,535 views: the angles are from + k (to - from) / views, of 0 to 180 degrees
-// unless said otherwise. `radon:FILE`: angles [views] in degrees (.npy), or `@`. The views of the filtered
-// back-projection weigh pi / views where they are of 180 degrees or more, their own share of less; those of a
-// file half the angles to both neighbours, modulo 180 degrees and at most the double of the median one, so that
-// a missing wedge is left out and not filled by its borders.
+// `radon:views[,from,to]`, 1 to 65,535 views: the angles are from + k (to - from) / views, of 0 to 180
+// degrees unless said otherwise. `radon:FILE`: angles [views] in degrees (.npy), or `@`. The views of the
+// filtered back-projection weigh pi / views where they are of 180 degrees or more, their own share of less;
+// those of a file half the angles to both neighbours, modulo 180 degrees and at most the double of the
+// median one, so that a missing wedge is left out and not filled by its borders.
 #include <algorithm>
 #include <cmath>
 #include <numbers>

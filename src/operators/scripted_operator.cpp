@@ -1,6 +1,7 @@
-// An operator of one's own, without C++: y = module(x), a TorchScript module as torch.jit.script or torch.jit.trace
-// save it. It is called with one image at a time, [1, C, H, W] on [-1, 1], and returns [1, ...] of floating
-// point. Its derivative is what autograd makes of it: J(x)^T r, or A^T r where it is said to be linear.
+// An operator of one's own, without C++: y = module(x), a TorchScript module as torch.jit.script or
+// torch.jit.trace save it. It is called with one image at a time, [1, C, H, W] on [-1, 1], and returns [1,
+// ...] of floating point. Its derivative is what autograd makes of it: J(x)^T r, or A^T r where it is said
+// to be linear.
 //
 // Modules compute in the type that they are asked for, float32 or float64, where their parameters and buffers
 // can be turned to it; one whose constants cannot is called in float32 throughout. TorchScript's optimiser,
@@ -10,8 +11,8 @@
 // every call; the gradient exists and is finite; of a linear module, A(0) = 0, A(a x + b y) = a A(x) + b A(y)
 // and <A x, r> = <x, A^T r>, each to 1e-6 of the largest value in float64, 1e-4 in float32.
 //
-// `torch:FILE[,linear][,image]`, in any order; `image`: what is measured are pixels on [-1, 1]. What a results
-// file names has `sha256=HEX` beside it, of the module as it was; it is checked where files are read.
+// `torch:FILE[,linear][,image]`, in any order; `image`: what is measured are pixels on [-1, 1]. What a
+// results file names has `sha256=HEX` beside it, of the module as it was; it is checked where files are read.
 #include <algorithm>
 #include <cmath>
 #include <filesystem>

@@ -1,8 +1,9 @@
-// Sensitivities of several receiving coils, as in parallel magnetic resonance imaging: y_j = S_j x with complex
-// maps S_j [H, W], j = 1 ... J, x a real image of one channel. y is [2 J, H, W], all real parts, then all
-// imaginary parts, as `fourier:MASK,complex` takes them: `sense:@ | fourier:@,complex` is y_j = M F S_j x
-// (Pruessmann et al., SENSE, 1999, doi:10.1002/(SICI)1522-2594(199911)42:5<952::AID-MRM16>3.0.CO;2-S).
-// Adjoint: sum_j Re conj(S_j) r_j. The trivial inverse is that sum divided by sum_j |S_j|^2, 0 where that is 0.
+// Sensitivities of several receiving coils, as in parallel magnetic resonance imaging: y_j = S_j x with
+// complex maps S_j [H, W], j = 1 ... J, x a real image of one channel. y is [2 J, H, W], all real parts,
+// then all imaginary parts, as `fourier:MASK,complex` takes them: `sense:@ | fourier:@,complex` is y_j = M
+// F S_j x (Pruessmann et al., SENSE, 1999,
+// doi:10.1002/(SICI)1522-2594(199911)42:5<952::AID-MRM16>3.0.CO;2-S). Adjoint: sum_j Re conj(S_j) r_j. The
+// trivial inverse is that sum divided by sum_j |S_j|^2, 0 where that is 0.
 //
 // `sense:FILE`: maps [2, J, H, W] (.npy, real parts first), or `@`.
 #include <ATen/ATen.h>

@@ -366,11 +366,11 @@ struct ArrayForm {
 /// Complex numbers count as two parts along an axis.
 const ArrayForm& form_of(const std::string& kind) {
   static constexpr ArrayForm forms[] = {
-      {"matrix", 2, " is [m, C H W]"},
-      {"mask", 2, " is [H, W] for all images, or [n, H, W] or [n, C, H, W]"},
-      {"kernel", 2, " is [h, w] for all images, or [n, h, w]"},
-      {"coils", 4, " is complex [J, H, W], or real [2, J, H, W], for all images; or [n, ...]"},
-      {"angles", 1, " is [views] for all images, or [n, views]"}};
+      {"matrix", 2, "a matrix is [m, C H W]"},
+      {"mask", 2, "a mask is [H, W] for all images, or [n, H, W] or [n, C, H, W]"},
+      {"kernel", 2, "a kernel is [h, w] for all images, or [n, h, w]"},
+      {"coils", 4, "coil maps are complex [J, H, W], or real [2, J, H, W], for all images; or [n, ...]"},
+      {"angles", 1, "angles are [views] for all images, or [n, views]"}};
   const auto* found = std::ranges::find(forms, kind, &ArrayForm::kind);
   if (found == std::end(forms)) throw InternalError("an operator's array of the kind " + kind);
   return *found;
@@ -388,8 +388,8 @@ bool MeasurementsFile::is_per_image(const std::string& kind, const std::string& 
       (shape.size() == form.axes + 1 || (kind == "mask" && shape.size() == form.axes + 2)) &&
       shape.front() == impl_->images();
   if (row_each) return true;
-  throw DataError("{}: {} is {}; a {}{}, with n = {} images", impl_->path, schema::kOperatorArray.named(name),
-                  shape_text(shape), kind, form.text, impl_->images());
+  throw DataError("{}: {} is {}; {}, with n = {} images", impl_->path, schema::kOperatorArray.named(name),
+                  shape_text(shape), form.text, impl_->images());
 }
 
 FloatArray MeasurementsFile::array(const std::string& kind, const std::string& name, std::int64_t k) const {

@@ -72,6 +72,26 @@ class ProblemsTest : public testing::Test {
   Communicator self_ = Communicator::self();
 };
 
+TEST_F(ProblemsTest, CoilMapsMayBeComplexAndAnglesAnImagesOwn) {
+  const auto opened = [&](const char* name) {
+    Settings settings = parse_settings(*find_command("restore"),
+                                       {"--input.data", std::string(DWGF_TEST_DATA "/measurements/") + name});
+    return open_problems(settings, self_);
+  };
+  const auto coils = opened("coils.h5");
+  for (const std::int64_t k : {0, 1}) {
+    const ImageProblem image = coils->read(k, 1);
+    EXPECT_EQ(image.y.sizes(), (std::vector<std::int64_t>{2, 2, 8, 8}));
+    EXPECT_LE((image.forward->apply(image.truth.unsqueeze(0))[0] - image.y).abs().max().item<double>(), 1e-6);
+  }
+  const auto angles = opened("angles.h5");
+  EXPECT_TRUE(angles->arrays().at(0).per_image);
+  const at::Tensor x = coils->read(0, 1).truth.unsqueeze(0);
+  const at::Tensor first = angles->forward(0, 1)->apply(x);
+  EXPECT_TRUE(at::allclose(first, make_operator("radon:2", {.image_shape = {1, 8, 8}})->apply(x)));
+  EXPECT_FALSE(at::allclose(first, angles->forward(1, 1)->apply(x)));
+}
+
 TEST_F(ProblemsTest, PromptsComeFromMeasurementsAndFromBesideAnArray) {
   write_measurements();
   for (const char* name : {"y.h5", "y.h5:/measurement/y"}) {

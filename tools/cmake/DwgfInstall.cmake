@@ -9,9 +9,18 @@ set_target_properties(dwgf_base PROPERTIES EXPORT_NAME base)
 set_target_properties(dwgf_comm PROPERTIES EXPORT_NAME comm)
 set_target_properties(dwgf_store PROPERTIES EXPORT_NAME store)
 set_target_properties(dwgf_app PROPERTIES EXPORT_NAME app)
-# The libraries that were linked, LibTorch above all, are found without LD_LIBRARY_PATH, also one in the source tree.
+# The libraries that were linked, LibTorch above all, are found without LD_LIBRARY_PATH.
 set_target_properties(dwgf_program PROPERTIES INSTALL_RPATH_USE_LINK_PATH ON)
-set_target_properties(dwgf_tensor_program PROPERTIES INSTALL_RPATH_USE_LINK_PATH ON INSTALL_RPATH ${TORCH_INSTALL_PREFIX}/lib)
+set_target_properties(dwgf_tensor_program PROPERTIES INSTALL_RPATH_USE_LINK_PATH ON
+                      INSTALL_RPATH "$ORIGIN/../../${CMAKE_INSTALL_LIBDIR}/dwgf;${TORCH_INSTALL_PREFIX}/lib")
+# One that tools/setup put into the source tree goes along, so that the copy outlives the tree.
+cmake_path(IS_PREFIX PROJECT_SOURCE_DIR "${TORCH_INSTALL_PREFIX}" NORMALIZE torch_is_in_tree)
+if(torch_is_in_tree AND NOT EXISTS ${TORCH_INSTALL_PREFIX}/lib/libtorch_cuda.so)
+  foreach(name torch torch_cpu c10 gomp)
+    file(GLOB torch_libraries ${TORCH_INSTALL_PREFIX}/lib/lib${name}.so*)
+    install(FILES ${torch_libraries} DESTINATION ${CMAKE_INSTALL_LIBDIR}/dwgf)
+  endforeach()
+endif()
 
 install(TARGETS dwgf_program RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(TARGETS dwgf_tensor_program RUNTIME DESTINATION libexec/dwgf)

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""DICOM to dwgf and back: one image a file, values in the units that its rescale slope and intercept give (HU of CT).
+"""DICOM to dwgf and back: one image a file, values in the units that its rescale slope and intercept
+give (HU of CT).
 
     python3 tools/recipes/dicom.py to y.h5 --sigma 20 --low -1024 --high 3071 ct/*.dcm
     dwgf restore --input.data y.h5 --store.out r.h5 --prior.path PRIOR
@@ -8,6 +9,7 @@
 `back` writes copies of the files with the posterior mean as pixels, rounded to the stored type, as a new
 series. Needs pydicom, numpy, h5py.
 """
+
 import pathlib
 
 import numpy as np
@@ -29,8 +31,16 @@ def to(options):
             raise SystemExit(f"{name}: {header.pixel_array.ndim} axes; one grey frame a file is taken")
         images.append(header.pixel_array[None] * slope + intercept)
         unit = str(header.get("RescaleType", "HU" if header.get("Modality") == "CT" else ""))
-    write_measurements(options.measurements, np.stack(images), options.sigma, options.operator, unit,
-                       options.low, options.high, [pathlib.Path(name).name for name in options.files])
+    write_measurements(
+        options.measurements,
+        np.stack(images),
+        options.sigma,
+        options.operator,
+        unit,
+        options.low,
+        options.high,
+        [pathlib.Path(name).name for name in options.files],
+    )
 
 
 def back(options):
@@ -45,7 +55,9 @@ def back(options):
         header.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
         header.SOPInstanceUID = header.file_meta.MediaStorageSOPInstanceUID = generate_uid()
         header.SeriesInstanceUID = series
-        header.SeriesDescription = f"{header.get('SeriesDescription', '')} (dwgf, posterior mean)".strip()[:64]
+        header.SeriesDescription = f"{header.get('SeriesDescription', '')} (dwgf, posterior mean)".strip()[
+            :64
+        ]
         header.ImageType = ["DERIVED", "SECONDARY"]
         header.save_as(folder / pathlib.Path(name).name)
 

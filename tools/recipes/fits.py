@@ -5,9 +5,10 @@
     dwgf restore --input.data y.h5 --store.out r.h5 --prior.path PRIOR
     python3 tools/recipes/fits.py back r.h5 --to restored/ galaxy.fits
 
-`back` writes each file anew: the posterior mean under the header of the image, world coordinates included, and
-the standard deviation as the extension STD. Needs astropy, numpy, h5py.
+`back` writes each file anew: the posterior mean under the header of the image, world coordinates included,
+and the standard deviation as the extension STD. Needs astropy, numpy, h5py.
 """
+
 import pathlib
 
 import numpy as np
@@ -25,9 +26,16 @@ def image_of(name):
 
 def to(options):
     images = [image_of(name) for name in options.files]
-    write_measurements(options.measurements, np.stack([data[None] for data, _ in images]), options.sigma,
-                       options.operator, images[0][1].get("BUNIT", ""), options.low, options.high,
-                       [pathlib.Path(name).name for name in options.files])
+    write_measurements(
+        options.measurements,
+        np.stack([data[None] for data, _ in images]),
+        options.sigma,
+        options.operator,
+        images[0][1].get("BUNIT", ""),
+        options.low,
+        options.high,
+        [pathlib.Path(name).name for name in options.files],
+    )
 
 
 def back(options):
@@ -38,7 +46,10 @@ def back(options):
         for key in ("BSCALE", "BZERO", "BLANK", "XTENSION", "PCOUNT", "GCOUNT"):
             header.remove(key, ignore_missing=True)
         header["HISTORY"] = "posterior mean and standard deviation by dwgf"
-        parts = [fits.PrimaryHDU(mean[0].astype(np.float32), header), fits.ImageHDU(std[0].astype(np.float32), name="STD")]
+        parts = [
+            fits.PrimaryHDU(mean[0].astype(np.float32), header),
+            fits.ImageHDU(std[0].astype(np.float32), name="STD"),
+        ]
         fits.HDUList(parts).writeto(folder / pathlib.Path(name).name, overwrite=True)
 
 

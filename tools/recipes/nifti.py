@@ -8,6 +8,7 @@
 `back` writes the posterior mean as float32 with the affine and the header of the file, and the standard
 deviation beside it (restored_std.nii.gz). Needs nibabel, numpy, h5py.
 """
+
 import nibabel
 import numpy as np
 from recipe import arguments, restored, write_measurements
@@ -22,8 +23,16 @@ def to(options):
     volume = nibabel.load(name).get_fdata()
     if volume.ndim != 3:
         raise SystemExit(f"{name} has {volume.ndim} axes; give one volume of three")
-    write_measurements(options.measurements, slices_of(volume), options.sigma, options.operator, "",
-                       options.low, options.high, [f"slice {k}" for k in range(volume.shape[2])])
+    write_measurements(
+        options.measurements,
+        slices_of(volume),
+        options.sigma,
+        options.operator,
+        "",
+        options.low,
+        options.high,
+        [f"slice {k}" for k in range(volume.shape[2])],
+    )
 
 
 def back(options):
@@ -33,7 +42,7 @@ def back(options):
     header.set_data_dtype(np.float32)
     header["scl_slope"], header["scl_inter"] = 1, 0
     stem = options.to.removesuffix(".gz").removesuffix(".nii")
-    ending = options.to[len(stem):] or ".nii.gz"
+    ending = options.to[len(stem) :] or ".nii.gz"
     for values, more in zip(restored(options.results), ("", "_std"), strict=True):
         volume = np.moveaxis(values[:, 0], 0, 2).astype(np.float32)
         nibabel.save(nibabel.Nifti1Image(volume, like.affine, header), stem + more + ending)

@@ -8,6 +8,7 @@
 `back` writes one scale of float32 with the axes and the pixel sizes of the original, and the standard
 deviation beside it (restored_std.ome.zarr). Needs zarr 3, numpy, h5py.
 """
+
 import numpy as np
 import zarr
 from recipe import arguments, restored, write_measurements
@@ -31,8 +32,9 @@ def to(options):
         raise SystemExit(f"{name}: the last axes are not y and x")
     planes = np.asarray(array[...], np.float64).reshape(-1, 1, *array.shape[-2:])
     names = [" ".join(map(str, np.unravel_index(k, array.shape[:-2]))) or "plane" for k in range(len(planes))]
-    write_measurements(options.measurements, planes, options.sigma, options.operator, "", options.low, options.high,
-                       names)
+    write_measurements(
+        options.measurements, planes, options.sigma, options.operator, "", options.low, options.high, names
+    )
 
 
 def back(options):
@@ -42,9 +44,14 @@ def back(options):
     for values, more in zip(restored(options.results), ("", "_std"), strict=True):
         group = zarr.open_group(stem + more + ".ome.zarr", mode="w", zarr_format=2)
         group.create_array("0", data=values[:, 0].reshape(array.shape).astype(np.float32))
-        group.attrs["multiscales"] = [{"version": "0.4", "name": f"posterior {'mean' if not more else 'deviation'}",
-                                       "axes": described["axes"],
-                                       "datasets": [described["datasets"][0] | {"path": "0"}]}]
+        group.attrs["multiscales"] = [
+            {
+                "version": "0.4",
+                "name": f"posterior {'mean' if not more else 'deviation'}",
+                "axes": described["axes"],
+                "datasets": [described["datasets"][0] | {"path": "0"}],
+            }
+        ]
 
 
 if __name__ == "__main__":
