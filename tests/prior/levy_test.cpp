@@ -10,6 +10,7 @@
 #include <dwgf/base/error.hpp>
 #include <dwgf/prior/families/levy.hpp>
 
+#include "prior/families/description.hpp"
 #include "prior/families/levy_walk.hpp"
 #include "prior_files.hpp"
 
@@ -219,6 +220,8 @@ TEST_F(LevyFile, IsReadAndKnown) {
   const auto prior = loaded(R"({"_class_name": "LevyProcess", "law": "laplace", "scale": 2.0, "length": 8})");
   EXPECT_EQ(prior->geometry.canvas(1, 8).latent_width, 8);
   EXPECT_STREQ(family_of(folder.path().string()).name, "levy");
+  EXPECT_EQ(describe_prior(folder.path().string()).family, "levy");
+  EXPECT_EQ(describe_prior(folder.path().string()).problem, "");
   const auto other = loaded(R"({"_class_name": "LevyProcess", "law": "laplace", "scale": 2.5, "length": 8})");
   EXPECT_NE(prior->sha256, other->sha256);
 }

@@ -6,6 +6,7 @@
 
 #include <dwgf/base/error.hpp>
 #include <dwgf/prior/families/known_families.hpp>
+#include <dwgf/prior/families/levy.hpp>
 
 #include "prior/families/known_models.hpp"
 #include "prior/files/config_file.hpp"
@@ -154,7 +155,8 @@ PriorDescription describe_prior(const std::string& path) {
     std::error_code ignored;
     const bool is_codec = config_class(fs::path(path) / "config.json").starts_with("Autoencoder");
     description.family = is_codec ? "an autoencoder alone, for prior.codec" : family_of(path).name;
-    if (fs::is_directory(path, ignored)) describe_directory(path, description);
+    const bool has_networks = fs::is_directory(path, ignored) && !is_levy_process(path);
+    if (has_networks) describe_directory(path, description);
   } catch (const Error& error) {
     description.family.clear();
     description.problem = error.what();
