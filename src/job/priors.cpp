@@ -209,7 +209,7 @@ void print_known_models(bool as_json) {
   std::printf(
       "\nFetch one where there is a network, take the folder along, and name it as prior.path:\n"
       "  hf download NAME --local-dir DIR --include '*.json' '*.txt' '*.safetensors'\n"
-      "`dwgf priors DIR` says what of it was recognised; builtin:fashion needs nothing fetched.\n"
+      "`dwgf priors DIR` says what of it was recognised; builtin:photo needs nothing fetched.\n"
       "Small autoencoders, for prior.codec: madebyollin/taesd (1.x, 2.x), taesdxl (XL), taesd3 (3, 3.5).\n");
 }
 
