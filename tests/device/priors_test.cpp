@@ -3,6 +3,7 @@
 #include <dwgf/prior/families/gaussian_mixture.hpp>
 
 #include "device_cases.hpp"
+#include "prior/windows.hpp"
 
 namespace dwgf::test {
 namespace {
@@ -54,6 +55,19 @@ TEST(SerialDevicePriors, AgreeWithTheCpuToRounding) {
       EXPECT_EQ(there->sha256, here->sha256);
       expect_close(values_of(*there, 8), values_of(*here, 8), tolerance);
     }
+  }
+}
+
+TEST(SerialDevicePriors, InWindowsAgreeWithTheCpuToRounding) {
+  for (const char* name : {"sd1", "sdxl"}) {
+    SCOPED_TRACE(name);
+    const auto in_windows = [&](const c10::Device& device) {
+      const Prior prior = with_windows(*small_prior(device, at::kDouble, name), {8, 3, true});
+      MovingWindows windows(prior, 7, 2);
+      windows.enter(4);
+      return values_of(prior, 12);
+    };
+    expect_close(in_windows(guarded::device()), in_windows(at::kCPU), 1e-11);
   }
 }
 

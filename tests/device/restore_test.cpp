@@ -65,6 +65,27 @@ class DeviceRestore : public testing::Test {
     return restore(ranks, parse_settings(*find_command("restore"), all), signals);
   }
 
+  /// On one, two and all ranks.
+  void expect_same_bits(const DeviceCase& one) {
+    SCOPED_TRACE(one.name);
+    const std::string name = one.name;
+    EXPECT_EQ(restored(world, one, name + " all.h5"), ExitCode::ok);
+    if (world.size() < 3) return;
+    Communicator part = world.split(world.rank() < 2 ? 0 : 1, world.rank());
+    if (world.rank() < 3) {
+      EXPECT_EQ(restored(part, one, name + (world.rank() < 2 ? " two.h5" : " one.h5")), ExitCode::ok);
+    }
+    world.barrier();
+    if (world.rank() != 0) return;
+    const ResultsBits alone = bits_of(folder / (name + " one.h5"));
+    EXPECT_EQ(alone.size(), 2u);
+    EXPECT_EQ(difference(bits_of(folder / (name + " two.h5")), alone), "");
+    EXPECT_EQ(difference(bits_of(folder / (name + " all.h5")), alone), "");
+    EXPECT_NE(system_of(name + " all.h5").find("computes on guarded: a guarded device; made of pages;"),
+              std::string::npos)
+        << system_of(name + " all.h5");
+  }
+
   std::string system_of(const std::string& out) const {
     return ResultsFile::open_for_reading(folder / out).layout().attributes.at("system");
   }
@@ -74,25 +95,14 @@ class DeviceRestore : public testing::Test {
 };
 
 TEST_F(DeviceRestore, GivesTheSameBitsOnEveryNumberOfRanks) {
-  for (const DeviceCase& one : device_cases()) {
-    SCOPED_TRACE(one.name);
-    const std::string name = one.name;
-    EXPECT_EQ(restored(world, one, name + " all.h5"), ExitCode::ok);
-    if (world.size() < 3) continue;
-    Communicator part = world.split(world.rank() < 2 ? 0 : 1, world.rank());
-    if (world.rank() < 3) {
-      EXPECT_EQ(restored(part, one, name + (world.rank() < 2 ? " two.h5" : " one.h5")), ExitCode::ok);
-    }
-    world.barrier();
-    if (world.rank() != 0) continue;
-    const ResultsBits alone = bits_of(folder / (name + " one.h5"));
-    EXPECT_EQ(alone.size(), 2u);
-    EXPECT_EQ(difference(bits_of(folder / (name + " two.h5")), alone), "");
-    EXPECT_EQ(difference(bits_of(folder / (name + " all.h5")), alone), "");
-    EXPECT_NE(system_of(name + " all.h5").find("computes on guarded: a guarded device; made of pages;"),
-              std::string::npos)
-        << system_of(name + " all.h5");
-  }
+  for (const DeviceCase& one : device_cases()) expect_same_bits(one);
+}
+
+TEST_F(DeviceRestore, GivesTheSameBitsInWindowsOnEveryNumberOfRanks) {
+  const std::vector<std::string> windows = {"--prior.window", "4", "--prior.overlap", "1"};
+  expect_same_bits({"shared particles", windows});
+  // One particle, whose windows the ranks share.
+  expect_same_bits({"shared windows", with_options(windows, {"--flow.particles", "1"})});
 }
 
 TEST_F(DeviceRestore, DoesNotMixKindsOfDevicesUnasked) {
