@@ -9,6 +9,7 @@
 
 #include "catalogue/methods.hpp"
 #include "job/device_memory.hpp"
+#include "job/image_writer.hpp"
 
 namespace dwgf {
 
@@ -74,6 +75,9 @@ std::optional<std::uint64_t> left_in_control_groups() {
 /// were seen.
 constexpr std::uint64_t kLibraries = std::uint64_t{64} << 20;
 
+/// What a value takes while its particles are summed and reduced, ten numbers in float64.
+constexpr std::uint64_t kSlabBytes = 80;
+
 /// What this process holds of the memory that it computes in; 0 where nobody says.
 std::uint64_t bytes_now(const c10::Device& device) {
   if (device.is_cpu()) {
@@ -119,7 +123,9 @@ std::optional<MemoryPlan> expected_memory(const RestoreJob& job, std::int64_t ba
   const std::int64_t images =
       (6 + kept_images) * flow.micro_batch * geometry.image_channels * canvas.height * canvas.width;
   const auto element = static_cast<std::uint64_t>(job.prior().options.dtype().itemsize());
-  return MemoryPlan{now, step + static_cast<std::uint64_t>(state + images) * element};
+  const std::int64_t slab = std::min(geometry.image_channels * canvas.height * canvas.width, kSlabValues);
+  return MemoryPlan{now, step + static_cast<std::uint64_t>(state + images) * element +
+                             static_cast<std::uint64_t>(slab) * kSlabBytes};
 }
 
 std::uint64_t host_memory_available() {
