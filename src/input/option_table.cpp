@@ -327,7 +327,8 @@ Options prior_options() {
            {"recompute", DecoderMemory::recompute},
            {"tiled", DecoderMemory::tiled}},
           "memory of the decoder's gradient: plain keeps everything, recompute runs blocks twice for the "
-          "same bits; auto: recompute where plain would take over 2 GiB (tiled: refused, of old jobs)"),
+          "same bits; auto: recompute where plain would take over 2 GiB, or on a GPU over half of its free "
+          "memory, if that is more (tiled: refused, of old jobs)"),
       later(or_word(
           "auto",
           or_word("off", prior.within(2, 65536,

@@ -41,8 +41,8 @@ struct NormForward {
   const void* x = nullptr;
   const void* offset = nullptr;    ///< [channels] of every sample, or null
   std::int64_t offset_stride = 0;  ///< from one sample's to the next; 0: the same for all
-  const void* more = nullptr;       ///< like x, or null
-  void* h = nullptr;                ///< like x; may be x or more; null where there is nothing to add
+  const void* more = nullptr;      ///< like x, or null
+  void* h = nullptr;               ///< like x; may be x or more; null where there is nothing to add
   const void *weight = nullptr, *bias = nullptr;  ///< [channels]
   double eps = 0.0;
   bool activate = false;
@@ -98,6 +98,17 @@ struct MomentResults {
   double *mean = nullptr, *variance = nullptr;  ///< [elements]; either may be null
 };
 
+/// y[s, 2 i + a, 2 j + b, c] = x[s, i + a, j + b, (2 a + b) channels + c] for a, b in {0, 1}: from x [samples,
+/// height + 1, width + 1, 4 channels] to y [samples, 2 height, 2 width, channels]; or the adjoint, from y to x,
+/// which is 0 where no y is. One launch.
+struct Interleaving {
+  std::int64_t samples = 0, height = 0, width = 0, channels = 0;
+  KernelNumber number = KernelNumber::float32;
+  bool adjoint = false;
+  const void* from = nullptr;
+  void* to = nullptr;
+};
+
 class DeviceKernels {
  public:
   virtual ~DeviceKernels() = default;
@@ -105,6 +116,7 @@ class DeviceKernels {
   /// @pre norm_is_served(call.shape)
   virtual void norm(const NormForward& call, void* stream) const = 0;
   virtual void norm_vjp(const NormVjp& call, void* stream) const = 0;
+  virtual void interleave(const Interleaving& call, void* stream) const = 0;
   virtual void normals(const NormalDraw& call, void* stream) const = 0;
   virtual void add_moments(const MomentSums& call, void* stream) const = 0;
   virtual void moments(const MomentResults& call, void* stream) const = 0;

@@ -1,9 +1,13 @@
 // The device's own kernels where the program calls them: how many launches that is, and that their results are
 // those of the operators that serve elsewhere.
+#include <support/guarded_memory.hpp>
+
 #include <dwgf/flow/fixed_point.hpp>
 
 #include "device_cases.hpp"
 #include "flow/draws.hpp"
+#include "prior/models/autoencoder_codec.hpp"
+#include "prior/nn/attention_vjp.hpp"
 #include "prior/nn/blocks.hpp"
 
 namespace dwgf::test {
@@ -20,6 +24,14 @@ std::uint64_t operators_of(const F& f) {
   guarded::reset_counts();
   f();
   return guarded::counts().operators;
+}
+
+/// Which they were, for a message.
+std::string calls() {
+  std::string text;
+  for (const auto& [name, count] : guarded::counts().operator_calls)
+    text += " " + name + " " + std::to_string(count);
+  return text;
 }
 
 TEST(SerialOwnKernels, ADrawIsOneLaunchAndTheAddressedNumbers) {
@@ -97,6 +109,46 @@ TEST(SerialOwnKernels, AnOffsetIsAddedInTheSamePass) {
     EXPECT_LT(relative_difference(found.sum, sum), 1e-6);
     EXPECT_LT(relative_difference(found.value, norm.here.activated(sum)), 2e-6);
   }
+}
+
+TEST(SerialOwnKernels, ADoublingIsOnTheCoarseGridInTwoCallsAndSoIsItsProduct) {
+  for (const auto type : {at::kFloat, at::kBFloat16}) {
+    Upsample here(5, at::TensorOptions(type)), there(5, at::TensorOptions(type).device(guarded::device()));
+    for (auto& item : here.named_parameters()) {
+      item.value().copy_(waves(item.value().sizes(), at::kDouble) * 0.3);
+      there.named_parameters()[item.key()].copy_(item.value());
+    }
+    const at::Tensor x = in_network_format(waves({2, 5, 4, 3}, type)), x_there = on_device(x);
+    const at::Tensor c = in_network_format(waves({2, 5, 8, 6}, type, 0.53)), c_there = on_device(c);
+    const Vjp expected = here.vjp(x);
+    there.vjp(x_there).pull(c_there);  // makes the weights
+    Vjp found;
+    EXPECT_EQ(operators_of([&] { found = there.vjp(x_there); }), 2u);
+    const double tolerance = type == at::kFloat ? 1e-6 : 1e-2;
+    EXPECT_LT(relative_difference(found.value, expected.value), tolerance);
+    at::Tensor gradient;
+    EXPECT_EQ(operators_of([&] { gradient = found.pull(c_there); }), 2u) << calls();
+    EXPECT_LT(relative_difference(gradient, expected.pull(c)), tolerance);
+  }
+}
+
+TEST(SerialOwnKernels, AWideHeadAttendsByMatrixProducts) {
+  const at::Tensor q = waves({3, 1, 10, 260}, at::kFloat), k = waves({3, 1, 10, 260}, at::kFloat, 0.53),
+                   v = waves({3, 1, 10, 260}, at::kFloat, 0.71);
+  const at::Tensor expected = at::scaled_dot_product_attention(q, k, v);
+  for (const std::int64_t at_once : {1, 200, 10000})
+    EXPECT_LT(relative_difference(attention(q, k, v, Kernels::device, at_once), expected), 1e-6);
+}
+
+TEST(SerialOwnKernels, TheFreeMemoryOfADeviceDecidesWhetherTheDecoderIsRunTwice) {
+  auto& memory = guarded::Memory::instance();
+  const std::size_t limit = memory.limit();
+  EXPECT_EQ(plain_gradient_limit(at::kCPU), kPlainGradientBytes);
+  memory.set_limit(memory.in_use() + (std::size_t{32} << 30));
+  EXPECT_EQ(plain_gradient_limit(guarded::device()), std::uint64_t{16} << 30);
+  memory.set_limit(memory.in_use() + (std::size_t{1} << 30));
+  EXPECT_EQ(plain_gradient_limit(guarded::device()), kPlainGradientBytes);
+  memory.set_limit(limit);
 }
 
 TEST(SerialOwnKernels, LeaveToLibTorchWhatTheyDoNotServe) {

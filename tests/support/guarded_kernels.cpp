@@ -26,6 +26,10 @@ class Kernels final : public dwgf::DeviceKernels {
                          call.gradient, call.scratch});
     calls_.norm_vjp(call, stream);
   }
+  void interleave(const dwgf::Interleaving& call, void* stream) const override {
+    const Opened opened({call.from, call.to});
+    calls_.interleave(call, stream);
+  }
   void normals(const dwgf::NormalDraw& call, void* stream) const override {
     const Opened opened({call.out});
     calls_.normals(call, stream);

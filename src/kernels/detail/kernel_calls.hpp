@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "kernels/detail/group_norm.hpp"
+#include "kernels/detail/interleaving.hpp"
 #include "kernels/detail/moments.hpp"
 #include "kernels/detail/normals.hpp"
 #include "kernels/device_kernels.hpp"
@@ -66,6 +67,14 @@ class KernelCalls : public DeviceKernels {
     });
   }
 
+  void interleave(const Interleaving& call, void* stream) const override {
+    with_number(call.number, [&]<class T>(T*) {
+      in_packs<T>(call.channels, kVector<T>, {call.from, call.to})
+          ? interleave_of<T, kVector<T>>(call, stream)
+          : interleave_of<T, 1>(call, stream);
+    });
+  }
+
   void normals(const NormalDraw& call, void* stream) const override {
     const std::int64_t quads = (call.count + 3) / 4;
     const auto [key0, key1] = stream_key(call.address);
@@ -93,6 +102,20 @@ class KernelCalls : public DeviceKernels {
   }
 
  private:
+  template <class T, int vector>
+  void interleave_of(const Interleaving& call, void* stream) const {
+    const auto run = [&](const auto& kernel) {
+      launch_(kernel, Grid{blocks_for(kernel.packs(), kElementThreads), kElementThreads, 0}, stream);
+    };
+    const T* const from = static_cast<const T*>(call.from);
+    T* const to = static_cast<T*>(call.to);
+    if (call.adjoint) {
+      run(InterleaveAdjoint<T, vector>{call.samples, call.height, call.width, call.channels, from, to});
+    } else {
+      run(Interleave<T, vector>{call.samples, call.height, call.width, call.channels, from, to});
+    }
+  }
+
   template <class T, int vector>
   void norm_of(const NormForward& call, void* stream) const {
     const NormPlan plan = plan_norm(call.shape, vector);

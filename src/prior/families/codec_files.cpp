@@ -41,8 +41,10 @@ std::shared_ptr<const CodecNetwork> load_network(const TinyAutoencoderConfig& co
 }
 
 template <class Config>
-std::uint64_t bytes_of(const Config& config, std::optional<DecoderGradient> wanted, const CallSize& size) {
-  const GradientBytes gradient = decoder_gradient_bytes(config, chosen_gradient(config, wanted, size), size);
+std::uint64_t bytes_of(const Config& config, std::optional<DecoderGradient> wanted, const CallSize& size,
+                       std::uint64_t limit) {
+  const GradientBytes gradient =
+      decoder_gradient_bytes(config, chosen_gradient(config, wanted, size, limit), size);
   // The decoder's gradient waits while the consistency term encodes and decodes.
   const std::uint64_t consistency =
       gradient.kept + std::max(encoder_bytes(config, size), decoder_bytes(config, size));
@@ -78,9 +80,12 @@ std::shared_ptr<const Codec> AutoencoderFolder::load(const Weights& weights, Fil
             [config, wanted = gradient_, tensors = tensors_](const Weights& stored,
                                                              NetworkPrecision precision, FileHashes& seen) {
               auto network = load_network(config, stored, tensors.dtype(precision.type), seen);
-              return std::make_shared<AutoencoderCodec>(
-                  std::move(network), scale_of(config), tensors, precision,
-                  [config, wanted](const CallSize& size) { return chosen_gradient(config, wanted, size); });
+              const auto choice = [config, wanted,
+                                   limit = plain_gradient_limit(tensors.device())](const CallSize& size) {
+                return chosen_gradient(config, wanted, size, limit);
+              };
+              return std::make_shared<AutoencoderCodec>(std::move(network), scale_of(config), tensors,
+                                                        precision, choice);
             });
       },
       config_);
@@ -89,7 +94,8 @@ std::shared_ptr<const Codec> AutoencoderFolder::load(const Weights& weights, Fil
 std::uint64_t AutoencoderFolder::step_bytes(std::int64_t batch, std::int64_t height,
                                             std::int64_t width) const {
   const CallSize size{batch, height, width, c10::elementSize(precision_.type)};
-  return std::visit([&](const auto& config) { return bytes_of(config, gradient_, size); }, config_);
+  const std::uint64_t limit = plain_gradient_limit(tensors_.device());
+  return std::visit([&](const auto& config) { return bytes_of(config, gradient_, size, limit); }, config_);
 }
 
 CodecFiles::CodecFiles(const fs::path& directory, const PriorOptions& options, bool upcasts)

@@ -1,8 +1,10 @@
 #include "prior/models/autoencoder_codec.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include <ATen/ATen.h>
+#include <c10/core/CachingDeviceAllocator.h>
 
 #include <dwgf/base/error.hpp>
 
@@ -11,6 +13,18 @@
 #include "prior/nn/autograd_vjp.hpp"
 
 namespace dwgf {
+
+std::uint64_t plain_gradient_limit(const at::Device& device) {
+  if (device.is_cpu() || device.is_meta()) return kPlainGradientBytes;
+  auto* const allocator = dynamic_cast<c10::DeviceAllocator*>(c10::GetAllocator(device.type()));
+  if (!allocator || !allocator->initialized()) return kPlainGradientBytes;
+  try {
+    const std::uint64_t free = allocator->getMemoryInfo(device.index()).first;
+    return std::max(kPlainGradientBytes, free / 2);
+  } catch (const c10::Error&) {  // not every allocator says
+    return kPlainGradientBytes;
+  }
+}
 
 AutoencoderCodec::AutoencoderCodec(std::shared_ptr<const CodecNetwork> network, const CodecScale& scale,
                                    const at::TensorOptions& tensors, NetworkPrecision precision,

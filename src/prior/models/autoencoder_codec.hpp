@@ -18,13 +18,17 @@
 
 namespace dwgf {
 
-/// `wanted`, or where nothing is: recompute where plain would take more than kPlainGradientBytes.
+/// What `plain` may take before `recompute` is chosen: kPlainGradientBytes, and on a device half of what is
+/// free there now, if that is more. The bits are the same either way.
+std::uint64_t plain_gradient_limit(const at::Device& device);
+
+/// `wanted`, or where nothing is: recompute where plain would take more than `limit`.
 template <class Config>
 DecoderGradient chosen_gradient(const Config& config, std::optional<DecoderGradient> wanted,
-                                const CallSize& size) {
+                                const CallSize& size, std::uint64_t limit) {
   if (wanted) return *wanted;
   const GradientBytes plain = decoder_gradient_bytes(config, DecoderGradient::plain, size);
-  return plain.peak > kPlainGradientBytes ? DecoderGradient::recompute : DecoderGradient::plain;
+  return plain.peak > limit ? DecoderGradient::recompute : DecoderGradient::plain;
 }
 
 /// The sizes and the scale that a configuration names.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <vector>
 
 #include <ATen/ATen.h>
@@ -56,6 +57,7 @@ at::Tensor guidance_frequencies(std::int64_t channels) {
 struct Given {
   at::Tensor time;     // silu(temb) [S, E]; every block would apply it again
   at::Tensor context;  // [S, tokens, context_channels]
+  std::map<const ResidualBlock*, at::Tensor> offsets = {};  // what each block makes of the time, or nothing
 };
 
 /// Residual blocks, each with attention after it where the level has any. What the three kinds of block
@@ -66,8 +68,14 @@ class UNetBlock : public torch::nn::Module {
     residuals_ = register_module("resnets", std::make_shared<ModuleVector<ResidualBlock>>());
     attentions_ = register_module("attentions", std::make_shared<ModuleVector<TensorModule>>());
   }
+  at::Tensor residual_block(std::size_t i, const at::Tensor& x, const Given& given) const {
+    const ResidualBlock& block = (*residuals_)[i];
+    const auto offset = given.offsets.find(&block);
+    return offset == given.offsets.end() ? block.forward(x, given.time)
+                                         : block.forward_with_offset(x, offset->second);
+  }
   at::Tensor layer(std::size_t i, const at::Tensor& x, const Given& given) const {
-    const at::Tensor h = (*residuals_)[i].forward(x, given.time);
+    const at::Tensor h = residual_block(i, x, given);
     return attentions_->empty() ? h : (*attentions_)[i].forward(h, given.context);
   }
   std::shared_ptr<ModuleVector<ResidualBlock>> residuals_;
@@ -119,7 +127,7 @@ class UNetMiddleBlock : public UNetBlock {
   }
 
   at::Tensor forward(const at::Tensor& x, const Given& given) const {
-    return (*residuals_)[1].forward(layer(0, x, given), given.time);
+    return residual_block(1, layer(0, x, given), given);
   }
 };
 
@@ -189,6 +197,11 @@ UNet::UNet(const UNetConfig& config, const LayerOptions& options) : config_(conf
   const std::int64_t out = (config.learned_variance ? 2 : 1) * config.latent_channels;
   conv_out_ = register_module("conv_out", std::make_shared<Convolution>(first, out, 3, 1, 1, options));
 
+  for (const auto& module : modules(/*include_self=*/false)) {
+    const auto* const block = dynamic_cast<const ResidualBlock*>(module.get());
+    if (block && block->sees_time()) time_offsets_.add(*block);
+  }
+
   // frequency_i = 10000^(-i / (half - shift)), operation by operation as diffusers' get_timestep_embedding.
   const std::int64_t half = first / 2;
   const at::Tensor exponent = at::arange(half, at::TensorOptions(at::kFloat)).mul(-std::log(10000.0));
@@ -223,7 +236,8 @@ at::Tensor UNet::forward(const at::Tensor& z_t, double time, const Conditioning&
   if (guidance_projection_) level = level + guidance_projection_->forward(guidance_embedding(told.guidance));
   at::Tensor embedding = time_linear2_->forward(activate(time_linear1_->forward(level)));
   if (added_) embedding = embedding + added_->forward(told.pooled, told.sizes);  // [S, E]
-  const Given given{activate(embedding), told.tokens};
+  Given given{activate(embedding), told.tokens};
+  if (options_.kernels == Kernels::device) given.offsets = time_offsets_.of(given.time);
 
   at::Tensor h = conv_in_->forward(in_network_format(z_t, options_.kernels));  // [B, channels, h, w]
   std::vector<at::Tensor> skips{h};

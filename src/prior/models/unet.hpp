@@ -14,6 +14,7 @@
 
 #include "prior/models/added_embedding.hpp"
 #include "prior/models/unet_config.hpp"
+#include "prior/nn/blocks.hpp"
 #include "prior/nn/layers.hpp"
 
 namespace dwgf {
@@ -60,6 +61,7 @@ class UNet : public torch::nn::Module {
   std::shared_ptr<UNetMiddleBlock> middle_block_;
   std::shared_ptr<ModuleVector<UNetUpBlock>> up_blocks_;
   std::shared_ptr<GroupNorm> norm_out_;
+  TimeOffsets time_offsets_;  // of Kernels::device
 };
 
 }  // namespace dwgf

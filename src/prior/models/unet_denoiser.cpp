@@ -3,6 +3,7 @@
 #include <utility>
 
 #include <ATen/ATen.h>
+#include <c10/core/InferenceMode.h>
 
 #include <dwgf/base/error.hpp>
 
@@ -59,6 +60,18 @@ Conditioning UNetDenoiser::told(const Conditioning& given, const at::Tensor& z_t
   return all;
 }
 
+/// The same tensor for the same tokens, so that what is made of them can be kept too.
+at::Tensor UNetDenoiser::tokens_in_type(const at::Tensor& tokens) const {
+  if (!tokens.defined() || tokens.scalar_type() == precision_.type) return tokens;
+  if (!last_tokens_.defined() || !last_tokens_.is_same(tokens)) {
+    const c10::InferenceMode recording(false);  // it lives longer than a caller's inference mode
+    const at::NoGradGuard no_grad;
+    last_tokens_ = tokens;
+    last_in_type_ = tokens.to(precision_.type);
+  }
+  return last_in_type_;
+}
+
 at::Tensor UNetDenoiser::noise_from_prediction(const at::Tensor& z_t, const Level& level,
                                                const Conditioning& given) const {
   const auto in_type = [&](const at::Tensor& tensor) {
@@ -67,7 +80,7 @@ at::Tensor UNetDenoiser::noise_from_prediction(const at::Tensor& z_t, const Leve
   const auto predict = [&](const at::Tensor& z, const Conditioning& one) {
     return unet_
         ->forward(in_type(z), level.time,
-                  {.tokens = in_type(one.tokens),
+                  {.tokens = tokens_in_type(one.tokens),
                    .pooled = in_type(one.pooled),
                    .sizes = one.sizes,
                    .guidance = one.guidance})

@@ -32,6 +32,7 @@ class UNetDenoiser final : public Denoiser {
  private:
   void check(const at::Tensor& z_t, const Level& level, const Conditioning& given) const;
   Conditioning told(const Conditioning& given, const at::Tensor& z_t) const;
+  at::Tensor tokens_in_type(const at::Tensor& tokens) const;
   at::Tensor noise_from_prediction(const at::Tensor& z_t, const Level& level,
                                    const Conditioning& given) const;
 
@@ -41,6 +42,7 @@ class UNetDenoiser final : public Denoiser {
   PredictionType prediction_;
   at::TensorOptions tensors_;
   NetworkPrecision precision_;
+  mutable at::Tensor last_tokens_, last_in_type_;  // the same ones come at every call
 };
 
 /// Throws InternalError unless a tensor is [B, channels, height, width] of this type, on such a device;

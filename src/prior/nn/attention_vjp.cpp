@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <vector>
 
 #include <ATen/ATen.h>
 
@@ -28,21 +29,44 @@ AttentionCotangents by_matrix_products(const at::Tensor& q, const at::Tensor& k,
           at::matmul(p.transpose(2, 3), cotangent)};
 }
 
+/// Of one sample's P as many together as have `at_once` entries, and at least one.
+std::int64_t samples_together(const at::Tensor& queries, const at::Tensor& keys, std::int64_t at_once) {
+  const std::int64_t entries = queries.size(1) * queries.size(2) * keys.size(2);
+  return std::clamp<std::int64_t>(at_once / entries, 1, queries.size(0));
+}
+
+at::Tensor part_of(const at::Tensor& all, std::int64_t first, std::int64_t end) {
+  return all.slice(0, first, end).to(all.scalar_type() == at::kDouble ? at::kDouble : at::kFloat);
+}
+
+constexpr std::int64_t kWidestFused = 256;
+
 }  // namespace
+
+at::Tensor attention(const at::Tensor& queries, const at::Tensor& keys, const at::Tensor& values,
+                     Kernels kernels, std::int64_t at_once) {
+  if (kernels != Kernels::device || queries.size(3) <= kWidestFused || queries.requires_grad())
+    return at::scaled_dot_product_attention(queries, keys, values);
+  const double scale = 1.0 / std::sqrt(static_cast<double>(queries.size(3)));
+  const std::int64_t samples = queries.size(0), together = samples_together(queries, keys, at_once);
+  std::vector<at::Tensor> parts;
+  for (std::int64_t first = 0; first < samples; first += together) {
+    const std::int64_t end = std::min(first + together, samples);
+    const at::Tensor scaled = part_of(queries, first, end) * scale;
+    const at::Tensor p = at::softmax(at::matmul(scaled, part_of(keys, first, end).transpose(2, 3)), -1);
+    parts.push_back(at::matmul(p, part_of(values, first, end)).to(queries.scalar_type()));
+  }
+  return parts.size() == 1 ? parts.front() : at::cat(parts, 0);  // [B, heads, L, d]
+}
 
 AttentionCotangents attention_vjp(const at::Tensor& queries, const at::Tensor& keys, const at::Tensor& values,
                                   const at::Tensor& cotangent, Kernels kernels, std::int64_t at_once) {
   if (kernels == Kernels::host) return by_host_kernel(queries, keys, values, cotangent);
-  const at::ScalarType type = queries.scalar_type();
-  const std::int64_t samples = queries.size(0);
-  const std::int64_t entries = queries.size(1) * queries.size(2) * keys.size(2);  // of one sample's P
-  const std::int64_t together = std::clamp<std::int64_t>(at_once / entries, 1, samples);
+  const std::int64_t samples = queries.size(0), together = samples_together(queries, keys, at_once);
   AttentionCotangents out{at::empty_like(queries), at::empty_like(keys), at::empty_like(values)};
   for (std::int64_t first = 0; first < samples; first += together) {
     const std::int64_t end = std::min(first + together, samples);
-    const auto wide = [&](const at::Tensor& all) {
-      return all.slice(0, first, end).to(type == at::kDouble ? at::kDouble : at::kFloat);
-    };
+    const auto wide = [&](const at::Tensor& all) { return part_of(all, first, end); };
     const AttentionCotangents part =
         by_matrix_products(wide(queries), wide(keys), wide(values), wide(cotangent));
     out.queries.slice(0, first, end).copy_(part.queries);

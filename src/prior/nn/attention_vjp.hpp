@@ -1,4 +1,5 @@
-/// The vector-Jacobian product of attention, without autograd.
+/// Attention where it is not left to LibTorch's fused kernels: of heads that are too wide for them, and its
+/// vector-Jacobian product, without autograd.
 #pragma once
 
 #include <cstdint>
@@ -11,6 +12,11 @@ namespace dwgf {
 
 /// 256 MiB in float32.
 inline constexpr std::int64_t kAttentionAtOnce = std::int64_t{1} << 26;
+
+/// P V as below. With Kernels::device, heads wider than 256 go by matrix products in float32, over as many
+/// samples at once as in attention_vjp: of the fused kernels for GPUs none but the slowest takes them.
+at::Tensor attention(const at::Tensor& queries, const at::Tensor& keys, const at::Tensor& values,
+                     Kernels kernels, std::int64_t at_once = kAttentionAtOnce);
 
 /// One for each factor, of its shape and type.
 struct AttentionCotangents {

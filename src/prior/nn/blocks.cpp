@@ -4,8 +4,10 @@
 #include <vector>
 
 #include <ATen/ATen.h>
+#include <c10/core/InferenceMode.h>
 
 #include "prior/nn/attention_vjp.hpp"
+#include "prior/nn/own_kernels.hpp"
 
 namespace dwgf {
 
@@ -39,20 +41,50 @@ at::Tensor ResidualBlock::shortcut(const at::Tensor& x) const {
   return shortcut_ ? shortcut_->forward(x) : x;  // [B, out, H, W]
 }
 
-/// norm2 of conv1(x) + offset, whose first pass adds the bias and the offset; offset [S, out] or undefined.
+/// norm2 of conv1(x) + offset, whose first pass adds it; offset [out] or [S, out], conv1's bias included.
 GroupNorm::OfSum ResidualBlock::second_norm(const at::Tensor& x, const at::Tensor& offset) const {
-  at::Tensor added = conv1_->bias();  // [out]
-  if (offset.defined()) {
-    added = added + offset;
-    if (added.size(0) > 1) added = for_samples(added, x.size(0));  // [B, out]
+  const bool differs = offset.dim() == 2 && offset.size(0) > 1;
+  return norm2_->activated_sum(conv1_->forward_without_bias(x),
+                               differs ? for_samples(offset, x.size(0)) : offset);
+}
+
+at::Tensor ResidualBlock::forward_with_offset(const at::Tensor& x, const at::Tensor& offset) const {
+  at::Tensor h = norm1_->activated(x);  // [B, in, H, W]
+  if (norm2_->kernels_serve(h)) return conv2_->forward_onto(second_norm(h, offset).value, shortcut(x));
+  h = conv1_->forward_without_bias(h) + for_samples(offset, x.size(0)).unsqueeze(2).unsqueeze(3);
+  return conv2_->forward_onto(norm2_->activated(h), shortcut(x));  // [B, out, H, W]
+}
+
+std::map<const ResidualBlock*, at::Tensor> TimeOffsets::of(const at::Tensor& activated_time) const {
+  if (!matrix_.defined()) {
+    const c10::InferenceMode recording(false);
+    const at::NoGradGuard no_grad;
+    std::vector<at::Tensor> matrices, biases;
+    for (const ResidualBlock* block : blocks_) {
+      matrices.push_back(block->time_matrix());
+      biases.push_back(block->time_bias());
+    }
+    matrix_ = at::cat(matrices, 0);
+    bias_ = at::cat(biases, 0);
   }
-  return norm2_->activated_sum(conv1_->forward_without_bias(x), added);
+  const at::Tensor all = at::linear(activated_time, matrix_, bias_);  // [S, of all blocks]
+  std::map<const ResidualBlock*, at::Tensor> offsets;
+  std::int64_t first = 0;
+  for (const ResidualBlock* block : blocks_) {
+    const std::int64_t count = block->time_matrix().size(0);
+    offsets[block] = all.narrow(1, first, count);
+    first += count;
+  }
+  return offsets;
 }
 
 at::Tensor ResidualBlock::forward(const at::Tensor& x, const at::Tensor& activated_time) const {
   at::Tensor h = norm1_->activated(x);  // [B, in, H, W]
   const at::Tensor offset = time_projection_ ? time_projection_->forward(activated_time) : at::Tensor();
-  if (norm2_->kernels_serve(h)) return conv2_->forward_onto(second_norm(h, offset).value, shortcut(x));
+  if (norm2_->kernels_serve(h)) {
+    const at::Tensor added = offset.defined() ? offset + conv1_->bias() : conv1_->bias();
+    return conv2_->forward_onto(second_norm(h, added).value, shortcut(x));
+  }
   if (!offset.defined()) {
     h = conv1_->forward(h);  // [B, out, H, W]
   } else if (offset.size(0) == 1) {
@@ -68,7 +100,7 @@ Vjp ResidualBlock::vjp(const at::Tensor& x) const {
   const auto [in, first] = norm1_->activated_with_statistics(x);  // [B, in, H, W]
   GroupNorm::OfSum second;                                        // [B, out, H, W]
   if (norm2_->kernels_serve(in)) {
-    second = second_norm(in, {});
+    second = second_norm(in, conv1_->bias());
   } else {
     second.sum = conv1_->forward(in);
     const auto [value, statistics] = norm2_->activated_with_statistics(second.sum);
@@ -113,8 +145,29 @@ at::Tensor taps_of(const at::Tensor& kernel, std::int64_t axis, std::int64_t pha
 
 /// Whether a doubling is done on the coarse grid; elsewhere the libraries' kernels of 3 x 3 are better.
 bool Upsample::doubles_on_coarse_grid(const at::Tensor& x) const {
-  return kernels_ == Kernels::host && x.is_cpu() && !(x.requires_grad() && c10::GradMode::is_enabled());
+  if (x.requires_grad() && c10::GradMode::is_enabled()) return false;
+  if (kernels_ == Kernels::device) return own_kernels(x.device()) && kernel_number(x.scalar_type());
+  return kernels_ == Kernels::host && x.is_cpu();
 }
+
+namespace {
+
+/// Between the coarse results [B, 4 C, H + 1, W + 1] and the fine grid [B, C, 2 H, 2 W], by the device's kernel.
+void interleave(const at::Tensor& from, const at::Tensor& to, bool adjoint) {
+  const at::Tensor& fine = adjoint ? from : to;
+  own_kernels(from.device())
+      ->interleave({.samples = fine.size(0),
+                    .height = fine.size(2) / 2,
+                    .width = fine.size(3) / 2,
+                    .channels = fine.size(1),
+                    .number = *kernel_number(from.scalar_type()),
+                    .adjoint = adjoint,
+                    .from = from.data_ptr(),
+                    .to = to.data_ptr()},
+                   stream_of(from.device()));
+}
+
+}  // namespace
 
 at::Tensor Upsample::doubled(const at::Tensor& x) const {
   const std::int64_t channels = x.size(1), height = x.size(2), width = x.size(3);
@@ -130,6 +183,12 @@ at::Tensor Upsample::doubled(const at::Tensor& x) const {
         at::cat(blocks, 0), bias.defined() ? bias.repeat({4}) : at::Tensor(), 1, 1, kernels_);
   }
   const at::Tensor all = on_coarse_grid_->forward(x);  // [B, 4 C, H + 1, W + 1]
+  if (kernels_ == Kernels::device) {
+    const at::Tensor fine =
+        at::empty({x.size(0), channels, 2 * height, 2 * width}, x.options(), at::MemoryFormat::ChannelsLast);
+    interleave(in_network_format(all, kernels_), fine, false);
+    return fine;
+  }
   at::Tensor y =
       at::empty({x.size(0), channels, 2 * height, 2 * width}, x.options(), x.suggest_memory_format());
   for (const std::int64_t a : {0, 1}) {
@@ -146,6 +205,12 @@ at::Tensor Upsample::doubled(const at::Tensor& x) const {
 at::Tensor Upsample::doubled_vjp(const at::Tensor& cotangent) const {
   const std::int64_t channels = cotangent.size(1), height = cotangent.size(2) / 2,
                      width = cotangent.size(3) / 2;
+  if (kernels_ == Kernels::device) {
+    const at::Tensor coarse = at::empty({cotangent.size(0), 4 * channels, height + 1, width + 1},
+                                        cotangent.options(), at::MemoryFormat::ChannelsLast);
+    interleave(in_network_format(cotangent, kernels_), coarse, true);
+    return on_coarse_grid_->vjp(coarse);
+  }
   at::Tensor all = at::zeros({cotangent.size(0), 4 * channels, height + 1, width + 1}, cotangent.options());
   if (cotangent.suggest_memory_format() == at::MemoryFormat::ChannelsLast)
     all = all.contiguous(at::MemoryFormat::ChannelsLast);
@@ -175,7 +240,8 @@ Vjp Upsample::vjp(const at::Tensor& x) const {
       }};
 }
 
-Attention::Attention(const Options& options, const at::TensorOptions& tensors) : heads_(options.heads) {
+Attention::Attention(const Options& options, const LayerOptions& tensors)
+    : kernels_(tensors.kernels), heads_(options.heads) {
   const auto [channels, key_channels, heads, bias] = options;
   to_q_ = register_module("to_q", std::make_shared<Linear>(channels, channels, bias, tensors));
   to_k_ = register_module("to_k", std::make_shared<Linear>(key_channels, channels, bias, tensors));
@@ -192,25 +258,45 @@ at::Tensor Attention::merge_heads(const at::Tensor& heads) const {
   return heads.transpose(1, 2).flatten(2);
 }
 
+Attention::Heads Attention::heads_of(const at::Tensor& tokens) const {
+  if (kernels_ != Kernels::device)
+    return {split_heads(to_q_->forward(tokens)), split_heads(to_k_->forward(tokens)),
+            split_heads(to_v_->forward(tokens))};
+  if (!together_.defined()) {
+    const c10::InferenceMode recording(false);
+    const at::NoGradGuard no_grad;
+    together_ = at::cat({to_q_->matrix(), to_k_->matrix(), to_v_->matrix()}, 0);
+    if (to_q_->bias().defined()) together_bias_ = at::cat({to_q_->bias(), to_k_->bias(), to_v_->bias()}, 0);
+  }
+  const std::vector<at::Tensor> parts = at::linear(tokens, together_, together_bias_).chunk(3, -1);
+  return {split_heads(parts[0]), split_heads(parts[1]), split_heads(parts[2])};
+}
+
 at::Tensor SelfAttention::forward(const at::Tensor& x, const at::Tensor&) const {
-  const at::Tensor q = split_heads(to_q_->forward(x));  // [B, heads, L, C / heads]
-  const at::Tensor k = split_heads(to_k_->forward(x));
-  const at::Tensor v = split_heads(to_v_->forward(x));
+  const auto [q, k, v] = heads_of(x);
   return to_out().forward(merge_heads(at::scaled_dot_product_attention(q, k, v)));  // [B, L, C]
 }
 
-at::Tensor CrossAttention::forward(const at::Tensor& x, const at::Tensor& context) const {
-  at::Tensor k, v;  // [B, heads, tokens, C / heads]
-  {
-    const at::NoGradGuard no_grad;
-    const at::Tensor values = to_v_->forward(context);  // [S, tokens, C]
-    if (context.size(1) == 1) {
-      const at::Tensor same = to_out().forward(values);
-      return context.size(0) == 1 ? same : for_samples(same, x.size(0));
-    }
-    k = for_samples(split_heads(to_k_->forward(context)), x.size(0));
-    v = for_samples(split_heads(values), x.size(0));
+CrossAttention::OfContext CrossAttention::of_context(const at::Tensor& context) const {
+  if (kept_.context.defined() && kept_.context.is_same(context)) return kept_;
+  const c10::InferenceMode recording(kernels_ != Kernels::device && c10::InferenceMode::is_enabled());
+  const at::NoGradGuard no_grad;
+  OfContext made{context, {}, {}, {}};
+  const at::Tensor values = to_v_->forward(context);  // [S, tokens, C]
+  if (context.size(1) == 1) {
+    made.only = to_out().forward(values);
+  } else {
+    made.k = split_heads(to_k_->forward(context));
+    made.v = split_heads(values);
   }
+  if (kernels_ == Kernels::device) kept_ = made;
+  return made;
+}
+
+at::Tensor CrossAttention::forward(const at::Tensor& x, const at::Tensor& context) const {
+  const OfContext given = of_context(context);
+  if (given.only.defined()) return context.size(0) == 1 ? given.only : for_samples(given.only, x.size(0));
+  const at::Tensor k = for_samples(given.k, x.size(0)), v = for_samples(given.v, x.size(0));
   const at::Tensor q = split_heads(to_q_->forward(x));  // [B, heads, L, C / heads]
   return to_out().forward(merge_heads(at::scaled_dot_product_attention(q, k, v)));  // [B, L, C]
 }
@@ -220,8 +306,7 @@ ImageAttention::ImageAttention(const Options& options, const LayerOptions& tenso
                  .key_channels = options.channels,
                  .heads = options.heads,
                  .bias = true},
-                tensors),
-      kernels_(tensors.kernels) {
+                tensors) {
   norm_ = register_module(
       "group_norm", std::make_shared<GroupNorm>(options.groups, options.channels, options.eps, tensors));
 }
@@ -241,12 +326,9 @@ at::Tensor image_of(const at::Tensor& tokens, const at::Tensor& x) {
 }  // namespace
 
 at::Tensor ImageAttention::forward(const at::Tensor& x, const at::Tensor&) const {
-  const at::Tensor tokens = tokens_of(norm_->forward(x));    // [B, L, C]
-  const at::Tensor q = split_heads(to_q_->forward(tokens));  // [B, heads, L, C / heads]
-  const at::Tensor k = split_heads(to_k_->forward(tokens));
-  const at::Tensor v = split_heads(to_v_->forward(tokens));
-  const at::Tensor h = to_out().forward(merge_heads(at::scaled_dot_product_attention(q, k, v)));  // [B, L, C]
-  return x + image_of(h, x);  // [B, C, H, W]
+  const auto [q, k, v] = heads_of(tokens_of(norm_->forward(x)));
+  const at::Tensor h = to_out().forward(merge_heads(attention(q, k, v, kernels_)));  // [B, L, C]
+  return x + image_of(h, x);                                                         // [B, C, H, W]
 }
 
 Vjp ImageAttention::vjp(const at::Tensor& x) const {
@@ -257,9 +339,8 @@ at::Tensor ImageAttention::pull(const at::Tensor& x, const at::Tensor& cotangent
   const auto [normed, statistics] = norm_->plain(x);
   const at::Tensor tokens = tokens_of(normed);                                  // [B, L, C]
   const at::Tensor to_heads = split_heads(to_out().vjp(tokens_of(cotangent)));  // [B, heads, L, C / heads]
-  const auto [to_q, to_k, to_v] =
-      attention_vjp(split_heads(to_q_->forward(tokens)), split_heads(to_k_->forward(tokens)),
-                    split_heads(to_v_->forward(tokens)), to_heads, kernels_);
+  const auto [q, k, v] = heads_of(tokens);
+  const auto [to_q, to_k, to_v] = attention_vjp(q, k, v, to_heads, kernels_);
   const at::Tensor to_tokens = to_v_->vjp(merge_heads(to_v), tokens)
                                    .add_(to_k_->vjp(merge_heads(to_k), tokens))
                                    .add_(to_q_->vjp(merge_heads(to_q), tokens));
@@ -297,7 +378,7 @@ at::Tensor FeedForward::forward(const at::Tensor& x) const {
 }
 
 TransformerLayer::TransformerLayer(std::int64_t channels, std::int64_t context_channels, std::int64_t heads,
-                                   const at::TensorOptions& tensors) {
+                                   const LayerOptions& tensors) {
   norm1_ = register_module("norm1", std::make_shared<LayerNorm>(channels, tensors));
   norm2_ = register_module("norm2", std::make_shared<LayerNorm>(channels, tensors));
   norm3_ = register_module("norm3", std::make_shared<LayerNorm>(channels, tensors));

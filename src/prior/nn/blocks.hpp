@@ -6,8 +6,10 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include <ATen/core/Tensor.h>
 #include <torch/nn/module.h>
@@ -42,8 +44,16 @@ class ResidualBlock : public torch::nn::Module {
   ResidualBlock(const Options& options, const LayerOptions& tensors);
   /// x [B, in, H, W] and silu(temb) [S, E], as for_samples has it (undefined if E = 0) -> [B, out, H, W]
   at::Tensor forward(const at::Tensor& x, const at::Tensor& activated_time) const;
+  /// The same with conv1's bias + W_t silu(temb), [S, out], given.
+  at::Tensor forward_with_offset(const at::Tensor& x, const at::Tensor& offset) const;
   /// Of a block that does not see the time; keeps x and h.
   Vjp vjp(const at::Tensor& x) const;
+
+  bool sees_time() const { return time_projection_ != nullptr; }
+  at::Tensor time_matrix() const { return time_projection_->matrix(); }  ///< W_t [out, E]
+  at::Tensor time_bias() const {
+    return time_projection_->bias() + conv1_->bias();
+  }  ///< of the offset, [out]
 
  private:
   at::Tensor shortcut(const at::Tensor& x) const;
@@ -52,6 +62,19 @@ class ResidualBlock : public torch::nn::Module {
   std::shared_ptr<GroupNorm> norm1_, norm2_;
   std::shared_ptr<Convolution> conv1_, conv2_, shortcut_;
   std::shared_ptr<Linear> time_projection_;
+};
+
+/// What the time adds in every block that sees it, by one product.
+class TimeOffsets {
+ public:
+  /// @pre the block outlives this
+  void add(const ResidualBlock& block) { blocks_.push_back(&block); }
+  /// From silu(temb) [S, E]: each block's [S, out], for `forward_with_offset`.
+  std::map<const ResidualBlock*, at::Tensor> of(const at::Tensor& activated_time) const;
+
+ private:
+  std::vector<const ResidualBlock*> blocks_;
+  mutable at::Tensor matrix_, bias_;  // of all blocks, made at the first call, when weights are loaded
 };
 
 /// Halves the resolution by a convolution of stride 2.
@@ -68,8 +91,8 @@ class Downsample : public torch::nn::Module {
   Padding padding_;
 };
 
-/// Nearest neighbours, then a convolution of 3 x 3. With Kernels::host a doubling is done on the coarse grid:
-/// each of the four results of a coarse position sees 2 x 2 coarse positions, with weights that are sums of
+/// Nearest neighbours, then a convolution of 3 x 3. But with Kernels::portable, a doubling is done on the
+/// coarse grid: each of the four results of a coarse position sees 2 x 2 coarse positions, with weights that are sums of
 /// the kernel's (4/9 of the multiplications).
 class Upsample : public torch::nn::Module {
  public:
@@ -103,18 +126,25 @@ class Attention : public TensorModule {
     std::int64_t heads = 1;
     bool bias = false;  ///< of the projections to queries, keys and values
   };
-  Attention(const Options& options, const at::TensorOptions& tensors);
+  Attention(const Options& options, const LayerOptions& tensors);
 
  protected:
+  struct Heads {
+    at::Tensor q, k, v;  // [B, heads, L, C / heads]
+  };
+  /// Of tokens [B, L, C] that attend to themselves: by one product with Kernels::device.
+  Heads heads_of(const at::Tensor& tokens) const;
   at::Tensor split_heads(const at::Tensor& tokens) const;  // [B, L, C] -> [B, heads, L, C / heads]
   at::Tensor merge_heads(const at::Tensor& heads) const;   // and back
   const Linear& to_out() const { return (*to_out_)[0]; }
 
   std::shared_ptr<Linear> to_q_, to_k_, to_v_;
+  Kernels kernels_;
 
  private:
   std::shared_ptr<ModuleVector<Linear>> to_out_;
   std::int64_t heads_;
+  mutable at::Tensor together_, together_bias_;  // of all three, made at the first call
 };
 
 class SelfAttention : public Attention {
@@ -131,6 +161,16 @@ class CrossAttention : public Attention {
   /// a single token [1, 1, C] or [B, 1, C]: every query then attends to it alone, softmax is 1, and the
   /// result is the same everywhere, whatever x.
   at::Tensor forward(const at::Tensor& x, const at::Tensor& context) const override;
+
+ private:
+  struct OfContext {
+    at::Tensor context, k, v;  // k and v [S, heads, tokens, C / heads]
+    at::Tensor only;           // of a single token: what comes out, [S, 1, C]
+  };
+  /// Made once for a context and kept with Kernels::device, where the same one comes at every call.
+  OfContext of_context(const at::Tensor& context) const;
+
+  mutable OfContext kept_;
 };
 
 /// x + attention(norm(x)) over the positions of an image              (the middle of the autoencoder; DDPM's
@@ -150,7 +190,6 @@ class ImageAttention : public Attention {
   at::Tensor pull(const at::Tensor& x, const at::Tensor& cotangent) const;
 
   std::shared_ptr<GroupNorm> norm_;
-  Kernels kernels_;
 };
 
 /// The name of a parameter of an attention among a model's, where files published before diffusers 0.17 say
@@ -172,7 +211,7 @@ class FeedForward : public torch::nn::Module {
 class TransformerLayer : public torch::nn::Module {
  public:
   TransformerLayer(std::int64_t channels, std::int64_t context_channels, std::int64_t heads,
-                   const at::TensorOptions& tensors);
+                   const LayerOptions& tensors);
   at::Tensor forward(at::Tensor x, const at::Tensor& context) const;  // [B, L, C]
 
  private:

@@ -29,9 +29,10 @@ class Linear : public torch::nn::Module {
   /// the result lies in memory as it does.
   at::Tensor vjp(const at::Tensor& cotangent, const at::Tensor& x = {}) const;
 
- private:
-  at::Tensor matrix() const;  // [out, in], no copy
+  at::Tensor matrix() const;                        ///< [out, in], no copy
+  const at::Tensor& bias() const { return bias_; }  ///< [out], undefined where there is none
 
+ private:
   at::Tensor weight_, bias_;
 };
 
