@@ -119,9 +119,11 @@ std::optional<MemoryPlan> expected_memory(const RestoreJob& job, std::int64_t ba
   const PriorGeometry& geometry = job.prior().geometry;
   const std::int64_t state =
       3 * batches * flow.micro_batch * geometry.latent_channels * canvas.latent_height * canvas.latent_width;
+  // Windows are decoded into the image itself, without a copy of it inside the decoder.
+  const std::int64_t few_images = job.prior().windows ? 5 : 6;
   const std::int64_t kept_images = method.moves_images ? 3 * batches : 0;
   const std::int64_t images =
-      (6 + kept_images) * flow.micro_batch * geometry.image_channels * canvas.height * canvas.width;
+      (few_images + kept_images) * flow.micro_batch * geometry.image_channels * canvas.height * canvas.width;
   const auto element = static_cast<std::uint64_t>(job.prior().options.dtype().itemsize());
   const std::int64_t slab = std::min(geometry.image_channels * canvas.height * canvas.width, kSlabValues);
   return MemoryPlan{now, step + static_cast<std::uint64_t>(state + images) * element +
