@@ -27,7 +27,7 @@ constexpr OperatorDescription kDescriptions[] = {
      "y = M F x, masked Fourier samples (MRI); mask as for `mask`, frequency 0 first"},
     {"sense:FILE", 1, 1, "y_j = S_j x, coil maps S (MRI) [2, J, H, W]; `sense:@ | fourier:@,complex`"},
     {"radon:views[,from,to]", 1, 3,
-     "y = line integrals (CT) at `views` angles of 0 to 180 degrees, or at those of a .npy, or @"},
+     "y = line integrals at `views` angles [degrees] (CT); or at those of a .npy, or @"},
     {"matrix:FILE", 1, 1, "y = M vec(x), M a .npy [m, C H W], or @"},
     {"torch:FILE[,linear][,image]", 1, 4,
      "y = what a TorchScript module makes of x; its derivative by autograd"},
