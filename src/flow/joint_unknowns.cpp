@@ -12,6 +12,7 @@
 
 #include "flow/canvas.hpp"
 #include "flow/diverged.hpp"
+#include "flow/unknowns/tempering.hpp"
 
 namespace dwgf {
 
@@ -44,25 +45,29 @@ class JointUnknowns::CurrentOperator final : public ForwardOperator {
 
 class JointUnknowns::CurrentNoise final : public NoiseModel {
  public:
-  explicit CurrentNoise(const ProblemParts& parts) : parts_(parts) {}
+  CurrentNoise(const ProblemParts& parts, const double& tempering) : parts_(parts), tempering_(tempering) {}
 
   at::Tensor sample(const at::Tensor& clean, const DrawAddress& address) const override {
     return now().sample(clean, address);
   }
   at::Tensor log_likelihood(const at::Tensor& a, const at::Tensor& y) const override {
-    return now().log_likelihood(a, y);
+    return tempered(now().log_likelihood(a, y));
   }
   at::Tensor log_likelihood_gradient(const at::Tensor& a, const at::Tensor& y) const override {
-    return now().log_likelihood_gradient(a, y);
+    return tempered(now().log_likelihood_gradient(a, y));
   }
-  at::Tensor information(const at::Tensor& a) const override { return now().information(a); }
+  at::Tensor information(const at::Tensor& a) const override { return tempered(now().information(a)); }
   bool is_homogeneous() const override { return now().is_homogeneous(); }
-  double variance() const override { return now().variance(); }
+  double variance() const override { return now().variance() / tempering_; }
 
  private:
   const NoiseModel& now() const { return *parts_.noise; }
+  at::Tensor tempered(const at::Tensor& values) const {
+    return tempering_ == 1.0 ? values : values * tempering_;
+  }
 
   const ProblemParts& parts_;
+  const double& tempering_;
 };
 
 namespace {
@@ -85,7 +90,7 @@ JointUnknowns::JointUnknowns(const Problem& problem)
   given_ = parts_ = {borrowed(&problem.forward), borrowed(problem.noise),
                      problem.noise ? std::sqrt(problem.noise->variance()) : 0.0};
   operator_ = std::make_unique<CurrentOperator>(parts_);
-  noise_ = std::make_unique<CurrentNoise>(parts_);
+  noise_ = std::make_unique<CurrentNoise>(parts_, tempering_);
 }
 
 JointUnknowns::~JointUnknowns() = default;
@@ -98,19 +103,26 @@ const NoiseModel* JointUnknowns::noise() const {
   return none() || !problem_.noise ? problem_.noise : noise_.get();
 }
 
-void JointUnknowns::begin(FlowState& state) {
+void JointUnknowns::begin(FlowState& state, std::int64_t steps) {
   if (state.unknowns.empty()) {
     for (const auto& unknown : unknowns_) state.unknowns.push_back({unknown->start(), {}, {}});
   }
-  take_up(state);
+  take_up(state, static_cast<double>(state.step) / static_cast<double>(steps));
 }
 
-void JointUnknowns::take_up(const FlowState& state) {
+void JointUnknowns::take_up(const FlowState& state, double progress) {
   if (none()) return;
   const std::shared_ptr<const ForwardOperator> before = parts_.forward;
   parts_ = given_;
   for (std::size_t u = 0; u < unknowns_.size(); ++u) unknowns_[u]->put(state.unknowns[u].value, parts_);
   if (parts_.forward != before) memory()->of_operator.reset();
+  tempering_ = 1.0;
+  if (!parts_.noise) return;
+  for (const auto& unknown : unknowns_) {
+    const auto* tempers = dynamic_cast<const TempersLikelihood*>(unknown.get());
+    if (tempers)
+      tempering_ = std::min(tempering_, tempers->tempering(progress, std::sqrt(parts_.noise->variance())));
+  }
 }
 
 void JointUnknowns::update(FlowState& state, const Problem& problem, std::int64_t steps, Collective& host) {
@@ -137,7 +149,7 @@ void JointUnknowns::update(FlowState& state, const Problem& problem, std::int64_
       own.recent.erase(own.recent.begin(),
                        own.recent.begin() + static_cast<std::ptrdiff_t>(own.value.size()));
   }
-  take_up(state);
+  take_up(state, progress);
 }
 
 std::vector<UnknownEstimate> JointUnknowns::estimates(const FlowState& state) const {

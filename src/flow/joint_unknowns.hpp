@@ -1,5 +1,6 @@
-/// The unknowns of one problem while it is solved (dwgf/flow/unknown.hpp): the operator and the noise that the
-/// method sees are those of the present values.
+/// The unknowns of one problem while it is solved (dwgf/flow/unknown.hpp): the operator and the noise that
+/// the method sees are those of the present values, the noise's likelihood tempered where an unknown asks for
+/// it.
 #pragma once
 
 #include <cstdint>
@@ -31,10 +32,10 @@ class JointUnknowns {
   MethodMemory* memory() { return problem_.memory ? problem_.memory : &own_memory_; }
 
   /// Puts the first values into a state that has none, and takes up those that it has.
-  void begin(FlowState& state);
+  /// @param steps  of the whole flow
+  void begin(FlowState& state, std::int64_t steps);
   /// After a step of the method, before it is counted: the next values, from the particles' images by
   /// `problem.prior`. Collective over `host`. Throws Diverged on all ranks alike.
-  /// @param steps  of the whole flow
   void update(FlowState& state, const Problem& problem, std::int64_t steps, Collective& host);
   /// What they came to: the mean over the last quarter of the steps, kMostRecent at most.
   std::vector<UnknownEstimate> estimates(const FlowState& state) const;
@@ -45,11 +46,13 @@ class JointUnknowns {
   class CurrentOperator;
   class CurrentNoise;
 
-  void take_up(const FlowState& state);
+  /// @param progress  share of the steps that are done
+  void take_up(const FlowState& state, double progress);
 
   const Problem& problem_;
   const Unknowns unknowns_;
   ProblemParts given_, parts_;
+  double tempering_ = 1.0;  // of the likelihood that the method sees
   std::unique_ptr<CurrentOperator> operator_;
   std::unique_ptr<CurrentNoise> noise_;
   MethodMemory own_memory_;

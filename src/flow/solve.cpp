@@ -113,13 +113,13 @@ Solution solve(const Problem& problem, const FlowOptions& options, const MethodR
   const Problem& own = polished.problem();
   JointUnknowns& unknowns = polished.unknowns();
   FlowState state = start_of(own, options, group);
-  unknowns.begin(state);
+  const std::int64_t steps = step_count(options);
+  unknowns.begin(state, steps);
   if (options.start == Start::kalman) start_by_kalman(state, own, unknowns, options, group);
   const std::unique_ptr<FlowMethod> method = row.make({own, options, group.tensors, state});
-  const std::int64_t steps = step_count(options);
   Monitor monitor(options, steps, group.host);
   observer.begin(state, monitor);
-  unknowns.begin(state);
+  unknowns.begin(state, steps);
   MovingWindows windows(own.prior, options.seed, own.image);
   bool wanted = !monitor.stalled();
   while (wanted && state.step < steps) {

@@ -7,6 +7,7 @@
 #include <ATen/ATen.h>
 
 #include "flow/unknowns/simplex_least_squares.hpp"
+#include "flow/unknowns/tempering.hpp"
 
 namespace dwgf {
 
@@ -53,7 +54,7 @@ at::Tensor neighbour_differences(std::int64_t size) {
   return at::kron(line, eye) + at::kron(eye, line);
 }
 
-class UnknownBlur final : public Unknown {
+class UnknownBlur final : public Unknown, public TempersLikelihood {
  public:
   explicit UnknownBlur(OpenBlur open) : open_(std::move(open)) {}
 
@@ -79,6 +80,11 @@ class UnknownBlur final : public Unknown {
   void put(const std::vector<double>& value, ProblemParts& parts) const override {
     parts.forward = open_.with(open_.kernel(value));
   }
+  double tempering(double progress, double deviation) const override {
+    const double ratio = deviation / kFirstDeviation;
+    if (ratio >= 1.0 || progress >= kTemperedShare) return 1.0;
+    return std::pow(ratio, 2.0 * (1.0 - progress / kTemperedShare));
+  }
   /// Of a kernel its centre (row, column) and its root mean square radius, in pixels.
   std::vector<double> summary(const std::vector<double>& value) const override {
     if (!is_free()) return value;
@@ -93,6 +99,8 @@ class UnknownBlur final : public Unknown {
   }
 
  private:
+  static constexpr double kFirstDeviation = 3.0, kTemperedShare = 0.8;
+
   bool is_free() const { return open_.blur.family == BlurFamily::kernel; }
   std::int64_t entries() const { return open_.blur.size * open_.blur.size; }
 

@@ -13,6 +13,10 @@
 ///   others     argmin E(k(theta)) within bounds: the best of a grid, then Gauss-Newton steps, and over
 ///              kinks steps along the axes
 ///
+/// Where particles fit y closely by a wrong kernel, they only confirm it. So the method's likelihood is
+/// tempered (tempering.hpp) as if the noise fell from a deviation of 3 to its own, evenly in its logarithm,
+/// over the first 0.8 of the steps: a coarse kernel first, then its detail.
+///
 /// Noise whose variance differs from entry to entry (poisson) weighs the entries by its information at the
 /// particle's own estimate.
 #pragma once
