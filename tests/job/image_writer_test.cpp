@@ -3,6 +3,7 @@
 #include <cstring>
 #include <filesystem>
 
+#include <ATen/ATen.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
