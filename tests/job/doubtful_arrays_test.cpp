@@ -35,6 +35,7 @@ class DoubtfulArrays : public testing::Test {
     layout.sigma = 0.05;
     layout.image_shape = {1, 32, 32};
     layout.attributes = {{"operator", "mask:@"}};
+    fs::remove(path("y.h5"));
     MeasurementsWriter writer(path("y.h5"), layout, self_);
     std::int64_t row = 0;
     for (const float value : values) {
