@@ -63,8 +63,7 @@ void ResultsFile::Impl::share_structure(Communicator& ranks) {
   std::vector<std::uint8_t> bytes;
   if (ranks.rank() == 0) {
     Json shards = Json::array();
-    for (const Part& part : parts)
-      shards.push_back({part.shard.path, part.shard.first, part.shard.rows});
+    for (const Part& part : parts) shards.push_back({part.shard.path, part.shard.first, part.shard.rows});
     // CBOR, as texts need not be UTF-8.
     bytes = Json::to_cbor({{"layout", layout_to_json(layout)}, {"shards", shards}, {"in_shards", in_shards}});
   }

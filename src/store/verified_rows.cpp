@@ -85,7 +85,7 @@ std::vector<bool> noted_verified_rows(const ResultsFile& results) {
 }
 
 void note_verified_rows(const std::string& results, const std::vector<ResultsShard>& files,
-                     const std::vector<bool>& verified, NoteTime time) {
+                        const std::vector<bool>& verified, NoteTime time) {
   const bool writing = time == NoteTime::before_writing;
   const Json note = {{"writing", writing},
                      {"rows", verified.size()},

@@ -23,6 +23,6 @@ enum class NoteTime { before_writing, at_end };
 /// Replaces the note. By one rank, while it holds the job's lock. A note that cannot be written costs
 /// comparisons later, and nothing else: then it is removed.
 void note_verified_rows(const std::string& results, const std::vector<ResultsShard>& files,
-                     const std::vector<bool>& verified, NoteTime time);
+                        const std::vector<bool>& verified, NoteTime time);
 
 }  // namespace dwgf

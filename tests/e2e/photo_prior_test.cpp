@@ -20,12 +20,11 @@ class PhotoPrior : public testing::Test {
   /// The first photograph of jobs/data by one of the jobs, with one particle in ten evaluations.
   static Scores restored(const std::string& job, const std::string& name, const Arguments& more = {}) {
     const fs::path source = DWGF_SOURCE_DIR, out = folder / (name + ".h5");
-    expect_code(
-        run(0, Arguments{"restore", "--config", source / "jobs" / (job + ".ini"), "--input.data",
-                         source / "jobs/data/photos/chelsea.png", "--flow.particles", "1", "--flow.grid",
-                         "11", "--store.out", out} +
-                   more),
-        0);
+    expect_code(run(0, Arguments{"restore", "--config", source / "jobs" / (job + ".ini"), "--input.data",
+                                 source / "jobs/data/photos/chelsea.png", "--flow.particles", "1",
+                                 "--flow.grid", "11", "--store.out", out} +
+                           more),
+                0);
     const Finished finished = run(0, {"evaluate", out, "--json"});
     expect_code(finished, 0);
     const nlohmann::json scores = nlohmann::json::parse(finished.out).at("summary").at("psnr");

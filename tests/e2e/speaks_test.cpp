@@ -1,5 +1,6 @@
 // What used to pass without a word, or with one that helped nobody: the commands of a first day.
 #include <sstream>
+
 #include <gtest/gtest.h>
 
 #include "data/npy.hpp"

@@ -25,12 +25,12 @@ constexpr std::int64_t kParticles = 5, kHeight = 7, kWidth = 6;
 ResultsLayout layout_of_results() {
   ResultsLayout layout;
   layout.images = {{1, "image", kHeight, kWidth}};
-  for (const std::string& path : {std::string(schema::kPosteriorMean.path),
-                                  std::string(schema::kPosteriorStd.path),
-                                  schema::kQuantile.named(quantile_name(0.05)),
-                                  std::string(schema::kTruth.path)})
+  for (const std::string& path :
+       {std::string(schema::kPosteriorMean.path), std::string(schema::kPosteriorStd.path),
+        schema::kQuantile.named(quantile_name(0.05)), std::string(schema::kTruth.path)})
     layout.datasets.push_back({path, NumberType::float32, {3, kHeight + 2, kWidth + 1}});
-  layout.datasets.push_back({schema::kParticles.path, NumberType::float32, {kParticles, 3, kHeight + 2, kWidth + 1}});
+  layout.datasets.push_back(
+      {schema::kParticles.path, NumberType::float32, {kParticles, 3, kHeight + 2, kWidth + 1}});
   layout.datasets.push_back({schema::kMeasurement.path, NumberType::float32, {3, kHeight, kWidth}});
   for (const char* path : {schema::kDiversity.path, schema::kCrps.path, schema::kChiSquared.path})
     layout.datasets.push_back({path, NumberType::float32, {}});

@@ -20,7 +20,8 @@ using Places = std::vector<std::int64_t>;
 TEST(TruthImages, GoByIdentityThenByNameThenByOrder) {
   const auto wanted = images({{5, "b.png"}, {7, "sub/a.png"}});
   EXPECT_EQ(matched(wanted, images({{7, "x"}, {1, "y"}, {5, "z"}}), "it"), (Places{2, 0}));
-  EXPECT_EQ(matched(wanted, images({{1, "sub/a.tif"}, {2, "other.tif"}, {3, "b.tif"}}), "it"), (Places{2, 0}));
+  EXPECT_EQ(matched(wanted, images({{1, "sub/a.tif"}, {2, "other.tif"}, {3, "b.tif"}}), "it"),
+            (Places{2, 0}));
   EXPECT_EQ(matched(wanted, images({{0, "t.npy[0]"}, {1, "t.npy[1]"}}), "it"), (Places{0, 1}));
 }
 

@@ -101,8 +101,8 @@ class VerifiedRows : public testing::Test {
   }
   std::vector<bool> noted() const { return noted_verified_rows(ResultsFile::open_for_reading(path)); }
 
-  std::string path = temporary_of_rank("verified-" +
-                               std::string(testing::UnitTest::GetInstance()->current_test_info()->name()));
+  std::string path = temporary_of_rank(
+      "verified-" + std::string(testing::UnitTest::GetInstance()->current_test_info()->name()));
   const std::vector<bool> some = {true, false, true}, none = {false, false, false};
 };
 

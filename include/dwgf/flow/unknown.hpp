@@ -34,8 +34,8 @@ struct ProblemParts {
 
 /// One micro-batch of particles as a step of the method has left it.
 struct SeenBatch {
-  at::Tensor images;        ///< [M, C, H, W], of the image's own size
-  at::Tensor y;             ///< [1, ...], in the images' type
+  at::Tensor images;          ///< [M, C, H, W], of the image's own size
+  at::Tensor y;               ///< [1, ...], in the images' type
   const ProblemParts& parts;  ///< with the values that the step had
 };
 
