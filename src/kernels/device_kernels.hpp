@@ -80,7 +80,7 @@ struct NormalDraw {
 /// sums += those of `values` [samples, elements]: int64 [2 elements + 1] of llrint(v 2^40), of llrint(v^2
 /// 2^40), and of how many values have |v| or v^2 at `limit` or above or are not finite; such a v, or v^2,
 /// counts as 0 in its sum. `scratch`: moment_scratch(elements) int64. Two launches.
-struct MomentSums {
+struct EnsembleSums {
   std::int64_t samples = 0, elements = 0;
   KernelNumber number = KernelNumber::float32;
   const void* values = nullptr;
@@ -118,7 +118,7 @@ class DeviceKernels {
   virtual void norm_vjp(const NormVjp& call, void* stream) const = 0;
   virtual void interleave(const Interleaving& call, void* stream) const = 0;
   virtual void normals(const NormalDraw& call, void* stream) const = 0;
-  virtual void add_moments(const MomentSums& call, void* stream) const = 0;
+  virtual void add_moments(const EnsembleSums& call, void* stream) const = 0;
   virtual void moments(const MomentResults& call, void* stream) const = 0;
 };
 

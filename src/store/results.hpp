@@ -128,7 +128,7 @@ class ResultsFile {
   /// order, the datasets of a group by name, as read from the file.
   std::uint32_t compute_crc32(std::int64_t row) const;
 
-  /// Collective. After this, nothing may be called.
+  /// Collective. After this, nothing may be called. What it throws (IoError), a rank throws alone.
   void close();
 
  private:

@@ -144,8 +144,10 @@ TEST_F(DeviceRestore, ImagesThatTheDeviceHasNoMemoryForAreRecordedAsFailed) {
   memory.set_limit(limit);
   EXPECT_EQ(code, ExitCode::some_images_failed);
   if (world.rank() == 0) {
+    // What is kept of the first image's calls makes the second one the larger.
     const auto file = ResultsFile::open_for_reading(folder / "short.h5");
-    EXPECT_NE(file.reason(0).find("out of memory"), std::string::npos) << file.reason(0);
+    const std::string reasons = file.reason(0) + file.reason(1);
+    EXPECT_NE(reasons.find("out of memory"), std::string::npos) << reasons;
   }
 }
 

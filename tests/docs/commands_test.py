@@ -43,6 +43,7 @@ ELSEWHERE = [
     (r"tools/(tables|calibrate|exact-posteriors|levy|finite-sample|ranks|curve)\b", "the test `studies`, in a short form"),
     (r"tools/(bench|fuzz|torture|photo-benchmark|mini-slurm|check-torch|format|fashion-moments)\b",
      "takes minutes to hours"),
+    (r"python3 tools/levy_walks\.py", "the test `studies`, in a short form"),
     (r"tools/recipes/\w+\.py", "the test `recipes`"),
     (r"tools/claims", "the test `claims`, without running anything"),
     (r"calibrate-prior --prior.path sd21", "needs real weights; the tests of `job` have other priors"),
@@ -120,7 +121,8 @@ class Place:
             words[0] = self.mpiexec
         if words[0] == "dwgf":
             words[0] = "build/dwgf"
-        if "restore" in words and "--rerun" not in words and words[0] != "slurm/submit":
+        begins = "restore" in words and words[words.index("restore") + 1].startswith("--")
+        if begins and "--rerun" not in words and words[0] != "slurm/submit":
             # Few steps, as these are about the commands.
             words += ["--flow.steps", "1", "--flow.particles", "2"]
             if "--input.data" not in words and "--config" in words:

@@ -27,7 +27,8 @@ TEST(Jobs, AreReadAndTheirOperatorsBuilt) {
     const std::string name = file.path().string();
     const JobInput job = parse_settings(*find_command("restore"), {"--config", name}).as<JobInput>();
     EXPECT_TRUE(fs::exists(root / job.images.data)) << name;
-    OperatorContext context{{1, 32, 32}};
+    const bool of_photographs = job.prior.path == "builtin:photo";
+    OperatorContext context{of_photographs ? ImageShape{3, 256, 256} : ImageShape{1, 32, 32}};
     context.load_array = [&](const std::string& kind, const std::string& path) {
       return load_operator_file(kind, (root / path).string());
     };

@@ -34,7 +34,7 @@ class Kernels final : public dwgf::DeviceKernels {
     const Opened opened({call.out});
     calls_.normals(call, stream);
   }
-  void add_moments(const dwgf::MomentSums& call, void* stream) const override {
+  void add_moments(const dwgf::EnsembleSums& call, void* stream) const override {
     const Opened opened({call.values, call.sums, call.scratch});
     calls_.add_moments(call, stream);
   }

@@ -31,8 +31,8 @@ struct NormPlan {
 
 /// @pre norm_is_served(shape), `vector` divides the channels
 inline NormPlan plan_norm(const NormShape& shape, int vector) {
-  constexpr std::int64_t kMostPairs = 4096;  // of parts and groups: 32 KiB of shared memory
-  constexpr std::int64_t kMostParts = 256, kRowsEach = 8;
+  constexpr std::int64_t most_pairs = 4096;  // of parts and groups: 32 KiB of shared memory
+  constexpr std::int64_t most_parts = 256, rows_each = 8;
   NormPlan plan{};
   plan.positions = shape.positions;
   plan.channels = shape.channels;
@@ -42,13 +42,13 @@ inline NormPlan plan_norm(const NormShape& shape, int vector) {
   const std::int64_t packs = shape.channels / vector;
   plan.columns = static_cast<int>(std::min<std::int64_t>(packs, kMostThreads));
   const std::int64_t room =
-      std::min(kMostThreads / plan.columns, static_cast<int>(kMostPairs / shape.channels));
+      std::min(kMostThreads / plan.columns, static_cast<int>(most_pairs / shape.channels));
   plan.rows = static_cast<int>(std::clamp<std::int64_t>(room, 1, shape.positions));
-  const std::int64_t most = std::clamp<std::int64_t>(kMostPairs / shape.groups, 1, kMostParts);
+  const std::int64_t most = std::clamp<std::int64_t>(most_pairs / shape.groups, 1, most_parts);
   const auto up = [](std::int64_t a, std::int64_t b) { return (a + b - 1) / b; };
-  plan.part = std::max<std::int64_t>(kRowsEach * plan.rows, up(shape.positions, most));
+  plan.part = std::max<std::int64_t>(rows_each * plan.rows, up(shape.positions, most));
   plan.parts = up(shape.positions, plan.part);
-  plan.piece = std::max<std::int64_t>(kRowsEach * plan.rows, up(plan.part, 4));
+  plan.piece = std::max<std::int64_t>(rows_each * plan.rows, up(plan.part, 4));
   plan.pieces = up(shape.positions, plan.piece);
   return plan;
 }

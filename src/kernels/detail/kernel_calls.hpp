@@ -86,7 +86,7 @@ class KernelCalls : public DeviceKernels {
     });
   }
 
-  void add_moments(const MomentSums& call, void* stream) const override {
+  void add_moments(const EnsembleSums& call, void* stream) const override {
     const std::int64_t blocks = blocks_for(call.elements, kElementThreads);
     with_number(call.number, [&]<class T>(T*) {
       launch_(AddMoments<T>{call.samples, call.elements, static_cast<const T*>(call.values), call.limit,
