@@ -51,8 +51,8 @@ void start_by_kalman(FlowState& state, const Problem& problem, JointUnknowns& un
   for (UnknownState& unknown : state.unknowns) unknown.recent = unknown.trace = {};
 }
 
-/// A problem whose prior decodes by `codec`, and in the last steps by its full one, with the present values of
-/// its unknowns.
+/// A problem whose prior decodes by `codec`, and in the last steps by its full one, with the present values
+/// of its unknowns.
 class Polished {
  public:
   Polished(const Problem& problem, const FlowOptions& options)

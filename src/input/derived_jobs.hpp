@@ -17,7 +17,8 @@ struct MeasuredWith {
 };
 
 /// Takes operator, noise and sigma from the file, unless the user gave them. Throws UsageError where the
-/// operator that was given, unless it leaves something open, or the noise is another than the file's, and where neither says something.
+/// operator that was given, unless it leaves something open, or the noise is another than the file's, and
+/// where neither says something.
 void take_measured(Settings& job, const MeasuredWith& file);
 
 /// The job that does the images of the results file `path`, made by `stored`, over again. Of what `given`

@@ -3,8 +3,8 @@
 /// at the next boundary, where all of them act on it alike.
 ///
 /// The last two steps are also kept in memory and are written at once when the process is asked to end; on a
-/// device the last one may still be on its way then, and is waited for, but not for long. The vote keeps the ranks of a group within one step of each other, so one of the two is the same on all of
-/// them.
+/// device the last one may still be on its way then, and is waited for, but not for long. The vote keeps the
+/// ranks of a group within one step of each other, so one of the two is the same on all of them.
 #pragma once
 
 #include <chrono>

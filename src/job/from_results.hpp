@@ -17,9 +17,9 @@ namespace dwgf {
 /// not, else what `restore` returns. Throws UsageError, DataError.
 ExitCode rerun(Communicator& world, const Settings& settings, ScopedSignals& signals);
 
-/// Collective over `world`. The job that made the results file which is `given`'s positional, to go on with it
-/// there; options that decide nothing of a result may be given beside. The file is read by one rank. Throws
-/// UsageError, DataError, NotFoundError.
+/// Collective over `world`. The job that made the results file which is `given`'s positional, to go on with
+/// it there; options that decide nothing of a result may be given beside. The file is read by one rank.
+/// Throws UsageError, DataError, NotFoundError.
 Settings resumed_job(Communicator& world, const Settings& given);
 
 }  // namespace dwgf

@@ -11,8 +11,9 @@ namespace dwgf {
 /// matrix as v / 127.5 - 1. Throws NotFoundError, DataError.
 at::Tensor load_operator_file(const std::string& kind, const std::string& path);
 
-/// `spec` with `sha256=HEX` behind every module that it names (`torch:FILE`): what a results file keeps of it.
-/// Throws NotFoundError, IoError, and DataError where the file is not the one that the spec has the hash of.
+/// `spec` with `sha256=HEX` behind every module that it names (`torch:FILE`): what a results file keeps of
+/// it. Throws NotFoundError, IoError, and DataError where the file is not the one that the spec has the hash
+/// of.
 std::string with_module_hashes(const std::string& spec);
 
 }  // namespace dwgf

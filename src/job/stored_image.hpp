@@ -64,7 +64,8 @@ class StoredImages {
 
   StoredImage read(std::int64_t row, Estimates estimates = Estimates::all);
 
-  /// The inverse problem of an image as the file carries it, what is unknown of it as it began. Throws DataError (not committed).
+  /// The inverse problem of an image as the file carries it, what is unknown of it as it began. Throws
+  /// DataError (not committed).
   ImageProblem problem(std::int64_t row) const;
   std::shared_ptr<const ForwardOperator> forward_for(std::int64_t row) const;
   /// The arrays of the operator that the file carries: names, and whether each image has its own.

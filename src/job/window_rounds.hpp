@@ -7,8 +7,8 @@
 
 namespace dwgf {
 
-/// Windows first ... first + ranks each - 1, of which rank r computes `each` from first + r each on, as far as
-/// there are any.
+/// Windows first ... first + ranks each - 1, of which rank r computes `each` from first + r each on, as far
+/// as there are any.
 struct WindowRound {
   std::int64_t first = 0, each = 1;
 };

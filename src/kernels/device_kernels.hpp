@@ -98,9 +98,9 @@ struct MomentResults {
   double *mean = nullptr, *variance = nullptr;  ///< [elements]; either may be null
 };
 
-/// y[s, 2 i + a, 2 j + b, c] = x[s, i + a, j + b, (2 a + b) channels + c] for a, b in {0, 1}: from x [samples,
-/// height + 1, width + 1, 4 channels] to y [samples, 2 height, 2 width, channels]; or the adjoint, from y to x,
-/// which is 0 where no y is. One launch.
+/// y[s, 2 i + a, 2 j + b, c] = x[s, i + a, j + b, (2 a + b) channels + c] for a, b in {0, 1}: from x
+/// [samples, height + 1, width + 1, 4 channels] to y [samples, 2 height, 2 width, channels]; or the adjoint,
+/// from y to x, which is 0 where no y is. One launch.
 struct Interleaving {
   std::int64_t samples = 0, height = 0, width = 0, channels = 0;
   KernelNumber number = KernelNumber::float32;

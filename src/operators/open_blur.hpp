@@ -1,4 +1,5 @@
-/// A blur whose kernel is not known, as a spec writes it: `?` in place of an argument that is to be estimated.
+/// A blur whose kernel is not known, as a spec writes it: `?` in place of an argument that is to be
+/// estimated.
 ///
 ///   kernel:?size[,border][,smooth=w][,sparse=w]     any kernel of size x size, k >= 0, sum k = 1
 ///   blur:size,?[,border]                            Gaussian of unknown deviation
@@ -6,8 +7,8 @@
 ///   defocus:?[,border]
 ///
 /// `?` alone has the bounds below, `?most` ends there, `?least..most` gives both. Motion has any length in
-/// pixels, of which `motion:size,angle` is the case of a whole odd one: k_d = max(0, 1 - distance(d, s)) / sum
-/// for the segment s of length - 1 through the centre.
+/// pixels, of which `motion:size,angle` is the case of a whole odd one: k_d = max(0, 1 - distance(d, s)) /
+/// sum for the segment s of length - 1 through the centre.
 #pragma once
 
 #include <memory>

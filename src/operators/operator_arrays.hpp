@@ -9,9 +9,9 @@
 
 namespace dwgf {
 
-/// The array that argument 0 names, as `kind` ("mask", "kernel", "matrix", "coils", "angles"): float64 on the host, finite.
-/// Throws UsageError where the context has no arrays, DataError for a value that is not finite, and what
-/// `context.load_array` throws. Reports it to `context.on_array`.
+/// The array that argument 0 names, as `kind` ("mask", "kernel", "matrix", "coils", "angles"): float64 on the
+/// host, finite. Throws UsageError where the context has no arrays, DataError for a value that is not finite,
+/// and what `context.load_array` throws. Reports it to `context.on_array`.
 at::Tensor load_array(const OperatorArguments& arguments, const OperatorContext& context,
                       const std::string& kind);
 

@@ -14,8 +14,8 @@ struct Place {
   double badness = 0.0;  ///< its mean
 };
 
-/// At most `most` squares that do not overlap, those of the largest mean of `badness` [H, W] first; where they
-/// may lie is a grid of half their side. NaN counts as 0. @pre side <= H, side <= W
+/// At most `most` squares that do not overlap, those of the largest mean of `badness` [H, W] first; where
+/// they may lie is a grid of half their side. NaN counts as 0. @pre side <= H, side <= W
 std::vector<Place> worst_places(const at::Tensor& badness, std::int64_t side, std::size_t most);
 
 /// That part of an image [C, H, W].

@@ -1,4 +1,5 @@
-/// What stops a job besides a signal: a limit to its time, and a file that somebody leaves beside its results.
+/// What stops a job besides a signal: a limit to its time, and a file that somebody leaves beside its
+/// results.
 ///
 ///     stops when  now + 2 step + reserve >= begin + limit,   reserve = 2 % of the limit, 1 s to 120 s
 ///

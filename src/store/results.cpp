@@ -258,8 +258,8 @@ std::uint32_t ResultsFile::compute_crc32(std::int64_t row) const {
 
 void ResultsFile::close() {
   Impl& impl = *impl_;
-  // Of a single file closing is collective: a rank whose disk fails there leaves the others inside, so that its
-  // error ends the job at once, without a vote.
+  // Of a single file closing is collective: a rank whose disk fails there leaves the others inside, so that
+  // its error ends the job at once, without a vote.
   for (Impl::Part& part : impl.parts)
     if (part.file.is_open()) part.file.close(part.shard.path);
   impl.master.close(formatted("closing {}", impl.path));

@@ -1,6 +1,6 @@
-/// RESULTS.verified: which images were compared with their checksums, or written, by jobs that ended in order,
-/// so that the next one compares only those that were committed since. A small text beside the results;
-/// without it, or where it does not fit them, everything is compared.
+/// RESULTS.verified: which images were compared with their checksums, or written, by jobs that ended in
+/// order, so that the next one compares only those that were committed since. A small text beside the
+/// results; without it, or where it does not fit them, everything is compared.
 ///
 ///     a row needs no comparison  <=>  the note names it, and every file is still the one that the note saw
 ///         (device and inode), and nobody but a job has written since: its time of change is the noted one,

@@ -1,5 +1,5 @@
-// The device's own kernels where the program calls them: how many launches that is, and that their results are
-// those of the operators that serve elsewhere.
+// The device's own kernels where the program calls them: how many launches that is, and that their results
+// are those of the operators that serve elsewhere.
 #include <support/guarded_memory.hpp>
 
 #include <dwgf/flow/fixed_point.hpp>

@@ -1,4 +1,5 @@
-// The measurements of deepinv 0.5 (tools/make_deepinv_golden.py), by the operators here that are said to be its.
+// The measurements of deepinv 0.5 (tools/make_deepinv_golden.py), by the operators here that are said to be
+// its.
 #include <fstream>
 
 #include <nlohmann/json.hpp>

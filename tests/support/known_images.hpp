@@ -1,5 +1,5 @@
-/// Particles that are one image from the first step on, and a prior in whose latents it is itself: for what is
-/// estimated beside them.
+/// Particles that are one image from the first step on, and a prior in whose latents it is itself: for what
+/// is estimated beside them.
 #pragma once
 
 #include <memory>

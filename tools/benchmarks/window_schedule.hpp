@@ -60,8 +60,8 @@ class CrewSchedule {
     call(shape_.latents, shape_.image, shape_.window_latents, seconds_.pull);
   }
 
-  /// One call: its header, input and cotangent [values], then rounds, of which one is on its way while the next
-  /// is computed.
+  /// One call: its header, input and cotangent [values], then rounds, of which one is on its way while the
+  /// next is computed.
   void call(std::int64_t input, std::int64_t cotangent, std::int64_t part, double seconds) const {
     host_.broadcast({payload_(kHeader), kHeader}, 0);
     broadcast(input);

@@ -1,6 +1,6 @@
 // What windows add to a posterior mean, where the exact one is known: a Gaussian Markov field, whole and in
-// windows (tests/support/markov_field.hpp), over the field's correlation, the windows' size and overlap, at rest
-// and moving, and how much more neighbours differ across the windows' borders at rest than elsewhere.
+// windows (tests/support/markov_field.hpp), over the field's correlation, the windows' size and overlap, at
+// rest and moving, and how much more neighbours differ across the windows' borders at rest than elsewhere.
 //   dwgf_bench_windows [SIDE [STEPS]]      48, 32
 // Prints CSV: the error that windows add, as a share of the exact mean's own; seams against the exact mean's.
 #include <algorithm>

@@ -1,16 +1,16 @@
-/// What is unknown beside an image, and estimated with it: a noise level, a blur. A few numbers theta that all
-/// particles share. The particles are moved by a method, theta is not: after every step of the method it goes
-/// to where the particles' images say,
+/// What is unknown beside an image, and estimated with it: a noise level, a blur. A few numbers theta that
+/// all particles share. The particles are moved by a method, theta is not: after every step of the method it
+/// goes to where the particles' images say,
 ///
 ///   theta <- argmax_theta (1/N) sum_i log p(y | x^i, theta) + log p(theta),
 ///
-/// exactly where that has a closed form. Particles in Wasserstein's geometry and theta in Euclid's descend one
-/// free energy: an EM algorithm whose first half is the method (Kuntz, Lim, Johansen 2023,
-/// arXiv 2204.12965). The sum over the particles is one of integers (fixed_point.hpp): theta has the same bits
-/// on every rank and every layout of ranks.
+/// exactly where that has a closed form. Particles in Wasserstein's geometry and theta in Euclid's descend
+/// one free energy: an EM algorithm whose first half is the method (Kuntz, Lim, Johansen 2023, arXiv
+/// 2204.12965). The sum over the particles is one of integers (fixed_point.hpp): theta has the same bits on
+/// every rank and every layout of ranks.
 ///
-/// An `Unknown` is a rule without a memory: what it has found stands in the flow's state (state.hpp), and with
-/// it in checkpoints.
+/// An `Unknown` is a rule without a memory: what it has found stands in the flow's state (state.hpp), and
+/// with it in checkpoints.
 #pragma once
 
 #include <cstdint>

@@ -99,8 +99,9 @@ struct OperatorContext {
 };
 
 /// Builds an operator from a spec such as `mean:4` or `blur:9,1.5 | mean:2` (left to right: the first acts
-/// first). A blur that a spec leaves open (`kernel:?9`) is the one that its estimate begins with. Throws UsageError for an unknown name (the nearest known one is suggested), a wrong number of
-/// arguments, or arguments that do not fit the image's shape.
+/// first). A blur that a spec leaves open (`kernel:?9`) is the one that its estimate begins with. Throws
+/// UsageError for an unknown name (the nearest known one is suggested), a wrong number of arguments, or
+/// arguments that do not fit the image's shape.
 std::shared_ptr<const ForwardOperator> make_operator(const std::string& spec, const OperatorContext& context);
 
 /// True where the operator differs between images of one shape (`random`), so it cannot be shared.

@@ -24,8 +24,8 @@
 /// is, was found by trying both. omega = 1.8, nu = 0.7, the lag and the levels were chosen on tuning images
 /// (configs/README.md), with times t of Stable Diffusion's schedule as the measure of noise: K >= 8 levels go
 /// from t = 850 to 40, 4 from 700 to 60. Where latents are images of any size, the last level is the cleanest
-/// that the moments were measured at, and the lag counts hundredths of log(s / a): no autoencoder sets a limit
-/// to what is worth removing.
+/// that the moments were measured at, and the lag counts hundredths of log(s / a): no autoencoder sets a
+/// limit to what is worth removing.
 #pragma once
 
 #include <memory>

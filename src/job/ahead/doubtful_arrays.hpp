@@ -8,8 +8,8 @@
 
 namespace dwgf {
 
-/// Looks at the arrays of the operator: of one image, which stands for all, unless each has its own; then of as
-/// many as there are in two seconds. Images that cannot be read are passed over.
+/// Looks at the arrays of the operator: of one image, which stands for all, unless each has its own; then of
+/// as many as there are in two seconds. Images that cannot be read are passed over.
 std::vector<Finding> doubtful_arrays(const RestoreJob& job);
 
 }  // namespace dwgf

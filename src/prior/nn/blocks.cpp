@@ -152,7 +152,8 @@ bool Upsample::doubles_on_coarse_grid(const at::Tensor& x) const {
 
 namespace {
 
-/// Between the coarse results [B, 4 C, H + 1, W + 1] and the fine grid [B, C, 2 H, 2 W], by the device's kernel.
+/// Between the coarse results [B, 4 C, H + 1, W + 1] and the fine grid [B, C, 2 H, 2 W], by the device's
+/// kernel.
 void interleave(const at::Tensor& from, const at::Tensor& to, bool adjoint) {
   const at::Tensor& fine = adjoint ? from : to;
   own_kernels(from.device())

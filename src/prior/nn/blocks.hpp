@@ -92,8 +92,8 @@ class Downsample : public torch::nn::Module {
 };
 
 /// Nearest neighbours, then a convolution of 3 x 3. But with Kernels::portable, a doubling is done on the
-/// coarse grid: each of the four results of a coarse position sees 2 x 2 coarse positions, with weights that are sums of
-/// the kernel's (4/9 of the multiplications).
+/// coarse grid: each of the four results of a coarse position sees 2 x 2 coarse positions, with weights that
+/// are sums of the kernel's (4/9 of the multiplications).
 class Upsample : public torch::nn::Module {
  public:
   Upsample(std::int64_t channels, const LayerOptions& tensors,

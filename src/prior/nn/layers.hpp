@@ -37,8 +37,8 @@ class Linear : public torch::nn::Module {
 };
 
 /// The memory format in which the networks are fastest for what is like x: channels next to each other on a
-/// CPU in float32 and bfloat16, and with Kernels::device. x [B, C, H, W] in that format, itself where it is in it or where there is no
-/// such choice.
+/// CPU in float32 and bfloat16, and with Kernels::device. x [B, C, H, W] in that format, itself where it is
+/// in it or where there is no such choice.
 at::Tensor in_network_format(const at::Tensor& x, Kernels kernels = Kernels::host);
 
 class PackedConvolution;

@@ -36,8 +36,9 @@ struct RowFilePlan {
   std::vector<ShardPlace> shards = {};
 };
 
-/// Arrays of large images, of at least 2^22 pixels, are stored in regions of 512 x 512 where no other pieces are
-/// asked for: the shape of one, [1, ..., 512, 512]; empty: in one piece. All are allocated and none compressed.
+/// Arrays of large images, of at least 2^22 pixels, are stored in regions of 512 x 512 where no other pieces
+/// are asked for: the shape of one, [1, ..., 512, 512]; empty: in one piece. All are allocated and none
+/// compressed.
 std::vector<hsize_t> region_of(const std::vector<hsize_t>& shape);
 
 /// Makes the file, by one rank, with all that does not change; it is closed and flushed, but has its bytes
