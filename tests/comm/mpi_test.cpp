@@ -109,7 +109,8 @@ TEST(Communicator, ErrorsNameTheOperationItsSizeAndTheGroup) {
   EXPECT_NE(text.find("broadcast of 12 bytes in a group of " + std::to_string(world.size())),
             std::string::npos)
       << text;
-  EXPECT_NE(text.find("MPI_ERR_ROOT"), std::string::npos) << text;
+  const bool of_open_mpi = text.find("MPI_ERR_ROOT") != std::string::npos;
+  EXPECT_TRUE(of_open_mpi || text.find("Invalid root") != std::string::npos) << text;  // or MPICH's words
   EXPECT_THROW(world.broadcast(bytes, 99), RankError);
   EXPECT_THROW(world.broadcast({}, -1), RankError);
   EXPECT_THROW(world.post(world.size(), std::vector<std::int64_t>{1}), RankError);
